@@ -1,0 +1,105 @@
+//! What a node is made with: checked values, no files, no names of keys.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use media::command::{Latch, PromptId};
+use playbook::Playbook;
+
+/// The whole configuration of a node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The SIP endpoint.
+    pub sip: sip::endpoint::Config,
+    /// The address in our SDP.
+    pub media_address: IpAddr,
+    /// What each worker has bound: its even RTP ports.
+    pub workers: Vec<Vec<u16>>,
+    /// Who may send to a leg's port.
+    pub latch: Latch,
+    /// Who may call us.
+    pub trunks: Vec<Trunk>,
+    /// Who answers first. A call goes to the first agent that the trunk names, or to the first of all.
+    pub ai_agents: Vec<AiAgent>,
+    /// Humans.
+    pub targets: Vec<Target>,
+    /// When, to whom, with what.
+    pub playbook: Playbook,
+    /// What is spoken.
+    pub prompts: Prompts,
+    /// Bounds on every wait.
+    pub deadlines: Deadlines,
+    /// `http://host:port`, for the context's URL in Call-Info.
+    pub public_url: String,
+    /// Call ids, handoff ids and tokens come from it.
+    pub seed: u64,
+}
+
+/// A carrier or PBX that may call us.
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    /// Its name.
+    pub name: String,
+    /// Source addresses of its INVITEs. An INVITE from anywhere else is refused with 403.
+    pub addresses: Vec<IpAddr>,
+    /// Which AI agent answers, by name.
+    pub ai_agent: Option<String>,
+}
+
+/// A voice AI.
+#[derive(Clone, Debug)]
+pub struct AiAgent {
+    /// Its name.
+    pub name: String,
+    /// `sip:…`
+    pub uri: String,
+    /// Where its INVITE is sent.
+    pub next_hop: SocketAddr,
+}
+
+/// A human, or a queue of them.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// `sip:…`
+    pub uri: String,
+    /// Where its INVITE is sent.
+    pub next_hop: SocketAddr,
+    /// How long it may ring.
+    pub ring: Duration,
+    /// What the human hears before the join, in place of the default briefing.
+    pub briefing: Option<PromptId>,
+}
+
+/// What is spoken, as prompts of the data plane's library.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    /// To the caller: you are being connected.
+    pub announcement: PromptId,
+    /// To the caller while waiting; repeated for ever.
+    pub hold: PromptId,
+    /// To the human before the join.
+    pub briefing: PromptId,
+    /// To the caller who goes back to the AI: everybody is busy.
+    pub busy: PromptId,
+    /// … nobody answered.
+    pub no_answer: PromptId,
+    /// … the transfer did not work (rejected, unreachable, and all else).
+    pub failed: PromptId,
+    /// To the caller where the AI is gone: goodbye. Then BYE.
+    pub goodbye: PromptId,
+}
+
+/// Bounds on every wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadlines {
+    /// An AI agent must answer within.
+    pub ai_answer: Duration,
+    /// A human who answered must accept within.
+    pub accept: Duration,
+    /// A human must be reached within, over all targets.
+    pub reach: Duration,
+    /// The data plane must answer a `Set` within; then it is sent again, at most three times.
+    pub applied: Duration,
+}

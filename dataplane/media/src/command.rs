@@ -1,0 +1,299 @@
+//! What the control plane says to the core, and what the core says back: plain data of fixed size.
+//!
+//! A session's desired state is sent **whole**, with a generation. There is no conversation: a smaller
+//! generation is ignored, an equal one is answered again, so a command may be sent twice or be lost and
+//! repeated without harm.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use arrayvec::ArrayVec;
+
+use crate::evidence::Evidence;
+
+/// Legs that one session can have at a time: caller, AI, human, and one more human while a transfer moves on.
+pub const LEGS_MAX: usize = 4;
+
+/// Prompts that one [`Play`] can queue.
+pub const QUEUE_MAX: usize = 8;
+
+/// A call, as the data plane knows it. Chosen by the control plane, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(pub u64);
+
+/// A leg of a session. Unique for the session's life: a second human gets another id than the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LegId(pub u16);
+
+/// The even local port of a leg's RTP; its RTCP is on the odd port above (RFC 3550 §11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Port(pub u16);
+
+/// Counts the `Set`s of one session, rising.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Generation(pub u64);
+
+/// A prompt of the library that the core was made with: its index there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PromptId(pub u16);
+
+/// One act of playing. The same id in a later `Set` keeps its position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PlayId(pub u64);
+
+/// One window of evidence: a handoff has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WindowId(pub u64);
+
+/// What the control plane asks for.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a command is copied through a fixed queue; a box would be freed on the worker"
+)]
+pub enum Command {
+    /// Make the session so. The first one creates it.
+    Set {
+        /// Which session.
+        session: SessionId,
+        /// Ignored where smaller than the last; answered again where equal.
+        generation: Generation,
+        /// The whole desired state.
+        spec: SessionSpec,
+    },
+    /// Close the session: its window's evidence comes, RTCP BYE goes out, then [`Event::Ended`].
+    End {
+        /// Which session. An unknown one is answered with `Ended` too.
+        session: SessionId,
+    },
+}
+
+/// The whole desired state of one session.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct SessionSpec {
+    /// Every leg with its row of the table. A leg that is not here any more is released.
+    pub legs: ArrayVec<LegSpec, LEGS_MAX>,
+    /// The evidence window that is open, if any.
+    pub watch: Option<Watch>,
+}
+
+/// One leg: where it is, what it speaks, what it hears.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LegSpec {
+    /// Its id.
+    pub leg: LegId,
+    /// Our port for it. Two legs on one port, or a port that is not ours, is [`Refusal::Port`].
+    pub port: Port,
+    /// Where the peer says that it receives RTP; `None` before its SDP came: nothing is sent.
+    pub remote: Option<SocketAddr>,
+    /// Where the peer receives RTCP; `None`: no RTCP is sent. Equal to `remote` under rtcp-mux (RFC 5761).
+    pub remote_rtcp: Option<SocketAddr>,
+    /// Counts the offer/answer exchanges of this leg. A new value re-opens the latch.
+    pub exchange: u32,
+    /// Payload types, both ways.
+    pub format: Format,
+    /// Length of the packets that we make ourselves, ms: 10, 20, 30 or 40. Relayed packets keep their own.
+    pub ptime_ms: u8,
+    /// Who may send to this port.
+    pub latch: Latch,
+    /// What becomes of the digits that this leg sends.
+    pub dtmf: Dtmf,
+    /// Whether we may send to it now (RFC 3264 §8.4: not while the peer is `sendonly` or `inactive`).
+    pub send: bool,
+    /// The row: whom this leg hears.
+    pub hears: Hears,
+}
+
+/// Codec and payload types of a leg. Numbers may differ by direction (RFC 3264 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// The codec, the same both ways.
+    pub codec: Codec,
+    /// Payload type of the codec in what we send.
+    pub send: u8,
+    /// Payload type of the codec in what we receive.
+    pub receive: u8,
+    /// telephone-event/8000 (RFC 4733), sent and received, where negotiated.
+    pub events: Option<EventFormat>,
+    /// Payload type of comfort noise (RFC 3389, 8000 Hz) where negotiated, both ways.
+    pub comfort_noise: Option<u8>,
+}
+
+/// Payload types of telephone-event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventFormat {
+    /// In what we send.
+    pub send: u8,
+    /// In what we receive.
+    pub receive: u8,
+}
+
+/// A codec that the core can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// ITU-T G.711 µ-law, 8000 Hz.
+    Pcmu,
+    /// ITU-T G.711 A-law, 8000 Hz.
+    Pcma,
+}
+
+/// Who may send to a leg's port. Never decided by RTCP or STUN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Latch {
+    /// Any port of the address in the peer's SDP; the first valid packet locks port and SSRC.
+    SignalledIp,
+    /// The first valid RTP with a mapped payload type within 3 s of an offer/answer, from any address.
+    Nat,
+    /// Exactly the address and port of the peer's SDP.
+    Off,
+}
+
+/// What becomes of a leg's digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dtmf {
+    /// Who hears the leg gets them.
+    Relay,
+    /// They become [`Event::Digit`]; nobody hears them.
+    Take,
+    /// Nobody hears them and nothing is said.
+    Drop,
+}
+
+/// A row of the table.
+///
+/// | legs | play | the row is served by |
+/// |---|---|---|
+/// | one | – | relay, or transcode where the codecs differ |
+/// | – | some | play; comfort noise when the queue is done |
+/// | one | some | play; when the queue is done the leg, from its next packet on |
+/// | – | – | comfort noise |
+/// | several | | mix: [`Refusal::Mix`] until it is built |
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Hears {
+    /// The legs that are heard.
+    pub legs: ArrayVec<LegId, LEGS_MAX>,
+    /// The prompts that are heard, before the legs.
+    pub play: Option<Play>,
+}
+
+/// Prompts in a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Play {
+    /// The same id keeps its position through later `Set`s.
+    pub id: PlayId,
+    /// Played in order.
+    pub queue: ArrayVec<PromptId, QUEUE_MAX>,
+    /// Whether the last prompt of the queue is repeated for ever (hold audio).
+    pub repeat_last: bool,
+}
+
+/// A window of evidence over all listeners of the session.
+///
+/// It opens with the first `Set` that carries its id. It closes, and [`Event::Evidence`] comes, at the first word of
+/// `first_word_of` (once that is set), 10 s after that was set, at a `Set` with another or no window, or at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Its id.
+    pub window: WindowId,
+    /// The leg whose first audible word closes the window: the human, from the join on.
+    pub first_word_of: Option<LegId>,
+}
+
+/// What the core says. Never dropped: each session has a fixed mailbox.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is copied through a fixed queue; a box would be allocated on the worker"
+)]
+pub enum Event {
+    /// Every row of this generation is in force.
+    ///
+    /// A row that goes from one sounding source to a leg is in force from that leg's next packet on (at most 60 ms
+    /// later, then comfort noise stands in), so that the listener's line has no hole; all else at once.
+    Applied {
+        /// Which session.
+        session: SessionId,
+        /// Which `Set`.
+        generation: Generation,
+        /// When the last row changed.
+        at: Instant,
+    },
+    /// The `Set` is impossible. The old rows are untouched.
+    Refused {
+        /// Which session.
+        session: SessionId,
+        /// Which `Set`.
+        generation: Generation,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A prompt was played to its end (of `repeat_last`, the first time only).
+    Played {
+        /// Which session.
+        session: SessionId,
+        /// Who heard it.
+        leg: LegId,
+        /// Which act of playing.
+        play: PlayId,
+        /// Its place in the queue, from 0.
+        item: u8,
+        /// When its last packet went out.
+        at: Instant,
+    },
+    /// A leg with [`Dtmf::Take`] pressed a key.
+    Digit {
+        /// Which session.
+        session: SessionId,
+        /// Who pressed it.
+        leg: LegId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        digit: char,
+        /// When its first packet came.
+        at: Instant,
+    },
+    /// The first audible word of [`Watch::first_word_of`] went out to its listener.
+    FirstWord {
+        /// Which session.
+        session: SessionId,
+        /// Which window.
+        window: WindowId,
+        /// When the first packet of the word went out.
+        at: Instant,
+    },
+    /// The window is closed: what each listener really got.
+    Evidence {
+        /// Which session.
+        session: SessionId,
+        /// Which window.
+        window: WindowId,
+        /// One for each leg that could be sent to during the window, in the order of the spec.
+        listeners: ArrayVec<(LegId, Evidence), LEGS_MAX>,
+    },
+    /// Nothing of the session is left; its ports may be used again after their quarantine.
+    Ended {
+        /// Which session.
+        session: SessionId,
+    },
+}
+
+/// Why a `Set` is impossible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// The core has no place for another session.
+    NoSession,
+    /// A port that is not ours, is odd, or belongs to another leg.
+    Port,
+    /// A row names a leg that the spec does not have, or the leg itself.
+    UnknownLeg,
+    /// A leg stands twice in the spec.
+    DoubleLeg,
+    /// A row names a prompt that the library does not have.
+    UnknownPrompt,
+    /// A row needs mixing, which is not built yet.
+    Mix,
+    /// A packet time that we cannot make.
+    PacketTime,
+}
+
+/// The longest that a row waits for its new source before comfort noise stands in.
+pub const SILENT_AFTER: Duration = Duration::from_millis(60);
