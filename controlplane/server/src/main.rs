@@ -1,6 +1,10 @@
-//! The `baton` binary.
-#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn main() {
-    eprintln!("not built yet");
-    std::process::exit(2);
+//! The `baton` binary: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use baton_server::cli;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::run(cli::Cli::parse())
 }

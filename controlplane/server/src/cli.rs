@@ -1,0 +1,145 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Moves a live call from an AI voice agent to a human without the caller noticing.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, about)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run one handoff on loopback with spoken audio: no keys, no root.
+    Demo(DemoArgs),
+    /// Run the server.
+    Serve(ServeArgs),
+    /// Validate the configuration and this host.
+    Check(CheckArgs),
+    /// Measure this host and print its capacity (not built yet).
+    Tune(NotBuilt),
+    /// Report on the handoffs of a period (not built yet).
+    Report(NotBuilt),
+    /// Run recorded conversations through a changed playbook (not built yet).
+    Replay(NotBuilt),
+    /// Send a signed sample (not built yet).
+    Webhook(NotBuilt),
+    /// Check an audit chain (not built yet).
+    Audit(NotBuilt),
+}
+
+/// `baton demo`.
+#[derive(Clone, Debug, Args)]
+pub struct DemoArgs {
+    /// How the call is handed over.
+    #[arg(long, value_enum, default_value = "warm")]
+    pub mode: DemoMode,
+    /// What goes wrong.
+    #[arg(long, value_enum, value_name = "CASE")]
+    pub fail: Option<DemoFail>,
+    /// The caller's codec.
+    #[arg(long, value_enum, value_name = "CODEC", default_value = "pcmu")]
+    pub caller: DemoCodec,
+    /// The AI agent's codec.
+    #[arg(long, value_enum, value_name = "CODEC", default_value = "pcmu")]
+    pub ai: DemoCodec,
+    /// The human's codec.
+    #[arg(long, value_enum, value_name = "CODEC", default_value = "pcmu")]
+    pub human: DemoCodec,
+    /// Leave it running afterwards.
+    #[arg(long)]
+    pub keep: bool,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// How the demo's call is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it; help texts would repeat them")]
+pub enum DemoMode {
+    Warm,
+    Cold,
+}
+
+/// What goes wrong in the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it; help texts would repeat them")]
+pub enum DemoFail {
+    Busy,
+    NoAnswer,
+    Reject,
+    TargetUnreachable,
+    CallerHangup,
+    WebhookDown,
+    Voicemail,
+    AfterHours,
+}
+
+/// A party's codec in the demo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(missing_docs, reason = "the names say it; help texts would repeat them")]
+pub enum DemoCodec {
+    Pcmu,
+    Pcma,
+    G722,
+    Opus,
+    L16,
+}
+
+/// `baton serve`.
+#[derive(Clone, Debug, Args)]
+pub struct ServeArgs {
+    /// The configuration file; without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// `baton check`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The configuration file; without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of what is not built yet: whatever is given.
+#[derive(Clone, Debug, Args)]
+pub struct NotBuilt {
+    /// Not read.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub arguments: Vec<String>,
+}
+
+/// Exit code of a wrong command line, and of what is not built yet.
+pub const EXIT_USAGE: u8 = 2;
+
+/// Does what the command line says.
+pub fn run(cli: Cli) -> ExitCode {
+    match cli.command {
+        Command::Demo(args) => crate::demo::run(args),
+        Command::Serve(_) => not_built("serve"),
+        Command::Check(_) => not_built("check"),
+        Command::Tune(_) => not_built("tune"),
+        Command::Report(_) => not_built("report"),
+        Command::Replay(_) => not_built("replay"),
+        Command::Webhook(_) => not_built("webhook"),
+        Command::Audit(_) => not_built("audit"),
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn not_built(command: &str) -> ExitCode {
+    eprintln!("baton {command} is not built yet");
+    ExitCode::from(EXIT_USAGE)
+}

@@ -1,0 +1,8 @@
+//! The shell around the pure parts: the only crate that knows tokio, sockets, HTTP and files.
+//!
+//! A library beside the binary, so that tests and `baton demo` can run a server inside their own process.
+
+pub mod cli;
+pub mod config;
+pub mod demo;
+pub mod server;
