@@ -1,0 +1,207 @@
+//! Bounded queues between the control plane and the workers, with wake-ups that cost nothing while the other side is awake.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+
+use crossbeam::queue::ArrayQueue;
+use media::command::{Command, Event};
+
+/// The worker's queue of commands is full: the command comes back. Send it again when events have come.
+#[derive(Debug, thiserror::Error)]
+#[error("the worker's queue of commands is full")]
+pub struct Full(pub Command);
+
+/// A counter of the kernel that wakes who reads it (eventfd(2)).
+#[derive(Debug)]
+pub(crate) struct Wake(OwnedFd);
+
+impl Wake {
+    /// A blocking one is for a reader that is io_uring: to it, `O_NONBLOCK` means "fail rather than wait".
+    pub(crate) fn new(blocking: bool) -> io::Result<Wake> {
+        let flags = libc::EFD_CLOEXEC | if blocking { 0 } else { libc::EFD_NONBLOCK };
+        // SAFETY: no pointer is passed.
+        let fd = unsafe { libc::eventfd(0, flags) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was made just now and nobody else has it.
+        Ok(Wake(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Makes it readable. It never waits: only a counter of 2^64 − 2 unread wake-ups would.
+    pub(crate) fn wake(&self) {
+        let one = 1u64.to_ne_bytes();
+        // SAFETY: `one` is 8 readable bytes for the length of the call. The result does not matter: the only
+        // failure left is a full counter, and then it is readable anyway.
+        unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Makes it unreadable. Only for one that does not block.
+    fn clear(&self) {
+        let mut count = [0u8; 8];
+        // SAFETY: `count` is 8 writable bytes for the length of the call. EAGAIN means that it was clear.
+        unsafe { libc::read(self.0.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    }
+}
+
+impl AsFd for Wake {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// What the control plane and one worker share.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    commands: ArrayQueue<Command>,
+    events: ArrayQueue<Event>,
+    /// The worker waits, or is about to, and wants to be woken for a command.
+    sleeping: AtomicBool,
+    /// The worker found `events` full and wants to be woken when there is room.
+    starved: AtomicBool,
+    stop: AtomicBool,
+    wake: Wake,
+    /// One for all workers, read by the control plane.
+    events_wake: Arc<Wake>,
+}
+
+impl Channel {
+    pub(crate) fn new(commands: usize, events: usize, events_wake: Arc<Wake>) -> io::Result<Channel> {
+        Ok(Channel {
+            commands: ArrayQueue::new(commands),
+            events: ArrayQueue::new(events),
+            sleeping: AtomicBool::new(false),
+            starved: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            wake: Wake::new(true)?,
+            events_wake,
+        })
+    }
+
+    /// The control plane's side.
+    pub(crate) fn send(&self, command: Command) -> Result<(), Full> {
+        self.commands.push(command).map_err(Full)?;
+        self.wake_sleeper();
+        Ok(())
+    }
+
+    /// The control plane's side: the worker ends after what it is doing now.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        self.wake_sleeper();
+    }
+
+    fn wake_sleeper(&self) {
+        // Either the worker sees what we stored, or we see that it sleeps: the same fence stands in `may_sleep`.
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
+            self.wake.wake();
+        }
+    }
+
+    /// What the worker's ring reads to be woken.
+    pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+
+    /// The worker's side: the next command.
+    pub(crate) fn command(&self) -> Option<Command> {
+        self.commands.pop()
+    }
+
+    /// The worker's side: whether it has to end.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    /// The worker's side: asks for a wake-up; `false` where there is something to do already.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.commands.is_empty() && !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// The worker's side: it is awake and looks at the queues by itself.
+    pub(crate) fn awake(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// The worker's side: whether an event can be pushed. If not, a wake-up comes when it can.
+    pub(crate) fn room_for_event(&self) -> bool {
+        if !self.events.is_full() {
+            return true;
+        }
+        self.starved.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        !self.events.is_full()
+    }
+
+    /// The worker's side, after [`Channel::room_for_event`]: only the worker pushes, so the room is still there.
+    pub(crate) fn push_event(&self, event: Event) {
+        let pushed = self.events.push(event);
+        debug_assert!(pushed.is_ok(), "there was room for the event");
+    }
+
+    /// The worker's side: events were pushed.
+    pub(crate) fn wake_reader(&self) {
+        self.events_wake.wake();
+    }
+
+    fn try_recv(&self) -> Option<Event> {
+        let event = self.events.pop()?;
+        fence(Ordering::SeqCst);
+        if self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed) {
+            self.wake.wake();
+        }
+        Some(event)
+    }
+}
+
+/// Events of all workers, for one reader.
+///
+/// To wait: poll [`Events::as_fd`] until it is readable, [`Events::clear`] it, and only then read with
+/// [`Events::try_recv`] until it is empty. An event that comes in between makes it readable again.
+#[derive(Debug)]
+pub struct Events {
+    channels: Vec<Arc<Channel>>,
+    wake: Arc<Wake>,
+    /// The worker that is asked first next time: none waits for the others.
+    next: AtomicUsize,
+}
+
+impl Events {
+    pub(crate) fn new(channels: Vec<Arc<Channel>>, wake: Arc<Wake>) -> Events {
+        Events {
+            channels,
+            wake,
+            next: AtomicUsize::new(0),
+        }
+    }
+
+    /// The next event, with the index of its worker. Those of one worker come in their order. Never waits.
+    pub fn try_recv(&self) -> Option<(usize, Event)> {
+        let count = self.channels.len();
+        let first = self.next.load(Ordering::Relaxed);
+        (0..count).find_map(|step| {
+            let worker = (first + step) % count;
+            let event = self.channels[worker].try_recv()?;
+            self.next.store((worker + 1) % count, Ordering::Relaxed);
+            Some((worker, event))
+        })
+    }
+
+    /// Makes the descriptor unreadable until the next event. To be called before reading, not after.
+    pub fn clear(&self) {
+        self.wake.clear();
+    }
+}
+
+impl AsFd for Events {
+    /// Readable when events have come since [`Events::clear`], or a worker has ended
+    /// ([`Engine::is_running`](crate::Engine::is_running)).
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.wake.as_fd()
+    }
+}

@@ -1,0 +1,2 @@
+//! The ring of one worker.
+pub(crate) mod probe;
