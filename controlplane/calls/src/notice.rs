@@ -78,6 +78,8 @@ pub enum Step {
         target: String,
         /// What the human gets to know.
         package: Box<Package>,
+        /// Opens the context's URL that stands in the INVITE's Call-Info, for this target and as long as the handoff runs.
+        token: String,
     },
     /// The caller has heard the announcement to its end.
     Announced,

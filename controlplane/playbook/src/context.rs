@@ -1,7 +1,9 @@
 //! The context of a call: what reaches the human with it.
 
+use std::{fmt, io};
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 /// Who spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,3 +85,365 @@ pub struct Completeness {
     /// Not there.
     pub missing: Vec<String>,
 }
+
+/// The version of the package's schema.
+pub const SCHEMA: &str = "baton.context/1";
+
+/// Turns that a call can have.
+pub const TURNS_MAX: usize = 2_000;
+
+/// Bytes of one turn's text.
+pub const TEXT_MAX: usize = 4_096;
+
+/// Bytes of every other text of a turn: time, intent, sentiment label.
+pub const LABEL_MAX: usize = 256;
+
+/// Bytes of the whole context but the turns, as compact JSON.
+pub const FIELDS_MAX: usize = 65_536;
+
+/// Levels of objects and lists in the context.
+pub const DEPTH_MAX: usize = 32;
+
+/// Why a turn or a patch is not taken. Nothing of it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ContextError {
+    /// The call has [`TURNS_MAX`] turns, or would get more.
+    TooManyTurns,
+    /// A turn's text is longer than [`TEXT_MAX`], or another text of it than [`LABEL_MAX`]; says which.
+    TooLong(&'static str),
+    /// The context would be larger than [`FIELDS_MAX`].
+    TooLarge,
+    /// The context would be nested more than [`DEPTH_MAX`] deep.
+    TooDeep,
+    /// A number is out of its range; says which.
+    OutOfRange(&'static str),
+    /// The patch is not an object: it would replace the whole context (RFC 7396 §2).
+    NotAnObject,
+    /// A member that the contract names has another type than there.
+    WrongType {
+        /// Its name.
+        member: &'static str,
+        /// What it must be.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for ContextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyTurns => write!(f, "a call can have {TURNS_MAX} turns"),
+            Self::TooLong("text") => write!(f, "a turn's text can have {TEXT_MAX} bytes"),
+            Self::TooLong(what) => write!(f, "a turn's {what} can have {LABEL_MAX} bytes"),
+            Self::TooLarge => write!(f, "the context can have {FIELDS_MAX} bytes"),
+            Self::TooDeep => write!(f, "the context can be nested {DEPTH_MAX} deep"),
+            Self::OutOfRange(what) => write!(f, "{what} is out of range"),
+            Self::NotAnObject => f.write_str("the patch must be a JSON object"),
+            Self::WrongType { member, expected } => write!(f, "{member} must be {expected}"),
+        }
+    }
+}
+
+impl std::error::Error for ContextError {}
+
+/// What is known about one call: turns, and a JSON object that merge patches grow.
+///
+/// Members that the contract names: `summary`, `intent`, `goal`, `sentiment`, `fields`, `actions_tried`, `unresolved`,
+/// `authentication`, `next_actions`, `disclosure`. Others are carried along as they come: an agent's own words are
+/// worth more to the human than a refusal.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Context {
+    turns: Vec<Turn>,
+    members: Map<String, Value>,
+}
+
+impl Context {
+    /// Nothing known.
+    pub fn new() -> Context {
+        Context::default()
+    }
+
+    /// All turns, in the order in which they came.
+    pub fn turns(&self) -> &[Turn] {
+        &self.turns
+    }
+
+    /// All but the turns.
+    pub fn value(&self) -> Value {
+        Value::Object(self.members.clone())
+    }
+
+    /// Appends all turns, or none.
+    pub fn append(&mut self, turns: Vec<Turn>) -> Result<(), ContextError> {
+        if self.turns.len().saturating_add(turns.len()) > TURNS_MAX {
+            return Err(ContextError::TooManyTurns);
+        }
+        turns.iter().try_for_each(check)?;
+        self.turns.extend(turns);
+        Ok(())
+    }
+
+    /// Merges a patch (RFC 7396): members replace, objects merge, `null` removes.
+    pub fn merge(&mut self, patch: &Value) -> Result<(), ContextError> {
+        let Value::Object(patch) = patch else {
+            return Err(ContextError::NotAnObject);
+        };
+        if patch.values().any(|value| deeper(value, DEPTH_MAX - 1)) {
+            return Err(ContextError::TooDeep);
+        }
+        let mut merged = self.members.clone();
+        merge_members(&mut merged, patch);
+        for (member, is, expected) in TYPES {
+            if merged.get(*member).is_some_and(|value| !is(value)) {
+                return Err(ContextError::WrongType { member, expected });
+            }
+        }
+        let mut size = Size(0);
+        if serde_json::to_writer(&mut size, &merged).is_err() {
+            return Err(ContextError::TooLarge);
+        }
+        self.members = merged;
+        Ok(())
+    }
+
+    /// What the human gets: the three tiers, and what is missing of what is `required`.
+    ///
+    /// A required element is a member's name or a path with dots (`fields.account`), `caller`, `brief` or `transcript`.
+    /// One that is `null` or empty is missing.
+    pub fn package(&self, caller: &str, required: &[String]) -> Package {
+        let fields = self.fields(caller);
+        let brief = self.brief(&fields);
+        let (present, missing) = required
+            .iter()
+            .cloned()
+            .partition(|element: &String| match element.as_str() {
+                "transcript" | "turns" => !self.turns.is_empty(),
+                "brief" => !brief.is_empty(),
+                path => there(&fields, path),
+            });
+        let missing: Vec<String> = missing;
+        let completeness = Completeness {
+            complete: missing.is_empty(),
+            present,
+            missing,
+        };
+        Package {
+            schema: SCHEMA.to_owned(),
+            brief,
+            fields: Value::Object(fields),
+            transcript: self.turns.clone(),
+            completeness,
+        }
+    }
+
+    /// The structured tier. Where the agent set no intent or sentiment, the latest turn that has one speaks.
+    fn fields(&self, caller: &str) -> Map<String, Value> {
+        let mut fields = Map::new();
+        if !caller.is_empty() {
+            fields.insert("caller".to_owned(), Value::from(caller));
+        }
+        fields.extend(self.members.iter().map(|(name, value)| (name.clone(), value.clone())));
+        if !fields.contains_key("intent")
+            && let Some(intent) = self.turns.iter().rev().find_map(|turn| turn.intent.as_deref())
+        {
+            fields.insert("intent".to_owned(), Value::from(intent));
+        }
+        if !fields.contains_key("sentiment")
+            && let Some(sentiment) = self.turns.iter().rev().find_map(|turn| turn.sentiment.as_ref())
+        {
+            fields.insert(
+                "sentiment".to_owned(),
+                json!({"label": sentiment.label, "score": sentiment.score}),
+            );
+        }
+        fields
+    }
+
+    /// At most three sentences: the goal, what was tried, what is needed next. The agent's summary comes first where
+    /// there is one; the rest is added while there is room.
+    fn brief(&self, fields: &Map<String, Value>) -> String {
+        let words = |name: &str| fields.get(name).map(text).filter(|text| !text.is_empty());
+        let last = || {
+            self.turns
+                .iter()
+                .rev()
+                .find(|turn| turn.role == Role::Caller)
+                .map(|turn| &turn.text)
+        };
+        let first = words("summary")
+            .map(|summary| sentence(&summary))
+            .or_else(|| {
+                words("goal")
+                    .or_else(|| words("intent"))
+                    .map(|goal| format!("The caller wants: {}", sentence(&goal)))
+            })
+            .or_else(|| last().map(|said| format!("The caller last said: “{}”.", shorten(said))));
+        let rest = [
+            words("actions_tried").map(|tried| format!("Tried: {}", sentence(&tried))),
+            words("next_actions")
+                .or_else(|| words("unresolved"))
+                .map(|next| format!("Needed next: {}", sentence(&next))),
+        ];
+        let mut brief = first.unwrap_or_default();
+        for more in rest.into_iter().flatten() {
+            if sentences(&brief) >= 3 {
+                break;
+            }
+            if !brief.is_empty() {
+                brief.push(' ');
+            }
+            brief.push_str(&more);
+        }
+        brief
+    }
+}
+
+/// Types of the members that the contract names.
+type Is = fn(&Value) -> bool;
+const TYPES: &[(&str, Is, &str)] = &[
+    ("summary", Value::is_string, "a string"),
+    ("intent", Value::is_string, "a string"),
+    ("goal", Value::is_string, "a string"),
+    ("fields", Value::is_object, "an object"),
+    ("actions_tried", Value::is_array, "a list"),
+    ("authentication", Value::is_object, "an object"),
+    ("next_actions", Value::is_array, "a list"),
+    ("disclosure", Value::is_object, "an object"),
+];
+
+fn check(turn: &Turn) -> Result<(), ContextError> {
+    let label = |text: Option<&str>, what| match text {
+        Some(text) if text.len() > LABEL_MAX => Err(ContextError::TooLong(what)),
+        _ => Ok(()),
+    };
+    if turn.text.len() > TEXT_MAX {
+        return Err(ContextError::TooLong("text"));
+    }
+    label(turn.at.as_deref(), "at")?;
+    label(turn.intent.as_deref(), "intent")?;
+    label(
+        turn.sentiment.as_ref().map(|sentiment| sentiment.label.as_str()),
+        "sentiment",
+    )?;
+    if turn
+        .confidence
+        .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
+    {
+        return Err(ContextError::OutOfRange("confidence"));
+    }
+    let score = turn.sentiment.as_ref().and_then(|sentiment| sentiment.score);
+    if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
+        return Err(ContextError::OutOfRange("sentiment score"));
+    }
+    Ok(())
+}
+
+/// RFC 7396 §2, MergePatch of an object into an object.
+fn merge_members(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    for (name, value) in patch {
+        match value {
+            Value::Null => {
+                target.shift_remove(name);
+            }
+            Value::Object(patch) => {
+                // A target that is no object counts as an empty one; so nested nulls of the patch never get in.
+                let slot = target.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new()));
+                if !slot.is_object() {
+                    *slot = Value::Object(Map::new());
+                }
+                if let Value::Object(members) = slot {
+                    merge_members(members, patch);
+                }
+            }
+            other => {
+                target.insert(name.clone(), other.clone());
+            }
+        }
+    }
+}
+
+/// Whether the value has more than `levels` levels of objects and lists.
+fn deeper(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => levels == 0 || items.iter().any(|item| deeper(item, levels - 1)),
+        Value::Object(members) => levels == 0 || members.values().any(|member| deeper(member, levels - 1)),
+        _ => false,
+    }
+}
+
+/// Counts what is written, and fails above [`FIELDS_MAX`].
+struct Size(usize);
+
+impl io::Write for Size {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        if self.0 > FIELDS_MAX {
+            Err(io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes.len())
+        }
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether there is something at a path with dots.
+fn there(fields: &Map<String, Value>, path: &str) -> bool {
+    let mut parts = path.split('.');
+    let mut at = parts.next().and_then(|first| fields.get(first));
+    for part in parts {
+        at = at.and_then(|value| value.get(part));
+    }
+    at.is_some_and(|value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => true,
+    })
+}
+
+/// A value in words: lists with commas, everything else as JSON.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Array(items) => items
+            .iter()
+            .map(text)
+            .filter(|text| !text.is_empty())
+            .collect::<Vec<_>>()
+            .join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.is_empty() || text.ends_with(['.', '!', '?', '…', '。']) {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
+}
+
+/// Ends of sentences: a mark that something else than a letter or digit follows.
+fn sentences(text: &str) -> usize {
+    let next = text.chars().skip(1).map(Some).chain([None]);
+    text.chars()
+        .zip(next)
+        .filter(|(c, next)| matches!(c, '.' | '!' | '?' | '。') && !next.is_some_and(char::is_alphanumeric))
+        .count()
+}
+
+/// At most 200 characters of what was said.
+fn shorten(said: &str) -> String {
+    let said = said.trim();
+    match said.char_indices().nth(200) {
+        Some((end, _)) => format!("{}…", &said[..end]),
+        None => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

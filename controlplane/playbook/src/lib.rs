@@ -5,6 +5,8 @@ pub mod context;
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::{Role, Turn, TurnDecision};
+
 /// How a call is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -41,3 +43,57 @@ pub struct Playbook {
     /// Elements of the context that must be there for it to be complete.
     pub required: Vec<String>,
 }
+
+/// The name of the rule that hands off at once where a caller asks for a human.
+pub const EXPLICIT_REQUEST: &str = "explicit-request";
+
+impl Playbook {
+    /// What a turn means. Only the caller's own words can ask for a human: an AI that says "human agent" asks for nothing.
+    pub fn decide(&self, turn: &Turn) -> TurnDecision {
+        if turn.role != Role::Caller {
+            return TurnDecision::Continue;
+        }
+        let said = words(&turn.text);
+        if self
+            .request_phrases
+            .iter()
+            .any(|phrase| contains(&said, &words(phrase)))
+        {
+            return TurnDecision::Handoff {
+                rule: EXPLICIT_REQUEST.to_owned(),
+            };
+        }
+        TurnDecision::Continue
+    }
+
+    /// The targets to try, in order: the one that is wished for, else all.
+    pub fn order<'a>(&'a self, wish: Option<&'a str>) -> Vec<&'a str> {
+        match wish {
+            Some(target) => vec![target],
+            None => self.targets.iter().map(String::as_str).collect(),
+        }
+    }
+
+    /// The mode of a request: its own wish, else the playbook's.
+    pub fn resolve(&self, wish: Option<Mode>) -> Mode {
+        wish.unwrap_or(self.mode)
+    }
+}
+
+/// Words in lower case. An apostrophe belongs to its word, and the typographic one is the plain one.
+fn words(text: &str) -> Vec<String> {
+    let text = text.replace('’', "'").to_lowercase();
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .map(|word| word.trim_matches('\''))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Whether the phrase stands in what was said, word for word. An empty phrase stands nowhere.
+fn contains(said: &[String], phrase: &[String]) -> bool {
+    !phrase.is_empty() && said.windows(phrase.len()).any(|window| window == phrase)
+}
+
+#[cfg(test)]
+mod tests;
