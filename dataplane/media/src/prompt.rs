@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::codec::g711;
 use crate::command::{Codec, PromptId};
 
 /// Everything that can be played.
@@ -32,8 +33,8 @@ impl Prompts {
         }
         self.prompts.push(Prompt {
             name: name.to_owned(),
-            pcmu: vec![0xff; samples.len()].into(),
-            pcma: vec![0xd5; samples.len()].into(),
+            pcmu: samples.iter().map(|&sample| g711::encode_ulaw(sample)).collect(),
+            pcma: samples.iter().map(|&sample| g711::encode_alaw(sample)).collect(),
         });
         Some(id)
     }
@@ -58,4 +59,53 @@ impl Prompts {
             Codec::Pcma => &prompt.pcma,
         })
     }
+
+    /// Fills a payload from the `offset`th byte of the prompt on. Without `repeat` it stops at the prompt's end and leaves the
+    /// rest of the payload as it was, for the next prompt or for comfort noise; with it, the beginning follows the end without a gap.
+    /// `None` where there is no such prompt.
+    pub fn fill(
+        &self,
+        id: PromptId,
+        codec: Codec,
+        offset: usize,
+        repeat: bool,
+        payload: &mut [u8],
+    ) -> Option<Progress> {
+        let prompt = self.encoded(id, codec)?;
+        let mut at = offset.min(prompt.len());
+        let mut filled = 0;
+        let mut ended = at == prompt.len();
+        while filled < payload.len() {
+            if at == prompt.len() {
+                if !repeat {
+                    break;
+                }
+                at = 0;
+            }
+            let length = (payload.len() - filled).min(prompt.len() - at);
+            payload[filled..filled + length].copy_from_slice(&prompt[at..at + length]);
+            filled += length;
+            at += length;
+            ended |= at == prompt.len();
+        }
+        Some(Progress {
+            filled,
+            offset: at,
+            ended,
+        })
+    }
 }
+
+/// How far [`Prompts::fill`] came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of the payload that were filled.
+    pub filled: usize,
+    /// Where to go on.
+    pub offset: usize,
+    /// Whether the end of the prompt was reached: its last byte is in this payload, or was in an earlier one.
+    pub ended: bool,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Who may send to a leg's port, decided by RTP alone (never by RTCP or STUN).
+//!
+//! What is common to the three modes:
+//! - An **exchange** (a new offer/answer) re-opens the latch, but does not throw out whom it holds: as long as the
+//!   holder sends, only the address and port of the new SDP can take its place. So a sprayer that waits for a re-INVITE gets nothing.
+//! - While the latch is open, a packet from exactly the signalled address and port takes the lock from anybody else who was faster.
+//! - A packet of an unmapped payload type changes nothing.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::command::Latch;
+
+/// In nat mode: how long after an offer/answer the first packet may come.
+pub const NAT_WINDOW: Duration = Duration::from_secs(3);
+
+/// In nat mode: how long the holder must have been silent before its network neighbour may take its place.
+pub const NAT_SILENCE: Duration = Duration::from_secs(5);
+
+/// After an exchange: how long the holder must have been silent before another may take its place.
+/// Also how long a source must have been silent before the SSRC that it replaced may come back: late packets of
+/// the old one must not make the line swing to and fro.
+pub const HOLDER_SILENCE: Duration = Duration::from_millis(100);
+
+/// The answer to one packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// From the leg's peer.
+    Accept,
+    /// From an address that may not send here.
+    Stranger,
+    /// From the right address, with an SSRC that may not be its now.
+    StrangeSource,
+}
+
+/// The latch of one leg.
+#[derive(Clone, Copy, Debug)]
+pub struct Latched {
+    mode: Latch,
+    signalled: Option<SocketAddr>,
+    exchange: Option<u32>,
+    /// When the exchange was.
+    opened: Option<Instant>,
+    holder: Option<Holder>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Holder {
+    from: SocketAddr,
+    ssrc: u32,
+    /// The SSRC that the present one replaced.
+    replaced: Option<u32>,
+    heard: Instant,
+    /// Whether it was heard since the last exchange: then the latch is locked, otherwise open.
+    confirmed: bool,
+}
+
+impl Latched {
+    /// Before the peer's SDP: everybody is a stranger.
+    pub fn new(mode: Latch) -> Latched {
+        Latched {
+            mode,
+            signalled: None,
+            exchange: None,
+            opened: None,
+            holder: None,
+        }
+    }
+
+    /// What the control plane says; the same again changes nothing. A new `exchange` or mode opens the latch.
+    pub fn set(&mut self, now: Instant, mode: Latch, signalled: Option<SocketAddr>, exchange: u32) {
+        let reopened = self.exchange != Some(exchange) || self.mode != mode;
+        self.mode = mode;
+        self.signalled = signalled;
+        self.exchange = Some(exchange);
+        if reopened {
+            self.opened = Some(now);
+            if let Some(holder) = &mut self.holder {
+                holder.confirmed = false;
+            }
+        }
+        // A holder that the new SDP excludes is out at once. In nat mode no SDP excludes anybody.
+        let excluded = self.holder.is_some_and(|holder| match mode {
+            Latch::SignalledIp => !signalled.is_some_and(|to| same_ip(to, holder.from)),
+            Latch::Off => !signalled.is_some_and(|to| same(to, holder.from)),
+            Latch::Nat => signalled.is_none(),
+        });
+        if excluded {
+            self.holder = None;
+        }
+    }
+
+    /// Judges one valid RTP packet. `mapped`: its payload type is one of the leg's. Where it is not, `Accept` says only
+    /// that the address may send; the packet has changed nothing and must be dropped.
+    pub fn accept(&mut self, now: Instant, from: SocketAddr, ssrc: u32, mapped: bool) -> Admission {
+        let Some(signalled) = self.signalled else {
+            return Admission::Stranger;
+        };
+        let exact = same(signalled, from);
+        if let Some(holder) = &mut self.holder {
+            if same(holder.from, from) {
+                return if mapped {
+                    hold(self.mode, holder, now, ssrc)
+                } else {
+                    Admission::Accept
+                };
+            }
+            let silent = now.saturating_duration_since(holder.heard);
+            let may_follow = match self.mode {
+                Latch::Off => false,
+                Latch::SignalledIp => {
+                    exact || !holder.confirmed && silent >= HOLDER_SILENCE && same_ip(signalled, from)
+                }
+                Latch::Nat => {
+                    let open = is_open(self.opened, now);
+                    exact && open
+                        || !holder.confirmed && open && silent >= HOLDER_SILENCE
+                        || silent >= NAT_SILENCE && same_network(holder.from.ip(), from.ip())
+                }
+            };
+            if !may_follow {
+                return Admission::Stranger;
+            }
+        } else {
+            let may_lock = match self.mode {
+                Latch::Off => exact,
+                Latch::SignalledIp => same_ip(signalled, from),
+                // Who starts to speak only after the window must at least be where its SDP says.
+                Latch::Nat => exact || is_open(self.opened, now),
+            };
+            if !may_lock {
+                return Admission::Stranger;
+            }
+        }
+        if mapped {
+            self.holder = Some(Holder {
+                from,
+                ssrc,
+                replaced: None,
+                heard: now,
+                confirmed: true,
+            });
+        }
+        Admission::Accept
+    }
+
+    /// Where to send: in nat mode to the holder, otherwise as signalled. `None` before the peer's SDP.
+    pub fn destination(&self) -> Option<SocketAddr> {
+        match (self.mode, self.holder) {
+            (Latch::Nat, Some(holder)) => Some(holder.from),
+            _ => self.signalled,
+        }
+    }
+
+    /// Who holds the latch: address and SSRC.
+    pub fn holder(&self) -> Option<(SocketAddr, u32)> {
+        self.holder.map(|holder| (holder.from, holder.ssrc))
+    }
+}
+
+/// A packet from the holder's address and port.
+fn hold(mode: Latch, holder: &mut Holder, now: Instant, ssrc: u32) -> Admission {
+    let silent = now.saturating_duration_since(holder.heard);
+    if ssrc != holder.ssrc {
+        let plausible = match mode {
+            // A peer that transfers the call inside its network sends another SSRC without any signalling.
+            Latch::SignalledIp | Latch::Off => holder.replaced != Some(ssrc) || silent >= HOLDER_SILENCE,
+            // The address was learned, not signalled: the SSRC is part of the lock.
+            Latch::Nat => !holder.confirmed || silent >= NAT_SILENCE,
+        };
+        if !plausible {
+            return Admission::StrangeSource;
+        }
+        holder.replaced = Some(holder.ssrc);
+        holder.ssrc = ssrc;
+    }
+    holder.heard = now;
+    holder.confirmed = true;
+    Admission::Accept
+}
+
+fn is_open(opened: Option<Instant>, now: Instant) -> bool {
+    opened.is_some_and(|at| now.saturating_duration_since(at) < NAT_WINDOW)
+}
+
+/// The same address and port. A dual-stack socket writes IPv4 as `::ffff:a.b.c.d`; flow labels and scopes do not count.
+fn same(a: SocketAddr, b: SocketAddr) -> bool {
+    a.port() == b.port() && same_ip(a, b)
+}
+
+fn same_ip(a: SocketAddr, b: SocketAddr) -> bool {
+    a.ip().to_canonical() == b.ip().to_canonical()
+}
+
+/// The same /24 (IPv4) or /64 (IPv6).
+fn same_network(a: IpAddr, b: IpAddr) -> bool {
+    match (a.to_canonical(), b.to_canonical()) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets()[..8] == b.octets()[..8],
+        _ => false,
+    }
+}
