@@ -2,5 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod endpoint;
+pub mod guard;
+pub mod header;
 pub mod message;
+pub mod method;
 pub mod sdp;
+pub mod uri;

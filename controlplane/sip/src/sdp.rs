@@ -77,3 +77,31 @@ pub enum Incompatible {
     /// None of our encodings.
     NoCodec,
 }
+
+#[expect(unused_variables, reason = "bodies follow")]
+impl Local {
+    /// A leg of ours: `sendrecv`, with nothing sent yet.
+    pub fn new(address: IpAddr, port: u16, encodings: &[Encoding], session: u64) -> Local {
+        Local {
+            address,
+            port,
+            encodings: encodings.to_vec(),
+            direction: Direction::SendRecv,
+            session,
+            version: 0,
+            last: None,
+        }
+    }
+    /// Our offer.
+    pub fn offer(&mut self) -> String {
+        String::new()
+    }
+    /// Our answer to an offer, and what both sides agreed on.
+    pub fn answer(&mut self, offer: &[u8]) -> Result<(String, Agreed), Incompatible> {
+        Err(Incompatible::NoAudio)
+    }
+    /// What the peer's answer to our last offer means.
+    pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Incompatible> {
+        Err(Incompatible::NoAudio)
+    }
+}
