@@ -140,7 +140,7 @@ const fn alaw_code() -> [u8; 2048] {
             value
         } else {
             let segment = value.ilog2() - 3;
-            ((segment - 1) << 4) | (value >> (segment - 2)) & 0x0f
+            (segment << 4) | (value >> (segment - 1)) & 0x0f
         };
         table[magnitude] = (number as u8 | 0x80) ^ 0x55;
         magnitude += 1;
@@ -158,7 +158,8 @@ const fn squares(linear: &[i16; 256]) -> [u32; 256] {
     table
 }
 
-/// Table 3: decoder output value numbers, µ-law 0 to 127, in runs of (first µ, first A, numbers of A that each µ advances in halves).
+/// Table 3: decoder output value numbers, µ-law 0 to 127, in runs of
+/// (first µ, first A, halves by which A advances with each µ).
 const ULAW_TO_ALAW_RUNS: [(usize, u8, u8); 7] = [
     // Two µ-law values share one of A-law.
     (0, 1, 1),
@@ -194,7 +195,8 @@ const fn ulaw_to_alaw() -> [u8; 256] {
     table
 }
 
-/// Table 4: decoder output value numbers, A-law 1 to 128, in runs of (first A, first µ, numbers of µ that each A advances in halves).
+/// Table 4: decoder output value numbers, A-law 1 to 128, in runs of
+/// (first A, first µ, halves by which µ advances with each A).
 const ALAW_TO_ULAW_RUNS: [(usize, u8, u8); 9] = [
     (1, 1, 4),
     (9, 16, 2),
