@@ -1,0 +1,363 @@
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../baton.example.toml");
+const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+fn good(text: &str) -> Config {
+    match Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        Ok(config) => config,
+        Err(problems) => panic!("{problems:#?}\nin\n{text}"),
+    }
+}
+
+fn problems(text: &str) -> Vec<String> {
+    match Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR"))) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(Problem::to_string).collect(),
+    }
+}
+
+/// Everything that a program can see of a configuration, secrets included.
+fn seen(config: &Config) -> String {
+    let keys: Vec<_> = config.http.keys.iter().map(|key| key.key.reveal()).collect();
+    let secrets: Vec<_> = config
+        .webhooks
+        .iter()
+        .flat_map(|webhook| &webhook.secrets)
+        .map(Secret::reveal)
+        .collect();
+    format!("{config:?}{keys:?}{secrets:?}")
+}
+
+#[test]
+fn an_empty_file_is_a_server_on_loopback() {
+    let config = good("");
+    assert_eq!(config.sip.listen, "127.0.0.1:5060".parse().unwrap());
+    assert_eq!(config.http.listen, "127.0.0.1:8080".parse().unwrap());
+    assert!(config.media.listen.is_loopback());
+    assert!(config.http.keys.is_empty() && config.trunks.is_empty() && config.webhooks.is_empty());
+    assert_eq!(config.playbook.mode, Mode::Warm);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_the_nearest() {
+    let found = problems("\n[sip]\nlistn = \"127.0.0.1:5060\"\n");
+    assert_eq!(
+        found,
+        ["line 3: sip.listn: there is no such key; did you mean \"listen\"?"]
+    );
+    let found = problems("[spi]\n");
+    assert_eq!(found, ["line 1: spi: there is no such key; did you mean \"sip\"?"]);
+    let found = problems("[node]\nzzzz = 1\n");
+    assert_eq!(found, ["line 2: node.zzzz: there is no such key"]);
+    let found = problems("[[targets]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1\"\nrings = 3\n");
+    assert_eq!(
+        found,
+        ["line 4: targets[0].rings: there is no such key; did you mean \"ring_s\"?"]
+    );
+}
+
+#[test]
+fn all_problems_are_reported_at_once_in_the_order_of_the_file() {
+    let found = problems("[http]\nlisten = 8080\n[media]\nworkers = 0\n[sip]\nport = 5060\nt1_ms = \"fast\"\n");
+    assert_eq!(
+        found,
+        [
+            "line 2: http.listen: must be a string, not an integer",
+            "line 4: media.workers: must be from 1 to 256",
+            "line 6: sip.port: there is no such key",
+            "line 7: sip.t1_ms: must be an integer, not a string",
+        ]
+    );
+}
+
+#[test]
+fn what_is_not_toml_says_where() {
+    let found = problems("[sip]\nlisten = \n");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with("line 2: not TOML"), "{found:?}");
+}
+
+#[test]
+fn sections_of_later_versions_say_so() {
+    for (text, key) in [
+        ("[budget]\n", "budget"),
+        ("[store]\n", "store"),
+        ("[recording]\n", "recording"),
+        ("[hours]\n", "hours"),
+        ("[[playbook.rules]]\n", "playbook.rules"),
+    ] {
+        assert_eq!(problems(text), [format!("line 1: {key}: is not built yet: remove it")]);
+    }
+}
+
+#[test]
+fn references_must_exist() {
+    let found = problems(
+        "[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:a@127.0.0.1\"\n\
+         [[trunks]]\nname = \"t\"\nai_agent = \"asistant\"\n\
+         [playbook]\ntargets = [\"sales\"]\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "line 6: trunks[0].ai_agent: no entry of [[ai_agents]] has the name \"asistant\"; did you mean \"assistant\"?",
+            "line 8: playbook.targets: no entry of [[targets]] has the name \"sales\"",
+        ]
+    );
+}
+
+#[test]
+fn names_are_unique_and_required() {
+    let found = problems(
+        "[[targets]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1\"\n[[targets]]\nname = \"a\"\nuri = \"sip:b@127.0.0.1\"\n\
+         [[targets]]\nuri = \"sip:c@127.0.0.1\"\n",
+    );
+    assert_eq!(
+        found,
+        [
+            "line 5: targets[1].name: \"a\" is already the name in line 2",
+            "line 7: targets[2].name: is missing: it has no default",
+        ]
+    );
+}
+
+#[test]
+fn the_next_hop_comes_from_an_address_in_the_uri() {
+    let hop = |uri: &str| {
+        good(&format!("[[targets]]\nname = \"a\"\nuri = {uri:?}\n")).targets[0]
+            .next_hop
+            .to_string()
+    };
+    assert_eq!(hop("sip:a@127.0.0.1:5080;transport=udp"), "127.0.0.1:5080");
+    assert_eq!(hop("sip:192.0.2.7"), "192.0.2.7:5060");
+    assert_eq!(hop("sip:a@[2001:db8::1]"), "[2001:db8::1]:5060");
+    assert_eq!(hop("sip:a@[2001:db8::1]:5070"), "[2001:db8::1]:5070");
+    let found = problems("[[targets]]\nname = \"a\"\nuri = \"sip:a@pbx.example.org\"\n");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("set next_hop"), "{found:?}");
+    let found = problems("[[targets]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1>\\r\\nX: y\"\n");
+    assert!(found[0].contains("bare URI"), "{found:?}");
+}
+
+#[test]
+fn without_keys_http_stays_on_loopback() {
+    let found = problems("[http]\nlisten = \"0.0.0.0:8080\"\n");
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("line 2: http.listen: is not loopback"),
+        "{found:?}"
+    );
+    good("[http]\nlisten = \"0.0.0.0:8080\"\n[[http.keys]]\nname = \"a\"\nkey = \"k\"\nscope = \"admin\"\n");
+}
+
+#[test]
+fn an_ai_key_belongs_to_an_agent() {
+    let found = problems("[[http.keys]]\nname = \"a\"\nkey = \"k\"\nscope = \"ai\"\n");
+    assert!(
+        found.iter().any(|problem| problem.contains("belongs to one agent")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_unreachable_address_is_not_advertised() {
+    let found = problems("[sip]\nlisten = \"0.0.0.0:5060\"\n[media]\nlisten = \"::\"\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+    good(
+        "[sip]\nlisten = \"0.0.0.0:5060\"\nadvertise = \"192.0.2.1:5060\"\n[media]\nlisten = \"::\"\nadvertise = \"::1\"\n",
+    );
+}
+
+#[test]
+fn secrets_come_from_the_file_the_environment_or_another_file_and_are_never_printed() {
+    let folder = std::env::temp_dir().join(format!("baton-config-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(folder.join("key"), "from-a-file\n").expect("a file");
+    let text = "[[http.keys]]\nname = \"a\"\nkey = \"in-the-text\"\nscope = \"admin\"\n\
+                [[http.keys]]\nname = \"b\"\nkey = { file = \"key\" }\nscope = \"desk\"\n\
+                [[http.keys]]\nname = \"c\"\nkey = { env = \"CARGO_MANIFEST_DIR\" }\nscope = \"desk\"\n";
+    let config = Config::from_toml(text, &folder).expect("good");
+    std::fs::remove_dir_all(&folder).expect("removed");
+    let revealed: Vec<_> = config.http.keys.iter().map(|key| key.key.reveal()).collect();
+    assert_eq!(revealed, ["in-the-text", "from-a-file", env!("CARGO_MANIFEST_DIR")]);
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("in-the-text") && !printed.contains("from-a-file"));
+
+    let found = problems("[[http.keys]]\nname = \"a\"\nscope = \"desk\"\nkey = { env = \"BATON_NO_SUCH_VARIABLE\" }\n");
+    assert!(found[0].starts_with("line 4: http.keys[0].key: "), "{found:?}");
+}
+
+#[test]
+fn webhook_secrets_and_types_are_checked() {
+    let found = problems(
+        "[[webhooks]]\nname = \"a\"\nurl = \"ftp://x\"\nsecrets = [\"plain\"]\ntypes = [\"baton.handoff.join\"]\n",
+    );
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(found[2].contains("did you mean \"baton.handoff.joined\"?"), "{found:?}");
+    let config = good(&format!(
+        "[[webhooks]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\nsecrets = {KEY:?}\n"
+    ));
+    assert_eq!(config.webhooks[0].secrets.len(), 1);
+}
+
+#[test]
+fn a_prompt_that_cannot_be_played_is_named() {
+    let found = problems("[prompts]\nhold = \"Cargo.toml\"\nbusy = \"nowhere.wav\"\n");
+    assert_eq!(found.len(), 2);
+    assert!(
+        found[0].contains("Cargo.toml: not a WAV file") && found[0].contains("mono, 8000 Hz"),
+        "{found:?}"
+    );
+    assert!(found[1].contains("nowhere.wav cannot be read"), "{found:?}");
+}
+
+#[test]
+fn the_example_is_the_default() {
+    assert_eq!(seen(&good(EXAMPLE)), seen(&good("")));
+}
+
+/// The example with every key switched on, and the keys that name files pointed at files that are there.
+fn example_in_full() -> String {
+    let mut text = String::new();
+    for line in EXAMPLE.lines() {
+        let line = match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,
+            _ => line,
+        };
+        match line.split_once(" = ") {
+            Some((key, path)) if path.ends_with(".wav\"") => {
+                let file = if path == "\"support.wav\"" {
+                    "briefing.wav"
+                } else {
+                    path.trim_matches('"')
+                };
+                text += &format!("{key} = \"prompts/{file}\"\n");
+            }
+            _ => text += &format!("{line}\n"),
+        }
+    }
+    text
+}
+
+#[test]
+fn the_example_names_every_key_and_only_those() {
+    let text = example_in_full();
+    let (_, found, known) = check(&text, Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(found.is_empty(), "{found:#?}");
+    let mut section = String::new();
+    let mut named = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if line.starts_with('[') {
+            section = line.trim_matches(['[', ']']).to_owned();
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            named.push(format!("{section}.{key}"));
+        }
+    }
+    for key in &known {
+        assert!(named.contains(key), "baton.example.toml does not name {key}");
+    }
+    assert_eq!(named.len(), known.len());
+}
+
+/// Each key with another value than the example's.
+const CHANGES: &[(&str, &str)] = &[
+    ("node.name", "\"other\""),
+    ("node.drain_s", "31"),
+    ("node.handoff_records", "11"),
+    ("node.log", "\"debug\""),
+    ("node.log_json", "true"),
+    ("sip.listen", "\"127.0.0.1:5061\""),
+    ("sip.advertise", "\"192.0.2.2:5060\""),
+    ("sip.user_agent", "\"other\""),
+    ("sip.t1_ms", "501"),
+    ("sip.t2_ms", "4001"),
+    ("sip.t4_ms", "5001"),
+    ("sip.transactions", "20001"),
+    ("media.listen", "\"127.0.0.2\""),
+    ("media.advertise", "\"192.0.2.2\""),
+    ("media.first_port", "20002"),
+    ("media.ports_per_worker", "501"),
+    ("media.workers", "2"),
+    ("media.cores", "[1]"),
+    ("media.sessions_per_worker", "1025"),
+    ("media.buffers_per_worker", "8192"),
+    ("media.latch", "\"nat\""),
+    ("media.applied_ms", "501"),
+    ("http.listen", "\"127.0.0.1:8081\""),
+    ("http.public_url", "\"https://other.example.org\""),
+    ("http.body_limit", "262145"),
+    ("http.keys.name", "\"other\""),
+    ("http.keys.key", "\"other\""),
+    ("http.keys.scope", "\"desk\""),
+    ("http.keys.agent", "\"second\""),
+    ("trunks.name", "\"other\""),
+    ("trunks.addresses", "[\"192.0.2.2\"]"),
+    ("trunks.ai_agent", "\"second\""),
+    ("ai_agents.name", "\"third\""),
+    ("ai_agents.uri", "\"sip:other@127.0.0.1\""),
+    ("ai_agents.next_hop", "\"127.0.0.1:5071\""),
+    ("targets.name", "\"third\""),
+    ("targets.uri", "\"sip:other@127.0.0.1\""),
+    ("targets.next_hop", "\"127.0.0.1:5081\""),
+    ("targets.ring_s", "21"),
+    ("targets.briefing", "\"prompts/busy.wav\""),
+    ("playbook.mode", "\"cold\""),
+    ("playbook.accept", "\"key\""),
+    ("playbook.targets", "[]"),
+    ("playbook.request_phrases", "[]"),
+    ("playbook.required", "[]"),
+    ("playbook.ai_answer_s", "11"),
+    ("playbook.accept_s", "31"),
+    ("playbook.reach_s", "91"),
+    ("prompts.announcement", "\"prompts/busy.wav\""),
+    ("prompts.hold", "\"prompts/busy.wav\""),
+    ("prompts.briefing", "\"prompts/busy.wav\""),
+    ("prompts.busy", "\"prompts/hold.wav\""),
+    ("prompts.no_answer", "\"prompts/busy.wav\""),
+    ("prompts.failed", "\"prompts/busy.wav\""),
+    ("prompts.goodbye", "\"prompts/busy.wav\""),
+    ("webhooks.name", "\"other\""),
+    ("webhooks.url", "\"http://127.0.0.1:1\""),
+    ("webhooks.secrets", "[\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]"),
+    ("webhooks.types", "[\"baton.call.ended\"]"),
+    ("webhooks.timeout_ms", "10001"),
+    ("webhooks.attempts", "13"),
+    ("webhooks.retry_ms", "1001"),
+    ("webhooks.retry_max_ms", "300001"),
+    ("webhooks.queue", "10001"),
+];
+
+#[test]
+fn every_key_changes_the_configuration() {
+    let text = example_in_full();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (before, _, known) = check(&text, folder);
+    let before = seen(&before.expect("TOML"));
+    for key in &known {
+        let (_, value) = CHANGES
+            .iter()
+            .find(|(name, _)| name == key)
+            .unwrap_or_else(|| panic!("{key} has no change"));
+        let (section, name) = key.rsplit_once('.').expect("dotted");
+        let mut here = false;
+        let changed: String = text
+            .lines()
+            .map(|line| {
+                if line.starts_with('[') {
+                    here = line.trim_matches(['[', ']']) == section;
+                }
+                if here && line.starts_with(&format!("{name} = ")) {
+                    format!("{name} = {value}\n")
+                } else {
+                    format!("{line}\n")
+                }
+            })
+            .collect();
+        assert_ne!(changed, text, "{key} was found");
+        // References that the change breaks are problems of their own; what the key says must be seen all the same.
+        let (after, _, _) = check(&changed, folder);
+        assert_ne!(seen(&after.expect("TOML")), before, "{key} changes nothing");
+    }
+    assert_eq!(CHANGES.len(), known.len());
+}
