@@ -200,3 +200,6 @@ fn same_network(a: IpAddr, b: IpAddr) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,69 @@
+use super::*;
 
+#[test]
+fn is_dead_air_but_not_digital_silence_at_every_packet_time() {
+    let comfort = Comfort::new(1);
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        for ptime in [10, 20, 30, 40] {
+            let length = codec.ticks(ptime) as usize;
+            let mut payload = vec![0; length];
+            let mut sum = 0.0;
+            for frame in 0..1000u32 {
+                comfort.fill(codec, frame * length as u32, &mut payload);
+                let mean_square = codec.mean_square(&payload);
+                let level = g711::dbm0(mean_square);
+                assert!((-64.0..-55.0).contains(&level), "{codec:?} {ptime} ms: {level}");
+                assert!(mean_square < g711::BELOW_50_DBM0);
+                sum += level;
+            }
+            assert!((sum / 1000.0 + 60.0).abs() < 1.5, "{codec:?}: {}", sum / 1000.0);
+        }
+    }
+}
+
+#[test]
+fn pieces_join_without_a_seam_over_the_end() {
+    let comfort = Comfort::new(1);
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut whole = vec![0; 2 * LENGTH + 500];
+        comfort.fill(codec, 0, &mut whole);
+        assert_eq!(whole[..LENGTH + 500], whole[LENGTH..]);
+        let mut frame = [0; 240];
+        for at in (0..2 * LENGTH).step_by(240) {
+            comfort.fill(codec, at as u32, &mut frame);
+            assert_eq!(frame, whole[at..at + 240]);
+        }
+    }
+}
+
+#[test]
+fn the_seed_decides() {
+    let noise = |seed| {
+        let mut payload = [0; 160];
+        Comfort::new(seed).fill(Codec::Pcmu, 0, &mut payload);
+        payload
+    };
+    assert_eq!(noise(1), noise(1));
+    assert_ne!(noise(1), noise(2));
+}
+
+/// A peak in the autocorrelation would be heard as a pitch or a beat.
+#[test]
+fn is_white_within_its_length() {
+    let comfort = Comfort::new(1);
+    let mut payload = vec![0; LENGTH];
+    comfort.fill(Codec::Pcmu, 0, &mut payload);
+    let mut samples = vec![0; LENGTH];
+    Codec::Pcmu.decode(&payload, &mut samples);
+    let at = |lag: usize| -> f64 {
+        samples
+            .iter()
+            .zip(&samples[lag..])
+            .map(|(&a, &b)| f64::from(a) * f64::from(b))
+            .sum()
+    };
+    let power = at(0);
+    for lag in 1..400 {
+        assert!(at(lag).abs() < 0.06 * power, "lag {lag}");
+    }
+}

@@ -185,7 +185,7 @@ fn the_reference_tone_has_zero_dbm0() {
 fn levels_of_sines_are_measured() {
     for codec in [Codec::Pcmu, Codec::Pcma] {
         for level in [-3.0, -20.0, -35.0, -39.0, -41.0, -45.0] {
-            let peak = 32_768.0 * 10f64.powf((level - 3.14) / 20.0);
+            let peak = 10f64.powf(level / 20.0) * (2.0 * f64::from(ZERO_DBM0)).sqrt();
             let samples: Vec<i16> = (0..800)
                 .map(|at| (peak * (f64::from(at) * 0.801).sin()).round() as i16)
                 .collect();
