@@ -1,6 +1,9 @@
 //! Offer and answer (RFC 3264) for one audio stream.
 
+use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+
+use sdp_types::{Attribute, Media, Session};
 
 /// An encoding that we can offer, best first in lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +45,9 @@ pub struct Local {
     pub version: u64,
     /// The last description sent, to know whether it changed.
     pub last: Option<String>,
+    /// Payload type of telephone-event in what we receive: 101, or the number of the peer's last offer, which "MUST NOT"
+    /// be bound to another format later in the session (RFC 3264 §8.3.2).
+    pub events: u8,
 }
 
 /// What both sides agreed on, seen from us.
@@ -61,7 +67,7 @@ pub struct Agreed {
     pub events: Option<(u8, u8)>,
     /// Comfort noise (13) agreed.
     pub comfort_noise: bool,
-    /// The peer's wish, ms; 20 where it says nothing.
+    /// The peer's wish, ms: 10, 20, 30 or 40; 20 where it says nothing or wishes anything else.
     pub ptime_ms: u8,
     /// Our direction now (already turned round from the peer's).
     pub direction: Direction,
@@ -78,7 +84,68 @@ pub enum Incompatible {
     NoCodec,
 }
 
-#[expect(unused_variables, reason = "bodies follow")]
+/// Comfort noise, static (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+/// The digits 0–9, *, #, A–D and flash (RFC 4733 §3.2).
+const EVENT_CODES: &str = "0-16";
+/// Streams that one description may have. Real ones have three at the most.
+const STREAMS_MAX: usize = 32;
+
+impl Encoding {
+    /// Its name in `a=rtpmap`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Encoding::Pcmu => "PCMU",
+            Encoding::Pcma => "PCMA",
+        }
+    }
+
+    /// Its static payload type (RFC 3551).
+    pub fn payload_type(self) -> u8 {
+        match self {
+            Encoding::Pcmu => 0,
+            Encoding::Pcma => 8,
+        }
+    }
+}
+
+impl Direction {
+    /// Whether its owner sends.
+    pub fn sends(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::SendOnly)
+    }
+
+    /// Whether its owner receives.
+    pub fn receives(self) -> bool {
+        matches!(self, Direction::SendRecv | Direction::RecvOnly)
+    }
+
+    /// As an attribute's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Direction::SendRecv => "sendrecv",
+            Direction::SendOnly => "sendonly",
+            Direction::RecvOnly => "recvonly",
+            Direction::Inactive => "inactive",
+        }
+    }
+
+    fn of(sends: bool, receives: bool) -> Direction {
+        match (sends, receives) {
+            (true, true) => Direction::SendRecv,
+            (true, false) => Direction::SendOnly,
+            (false, true) => Direction::RecvOnly,
+            (false, false) => Direction::Inactive,
+        }
+    }
+
+    /// What we may do where this is our wish and `peer` is what the other side says of itself (RFC 3264 §6.1):
+    /// `sendonly` is answered `recvonly`, `inactive` stays `inactive`.
+    fn against(self, peer: Direction) -> Direction {
+        Direction::of(self.sends() && peer.receives(), self.receives() && peer.sends())
+    }
+}
+
 impl Local {
     /// A leg of ours: `sendrecv`, with nothing sent yet.
     pub fn new(address: IpAddr, port: u16, encodings: &[Encoding], session: u64) -> Local {
@@ -88,20 +155,345 @@ impl Local {
             encodings: encodings.to_vec(),
             direction: Direction::SendRecv,
             session,
-            version: 0,
+            version: 1,
             last: None,
+            events: 101,
         }
     }
+
     /// Our offer.
     pub fn offer(&mut self) -> String {
-        String::new()
+        let stream = Stream {
+            protocol: "RTP/AVP",
+            formats: self
+                .encodings
+                .iter()
+                .map(|encoding| (encoding.payload_type(), *encoding))
+                .collect(),
+            events: Some(self.events),
+            comfort_noise: true,
+            ptime_ms: 20,
+            direction: self.direction,
+            rtcp: true,
+            rtcp_mux: true,
+        };
+        let mut body = String::from("t=0 0\r\n");
+        stream.print(&mut body, self.port);
+        self.send(&body)
     }
-    /// Our answer to an offer, and what both sides agreed on.
+
+    /// Our answer to an offer, and what both sides agreed on. After an error nothing has changed.
     pub fn answer(&mut self, offer: &[u8]) -> Result<(String, Agreed), Incompatible> {
-        Err(Incompatible::NoAudio)
+        let offer = read(offer)?;
+        // A stream that is switched off (port 0) is taken only where there is no other.
+        let mut chosen = Err(Incompatible::NoAudio);
+        for (index, media) in offer.medias.iter().enumerate().filter(|(_, media)| is_audio(media)) {
+            match Remote::read(&offer, media).and_then(|remote| {
+                let &(payload, encoding) = self
+                    .encodings
+                    .iter()
+                    .find_map(|ours| remote.formats.iter().find(|(_, theirs)| theirs == ours))
+                    .ok_or(Incompatible::NoCodec)?;
+                Ok((index, remote, payload, encoding))
+            }) {
+                Ok(stream) if media.port != 0 => {
+                    chosen = Ok(stream);
+                    break;
+                }
+                Ok(stream) => chosen = chosen.or(Ok(stream)),
+                Err(error) => chosen = chosen.or(Err(error)),
+            }
+        }
+        let (chosen, remote, payload, encoding) = chosen?;
+
+        let agreed = remote.agree(self, encoding, payload, payload, remote.events);
+        if let Some(events) = remote.events {
+            self.events = events;
+        }
+        let mut body = String::new();
+        // "the "t=" line in the answer MUST be equal to the one in the offer" (RFC 3264 §6).
+        match offer.times.first() {
+            Some(time) => _ = write!(body, "t={} {}\r\n", time.start_time, time.stop_time),
+            None => body.push_str("t=0 0\r\n"),
+        }
+        // "For each "m=" line in the offer, there MUST be a corresponding "m=" line in the answer … in the same order";
+        // a refused one has port 0 (RFC 3264 §6).
+        for (index, media) in offer.medias.iter().enumerate() {
+            if index == chosen && media.port != 0 {
+                let stream = Stream {
+                    protocol: &media.proto,
+                    formats: vec![(payload, encoding)],
+                    events: remote.events,
+                    comfort_noise: agreed.comfort_noise,
+                    ptime_ms: agreed.ptime_ms,
+                    direction: agreed.direction,
+                    rtcp: !remote.rtcp_mux,
+                    rtcp_mux: remote.rtcp_mux,
+                };
+                stream.print(&mut body, self.port);
+            } else {
+                let refused = format!("m={} 0 {} {}", media.media, media.proto, media.fmt);
+                body.extend(refused.chars().filter(|c| !c.is_control()));
+                body.push_str("\r\n");
+            }
+        }
+        Ok((self.send(&body), agreed))
     }
+
     /// What the peer's answer to our last offer means.
     pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Incompatible> {
-        Err(Incompatible::NoAudio)
+        let answer = read(answer)?;
+        let media = answer
+            .medias
+            .iter()
+            .find(|media| is_audio(media) && media.port != 0)
+            .ok_or(Incompatible::NoAudio)?;
+        let remote = Remote::read(&answer, media)?;
+        // The order of the answer is the answerer's preference (RFC 3264 §6.1).
+        let &(payload, encoding) = remote
+            .formats
+            .iter()
+            .find(|(_, encoding)| self.encodings.contains(encoding))
+            .ok_or(Incompatible::NoCodec)?;
+        Ok(remote.agree(self, encoding, payload, encoding.payload_type(), Some(self.events)))
+    }
+
+    /// Puts our session lines before the streams; the version rises where the text is not the last one's.
+    fn send(&mut self, body: &str) -> String {
+        let family = if self.address.is_ipv4() { "IP4" } else { "IP6" };
+        let print = |version: u64| {
+            format!(
+                "v=0\r\no=- {session} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n{body}",
+                session = self.session,
+                address = self.address,
+            )
+        };
+        let mut text = print(self.version);
+        if self.last.as_ref().is_some_and(|last| *last != text) {
+            self.version += 1;
+            text = print(self.version);
+        }
+        self.last = Some(text.clone());
+        text
     }
 }
+
+/// One stream of ours, as it is printed.
+struct Stream<'a> {
+    protocol: &'a str,
+    formats: Vec<(u8, Encoding)>,
+    events: Option<u8>,
+    comfort_noise: bool,
+    ptime_ms: u8,
+    direction: Direction,
+    rtcp: bool,
+    rtcp_mux: bool,
+}
+
+impl Stream<'_> {
+    fn print(&self, out: &mut String, port: u16) {
+        // Writing to a String cannot fail.
+        _ = write!(out, "m=audio {port} {}", self.protocol);
+        let noise = self.comfort_noise.then_some(COMFORT_NOISE);
+        for payload in self
+            .formats
+            .iter()
+            .map(|(payload, _)| *payload)
+            .chain(noise)
+            .chain(self.events)
+        {
+            _ = write!(out, " {payload}");
+        }
+        out.push_str("\r\n");
+        for (payload, encoding) in &self.formats {
+            _ = write!(out, "a=rtpmap:{payload} {}/8000\r\n", encoding.name());
+        }
+        if let Some(payload) = noise {
+            _ = write!(out, "a=rtpmap:{payload} CN/8000\r\n");
+        }
+        if let Some(payload) = self.events {
+            _ = write!(
+                out,
+                "a=rtpmap:{payload} telephone-event/8000\r\na=fmtp:{payload} {EVENT_CODES}\r\n"
+            );
+        }
+        _ = write!(out, "a=ptime:{}\r\n", self.ptime_ms);
+        if self.rtcp {
+            _ = write!(out, "a=rtcp:{}\r\n", port.wrapping_add(1));
+        }
+        if self.rtcp_mux {
+            out.push_str("a=rtcp-mux\r\n");
+        }
+        _ = write!(out, "a={}\r\n", self.direction.name());
+    }
+}
+
+/// What a description says of one audio stream.
+struct Remote {
+    rtp: Option<SocketAddr>,
+    rtcp: Option<SocketAddr>,
+    rtcp_mux: bool,
+    formats: Vec<(u8, Encoding)>,
+    events: Option<u8>,
+    comfort_noise: bool,
+    ptime_ms: u8,
+    direction: Direction,
+}
+
+impl Remote {
+    fn read(session: &Session, media: &Media) -> Result<Remote, Incompatible> {
+        let attribute = |name: &str| find(&media.attributes, name);
+        let rtcp_mux = attribute("rtcp-mux").is_some();
+
+        // A stream's own line goes before the session's (RFC 8866 §5.7).
+        let connection = media
+            .connections
+            .first()
+            .or(session.connection.as_ref())
+            .ok_or(Incompatible::Malformed)?;
+        let address = address(&connection.connection_address).ok_or(Incompatible::Malformed)?;
+        // RFC 2543 hold: "0.0.0.0" means that neither RTP nor RTCP is to be sent there (RFC 3264 §8.4).
+        let reachable = !address.is_unspecified() && media.port != 0;
+        let rtp = reachable.then(|| SocketAddr::new(address, media.port));
+        let rtcp = match (
+            rtp,
+            attribute("rtcp").and_then(|value| value.split_once(' ').or(Some((value, "")))),
+        ) {
+            (None, _) => None,
+            (rtp, _) if rtcp_mux => rtp,
+            // a=rtcp:53020 IN IP4 126.16.64.4 (RFC 3605 §2.1)
+            (Some(_), Some((port, rest))) => {
+                let other = rest.split_whitespace().nth(2).and_then(self::address);
+                let port = port.parse().ok().filter(|port| *port != 0);
+                port.map(|port| SocketAddr::new(other.unwrap_or(address), port))
+            }
+            (Some(_), None) => media.port.checked_add(1).map(|port| SocketAddr::new(address, port)),
+        };
+
+        let stated = direction(&media.attributes).or_else(|| direction(&session.attributes));
+        let stated = stated.unwrap_or(Direction::SendRecv);
+        let direction = if media.port == 0 {
+            Direction::Inactive
+        } else {
+            Direction::of(stated.sends(), stated.receives() && reachable)
+        };
+
+        let (mut formats, mut events, mut comfort_noise) = (Vec::new(), None, false);
+        let payloads = media
+            .fmt
+            .split_whitespace()
+            .filter_map(|payload| payload.parse::<u8>().ok());
+        for payload in payloads.filter(|payload| *payload < 128) {
+            let (name, clock) = rtpmap(media, payload);
+            match (name.to_ascii_uppercase().as_str(), clock) {
+                ("PCMU", "8000") => formats.push((payload, Encoding::Pcmu)),
+                ("PCMA", "8000") => formats.push((payload, Encoding::Pcma)),
+                ("TELEPHONE-EVENT", "8000") => events = events.or(Some(payload)),
+                ("CN", "8000") if payload == COMFORT_NOISE => comfort_noise = true,
+                _ => {}
+            }
+        }
+        let ptime = attribute("ptime").and_then(|value| value.trim().parse().ok());
+        let ptime_ms = ptime.filter(|ptime| matches!(ptime, 10 | 20 | 30 | 40)).unwrap_or(20);
+        Ok(Remote {
+            rtp,
+            rtcp,
+            rtcp_mux,
+            formats,
+            events,
+            comfort_noise,
+            ptime_ms,
+            direction,
+        })
+    }
+
+    /// `receive_events` is our number; it counts only where the peer has one too.
+    fn agree(&self, local: &Local, encoding: Encoding, send: u8, receive: u8, receive_events: Option<u8>) -> Agreed {
+        Agreed {
+            remote: self.rtp,
+            remote_rtcp: self.rtcp,
+            encoding,
+            send,
+            receive,
+            events: self.events.zip(receive_events),
+            comfort_noise: self.comfort_noise,
+            ptime_ms: self.ptime_ms,
+            direction: local.direction.against(self.direction),
+        }
+    }
+}
+
+/// Reads a description. Bytes that are not UTF-8 (a Latin-1 session name) spoil nothing else.
+fn read(text: &[u8]) -> Result<Session, Incompatible> {
+    let text = String::from_utf8_lossy(text);
+    let session = Session::parse(text.as_bytes()).map_err(|_| Incompatible::Malformed)?;
+    if session.medias.len() > STREAMS_MAX {
+        return Err(Incompatible::Malformed);
+    }
+    Ok(session)
+}
+
+/// An audio stream that we can carry: plain RTP, with or without the feedback profile (RFC 4585).
+fn is_audio(media: &Media) -> bool {
+    media.media.eq_ignore_ascii_case("audio")
+        && ["RTP/AVP", "RTP/AVPF"]
+            .iter()
+            .any(|protocol| media.proto.eq_ignore_ascii_case(protocol))
+}
+
+/// An address of a `c=` or `a=rtcp` line; a name or a group is none.
+fn address(text: &str) -> Option<IpAddr> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|address: &IpAddr| !address.is_multicast())
+}
+
+/// An attribute's value; empty where it has none.
+fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+    let attribute = attributes
+        .iter()
+        .find(|attribute| attribute.attribute.eq_ignore_ascii_case(name))?;
+    Some(attribute.value.as_deref().unwrap_or(""))
+}
+
+fn direction(attributes: &[Attribute]) -> Option<Direction> {
+    [
+        Direction::SendRecv,
+        Direction::SendOnly,
+        Direction::RecvOnly,
+        Direction::Inactive,
+    ]
+    .into_iter()
+    .find(|direction| find(attributes, direction.name()).is_some())
+}
+
+/// Name and clock of a payload type. Static ones need no line (RFC 3551 §6).
+fn rtpmap(media: &Media, payload: u8) -> (&str, &str) {
+    for attribute in media
+        .attributes
+        .iter()
+        .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("rtpmap"))
+    {
+        let Some((number, map)) = attribute
+            .value
+            .as_deref()
+            .and_then(|value| value.trim().split_once(' '))
+        else {
+            continue;
+        };
+        if number.parse() == Ok(payload) {
+            let mut parts = map.trim().split('/');
+            return (parts.next().unwrap_or("").trim(), parts.next().unwrap_or("").trim());
+        }
+    }
+    match payload {
+        0 => ("PCMU", "8000"),
+        8 => ("PCMA", "8000"),
+        COMFORT_NOISE => ("CN", "8000"),
+        _ => ("", ""),
+    }
+}
+
+#[cfg(test)]
+mod tests;

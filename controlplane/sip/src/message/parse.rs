@@ -264,7 +264,7 @@ pub(super) fn check(message: &Message) -> Result<(), Fault> {
         Via::parse_list(&value).map_err(|_| (400, "Malformed Via"))?;
     }
     let via = message.via().ok_or((400, "Malformed Via"))?;
-    // The magic cookie alone makes every request of that client the same transaction (RFC 4475 §3.1.2.19 and 3.3.?).
+    // The magic cookie alone makes every request of that client the same transaction (RFC 4475 §3.2.1).
     if via
         .branch()
         .is_some_and(|branch| branch.is_empty() || branch.eq_ignore_ascii_case("z9hG4bK"))
