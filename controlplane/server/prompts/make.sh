@@ -6,7 +6,7 @@ cd "$(dirname "$0")"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# Speech is set to −20 dBm0. Full scale of a G.711 sine is +3.14 dBm0, so that is an RMS of 0.0493 of full scale.
+# Speech is set to −20 dBm0. Full scale of a G.711 sine is +3.17 dBm0, so that is an RMS of 0.0493 of full scale.
 level=0.0493
 
 # normalise IN OUT: brings a file to the level. No dither: the same input gives the same bytes.
