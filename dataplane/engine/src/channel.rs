@@ -81,6 +81,7 @@ impl Channel {
     }
 
     /// The control plane's side.
+    #[expect(clippy::result_large_err, reason = "as `Engine::send`")]
     pub(crate) fn send(&self, command: Command) -> Result<(), Full> {
         self.commands.push(command).map_err(Full)?;
         self.wake_sleeper();
@@ -203,5 +204,116 @@ impl AsFd for Events {
     /// ([`Engine::is_running`](crate::Engine::is_running)).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::command::SessionId;
+
+    use super::*;
+
+    fn end(session: u64) -> Command {
+        Command::End {
+            session: SessionId(session),
+        }
+    }
+
+    fn ended(session: u64) -> Event {
+        Event::Ended {
+            session: SessionId(session),
+        }
+    }
+
+    fn wake() -> Arc<Wake> {
+        Arc::new(Wake::new(false).expect("an eventfd"))
+    }
+
+    /// Whether a reader would be let go.
+    fn readable(fd: impl AsFd) -> bool {
+        let mut poll = libc::pollfd {
+            fd: fd.as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one writable `pollfd` for the length of the call.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn a_full_queue_gives_the_command_back() {
+        let channel = Channel::new(2, 1, wake()).expect("a channel");
+        assert!(channel.send(end(1)).is_ok());
+        assert!(channel.send(end(2)).is_ok());
+        let Err(Full(back)) = channel.send(end(3)) else {
+            panic!("the queue holds two");
+        };
+        assert_eq!(back, end(3));
+        assert_eq!(channel.command(), Some(end(1)));
+        assert!(channel.send(back).is_ok());
+        assert_eq!(channel.command(), Some(end(2)));
+        assert_eq!(channel.command(), Some(end(3)));
+        assert_eq!(channel.command(), None);
+    }
+
+    #[test]
+    fn only_a_sleeper_is_woken() {
+        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        assert!(channel.send(end(1)).is_ok());
+        assert!(!readable(&channel.wake), "it is awake");
+        assert!(!channel.may_sleep(), "there is a command");
+        channel.awake();
+        assert_eq!(channel.command(), Some(end(1)));
+        assert!(channel.may_sleep());
+        assert!(channel.send(end(2)).is_ok());
+        assert!(readable(&channel.wake));
+    }
+
+    #[test]
+    fn a_stop_wakes_too() {
+        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        assert!(channel.may_sleep());
+        channel.stop();
+        assert!(readable(&channel.wake));
+        assert!(channel.stopping());
+        assert!(!channel.may_sleep());
+    }
+
+    #[test]
+    fn a_full_queue_of_events_asks_for_a_wake_up() {
+        let wake = wake();
+        let channel = Arc::new(Channel::new(1, 2, wake.clone()).expect("a channel"));
+        let events = Events::new(vec![channel.clone()], wake);
+        for session in [1, 2] {
+            assert!(channel.room_for_event());
+            channel.push_event(ended(session));
+        }
+        assert!(!channel.room_for_event());
+        assert!(!readable(&channel.wake));
+        assert_eq!(events.try_recv(), Some((0, ended(1))));
+        assert!(readable(&channel.wake), "there is room again");
+        assert!(channel.room_for_event());
+    }
+
+    #[test]
+    fn no_worker_waits_for_the_others() {
+        let wake = wake();
+        let channels: Vec<_> = (0..3)
+            .map(|_| Arc::new(Channel::new(1, 4, wake.clone()).expect("a channel")))
+            .collect();
+        let events = Events::new(channels.clone(), wake);
+        assert!(!readable(&events));
+        for (worker, channel) in channels.iter().enumerate() {
+            channel.push_event(ended(worker as u64));
+            channel.push_event(ended(worker as u64 + 10));
+            channel.wake_reader();
+        }
+        assert!(readable(&events));
+        events.clear();
+        assert!(!readable(&events));
+        let order: Vec<usize> = std::iter::from_fn(|| events.try_recv())
+            .map(|(worker, _)| worker)
+            .collect();
+        assert_eq!(order, [0, 1, 2, 0, 1, 2]);
     }
 }

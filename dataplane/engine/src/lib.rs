@@ -6,16 +6,21 @@
     unsafe_code,
     reason = "the kernel's rings, sockets and buffers are shared memory and raw pointers; nothing else of the product has any"
 )]
-#![allow(dead_code, reason = "the worker comes next")]
-
+mod affinity;
 mod channel;
+mod clock;
 mod config;
+mod net;
 mod stats;
 mod uring;
+mod worker;
 
-use std::sync::Arc;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 
-use media::command::Command;
+use media::command::{Command, Port};
+use media::core::{Config, Core};
 
 pub use channel::{Events, Full};
 pub use config::{BUFFER_BYTES, EngineConfig, StartError, TaskRun, WorkerConfig};
@@ -23,7 +28,16 @@ pub use stats::Snapshot;
 pub use uring::probe::{Finding, Probe, probe};
 
 use channel::{Channel, Wake};
+use net::{Net, Setup};
 use stats::Page;
+use uring::{Queues, probe as kernel};
+use worker::Worker;
+
+/// Packets of the core's own that wait for a transmit buffer at the most.
+const PENDING: usize = 1024;
+
+/// Descriptors of a worker beside its sockets: its ring and its eventfd.
+const FILES_PER_WORKER: usize = 2;
 
 /// Running workers. They end with it.
 #[derive(Debug)]
@@ -37,20 +51,73 @@ struct Handle {
     channel: Arc<Channel>,
     page: Arc<Page>,
     ports: Vec<u16>,
+    thread: Option<JoinHandle<()>>,
 }
+
+/// What a worker's thread says once it runs.
+type Ready = Result<TaskRun, StartError>;
 
 impl Engine {
     /// Probes the kernel, binds every port and starts the workers. Returns when all of them run.
     pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
         config.check()?;
-        let wake = Arc::new(Wake::new(false).map_err(|source| StartError::System {
-            what: "eventfd",
-            source,
-        })?);
-        Ok(Engine {
+        kernel::require()?;
+        let files = |worker: &WorkerConfig| worker.sockets() + FILES_PER_WORKER;
+        kernel::require_files(config.workers.iter().map(files).sum())?;
+
+        let system = |what: &'static str| move |source: std::io::Error| StartError::System { what, source };
+        let wake = Arc::new(Wake::new(false).map_err(system("eventfd"))?);
+        // Everything is bound before the first thread starts: no worker takes calls while another cannot.
+        let setups: Vec<Setup> = config.workers.iter().map(|worker| setup(&config, worker)).collect();
+        let sockets = setups.iter().map(Setup::bind).collect::<Result<Vec<_>, _>>()?;
+
+        let mut engine = Engine {
             workers: Vec::new(),
-            events: Events::new(Vec::new(), wake),
-        })
+            events: Events::new(Vec::new(), wake.clone()),
+        };
+        let (ready, came) = mpsc::channel::<(usize, Ready)>();
+        for (at, sockets) in sockets.into_iter().enumerate() {
+            let worker = &config.workers[at];
+            let channel = Channel::new(config.commands, config.events, wake.clone()).map_err(system("eventfd"))?;
+            let channel = Arc::new(channel);
+            let page = Arc::new(Page::default());
+            let start = Start {
+                core: core_config(&config, at),
+                pin: worker.core,
+                buffers: config.buffers,
+                mode: config.mode,
+                channel: channel.clone(),
+                page: page.clone(),
+            };
+            let ready = ready.clone();
+            let thread = thread::Builder::new()
+                .name(format!("baton-media-{at}"))
+                .spawn(move || start.run(at, sockets, ready))
+                .map_err(system("clone of a thread"))?;
+            engine.workers.push(Handle {
+                channel,
+                page,
+                ports: (0..worker.pairs).map(|pair| worker.first_port + 2 * pair).collect(),
+                thread: Some(thread),
+            });
+        }
+        drop(ready);
+        let mut waiting: Vec<usize> = (0..engine.workers.len()).collect();
+        while let Some(&first) = waiting.first() {
+            // All senders gone: a thread has ended without a word.
+            let (worker, result) = came.recv().map_err(|_| StartError::Worker { worker: first })?;
+            let mode = result?;
+            tracing::info!(
+                worker,
+                ?mode,
+                ports = engine.workers[worker].ports.len(),
+                "media worker runs"
+            );
+            waiting.retain(|other| *other != worker);
+        }
+        let channels = engine.workers.iter().map(|worker| worker.channel.clone()).collect();
+        engine.events = Events::new(channels, wake);
+        Ok(engine)
     }
 
     /// How many workers there are.
@@ -70,6 +137,10 @@ impl Engine {
     ///
     /// # Panics
     /// Where there is no such worker.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the command comes back as it was; a box would make each refusal allocate"
+    )]
     pub fn send(&self, worker: usize, command: Command) -> Result<(), Full> {
         self.workers[worker].channel.send(command)
     }
@@ -93,10 +164,106 @@ impl Engine {
     /// # Panics
     /// Where there is no such worker.
     pub fn is_running(&self, worker: usize) -> bool {
-        let _ = &self.workers[worker];
-        true
+        let thread = self.workers[worker].thread.as_ref();
+        thread.is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Ends all workers, closes their sockets and waits until that is done.
-    pub fn stop(self) {}
+    /// Ends all workers, closes their sockets and waits until that is done. Calls on them end without a word.
+    pub fn stop(self) {
+        drop(self);
+    }
 }
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for worker in &self.workers {
+            worker.channel.stop();
+        }
+        for thread in self.workers.iter_mut().filter_map(|worker| worker.thread.take()) {
+            // A worker that panicked has told so itself.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn setup(config: &EngineConfig, worker: &WorkerConfig) -> Setup {
+    Setup {
+        address: worker.address,
+        first_port: worker.first_port,
+        sockets: worker.sockets(),
+        queues: Queues {
+            receive: config.receive_buffer,
+            send: config.send_buffer,
+        },
+    }
+}
+
+fn core_config(config: &EngineConfig, at: usize) -> Config {
+    let worker = &config.workers[at];
+    Config {
+        first_port: Port(worker.first_port),
+        pairs: worker.pairs,
+        sessions: config.sessions_per_worker,
+        pending: PENDING,
+        prompts: config.prompts.clone(),
+        cname: config.cname.clone(),
+        // The golden ratio's bits keep the workers' seeds apart.
+        seed: config.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    }
+}
+
+/// What a worker's thread starts with.
+struct Start {
+    core: Config,
+    pin: Option<usize>,
+    buffers: u16,
+    mode: TaskRun,
+    channel: Arc<Channel>,
+    page: Arc<Page>,
+}
+
+impl Start {
+    /// The whole life of the thread.
+    fn run(self, at: usize, sockets: Vec<OwnedFd>, ready: mpsc::Sender<(usize, Ready)>) {
+        // However the thread ends, the reader of the events learns of it.
+        let _leaving = Leaving(self.channel.clone());
+        let made = self.make(sockets);
+        let mut worker = match made {
+            Ok((worker, mode)) => {
+                let _ = ready.send((at, Ok(mode)));
+                worker
+            }
+            Err(error) => {
+                let _ = ready.send((at, Err(error)));
+                return;
+            }
+        };
+        drop(ready);
+        if let Err(error) = worker.run() {
+            tracing::error!(worker = at, %error, "media worker ended: its ring failed; its calls are lost");
+        }
+    }
+
+    fn make(self, sockets: Vec<OwnedFd>) -> Result<(Worker, TaskRun), StartError> {
+        // Before any memory is taken: it then lies near the core.
+        if let Some(core) = self.pin {
+            affinity::pin(core)?;
+        }
+        let first_port = self.core.first_port.0;
+        let net = Net::new(sockets, self.buffers, self.mode, self.channel.clone())?;
+        let mode = net.mode();
+        let core = Core::new(self.core, clock::now());
+        Ok((Worker::new(core, net, self.channel, self.page, first_port), mode))
+    }
+}
+
+struct Leaving(Arc<Channel>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.0.wake_reader();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,2 +1,454 @@
-//! The ring of one worker.
+//! The ring of one worker: a multishot receive for each socket into one ring of provided buffers, and sends of the same
+//! buffers.
+//!
+//! A packet costs no system call of its own: all that is queued goes to the kernel, and all that has come is fetched,
+//! with one io_uring_enter(2) for each turn of the worker's loop.
+
+mod buffers;
+mod op;
 pub(crate) mod probe;
+mod ring;
+mod socket;
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use io_uring::types::{CancelBuilder, Fd};
+use io_uring::{cqueue, opcode};
+
+use crate::channel::Channel;
+use crate::config::{StartError, TaskRun};
+pub(crate) use buffers::Buffer;
+use buffers::Buffers;
+use op::Op;
+use ring::Ring;
+pub(crate) use socket::Queues;
+
+/// Transmit buffers of each worker, for packets that the core makes itself.
+const SPARES: u16 = 256;
+
+/// Requests that can be queued before they are handed over: more than one turn of the loop makes.
+const SUBMISSIONS: u32 = 1024;
+
+/// Our only group of provided buffers.
+const GROUP: u16 = 0;
+
+/// While sends are on their way, their completions are looked at no later than this, even where nothing is received.
+const SENDS_LOOKED_AT: Duration = Duration::from_millis(5);
+
+/// How long a receive rests that ended with an error other than "no buffer".
+const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// How long cancelled requests may take to end: far more than they need.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a ring is made with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) address: IpAddr,
+    /// The port of the first socket; the others follow without a gap.
+    pub(crate) first_port: u16,
+    pub(crate) sockets: usize,
+    pub(crate) queues: Queues,
+}
+
+impl Setup {
+    /// Binds all sockets.
+    pub(crate) fn bind(&self) -> Result<Vec<OwnedFd>, StartError> {
+        // `EngineConfig::check` has seen to it that they stay below 65,536.
+        let ports = (self.first_port..=u16::MAX).take(self.sockets);
+        ports
+            .map(|port| socket::bind(self.address, port, self.queues))
+            .collect()
+    }
+}
+
+/// What has come out of the kernel.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Completion {
+    /// A packet was received.
+    Received(Received),
+    /// A send from this socket was refused. Its buffer is free again.
+    SendFailed { socket: u16 },
+    /// Something that only the ring itself cares about.
+    Done,
+}
+
+/// A received packet.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// The index of its socket.
+    pub(crate) socket: u16,
+    pub(crate) from: SocketAddr,
+    /// Bytes, at the start of the buffer's packet.
+    pub(crate) len: usize,
+    pub(crate) buffer: Buffer,
+    /// Packets that the kernel dropped at this socket since it said so last.
+    pub(crate) lost: u32,
+}
+
+/// Running totals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) completions: u64,
+    pub(crate) receive_rearms: u64,
+    pub(crate) receive_errors: u64,
+    pub(crate) truncated: u64,
+    pub(crate) sent: u64,
+    pub(crate) send_errors: u64,
+    pub(crate) kernel_drops: u64,
+}
+
+struct Socket {
+    fd: OwnedFd,
+    /// The kernel's count of drops when it told us last.
+    drops: u32,
+}
+
+/// The ring of one worker with its sockets and buffers.
+pub(crate) struct Uring {
+    ring: Ring,
+    buffers: Buffers,
+    sockets: Vec<Socket>,
+    channel: Arc<Channel>,
+    wake_armed: bool,
+    /// Sockets whose receive has ended, to be armed as soon as a buffer is free. Each is in one list at most.
+    rearm: Vec<u16>,
+    /// The same after an error: not before `retry_at`.
+    retry: Vec<u16>,
+    retry_at: Option<Instant>,
+    /// Receives in the kernel's hands.
+    receives: usize,
+    /// Sends in the kernel's hands.
+    sends: usize,
+    /// Sends queued since the kernel was entered last.
+    queued: usize,
+    closing: bool,
+    totals: Totals,
+    /// For tests: buffers in the order in which they were received and sent, with the packet's address.
+    #[cfg(test)]
+    pub(crate) trace: Vec<(Traced, u16, usize)>,
+}
+
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Traced {
+    Received,
+    Sent,
+}
+
+impl Uring {
+    /// Makes the ring, in the thread that will use it, and arms every socket's receive.
+    pub(crate) fn new(
+        sockets: Vec<OwnedFd>,
+        entries: u16,
+        mode: TaskRun,
+        channel: Arc<Channel>,
+    ) -> Result<Uring, StartError> {
+        let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
+        // Each completion stands for a buffer (received, or sent), the end of a socket's receive, the wake-up or the
+        // cancellation: with room for all of them at once the queue cannot overflow.
+        let completions = usize::from(entries) + usize::from(SPARES) + sockets.len() + 2;
+        let completions = (completions.next_power_of_two() as u32).max(2 * SUBMISSIONS);
+        let ring = Ring::new(SUBMISSIONS, completions, mode)?;
+        let buffers = Buffers::new(entries, SPARES).map_err(system("mmap of the packet buffers"))?;
+        // SAFETY: the ring of buffers is `entries` long, aligned to a page, and lives until `Drop` below has seen the
+        // last request end.
+        unsafe {
+            ring.submitter()
+                .register_buf_ring_with_flags(buffers.ring_address(), entries, GROUP, 0)
+        }
+        .map_err(|error| probe::explain_buffers(error, usize::from(entries) * 16))?;
+        let count = sockets.len();
+        let mut uring = Uring {
+            ring,
+            buffers,
+            sockets: sockets.into_iter().map(|fd| Socket { fd, drops: 0 }).collect(),
+            channel,
+            wake_armed: false,
+            rearm: Vec::with_capacity(count),
+            retry: Vec::with_capacity(count),
+            retry_at: None,
+            receives: 0,
+            sends: 0,
+            queued: 0,
+            closing: false,
+            totals: Totals::default(),
+            #[cfg(test)]
+            trace: Vec::new(),
+        };
+        uring.rearm.extend((0..count as u16).rev());
+        uring.arm_receives();
+        uring.arm_wake();
+        uring
+            .ring
+            .enter(1, Some(Duration::ZERO))
+            .map_err(system("io_uring_enter"))?;
+        Ok(uring)
+    }
+
+    /// `Defer` or `Coop`.
+    pub(crate) fn mode(&self) -> TaskRun {
+        self.ring.mode()
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    pub(crate) fn enters(&self) -> u64 {
+        self.ring.enters()
+    }
+
+    pub(crate) fn overflows(&self) -> u32 {
+        self.ring.overflows()
+    }
+
+    /// Receive buffers that the kernel can take now.
+    pub(crate) fn buffers_free(&self) -> u16 {
+        self.buffers.free()
+    }
+
+    /// Transmit buffers that can be taken now.
+    pub(crate) fn spares_free(&self) -> usize {
+        self.buffers.spares()
+    }
+
+    /// Hands over what is queued and waits until something comes, `timeout` is over or the worker is woken.
+    pub(crate) fn enter(&mut self, now: Instant, timeout: Option<Duration>) -> io::Result<()> {
+        self.buffers.publish();
+        let retry = self.retry_at.map(|at| at.saturating_duration_since(now));
+        if retry == Some(Duration::ZERO) {
+            self.rearm.append(&mut self.retry);
+            self.retry_at = None;
+        }
+        self.arm_receives();
+        if !self.wake_armed {
+            self.arm_wake();
+        }
+        let mut timeout = earlier(timeout, retry.filter(|rest| !rest.is_zero()));
+        // The kernel sends while it takes the requests over, so their completions are no reason to come back at once,
+        // unless buffers are short: the receives would starve.
+        let short = self.buffers.free() < self.buffers.entries() / 2 || self.buffers.spares() == 0;
+        let want = match self.ring.ready() {
+            0 if self.queued > 0 && !short => {
+                timeout = earlier(timeout, Some(SENDS_LOOKED_AT));
+                self.queued + 1
+            }
+            _ => 1,
+        };
+        self.queued = 0;
+        self.ring.enter(want, timeout)
+    }
+
+    /// The next completion.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Completion> {
+        let completion = self.ring.next()?;
+        self.totals.completions += 1;
+        let result = completion.result();
+        Some(match Op::unpack(completion.user_data()) {
+            Op::Receive { socket } => self.receive_done(now, socket, result, completion.flags()),
+            Op::Send { socket, buffer } => {
+                self.sends -= 1;
+                // SAFETY: the completion of this buffer's send; a send has exactly one.
+                let buffer = unsafe { self.buffers.sent(buffer) };
+                self.recycle(buffer);
+                if result < 0 {
+                    self.totals.send_errors += 1;
+                    Completion::SendFailed { socket }
+                } else {
+                    self.totals.sent += 1;
+                    Completion::Done
+                }
+            }
+            Op::Wake => {
+                self.wake_armed = false;
+                Completion::Done
+            }
+            Op::Cancel => Completion::Done,
+        })
+    }
+
+    fn receive_done(&mut self, now: Instant, socket: u16, result: i32, flags: u32) -> Completion {
+        if !cqueue::more(flags) {
+            self.receives -= 1;
+            if result >= 0 || result == -libc::ENOBUFS {
+                self.totals.receive_rearms += 1;
+                self.rearm.push(socket);
+            } else if !self.closing {
+                self.totals.receive_errors += 1;
+                self.retry.push(socket);
+                self.retry_at.get_or_insert(now + RETRY_AFTER);
+            }
+        }
+        let Some(id) = cqueue::buffer_select(flags) else {
+            return Completion::Done;
+        };
+        // SAFETY: the completion hands this buffer out of the ring.
+        let buffer = unsafe { self.buffers.received(id) };
+        let packet = usize::try_from(result)
+            .ok()
+            .and_then(|written| self.buffers.parse(&buffer, written));
+        let Some(packet) = packet else {
+            self.recycle(buffer);
+            return Completion::Done;
+        };
+        if packet.truncated {
+            self.totals.truncated += 1;
+            self.recycle(buffer);
+            return Completion::Done;
+        }
+        let known = &mut self.sockets[usize::from(socket)].drops;
+        let lost = packet.drops.map_or(0, |drops| drops.wrapping_sub(*known));
+        *known = known.wrapping_add(lost);
+        self.totals.kernel_drops += u64::from(lost);
+        #[cfg(test)]
+        {
+            let place = self.buffers.packet_mut(&buffer).as_ptr() as usize;
+            self.trace.push((Traced::Received, buffer.id(), place));
+        }
+        Completion::Received(Received {
+            socket,
+            from: packet.from,
+            len: packet.len,
+            buffer,
+            lost,
+        })
+    }
+
+    /// The packet's place in the buffer: [`PACKET_BYTES`] long.
+    pub(crate) fn packet_mut(&mut self, buffer: &Buffer) -> &mut [u8] {
+        self.buffers.packet_mut(buffer)
+    }
+
+    /// A buffer for a packet of our own.
+    pub(crate) fn take_spare(&mut self) -> Option<Buffer> {
+        self.buffers.take_spare()
+    }
+
+    /// Gives a buffer back that is not sent.
+    pub(crate) fn recycle(&mut self, buffer: Buffer) {
+        self.buffers.recycle(buffer);
+    }
+
+    /// Queues a send of the buffer's first `len` bytes; its completion makes the buffer free again.
+    /// `false` where that was impossible; the buffer is free then, and the failure is counted.
+    pub(crate) fn send(&mut self, socket: u16, to: SocketAddr, buffer: Buffer, len: usize) -> bool {
+        let Some(from) = self.sockets.get(usize::from(socket)) else {
+            debug_assert!(false, "a send from a socket that is not ours");
+            self.recycle(buffer);
+            self.totals.send_errors += 1;
+            return false;
+        };
+        let fd = Fd(from.fd.as_raw_fd());
+        let message = self.buffers.address(&buffer, to, len);
+        #[cfg(test)]
+        {
+            // SAFETY: `address` has just filled both structures.
+            let place = unsafe { (*(*message).msg_iov).iov_base } as usize;
+            self.trace.push((Traced::Sent, buffer.id(), place));
+        }
+        let op = Op::Send {
+            socket,
+            buffer: buffer.id(),
+        };
+        // DONTWAIT: where the socket's queue is full the send fails at once; it never goes to a thread of the kernel.
+        let entry = opcode::SendMsg::new(fd, message)
+            .flags((libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32)
+            .build()
+            .user_data(op.pack());
+        // SAFETY: message, address and packet lie in regions that live until the last request has ended; `buffer` ends
+        // here, so that nobody writes to them before the completion makes a new one.
+        if unsafe { self.ring.push(&entry) } {
+            self.sends += 1;
+            self.queued += 1;
+            return true;
+        }
+        self.recycle(buffer);
+        self.totals.send_errors += 1;
+        false
+    }
+
+    fn arm_receives(&mut self) {
+        // Without a free buffer a receive would end at once, and again and again.
+        while self.buffers.free() > 0
+            && let Some(socket) = self.rearm.pop()
+        {
+            let fd = Fd(self.sockets[usize::from(socket)].fd.as_raw_fd());
+            let entry = opcode::RecvMsgMulti::new(fd, self.buffers.receive_message(), GROUP)
+                .build()
+                .user_data(Op::Receive { socket }.pack());
+            // SAFETY: the message header and the buffers of the group live until the last request has ended, and the
+            // kernel writes only to buffers that lie in the ring: those have no `Buffer`.
+            if !unsafe { self.ring.push(&entry) } {
+                self.rearm.push(socket);
+                return;
+            }
+            self.receives += 1;
+        }
+    }
+
+    fn arm_wake(&mut self) {
+        let fd = Fd(self.channel.wake_fd().as_raw_fd());
+        let entry = opcode::Read::new(fd, self.buffers.wake_count(), 8)
+            .build()
+            .user_data(Op::Wake.pack());
+        // SAFETY: the 8 bytes live until the last request has ended, and nobody else uses them.
+        self.wake_armed = unsafe { self.ring.push(&entry) };
+    }
+
+    /// Cancels everything and waits for the end of it. `false` where the kernel still holds requests.
+    fn close(&mut self) -> bool {
+        self.closing = true;
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::any())
+            .build()
+            .user_data(Op::Cancel.pack());
+        let start = crate::clock::now();
+        loop {
+            // SAFETY: the entry points to nothing.
+            unsafe { self.ring.push(&entry) };
+            if self.ring.enter(1, Some(Duration::from_millis(50))).is_err() {
+                return false;
+            }
+            let now = crate::clock::now();
+            while let Some(completion) = self.next(now) {
+                if let Completion::Received(packet) = completion {
+                    self.recycle(packet.buffer);
+                }
+            }
+            if self.receives == 0 && self.sends == 0 && !self.wake_armed {
+                return true;
+            }
+            if now.duration_since(start) > CLOSE_WITHIN {
+                return false;
+            }
+        }
+    }
+}
+
+impl Drop for Uring {
+    /// No memory goes while the kernel may still use it, and no port stays bound behind our back.
+    fn drop(&mut self) {
+        if !self.close() {
+            // The memory must outlive the requests, whenever they end: it is lost on purpose.
+            tracing::error!("the kernel did not end all requests of a ring; its buffers stay allocated");
+            match Buffers::new(1, 0) {
+                Ok(empty) => std::mem::forget(std::mem::replace(&mut self.buffers, empty)),
+                Err(_) => std::process::abort(),
+            }
+        }
+    }
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+#[cfg(test)]
+mod tests;

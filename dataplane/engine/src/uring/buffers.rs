@@ -1,0 +1,293 @@
+//! The packet buffers of a worker: most belong to a ring of which the kernel takes one for each received packet,
+//! a few are for packets that the core makes itself. A packet is sent from the buffer that it was received in.
+
+use std::net::SocketAddr;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::{io, ptr};
+
+use io_uring::types::{BufRingEntry, RecvMsgOut};
+
+use crate::config::BUFFER_BYTES;
+use crate::uring::socket;
+
+/// Room for the sender's address in a received buffer: `sockaddr_in6` rounded up.
+const NAME_BYTES: usize = 32;
+
+/// Room for one control message of 32 bits, the count of SO_RXQ_OVFL.
+// SAFETY: plain arithmetic; it is `unsafe` only because all macros of libc are.
+const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(4) } as usize;
+
+/// Where the packet begins: after `struct io_uring_recvmsg_out` (four 32-bit fields), address and control message.
+const HEADER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES;
+
+/// The longest packet that can be received or made.
+pub(crate) const PACKET_BYTES: usize = BUFFER_BYTES - HEADER_BYTES;
+
+/// One buffer in our hands. There is one value of each id at most, and it can be neither copied nor made up:
+/// who has it may write to the memory, and gives it away to send or recycle it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a buffer that is neither sent nor recycled is lost"]
+pub(crate) struct Buffer(u16);
+
+impl Buffer {
+    pub(crate) fn id(&self) -> u16 {
+        self.0
+    }
+}
+
+/// What `sendmsg` is given for one buffer. It stays where it is for the worker's life.
+#[repr(C)]
+struct Slot {
+    message: libc::msghdr,
+    vector: libc::iovec,
+    address: libc::sockaddr_storage,
+}
+
+/// What the kernel reports about a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Packet {
+    /// Who sent it.
+    pub(crate) from: SocketAddr,
+    /// Its length, bytes.
+    pub(crate) len: usize,
+    /// Packets that this socket has dropped since it was made, where the kernel says so.
+    pub(crate) drops: Option<u32>,
+    /// It was longer than the buffer.
+    pub(crate) truncated: bool,
+}
+
+/// All buffers of a worker.
+pub(crate) struct Buffers {
+    /// `entries + spares` buffers of `BUFFER_BYTES`.
+    memory: Region,
+    /// The ring that the kernel takes buffers from: `entries` entries.
+    ring: Region,
+    /// A slot for each buffer, and one more for the message header that all receives share.
+    slots: Region,
+    entries: u16,
+    spares: u16,
+    tail: u16,
+    /// Buffers in the ring.
+    free: u16,
+    /// Transmit buffers in our hands.
+    spare: Vec<Buffer>,
+}
+
+impl Buffers {
+    /// Takes all memory. `entries` (a power of two) are to receive into, `spares` for packets of our own.
+    pub(crate) fn new(entries: u16, spares: u16) -> io::Result<Buffers> {
+        let total = usize::from(entries) + usize::from(spares);
+        debug_assert!(entries.is_power_of_two() && total <= usize::from(u16::MAX));
+        let mut buffers = Buffers {
+            memory: Region::new(total * BUFFER_BYTES)?,
+            ring: Region::new(usize::from(entries) * size_of::<BufRingEntry>())?,
+            slots: Region::new((total + 1) * size_of::<Slot>())?,
+            entries,
+            spares,
+            tail: 0,
+            free: 0,
+            spare: (entries..total as u16).rev().map(Buffer).collect(),
+        };
+        let template = buffers.slot(total as u16);
+        // SAFETY: `slot` points into our own zeroed region; nobody else has it yet. All bits zero is a valid `msghdr`.
+        unsafe {
+            (*template).message.msg_namelen = NAME_BYTES as libc::socklen_t;
+            (*template).message.msg_controllen = CONTROL_BYTES as _;
+        }
+        for id in 0..entries {
+            buffers.recycle(Buffer(id));
+        }
+        buffers.publish();
+        Ok(buffers)
+    }
+
+    /// Where the ring of free buffers begins: to be registered.
+    pub(crate) fn ring_address(&self) -> u64 {
+        self.ring.start.as_ptr() as u64
+    }
+
+    /// How many buffers the ring has.
+    pub(crate) fn entries(&self) -> u16 {
+        self.entries
+    }
+
+    /// Receive buffers that the kernel can take now.
+    pub(crate) fn free(&self) -> u16 {
+        self.free
+    }
+
+    /// Transmit buffers that can be taken now.
+    pub(crate) fn spares(&self) -> usize {
+        self.spare.len()
+    }
+
+    /// The message header that every multishot receive is armed with.
+    pub(crate) fn receive_message(&self) -> *const libc::msghdr {
+        let slot = self.slot(self.entries + self.spares);
+        // SAFETY: `slot` points into our region; no reference is made, only the field's address taken.
+        unsafe { &raw const (*slot).message }
+    }
+
+    /// 8 bytes that nobody but the kernel uses: what the wake-up's eventfd is read into.
+    pub(crate) fn wake_count(&self) -> *mut u8 {
+        let slot = self.slot(self.entries + self.spares);
+        // SAFETY: as in `receive_message`. Receives do not use this field: the address comes with the packet.
+        unsafe { (&raw mut (*slot).address).cast() }
+    }
+
+    /// A transmit buffer, if one is free.
+    pub(crate) fn take_spare(&mut self) -> Option<Buffer> {
+        self.spare.pop()
+    }
+
+    /// The kernel has filled this buffer, or has sent it: it is ours again.
+    ///
+    /// # Safety
+    /// `id` must come from a completion that gives this buffer back, once for each completion.
+    pub(crate) unsafe fn received(&mut self, id: u16) -> Buffer {
+        debug_assert!(id < self.entries && self.free > 0);
+        self.free -= 1;
+        Buffer(id)
+    }
+
+    /// The kernel has sent this buffer, or has refused to: it is ours again.
+    ///
+    /// # Safety
+    /// As [`Buffers::received`].
+    pub(crate) unsafe fn sent(&mut self, id: u16) -> Buffer {
+        Buffer(id)
+    }
+
+    /// The buffer is free again. The kernel sees it after [`Buffers::publish`].
+    pub(crate) fn recycle(&mut self, buffer: Buffer) {
+        let Buffer(id) = buffer;
+        if id >= self.entries {
+            self.spare.push(Buffer(id));
+            return;
+        }
+        let at = usize::from(self.tail & (self.entries - 1));
+        // SAFETY: `at` is below `entries`, so the entry lies in our region. The kernel reads entries only below the
+        // published tail and at most `entries` behind it; this one is at the tail, as no more than `entries` buffers exist.
+        // The setters do not touch the field of entry 0 that holds the tail.
+        unsafe {
+            let entry = &mut *self.ring.start.as_ptr().cast::<BufRingEntry>().add(at);
+            entry.set_addr(self.memory.start.as_ptr() as u64 + u64::from(id) * BUFFER_BYTES as u64);
+            entry.set_len(BUFFER_BYTES as u32);
+            entry.set_bid(id);
+        }
+        self.tail = self.tail.wrapping_add(1);
+        self.free += 1;
+    }
+
+    /// Shows the kernel what was recycled.
+    pub(crate) fn publish(&mut self) {
+        // SAFETY: the region begins with the ring's first entry, is aligned to a page and was zeroed, as `tail` demands;
+        // the field is 16 bits, aligned, and the kernel reads it as an atomic.
+        let tail = unsafe {
+            let tail = BufRingEntry::tail(self.ring.start.as_ptr().cast());
+            AtomicU16::from_ptr(tail.cast_mut())
+        };
+        // The kernel's acquire of the tail sees the entries that were written before.
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    /// The packet's place: what was received, with room to grow to [`PACKET_BYTES`].
+    pub(crate) fn packet_mut(&mut self, buffer: &Buffer) -> &mut [u8] {
+        let start = usize::from(buffer.0) * BUFFER_BYTES + HEADER_BYTES;
+        // SAFETY: the range lies in the region: ids are below the number of buffers, and the header is shorter than a
+        // buffer. The memory was zeroed by the kernel, so it is initialised. It is not shared: the kernel has only
+        // buffers whose `Buffer` does not exist, and the borrow of `self` keeps others of us away.
+        unsafe { std::slice::from_raw_parts_mut(self.memory.start.as_ptr().add(start), PACKET_BYTES) }
+    }
+
+    /// Reads what the kernel wrote before the packet. `written`: the completion's result. `None`: not a datagram of IP.
+    pub(crate) fn parse(&self, buffer: &Buffer, written: usize) -> Option<Packet> {
+        let start = usize::from(buffer.0) * BUFFER_BYTES;
+        // SAFETY: as in `packet_mut`; here the whole buffer, and only to read.
+        let whole =
+            unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().add(start), written.min(BUFFER_BYTES)) };
+        // SAFETY: the shared header is written at start only, and then only read, by us and by the kernel.
+        let out = RecvMsgOut::parse(whole, unsafe { &*self.receive_message() }).ok()?;
+        Some(Packet {
+            from: socket::read_address(out.name_data())?,
+            len: out.payload_data().len(),
+            drops: drops(out.control_data()),
+            truncated: out.is_payload_truncated(),
+        })
+    }
+
+    /// Makes the message header for a send of this buffer's first `len` bytes and gives its address, which stays valid
+    /// for the worker's life.
+    pub(crate) fn address(&mut self, buffer: &Buffer, to: SocketAddr, len: usize) -> *const libc::msghdr {
+        debug_assert!(len <= PACKET_BYTES);
+        let packet = self.packet_mut(buffer).as_mut_ptr();
+        let slot = self.slot(buffer.0);
+        // SAFETY: the slot is this buffer's own, and as the buffer is in our hands the kernel does not read it.
+        // Raw pointers only: no reference lives on while the kernel reads. All bits zero is valid for all three structures.
+        unsafe {
+            let namelen = socket::write_address(to, &mut (*slot).address);
+            (*slot).vector = libc::iovec {
+                iov_base: packet.cast(),
+                iov_len: len.min(PACKET_BYTES),
+            };
+            (*slot).message.msg_name = (&raw mut (*slot).address).cast();
+            (*slot).message.msg_namelen = namelen;
+            (*slot).message.msg_iov = &raw mut (*slot).vector;
+            (*slot).message.msg_iovlen = 1;
+            &raw const (*slot).message
+        }
+    }
+
+    fn slot(&self, id: u16) -> *mut Slot {
+        let slot = self.slots.start.as_ptr().cast::<Slot>();
+        debug_assert!((usize::from(id) + 1) * size_of::<Slot>() <= self.slots.bytes);
+        // SAFETY: the region has a slot for each buffer and one more; ids are not greater.
+        unsafe { slot.add(usize::from(id)) }
+    }
+}
+
+/// The count of SO_RXQ_OVFL in the control data of a received message: the one message that we asked for.
+fn drops(control: &[u8]) -> Option<u32> {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    let value = control.get(HEADER..HEADER + 4)?;
+    // SAFETY: `control` is at least as long as a header, which is plain integers; it may lie unaligned.
+    let header = unsafe { control.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
+    let ours = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SO_RXQ_OVFL;
+    ours.then(|| u32::from_ne_bytes([value[0], value[1], value[2], value[3]]))
+}
+
+/// Zeroed memory of its own pages, present from the start so that no packet pays for a page fault.
+struct Region {
+    start: NonNull<u8>,
+    bytes: usize,
+}
+
+impl Region {
+    fn new(bytes: usize) -> io::Result<Region> {
+        // SAFETY: an anonymous mapping at an address that the kernel chooses touches nothing that exists.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                bytes,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
+                -1,
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        Ok(Region { start, bytes })
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, as `new` made it. That the kernel has no request left which uses it is what
+        // `Uring` sees to before it drops its buffers.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
+    }
+}

@@ -1,0 +1,156 @@
+//! The UDP sockets, and addresses as the kernel writes them.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::{io, mem};
+
+use crate::config::StartError;
+
+/// Sizes of a socket's queues in the kernel, bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Queues {
+    pub(crate) receive: usize,
+    pub(crate) send: usize,
+}
+
+/// Makes and binds a socket. `SO_REUSEADDR` is not set: a port that somebody else has must be an error.
+pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd, StartError> {
+    let failed = |what: &'static str| {
+        let source = io::Error::last_os_error();
+        StartError::Socket { what, port, source }
+    };
+    let family = if address.is_ipv4() {
+        libc::AF_INET
+    } else {
+        libc::AF_INET6
+    };
+    // SAFETY: no pointer is passed.
+    let fd = unsafe { libc::socket(family, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, libc::IPPROTO_UDP) };
+    if fd < 0 {
+        return Err(failed("socket"));
+    }
+    // SAFETY: the descriptor was made just now and nobody else has it.
+    let socket = unsafe { OwnedFd::from_raw_fd(fd) };
+    let set = |level: libc::c_int, option: libc::c_int, value: libc::c_int, what: &'static str| {
+        // SAFETY: `value` is a readable `c_int` for the length of the call, as all these options are.
+        let result = unsafe {
+            libc::setsockopt(
+                socket.as_raw_fd(),
+                level,
+                option,
+                (&raw const value).cast(),
+                size_of::<libc::c_int>() as libc::socklen_t,
+            )
+        };
+        if result < 0 { Err(failed(what)) } else { Ok(()) }
+    };
+    let bytes = |count: usize| libc::c_int::try_from(count).unwrap_or(libc::c_int::MAX);
+    set(
+        libc::SOL_SOCKET,
+        libc::SO_RCVBUF,
+        bytes(queues.receive),
+        "setsockopt(SO_RCVBUF)",
+    )?;
+    set(
+        libc::SOL_SOCKET,
+        libc::SO_SNDBUF,
+        bytes(queues.send),
+        "setsockopt(SO_SNDBUF)",
+    )?;
+    set(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1, "setsockopt(SO_RXQ_OVFL)")?;
+    if address.is_ipv6() {
+        // An IPv4 socket may have the same port.
+        set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1, "setsockopt(IPV6_V6ONLY)")?;
+    }
+    // SAFETY: all bits zero is a valid `sockaddr_storage`.
+    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let len = write_address(SocketAddr::new(address, port), &mut name);
+    // SAFETY: `name` is readable for `len` bytes for the length of the call.
+    if unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), len) } < 0 {
+        let source = io::Error::last_os_error();
+        return Err(match source.raw_os_error() {
+            Some(libc::EADDRINUSE) => StartError::PortTaken { address, port },
+            Some(libc::EACCES) => StartError::PortForbidden { port },
+            Some(libc::EADDRNOTAVAIL) => StartError::Address { address },
+            _ => StartError::Socket {
+                what: "bind",
+                port,
+                source,
+            },
+        });
+    }
+    Ok(socket)
+}
+
+/// Writes an address and says how long it is.
+pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_storage) -> libc::socklen_t {
+    let start = &raw mut *into;
+    match address {
+        SocketAddr::V4(address) => {
+            let name = libc::sockaddr_in {
+                sin_family: libc::AF_INET as libc::sa_family_t,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(address.ip().octets()),
+                },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: `sockaddr_storage` is large enough and aligned for every address of a socket.
+            unsafe { start.cast::<libc::sockaddr_in>().write(name) };
+            size_of::<libc::sockaddr_in>() as libc::socklen_t
+        }
+        SocketAddr::V6(address) => {
+            let name = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr {
+                    s6_addr: address.ip().octets(),
+                },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { start.cast::<libc::sockaddr_in6>().write(name) };
+            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+        }
+    }
+}
+
+/// Reads an address that the kernel wrote; the bytes may lie unaligned. `None`: not an address of IP.
+pub(crate) fn read_address(bytes: &[u8]) -> Option<SocketAddr> {
+    let family = libc::c_int::from(u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]));
+    if family == libc::AF_INET && bytes.len() >= size_of::<libc::sockaddr_in>() {
+        // SAFETY: there are enough bytes, and all bit patterns are valid for integers.
+        let name = unsafe { bytes.as_ptr().cast::<libc::sockaddr_in>().read_unaligned() };
+        let ip = Ipv4Addr::from(name.sin_addr.s_addr.to_ne_bytes());
+        return Some(SocketAddrV4::new(ip, u16::from_be(name.sin_port)).into());
+    }
+    if family == libc::AF_INET6 && bytes.len() >= size_of::<libc::sockaddr_in6>() {
+        // SAFETY: as above.
+        let name = unsafe { bytes.as_ptr().cast::<libc::sockaddr_in6>().read_unaligned() };
+        let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
+        let port = u16::from_be(name.sin6_port);
+        return Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into());
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_round_trip() {
+        for address in ["127.0.0.1:5004", "203.0.113.7:65535", "[2001:db8::7]:4000", "[::1]:1"] {
+            let address: SocketAddr = address.parse().expect("an address");
+            // SAFETY: all bits zero is a valid `sockaddr_storage`.
+            let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+            let len = write_address(address, &mut name) as usize;
+            // SAFETY: `name` is at least `len` bytes, all initialised.
+            let bytes = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
+            assert_eq!(read_address(bytes), Some(address));
+            assert_eq!(read_address(&bytes[..len - 1]), None, "a cut address is none");
+        }
+        assert_eq!(read_address(&[]), None);
+    }
+}

@@ -1,0 +1,287 @@
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use media::command::{Command, SessionId};
+
+use super::*;
+use crate::channel::Wake;
+use crate::clock;
+
+const QUEUES: Queues = Queues {
+    receive: 256 * 1024,
+    send: 256 * 1024,
+};
+
+/// No test waits longer than this for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A ring with two sockets, and a peer for each.
+struct Rig {
+    uring: Uring,
+    channel: Arc<Channel>,
+    peers: [UdpSocket; 2],
+    ours: [SocketAddr; 2],
+    received: usize,
+    lost: u32,
+    failed: usize,
+}
+
+impl Rig {
+    fn new(address: IpAddr, entries: u16, mode: TaskRun, queues: Queues) -> Rig {
+        let wake = Arc::new(Wake::new(false).expect("an eventfd"));
+        let channel = Arc::new(Channel::new(1, 1, wake).expect("an eventfd"));
+        let peer = || {
+            let peer = UdpSocket::bind((address, 0)).expect("a port for the peer");
+            peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+            peer
+        };
+        let bound: [OwnedFd; 2] = std::array::from_fn(|_| socket::bind(address, 0, queues).expect("a port for us"));
+        let ours = bound.each_ref().map(|fd| {
+            let socket = UdpSocket::from(fd.try_clone().expect("a descriptor"));
+            socket.local_addr().expect("a name")
+        });
+        Rig {
+            uring: Uring::new(bound.into(), entries, mode, channel.clone()).expect("a ring"),
+            channel,
+            peers: [peer(), peer()],
+            ours,
+            received: 0,
+            lost: 0,
+            failed: 0,
+        }
+    }
+
+    fn v4(entries: u16, mode: TaskRun) -> Rig {
+        Rig::new(Ipv4Addr::LOCALHOST.into(), entries, mode, QUEUES)
+    }
+
+    fn say(&self, peer: usize, packet: &[u8]) {
+        let sent = self.peers[peer].send_to(packet, self.ours[peer]).expect("sent");
+        assert_eq!(sent, packet.len());
+    }
+
+    fn hear(&self, peer: usize) -> (Vec<u8>, SocketAddr) {
+        let mut packet = vec![0; 2048];
+        let (len, from) = self.peers[peer].recv_from(&mut packet).expect("a packet in time");
+        packet.truncate(len);
+        (packet, from)
+    }
+
+    /// Relays between the two sockets until this many packets have come.
+    fn relay(&mut self, until: usize) {
+        self.work(|rig| rig.received >= until);
+    }
+
+    fn work(&mut self, done: impl Fn(&Rig) -> bool) {
+        let start = clock::now();
+        let mut now = start;
+        while !done(self) {
+            assert!(now - start < PATIENCE, "it takes too long");
+            self.uring.enter(now, Some(Duration::from_millis(20))).expect("entered");
+            now = clock::now();
+            while let Some(completion) = self.uring.next(now) {
+                match completion {
+                    Completion::Received(packet) => {
+                        self.received += 1;
+                        self.lost += packet.lost;
+                        let to = 1 - packet.socket;
+                        let address = self.peers[usize::from(to)].local_addr().expect("a name");
+                        self.uring.packet_mut(&packet.buffer)[0] ^= 0xff;
+                        self.uring.send(to, address, packet.buffer, packet.len);
+                    }
+                    Completion::SendFailed { .. } => self.failed += 1,
+                    Completion::Done => {}
+                }
+            }
+        }
+    }
+
+    /// Nothing is under way: every buffer must be where it was at the start.
+    fn assert_at_rest(&mut self, entries: u16) {
+        self.work(|rig| rig.uring.sends == 0 && rig.uring.ring_is_empty());
+        assert_eq!(self.uring.buffers_free(), entries);
+        assert_eq!(self.uring.spares_free(), usize::from(SPARES));
+        assert_eq!(self.uring.overflows(), 0);
+    }
+}
+
+impl Uring {
+    fn ring_is_empty(&self) -> bool {
+        self.rearm.is_empty() && self.retry.is_empty() && self.receives == self.sockets.len()
+    }
+}
+
+#[test]
+fn packets_are_relayed_both_ways_in_each_mode() {
+    for mode in [TaskRun::Auto, TaskRun::Defer, TaskRun::Coop] {
+        let mut rig = Rig::v4(8, mode);
+        for round in 0..20u8 {
+            rig.say(0, &[round, 1, 2, 3]);
+            rig.say(1, &[round, 9]);
+            rig.relay(2 * usize::from(round) + 2);
+            rig.assert_at_rest(8);
+            assert_eq!(rig.hear(1), (vec![!round, 1, 2, 3], rig.ours[1]));
+            assert_eq!(rig.hear(0), (vec![!round, 9], rig.ours[0]));
+        }
+        assert_eq!(rig.uring.totals().sent, 40);
+        assert_eq!(rig.failed, 0);
+    }
+}
+
+#[test]
+fn ipv6_is_relayed() {
+    let mut rig = Rig::new(Ipv6Addr::LOCALHOST.into(), 8, TaskRun::Auto, QUEUES);
+    rig.say(0, b"six");
+    rig.relay(1);
+    rig.assert_at_rest(8);
+    assert_eq!(rig.hear(1), (vec![!b's', b'i', b'x'], rig.ours[1]));
+}
+
+#[test]
+fn the_sent_buffer_is_the_received_one() {
+    let mut rig = Rig::v4(4, TaskRun::Auto);
+    for packet in 0..50u8 {
+        rig.say(usize::from(packet % 2), &[packet; 172]);
+        rig.relay(usize::from(packet) + 1);
+    }
+    rig.assert_at_rest(4);
+    let trace = std::mem::take(&mut rig.uring.trace);
+    assert_eq!(trace.len(), 100);
+    for pair in trace.chunks(2) {
+        let [(Traced::Received, received, from), (Traced::Sent, sent, to)] = pair else {
+            panic!("a send follows each receive: {pair:?}");
+        };
+        assert_eq!(received, sent, "the same buffer");
+        assert_eq!(from, to, "the same bytes of it");
+    }
+    let mut used: Vec<u16> = trace.iter().map(|(_, id, _)| *id).collect();
+    used.sort_unstable();
+    used.dedup();
+    assert_eq!(used, [0, 1, 2, 3], "the kernel goes round the ring");
+}
+
+#[test]
+fn a_burst_beyond_the_buffers_loses_nothing() {
+    for mode in [TaskRun::Auto, TaskRun::Coop] {
+        let mut rig = Rig::v4(2, mode);
+        for packet in 0..100 {
+            rig.say(0, &[packet; 20]);
+        }
+        rig.relay(100);
+        rig.assert_at_rest(2);
+        assert!(rig.uring.totals().receive_rearms > 0, "the ring ran dry");
+        for packet in 0..100 {
+            assert_eq!(rig.hear(1).0[1..], [packet; 19]);
+        }
+        rig.say(1, b"afterwards");
+        rig.relay(101);
+        rig.assert_at_rest(2);
+        assert_eq!(rig.hear(0).0[1..], b"fterwards"[..]);
+        assert_eq!(rig.uring.totals().receive_errors, 0);
+    }
+}
+
+#[test]
+fn what_the_kernel_drops_is_told_with_the_next_packet() {
+    let tiny = Queues {
+        receive: 1,
+        send: 256 * 1024,
+    };
+    let mut rig = Rig::new(Ipv4Addr::LOCALHOST.into(), 8, TaskRun::Defer, tiny);
+    // Nobody fetches: the socket's queue overflows.
+    for packet in 0..200u8 {
+        rig.say(0, &[packet; 172]);
+    }
+    rig.relay(1);
+    rig.assert_at_rest(8);
+    let came = rig.received;
+    assert!(came < 200, "the queue was too long for this test");
+    rig.say(0, b"the next");
+    rig.relay(came + 1);
+    assert_eq!(rig.lost as usize, 200 - came);
+    assert_eq!(rig.uring.totals().kernel_drops as usize, 200 - came);
+    rig.say(0, b"another");
+    rig.relay(came + 2);
+    assert_eq!(rig.lost as usize, 200 - came, "told once");
+    rig.assert_at_rest(8);
+}
+
+#[test]
+fn a_refused_send_is_told_and_gives_its_buffer_back() {
+    let mut rig = Rig::v4(4, TaskRun::Auto);
+    let spare = rig.uring.take_spare().expect("a transmit buffer");
+    // An IPv4 socket cannot send there.
+    assert!(rig.uring.send(0, "[::1]:9".parse().expect("an address"), spare, 12));
+    rig.work(|rig| rig.failed == 1);
+    rig.assert_at_rest(4);
+    assert_eq!(rig.uring.totals().send_errors, 1);
+    assert_eq!(rig.uring.totals().sent, 0);
+}
+
+#[test]
+fn a_peer_that_is_gone_ends_nothing() {
+    let mut rig = Rig::v4(4, TaskRun::Auto);
+    let gone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let nobody = gone.local_addr().expect("a name");
+    drop(gone);
+    for _ in 0..10 {
+        let spare = rig.uring.take_spare().expect("a transmit buffer");
+        assert!(rig.uring.send(0, nobody, spare, 12));
+        rig.work(|rig| rig.uring.sends == 0);
+    }
+    rig.say(0, b"still there");
+    rig.relay(1);
+    rig.assert_at_rest(4);
+    assert_eq!(rig.hear(1).0[1..], b"till there"[..]);
+}
+
+#[test]
+fn a_packet_that_is_too_long_is_counted() {
+    let mut rig = Rig::v4(4, TaskRun::Auto);
+    rig.say(0, &[1; buffers::PACKET_BYTES + 1]);
+    rig.say(0, &[2; buffers::PACKET_BYTES]);
+    rig.relay(1);
+    rig.assert_at_rest(4);
+    assert_eq!(rig.uring.totals().truncated, 1);
+    assert_eq!(rig.hear(1).0[1..], [2; buffers::PACKET_BYTES - 1]);
+}
+
+#[test]
+fn the_worker_is_woken_for_each_command() {
+    let mut rig = Rig::v4(4, TaskRun::Auto);
+    for round in 0..3 {
+        assert!(rig.channel.may_sleep());
+        let channel = rig.channel.clone();
+        let command = Command::End {
+            session: SessionId(round),
+        };
+        let thread = std::thread::spawn(move || channel.send(command).is_ok());
+        rig.uring.enter(clock::now(), Some(PATIENCE)).expect("entered");
+        let woken = rig.uring.next(clock::now());
+        assert_eq!(
+            woken,
+            Some(Completion::Done),
+            "it was not the time-out that ended the wait"
+        );
+        assert!(thread.join().expect("the thread ends"));
+        assert!(!rig.channel.may_sleep(), "there is a command");
+        rig.channel.awake();
+        let session = SessionId(round);
+        assert_eq!(rig.channel.command(), Some(Command::End { session }));
+    }
+}
+
+#[test]
+fn a_dropped_ring_leaves_its_ports_at_once() {
+    let address = Ipv4Addr::LOCALHOST.into();
+    for mode in [TaskRun::Defer, TaskRun::Coop] {
+        for _ in 0..10 {
+            let rig = Rig::v4(4, mode);
+            rig.say(0, b"unread");
+            let ours = rig.ours;
+            drop(rig);
+            for name in ours {
+                socket::bind(address, name.port(), QUEUES).expect("the port is free");
+            }
+        }
+    }
+}

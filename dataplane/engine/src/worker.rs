@@ -1,0 +1,208 @@
+//! One worker: its loop, and the thread around it.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use media::command::Port;
+use media::core::{Core, Loss};
+use media::verdict::Verdict;
+
+use crate::channel::Channel;
+use crate::clock;
+use crate::net::{Completion, Net, Received};
+use crate::stats::{Page, Snapshot};
+
+/// Completions that are walked before time and commands get their turn.
+const COMPLETIONS_PER_TURN: usize = 256;
+
+/// Commands that are handled before packets get their turn.
+const COMMANDS_PER_TURN: usize = 16;
+
+/// Events that are handed out before packets get their turn.
+const EVENTS_PER_TURN: usize = 64;
+
+/// Everything that one thread works with.
+pub(crate) struct Worker {
+    core: Core,
+    net: Net,
+    channel: Arc<Channel>,
+    page: Arc<Page>,
+    first_port: u16,
+    snapshot: Snapshot,
+    /// The time of this turn: read once, after the kernel came back.
+    now: Instant,
+    /// When the last turn was done.
+    done: Instant,
+    /// The core had more packets to send than there were buffers.
+    unsent: bool,
+    /// The core may have more events than one turn hands out.
+    untold: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(core: Core, net: Net, channel: Arc<Channel>, page: Arc<Page>, first_port: u16) -> Worker {
+        let now = clock::now();
+        let mut worker = Worker {
+            core,
+            net,
+            channel,
+            page,
+            first_port,
+            snapshot: Snapshot::default(),
+            now,
+            done: now,
+            unsent: false,
+            untold: false,
+        };
+        worker.publish();
+        worker
+    }
+
+    /// Works until it is told to stop, or the ring fails.
+    pub(crate) fn run(&mut self) -> io::Result<()> {
+        while !self.channel.stopping() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Waits until there is something to do, and does a bounded part of it.
+    pub(crate) fn turn(&mut self) -> io::Result<()> {
+        let timeout = self.timeout();
+        self.net.enter(self.done, timeout)?;
+        self.channel.awake();
+        self.now = clock::now();
+        self.packets();
+        self.time();
+        self.commands();
+        self.transmits();
+        self.events();
+        self.publish();
+        Ok(())
+    }
+
+    /// How long there is nothing to do, but for packets and commands. `None`: for ever.
+    fn timeout(&mut self) -> Option<Duration> {
+        if self.unsent || self.untold || !self.channel.may_sleep() {
+            return Some(Duration::ZERO);
+        }
+        let at = self.core.poll_timeout()?;
+        // Not from `now`: the turn has taken its time.
+        Some(at.saturating_duration_since(self.done))
+    }
+
+    fn packets(&mut self) {
+        for _ in 0..COMPLETIONS_PER_TURN {
+            match self.net.next(self.now) {
+                Some(Completion::Received(packet)) => self.packet(packet),
+                Some(Completion::SendFailed { socket }) => self.send_failed(socket),
+                Some(Completion::Done) => {}
+                None => break,
+            }
+        }
+    }
+
+    fn packet(&mut self, packet: Received) {
+        let port = self.port(packet.socket);
+        if packet.lost > 0 {
+            self.core.handle_loss(self.now, Loss::Received(port, packet.lost));
+        }
+        let place = self.net.packet_mut(&packet.buffer);
+        match self.core.handle_packet(self.now, port, packet.from, place, packet.len) {
+            Verdict::Send { from, to, len } => {
+                let socket = from.0.wrapping_sub(self.first_port);
+                if !self.net.send(socket, to, packet.buffer, len) {
+                    self.core.handle_loss(self.now, Loss::Sent(from, 1));
+                }
+            }
+            Verdict::Consumed | Verdict::Drop(_) => self.net.recycle(packet.buffer),
+        }
+    }
+
+    fn send_failed(&mut self, socket: u16) {
+        let port = self.port(socket);
+        self.core.handle_loss(self.now, Loss::Sent(port, 1));
+    }
+
+    fn time(&mut self) {
+        // The core asks that what the last call made is fetched first.
+        if !self.unsent && self.core.poll_timeout().is_some_and(|at| at <= self.now) {
+            self.core.handle_timeout(self.now);
+        }
+    }
+
+    fn commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            match self.channel.command() {
+                Some(command) => self.core.handle_command(self.now, command),
+                None => break,
+            }
+        }
+    }
+
+    /// The number of transmit buffers is the bound of a turn.
+    fn transmits(&mut self) {
+        loop {
+            let Some(buffer) = self.net.take_spare() else {
+                self.unsent = true;
+                self.snapshot.transmit_waits += 1;
+                return;
+            };
+            let place = self.net.packet_mut(&buffer);
+            let Some(transmit) = self.core.poll_transmit(self.now, place) else {
+                self.net.recycle(buffer);
+                self.unsent = false;
+                return;
+            };
+            let socket = transmit.from.0.wrapping_sub(self.first_port);
+            if !self.net.send(socket, transmit.to, buffer, transmit.len) {
+                self.core.handle_loss(self.now, Loss::Sent(transmit.from, 1));
+            }
+        }
+    }
+
+    fn events(&mut self) {
+        let mut pushed = 0;
+        while pushed < EVENTS_PER_TURN {
+            if !self.channel.room_for_event() {
+                // The reader wakes us when it has made room.
+                self.snapshot.event_waits += 1;
+                break;
+            }
+            let Some(event) = self.core.poll_event() else { break };
+            self.channel.push_event(event);
+            pushed += 1;
+        }
+        self.untold = pushed == EVENTS_PER_TURN;
+        if pushed > 0 {
+            self.channel.wake_reader();
+        }
+    }
+
+    fn publish(&mut self) {
+        let totals = self.net.totals();
+        let snapshot = &mut self.snapshot;
+        snapshot.take_core(self.core.counters());
+        snapshot.loops += 1;
+        snapshot.enters = self.net.enters();
+        snapshot.completions = totals.completions;
+        snapshot.receive_rearms = totals.receive_rearms;
+        snapshot.receive_errors = totals.receive_errors;
+        snapshot.truncated = totals.truncated;
+        snapshot.sent = totals.sent;
+        snapshot.send_errors = totals.send_errors;
+        snapshot.kernel_drops = totals.kernel_drops;
+        snapshot.completion_overflows = u64::from(self.net.overflows());
+        snapshot.buffers_free = u64::from(self.net.buffers_free());
+        snapshot.transmit_buffers_free = self.net.spares_free() as u64;
+        self.done = clock::now();
+        let us = self.done.saturating_duration_since(self.now).as_micros() as u64;
+        snapshot.loop_us_max = snapshot.loop_us_max.max(us);
+        self.page.write(snapshot);
+    }
+
+    fn port(&self, socket: u16) -> Port {
+        Port(self.first_port + socket)
+    }
+}
