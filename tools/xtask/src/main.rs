@@ -1,6 +1,30 @@
-//! Development tasks.
-#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn main() {
-    eprintln!("not built yet");
-    std::process::exit(2);
+//! Development tasks: what a fresh machine needs, the demo, and everything that CI runs. Depends on nothing but `std`,
+//! so it works before anything is installed.
+#![forbid(unsafe_code)]
+
+mod install;
+mod steps;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask demo [OPTIONS]   install what is missing, build, and run `baton demo --mode warm` (OPTIONS are the demo's own)
+cargo xtask test             all that CI runs: format, lints, tests, docs, and the demo in every mode
+";
+
+#[expect(clippy::print_stdout, reason = "the command line speaks to people")]
+fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some("demo") => steps::demo(words.collect()),
+        Some("test") => steps::test(),
+        None | Some("help" | "--help" | "-h") => {
+            print!("{HELP}");
+            ExitCode::SUCCESS
+        }
+        Some(other) => {
+            print!("{other}: no such task\n\n{HELP}");
+            ExitCode::from(2)
+        }
+    }
 }

@@ -1,0 +1,140 @@
+//! What must be on the machine, by the name of its Debian package.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Something that the build or a test needs.
+struct Need {
+    package: &'static str,
+    what_for: &'static str,
+    is_there: fn() -> bool,
+}
+
+const NEEDS: &[Need] = &[
+    Need {
+        package: "gcc",
+        // Rust itself cannot link this very program without it, so it is mostly there.
+        what_for: "links every program, and compiles the C parts of the TLS library",
+        is_there: || runs("cc", &["--version"]),
+    },
+    Need {
+        package: "libc6-dev",
+        what_for: "the C library's headers and start files",
+        is_there: || Path::new("/usr/include/stdio.h").exists(),
+    },
+];
+
+/// What rustup calls the parts of the toolchain that CI uses.
+const COMPONENTS: &[(&str, &[&str])] = &[("rustfmt", &["fmt", "--version"]), ("clippy", &["clippy", "--version"])];
+
+/// Why the task cannot go on: the line that the user must run.
+pub(crate) struct Missing(pub(crate) String);
+
+/// Installs the packages that are missing. Only root can; for others the line to run is the error.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn packages() -> Result<(), Missing> {
+    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    for need in &missing {
+        eprintln!("xtask: {} is missing: {}", need.package, need.what_for);
+    }
+    let line = install_line(&missing.iter().map(|need| need.package).collect::<Vec<_>>());
+    if !runs("apt-get", &["--version"]) {
+        return Err(Missing(format!(
+            "there is no apt-get here; on Debian it would be: {line}"
+        )));
+    }
+    if !is_root() {
+        return Err(Missing(format!("run this as root, and then the task again: {line}")));
+    }
+    eprintln!("xtask: {line}");
+    // A list of packages that cannot be renewed may still do.
+    let _ = shell("apt-get update -q");
+    if shell(&line) {
+        Ok(())
+    } else {
+        Err(Missing(format!("this failed: {line}")))
+    }
+}
+
+/// Checks that the toolchain has what `test` uses.
+pub(crate) fn components() -> Result<(), Missing> {
+    let missing: Vec<&str> = COMPONENTS
+        .iter()
+        .filter(|(_, arguments)| !runs("cargo", arguments))
+        .map(|(name, _)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Missing(format!(
+        "run this, and then the task again: rustup component add {}",
+        missing.join(" ")
+    )))
+}
+
+fn install_line(packages: &[&str]) -> String {
+    format!("apt-get install -y --no-install-recommends {}", packages.join(" "))
+}
+
+/// Whether a program is there and runs.
+fn runs(program: &str, arguments: &[&str]) -> bool {
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Runs a line of ours, word by word; its output is for the user, but not on standard output.
+fn shell(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let Some(program) = words.next() else { return false };
+    Command::new(program)
+        .args(words)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| effective_uid(&status) == Some(0))
+}
+
+/// proc_pid_status(5): `Uid:` real, effective, saved, file system.
+fn effective_uid(status: &str) -> Option<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_effective_user_counts() {
+        assert_eq!(effective_uid("Name:\tx\nUid:\t1000\t0\t0\t0\n"), Some(0));
+        assert_eq!(effective_uid("Uid:\t0\t1000\t0\t0\n"), Some(1000));
+        assert_eq!(effective_uid("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn one_line_installs_all() {
+        assert_eq!(
+            install_line(&["gcc", "libc6-dev"]),
+            "apt-get install -y --no-install-recommends gcc libc6-dev"
+        );
+    }
+
+    #[test]
+    fn a_program_that_is_not_there_does_not_run() {
+        assert!(!runs("no-such-program-here", &[]));
+        assert!(runs("cargo", &["--version"]));
+    }
+}

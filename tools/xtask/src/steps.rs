@@ -1,0 +1,205 @@
+//! The tasks, step by step.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::install::{self, Missing};
+
+/// What both tasks build: the product and the parties of its demo.
+const BUILD: [&str; 6] = [
+    "build",
+    "--release",
+    "--package",
+    "baton-server",
+    "--package",
+    "baton-parties",
+];
+
+/// The demo's options, one run each.
+const DEMOS: &[&[&str]] = &[
+    &["--mode", "warm"],
+    &["--mode", "cold"],
+    &["--mode", "warm", "--caller", "pcma"],
+    &["--fail", "busy"],
+    &["--fail", "no-answer"],
+    &["--fail", "reject"],
+    &["--fail", "target-unreachable"],
+    &["--fail", "caller-hangup"],
+    &["--fail", "webhook-down"],
+];
+
+/// Installs, builds, and runs one demo in the current folder.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn demo(options: Vec<String>) -> ExitCode {
+    if let Err(missing) = install::packages() {
+        return refuse(missing);
+    }
+    let mut options: Vec<&str> = options.iter().map(String::as_str).collect();
+    // `cargo xtask demo -- --json` is what some are used to.
+    if options.first() == Some(&"--") {
+        options.remove(0);
+    }
+    if !options.iter().any(|option| option.starts_with("--mode")) {
+        options.splice(0..0, ["--mode", "warm"]);
+    }
+    eprintln!("xtask: cargo {}", BUILD.join(" "));
+    // Cargo's own output is on standard error, so that of `demo --json` stays alone on standard output.
+    if !cargo(&BUILD)
+        .current_dir(root())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return ExitCode::FAILURE;
+    }
+    eprintln!("xtask: baton demo {}", options.join(" "));
+    match Command::new(release().join("baton"))
+        .arg("demo")
+        .args(&options)
+        .status()
+    {
+        Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
+        Err(error) => {
+            eprintln!("xtask: baton: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that CI runs; the first step that fails ends it.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn test() -> ExitCode {
+    if let Err(missing) = install::packages().and_then(|()| install::components()) {
+        return refuse(missing);
+    }
+    let mut steps = vec![
+        step("format", &["fmt", "--all", "--check"]),
+        step(
+            "lints",
+            &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
+        ),
+        step("tests", &["test", "--workspace"]),
+        step("docs", &["doc", "--no-deps", "--workspace"]),
+        step("release build", &BUILD),
+    ];
+    steps.extend(DEMOS.iter().map(|options| demo_step(options)));
+
+    let start = Instant::now();
+    let count = steps.len();
+    let mut done = Vec::new();
+    for (n, (name, mut command)) in steps.into_iter().enumerate() {
+        eprintln!("xtask: [{}/{count}] {name}", n + 1);
+        let begin = Instant::now();
+        let passed = command.status().is_ok_and(|status| status.success());
+        let took = begin.elapsed();
+        eprintln!(
+            "xtask: [{}/{count}] {name}: {} after {}",
+            n + 1,
+            verdict(passed),
+            seconds(took)
+        );
+        done.push((name, took, passed));
+        if !passed {
+            break;
+        }
+    }
+    eprintln!("xtask: summary, {} in all", seconds(start.elapsed()));
+    for (name, took, passed) in &done {
+        eprintln!("  {} {name} ({})", verdict(*passed), seconds(*took));
+    }
+    if done.len() < count {
+        eprintln!("  {} steps after it were not run", count - done.len());
+    }
+    if done.len() == count && done.iter().all(|(_, _, passed)| *passed) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn step(name: &str, arguments: &[&str]) -> (String, Command) {
+    let mut command = cargo(arguments);
+    command.current_dir(root()).env("RUSTDOCFLAGS", "-D warnings");
+    (name.to_owned(), command)
+}
+
+/// A demo in a folder of its own below the target folder, where its recordings stay for whoever looks into a failure.
+fn demo_step(options: &[&str]) -> (String, Command) {
+    let folder = target().join("demo").join(folder_name(options));
+    // If it cannot be made, the step fails by not finding it.
+    let _ = std::fs::create_dir_all(&folder);
+    let mut command = Command::new(release().join("baton"));
+    command
+        .arg("demo")
+        .args(options)
+        .current_dir(folder)
+        .stdin(Stdio::null());
+    (format!("demo {}", options.join(" ")), command)
+}
+
+fn folder_name(options: &[&str]) -> String {
+    options
+        .iter()
+        .map(|option| option.trim_start_matches('-'))
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    // Cargo sets it for what it runs: the same toolchain.
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(arguments);
+    command
+}
+
+fn root() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).to_owned()
+}
+
+/// The target folder: this program lies in `target/debug`.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program
+        .ancestors()
+        .nth(2)
+        .map_or_else(|| root().join("target"), Path::to_owned)
+}
+
+fn release() -> PathBuf {
+    target().join("release")
+}
+
+fn verdict(passed: bool) -> &'static str {
+    if passed { "passed" } else { "FAILED" }
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1} s", time.as_secs_f64())
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn refuse(missing: Missing) -> ExitCode {
+    eprintln!("xtask: {}", missing.0);
+    ExitCode::from(2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_demo_has_a_folder_of_its_own() {
+        let mut names: Vec<String> = DEMOS.iter().map(|options| folder_name(options)).collect();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), DEMOS.len());
+        assert!(names.contains(&"fail-no-answer".to_owned()));
+    }
+
+    #[test]
+    fn the_root_is_where_the_workspace_is() {
+        assert!(root().join("tools/xtask/Cargo.toml").exists());
+        assert!(root().join("dataplane").exists());
+    }
+}
