@@ -1,0 +1,110 @@
+//! The parts of the media path, one function at a time: 20 ms of 8000 Hz, 160 bytes of payload.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use media::codec::transcode;
+use media::command::{Codec, Latch};
+use media::dtmf::Tone;
+use media::latch::Latched;
+use media::rtcp::{Compound, Packet, Reception, Report, ReportBlock, SenderInfo};
+use media::rtp::{self, Header, Seq};
+
+fn packet() -> Vec<u8> {
+    let header = Header {
+        marker: false,
+        payload_type: 0,
+        sequence: Seq(1),
+        timestamp: 160,
+        ssrc: 7,
+    };
+    let mut bytes = vec![0x55; rtp::HEADER + 160];
+    header.write(&mut bytes);
+    bytes
+}
+
+fn packets(criterion: &mut Criterion) {
+    let mut bytes = packet();
+    criterion.bench_function("rtp parse and rewrite", |bencher| {
+        bencher.iter(|| {
+            let mut view = rtp::Packet::parse(black_box(&mut bytes)).expect("valid");
+            let next = view.sequence().next();
+            view.set_sequence(next);
+            let timestamp = view.timestamp().wrapping_add(160);
+            view.set_timestamp(timestamp);
+            view.set_ssrc(9);
+        });
+    });
+
+    let start = Instant::now();
+    let mut latch = Latched::new(Latch::SignalledIp);
+    let peer = "192.0.2.1:4000".parse().expect("an address");
+    latch.set(start, Latch::SignalledIp, Some(peer), 1);
+    criterion.bench_function("latch accept", |bencher| {
+        bencher.iter(|| latch.accept(black_box(start), black_box(peer), 7, true));
+    });
+
+    let mut reception = Reception::new(8000);
+    let mut seq = Seq(0);
+    criterion.bench_function("reception statistics", |bencher| {
+        bencher.iter(|| {
+            seq = seq.next();
+            reception.receive(black_box(start), seq, u32::from(seq.0) * 160)
+        });
+    });
+
+    let report = Report {
+        ssrc: 1,
+        sender: Some(SenderInfo::default()),
+        blocks: &[ReportBlock::default()],
+        cname: "baton@192.0.2.1",
+        bye: false,
+    };
+    let mut buffer = [0; 1500];
+    criterion.bench_function("rtcp write", |bencher| {
+        bencher.iter(|| black_box(&report).write(black_box(&mut buffer)));
+    });
+    let length = report.write(&mut buffer).expect("room");
+    criterion.bench_function("rtcp parse", |bencher| {
+        bencher.iter(|| {
+            let compound = Compound::parse(black_box(&buffer[..length])).expect("valid");
+            compound
+                .packets()
+                .filter(|packet| matches!(packet, Packet::SenderReport { .. }))
+                .count()
+        });
+    });
+}
+
+fn codecs(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("g711, 160 samples");
+    group.throughput(Throughput::Elements(160));
+    for codec in [Codec::Pcmu, Codec::Pcma] {
+        let mut samples: [i16; 160] = std::array::from_fn(|at| (at as i16).wrapping_mul(28_673));
+        let mut payload = [0; 160];
+        group.bench_function(format!("encode {codec:?}"), |bencher| {
+            bencher.iter(|| codec.encode(black_box(&samples), black_box(&mut payload)));
+        });
+        group.bench_function(format!("decode {codec:?}"), |bencher| {
+            bencher.iter(|| codec.decode(black_box(&payload), black_box(&mut samples)));
+        });
+        group.bench_function(format!("mean square {codec:?}"), |bencher| {
+            bencher.iter(|| codec.mean_square(black_box(&payload)));
+        });
+        let tone = Tone::of(5).expect("a digit");
+        group.bench_function(format!("tone {codec:?}"), |bencher| {
+            bencher.iter(|| tone.encode(codec, black_box(160), black_box(&mut payload)));
+        });
+    }
+    for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+        let mut payload = [0x55; 160];
+        group.bench_function(format!("transcode {from:?} to {to:?}"), |bencher| {
+            bencher.iter(|| transcode(from, to, black_box(&mut payload)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, packets, codecs);
+criterion_main!(benches);
