@@ -4,10 +4,26 @@
 //! a [`DialogId`]; retransmissions, ACKs, 200s to BYE and CANCEL, answers to OPTIONS and the refusals of the guard
 //! are the endpoint's own work.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+
+mod print;
+mod received;
+mod session;
+mod transactions;
+mod uac;
+mod uas;
+
+use crate::guard::{Guarded, guard};
+use crate::message::Limits;
+use crate::random::Random;
+use crate::timer::Times;
+use crate::transaction::{ClientInput, Key};
+use received::Request;
+use session::{Cancel, Ours, Owner, Session, State, Transaction, TransactionId};
 
 /// An INVITE session of ours, from its first INVITE to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -161,40 +177,113 @@ pub struct WrongState;
 
 /// The user agent core.
 #[derive(Debug)]
-pub struct Endpoint {}
+pub struct Endpoint {
+    config: Config,
+    times: Times,
+    random: Random,
+    last_id: u64,
+    sessions: BTreeMap<DialogId, Session>,
+    /// Call-ID and our tag.
+    dialogs: BTreeMap<(String, String), DialogId>,
+    transactions: BTreeMap<TransactionId, Transaction>,
+    keys: BTreeMap<Key, TransactionId>,
+    /// From tag, Call-ID and CSeq of the INVITEs that came (RFC 3261 §8.2.2.2).
+    merges: BTreeMap<(String, String, u32), TransactionId>,
+    /// Every owner's next timer.
+    queue: BTreeSet<(Instant, Owner)>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
+    refusing: Option<u32>,
+}
 
-#[expect(unused_variables, reason = "bodies follow")]
 impl Endpoint {
     /// An endpoint without a dialog.
     pub fn new(config: Config) -> Endpoint {
-        Endpoint {}
+        let times = Times {
+            t1: config.t1,
+            t2: config.t2,
+            t4: config.t4,
+            reliable: false,
+        };
+        Endpoint {
+            times,
+            random: Random::new(config.seed),
+            config,
+            last_id: 0,
+            sessions: BTreeMap::new(),
+            dialogs: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            merges: BTreeMap::new(),
+            queue: BTreeSet::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            refusing: None,
+        }
     }
+
     /// One datagram.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {}
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
+        match guard(datagram, from, &Limits::default(), &print::ALLOWED) {
+            Guarded::Answer(bytes) => self.send(from, bytes),
+            Guarded::Drop(_) => {}
+            Guarded::Message(message) if message.status().is_some() => self.response(now, &message),
+            Guarded::Message(message) => {
+                if let Some(request) = Request::new(*message, from) {
+                    self.request(now, from, request);
+                }
+            }
+        }
+    }
+
     /// A datagram to `to` could not be sent (ICMP unreachable): its transactions fail with 503.
-    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {}
+    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {
+        let ids: Vec<_> = self
+            .transactions
+            .iter()
+            .filter(|(_, it)| it.to == to)
+            .map(|(&id, _)| id)
+            .collect();
+        for id in ids {
+            self.client_step(now, id, ClientInput::Unreachable);
+        }
+    }
+
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(&(_, owner)) = self.queue.first().filter(|(at, _)| *at <= now) {
+            match owner {
+                Owner::Transaction(id) => self.transaction_timeout(now, id),
+                Owner::Session(id) => self.session_timeout(now, id),
+            }
+        }
+    }
+
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.queue.first().map(|(at, _)| *at)
     }
+
     /// The next datagram to send.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
-        None
+        self.transmits.pop_front()
     }
+
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
-    /// Calls somebody.
+
+    /// Calls somebody. Without `next_hop` the host of `to` must be an address, else `Refused` with 503 follows.
     pub fn invite(&mut self, now: Instant, invite: Invite) -> DialogId {
-        DialogId(0)
+        self.call(now, invite)
     }
-    /// Provisional answer (101–199) to an INVITE that came.
+
+    /// Provisional answer (101–199) to an INVITE that came. Repeated every minute (RFC 3261 §13.3.1.1).
     pub fn ring(&mut self, now: Instant, dialog: DialogId, status: u16, body: Option<Bytes>) -> Result<(), WrongState> {
-        Ok(())
+        self.provisional(now, dialog, status, body)
     }
+
     /// 200 to an INVITE that came; repeated until its ACK.
     pub fn answer(
         &mut self,
@@ -203,9 +292,13 @@ impl Endpoint {
         body: Bytes,
         headers: &[(String, String)],
     ) -> Result<(), WrongState> {
-        Ok(())
+        let State::Incoming { invite } = self.state(dialog)? else {
+            return Err(WrongState);
+        };
+        self.accept(now, dialog, invite, body, headers)
     }
-    /// Final refusal of an INVITE that came.
+
+    /// Final refusal (300–699) of an INVITE that came. `Ended` follows.
     pub fn reject(
         &mut self,
         now: Instant,
@@ -213,36 +306,128 @@ impl Endpoint {
         status: u16,
         headers: &[(String, String)],
     ) -> Result<(), WrongState> {
-        Ok(())
+        let State::Incoming { invite } = self.state(dialog)? else {
+            return Err(WrongState);
+        };
+        self.refuse(now, dialog, invite, status, headers)
     }
+
     /// Ends a dialog in whatever state it is: CANCEL before the answer (also where no provisional came yet: then as soon as
-    /// one does, RFC 3261 §9.1), BYE after it, ACK and BYE where the 200 crosses. `reason` becomes a Reason header (RFC 3326).
+    /// one does, RFC 3261 §9.1), BYE after it, ACK and BYE where the 200 crosses, 480 to an INVITE that was not answered. After our
+    /// 2xx the BYE waits for the ACK, at most 64·T1 (§15). `reason` becomes a Reason header (RFC 3326).
     /// `Ended` or `Refused` follows.
     pub fn end(&mut self, now: Instant, dialog: DialogId, reason: Option<&str>) -> Result<(), WrongState> {
+        match self.state(dialog)? {
+            State::Calling {
+                invite,
+                cancel: Cancel::No,
+            } => self.want_cancel(now, dialog, invite, reason),
+            State::Incoming { invite } => return self.refuse(now, dialog, invite, 480, &reason_header(reason)),
+            State::Confirmed => return self.want_bye(now, dialog, reason),
+            State::Calling { .. } | State::Rejecting { .. } | State::Ending => return Err(WrongState),
+        }
         Ok(())
     }
-    /// A new offer in the dialog.
+
+    /// A new offer in the dialog. It waits while our 2xx is not acknowledged or a re-INVITE of the peer is not answered.
     pub fn reinvite(&mut self, now: Instant, dialog: DialogId, offer: Bytes) -> Result<(), WrongState> {
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        let free = session.state == State::Confirmed && session.end.is_none() && matches!(session.ours, Ours::No);
+        if !free {
+            return Err(WrongState);
+        }
+        session.ours = Ours::Wanted { offer, tries: 0 };
+        self.start_reinvite(now, dialog);
         Ok(())
     }
+
     /// 200 to a re-INVITE that came.
     pub fn answer_reinvite(&mut self, now: Instant, dialog: DialogId, body: Bytes) -> Result<(), WrongState> {
-        Ok(())
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        let invite = session.theirs.take().ok_or(WrongState)?;
+        self.accept(now, dialog, invite, body, &[])
     }
+
     /// Refusal of a re-INVITE that came (488, 491).
     pub fn reject_reinvite(&mut self, now: Instant, dialog: DialogId, status: u16) -> Result<(), WrongState> {
+        if !(300..700).contains(&status) {
+            return Err(WrongState);
+        }
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        let invite = session.theirs.take().ok_or(WrongState)?;
+        self.answer_invitation(now, invite, status, &[], None);
+        self.start_reinvite(now, dialog);
         Ok(())
     }
+
     /// The Call-ID of a dialog.
     pub fn call_id(&self, dialog: DialogId) -> Option<&str> {
-        None
+        self.sessions
+            .get(&dialog)
+            .map(|session| session.dialog.call_id.as_str())
     }
+
     /// From now on new INVITEs get 503 with Retry-After (in seconds), and OPTIONS says so; `None` ends it.
-    pub fn refuse_new(&mut self, retry_after: Option<u32>) {}
+    pub fn refuse_new(&mut self, retry_after: Option<u32>) {
+        self.refusing = retry_after;
+    }
+
     /// What is alive, for the conservation checks: all zero once all dialogs ended and timers ran out.
     pub fn alive(&self) -> Alive {
-        Alive::default()
+        Alive {
+            dialogs: self.sessions.len(),
+            transactions: self.transactions.len(),
+        }
     }
+
+    fn state(&self, dialog: DialogId) -> Result<State, WrongState> {
+        self.sessions
+            .get(&dialog)
+            .map(|session| session.state)
+            .ok_or(WrongState)
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn add_session(&mut self, id: DialogId, session: Session) {
+        let key = (session.dialog.call_id.clone(), session.dialog.local_tag.clone());
+        self.dialogs.insert(key, id);
+        self.sessions.insert(id, session);
+    }
+
+    /// Drops a session with its timers. What it had under way ends by itself: an INVITE of ours is given up, one of theirs gets 487
+    /// (RFC 3261 §15.1.2).
+    fn forget(&mut self, now: Instant, id: DialogId) {
+        let Some(session) = self.sessions.remove(&id) else {
+            return;
+        };
+        if let Some(at) = session.scheduled {
+            self.queue.remove(&(at, Owner::Session(id)));
+        }
+        self.dialogs.remove(&(session.dialog.call_id, session.dialog.local_tag));
+        match session.state {
+            State::Calling { invite, .. } => self.client_step(now, invite, ClientInput::GiveUp),
+            State::Incoming { invite } => self.answer_invitation(now, invite, 487, &[], None),
+            State::Rejecting { .. } | State::Confirmed | State::Ending => {}
+        }
+        if let Ours::Pending { transaction, .. } = session.ours {
+            self.client_step(now, transaction, ClientInput::GiveUp);
+        }
+        if let Some(theirs) = session.theirs {
+            self.answer_invitation(now, theirs, 487, &[], None);
+        }
+    }
+}
+
+/// RFC 3326.
+fn reason_header(reason: Option<&str>) -> Vec<(String, String)> {
+    reason
+        .map(|reason| ("Reason".to_owned(), reason.to_owned()))
+        .into_iter()
+        .collect()
 }
 
 /// Counts of what an endpoint holds.
@@ -253,3 +438,6 @@ pub struct Alive {
     /// Transactions, finished ones that still absorb retransmissions included.
     pub transactions: usize,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Dialogs (RFC 3261 §12): what both sides know of each other.
+
+use std::net::SocketAddr;
+
+use crate::uri::Uri;
+
+/// The state of a dialog, or of one that an INVITE of ours would make.
+#[derive(Clone, Debug)]
+pub(crate) struct Dialog {
+    /// Call-ID.
+    pub(crate) call_id: String,
+    /// Our side as it stands in From of our requests, our tag included.
+    pub(crate) local: String,
+    /// Our tag.
+    pub(crate) local_tag: String,
+    /// Their side as it stands in To of our requests, their tag included.
+    pub(crate) remote: String,
+    /// Their tag; `None` until a 2xx to our INVITE named it, empty where they have none (RFC 2543).
+    pub(crate) remote_tag: Option<String>,
+    /// CSeq number of our last request.
+    pub(crate) local_cseq: u32,
+    /// CSeq number of their last request.
+    pub(crate) remote_cseq: Option<u32>,
+    /// Route set, in the order in which our requests name it; each as a header value.
+    pub(crate) routes: Vec<String>,
+    /// Remote target: their Contact's URI.
+    pub(crate) target: String,
+    /// Where they were when the dialog was established.
+    pub(crate) peer: SocketAddr,
+}
+
+impl Dialog {
+    /// Request-URI and Route headers of a request in the dialog.
+    ///
+    /// §12.2.1.1: with a loose router in front, the target and the whole route set; with a strict one (no `lr`), the router's URI and
+    /// the rest of the set, the target at its end.
+    pub(crate) fn route(&self) -> (String, Vec<String>) {
+        let Some((first, rest)) = self.routes.split_first() else {
+            return (self.target.clone(), Vec::new());
+        };
+        match uri_of(first) {
+            Some(uri) if uri.param("lr").is_none() => {
+                let mut routes = rest.to_vec();
+                routes.push(format!("<{}>", self.target));
+                (uri.as_str().to_owned(), routes)
+            }
+            _ => (self.target.clone(), self.routes.clone()),
+        }
+    }
+
+    /// Where a request in the dialog is sent: the first route, else the target, if it is an address; else where the peer was.
+    pub(crate) fn destination(&self) -> SocketAddr {
+        let next = match self.routes.first() {
+            Some(route) => uri_of(route),
+            None => Uri::parse(&self.target).ok(),
+        };
+        next.and_then(|uri| uri.socket_addr()).unwrap_or(self.peer)
+    }
+
+    /// Their Contact in a target refresh request or in its 2xx (§12.2).
+    pub(crate) fn refresh(&mut self, contact: Option<&str>) {
+        if let Some(contact) = contact {
+            self.target = contact.to_owned();
+        }
+    }
+}
+
+/// The URI of a name-addr.
+fn uri_of(value: &str) -> Option<Uri> {
+    let inner = match value.split_once('<') {
+        Some((_, rest)) => rest.split_once('>')?.0,
+        None => value.trim(),
+    };
+    Uri::parse(inner).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Dialog;
+
+    fn dialog(routes: &[&str], target: &str) -> Dialog {
+        Dialog {
+            call_id: "c".into(),
+            local: "<sip:a@h>;tag=1".into(),
+            local_tag: "1".into(),
+            remote: "<sip:b@h>;tag=2".into(),
+            remote_tag: Some("2".into()),
+            local_cseq: 1,
+            remote_cseq: None,
+            routes: routes.iter().map(|&route| route.to_owned()).collect(),
+            target: target.into(),
+            peer: "192.0.2.9:5060".parse().expect("address"),
+        }
+    }
+
+    #[test]
+    fn no_route_goes_to_the_target() {
+        let dialog = dialog(&[], "sip:b@192.0.2.1:5070");
+        assert_eq!(dialog.route(), ("sip:b@192.0.2.1:5070".to_owned(), vec![]));
+        assert_eq!(dialog.destination().to_string(), "192.0.2.1:5070");
+    }
+
+    #[test]
+    fn a_loose_route_is_put_in_front() {
+        let dialog = dialog(&["<sip:192.0.2.2;lr>", "<sip:p.example;lr>"], "sip:b@192.0.2.1");
+        let (uri, routes) = dialog.route();
+        assert_eq!(uri, "sip:b@192.0.2.1");
+        assert_eq!(routes, ["<sip:192.0.2.2;lr>", "<sip:p.example;lr>"]);
+        assert_eq!(dialog.destination().to_string(), "192.0.2.2:5060");
+    }
+
+    #[test]
+    fn a_strict_route_becomes_the_request_uri() {
+        let dialog = dialog(&["<sip:192.0.2.2>", "<sip:p.example;lr>"], "sip:b@192.0.2.1");
+        let (uri, routes) = dialog.route();
+        assert_eq!(uri, "sip:192.0.2.2");
+        assert_eq!(routes, ["<sip:p.example;lr>", "<sip:b@192.0.2.1>"]);
+        assert_eq!(dialog.destination().to_string(), "192.0.2.2:5060");
+    }
+
+    #[test]
+    fn a_name_goes_to_where_the_peer_was() {
+        assert_eq!(
+            dialog(&[], "sip:b@pbx.example").destination().to_string(),
+            "192.0.2.9:5060"
+        );
+        assert_eq!(
+            dialog(&["<sip:p.example;lr>"], "sip:b@192.0.2.1")
+                .destination()
+                .to_string(),
+            "192.0.2.9:5060"
+        );
+    }
+}

@@ -1,0 +1,78 @@
+//! What the endpoint needs to know of a message that came, taken out of it once.
+
+use std::net::SocketAddr;
+
+use crate::message::{Message, Start};
+use crate::method::Method;
+
+/// A request that passed the guard.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) message: Message,
+    pub(super) method: Method,
+    /// Request-URI as it came.
+    pub(super) uri: String,
+    /// Sent-by and branch of the top Via.
+    pub(super) top_via: String,
+    /// Branch of the top Via; empty where there is none (RFC 2543).
+    pub(super) branch: String,
+    /// Host and port of the top Via in lower case.
+    pub(super) sent_by: String,
+    /// Empty where there is none (RFC 2543).
+    pub(super) from_tag: String,
+    pub(super) to_tag: Option<String>,
+    pub(super) call_id: String,
+    pub(super) cseq: u32,
+    /// Where the answer goes.
+    pub(super) answer_to: SocketAddr,
+}
+
+impl Request {
+    /// `None` where the message lacks what the guard has made sure of.
+    pub(super) fn new(message: Message, from: SocketAddr) -> Option<Request> {
+        let via = message.via()?;
+        let cseq = message.cseq()?;
+        let sent_by = format!("{}:{}", via.host.to_ascii_lowercase(), via.port.unwrap_or(5060));
+        // RFC 3261 §18.2.2 and RFC 3581 §4: to the address that it came from; to the port that it came from where the client asks
+        // for it, else to the port in Via. A `maddr` is not followed: it would let anyone aim our answers at a third host.
+        let port = match via.rport() {
+            Some(_) => from.port(),
+            None => via.port.unwrap_or(5060),
+        };
+        let Start::Request { method, uri } = message.start() else {
+            return None;
+        };
+        Some(Request {
+            method: method.clone(),
+            uri: String::from_utf8_lossy(uri).into_owned(),
+            top_via: format!("{sent_by};{}", via.branch().unwrap_or_default()),
+            branch: via.branch().unwrap_or_default(),
+            sent_by,
+            from_tag: message.from()?.tag().unwrap_or_default(),
+            to_tag: message.to()?.tag(),
+            call_id: message.call_id()?.into_owned(),
+            cseq: cseq.number,
+            answer_to: SocketAddr::new(from.ip(), port),
+            message,
+        })
+    }
+}
+
+/// Their Contact's URI.
+pub(super) fn contact(message: &Message) -> Option<String> {
+    message.contact().map(|contact| contact.uri.as_str().to_owned())
+}
+
+/// The members of a header that is a list of tokens, over all its fields.
+pub(super) fn tokens(message: &Message, name: &str) -> Vec<String> {
+    message
+        .headers(name)
+        .flat_map(|value| {
+            value
+                .split(',')
+                .map(|token| token.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
+        .filter(|token| !token.is_empty())
+        .collect()
+}

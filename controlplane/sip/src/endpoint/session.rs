@@ -1,0 +1,168 @@
+//! What the endpoint keeps of a session and of a transaction.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::DialogId;
+use super::received::Request;
+use crate::dialog::Dialog;
+use crate::timer::Timers;
+use crate::transaction::{Key, Machine};
+
+/// Names a transaction; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TransactionId(pub(super) u64);
+
+/// Who has timers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Owner {
+    Transaction(TransactionId),
+    Session(DialogId),
+}
+
+/// How far a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Our INVITE has no final answer.
+    Calling { invite: TransactionId, cancel: Cancel },
+    /// Their INVITE has no final answer.
+    Incoming { invite: TransactionId },
+    /// We refused their INVITE and wait for the ACK.
+    Rejecting { invite: TransactionId },
+    /// A 2xx was sent or came.
+    Confirmed,
+    /// Our BYE is not answered.
+    Ending,
+}
+
+/// What became of the wish to cancel our INVITE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cancel {
+    /// There is none.
+    No,
+    /// It waits for a provisional answer (RFC 3261 §9.1).
+    Wanted,
+    /// CANCEL is sent.
+    Sent,
+}
+
+/// A re-INVITE of ours.
+#[derive(Clone, Debug)]
+pub(super) enum Ours {
+    /// None.
+    No,
+    /// It waits until the dialog is free: for an ACK, or for the answer to theirs.
+    Wanted { offer: Bytes, tries: u8 },
+    /// It has no final answer.
+    Pending {
+        offer: Bytes,
+        tries: u8,
+        transaction: TransactionId,
+    },
+    /// It got a 491 and waits for its timer.
+    BackingOff { offer: Bytes, tries: u8 },
+}
+
+/// A 2xx of ours that waits for its ACK.
+#[derive(Clone, Debug)]
+pub(super) struct Unacked {
+    pub(super) cseq: u32,
+    pub(super) to: SocketAddr,
+    pub(super) bytes: Bytes,
+    pub(super) interval: Duration,
+    /// It carries the offer, so that the ACK carries the answer.
+    pub(super) offers: bool,
+    /// To the INVITE that made the dialog.
+    pub(super) initial: bool,
+}
+
+/// An INVITE session.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    pub(super) dialog: Dialog,
+    /// We made the Call-ID.
+    pub(super) owns_call_id: bool,
+    pub(super) state: State,
+    pub(super) ours: Ours,
+    /// A re-INVITE of theirs that our user is to answer.
+    pub(super) theirs: Option<TransactionId>,
+    pub(super) unacked: Option<Unacked>,
+    /// The user's wish to end what must first be acknowledged (RFC 3261 §15); with its Reason.
+    pub(super) end: Option<Option<String>>,
+    /// Reason of a CANCEL that waits.
+    pub(super) cancel_reason: Option<String>,
+    pub(super) timers: Timers,
+    pub(super) scheduled: Option<Instant>,
+}
+
+impl Session {
+    pub(super) fn new(dialog: Dialog, owns_call_id: bool, state: State) -> Session {
+        Session {
+            dialog,
+            owns_call_id,
+            state,
+            ours: Ours::No,
+            theirs: None,
+            unacked: None,
+            end: None,
+            cancel_reason: None,
+            timers: Timers::default(),
+            scheduled: None,
+        }
+    }
+}
+
+/// A transaction with what its user needs of it.
+#[derive(Clone, Debug)]
+pub(super) struct Transaction {
+    pub(super) machine: Machine,
+    pub(super) key: Key,
+    pub(super) scheduled: Option<Instant>,
+    /// Where its messages go.
+    pub(super) to: SocketAddr,
+    /// A client's request, a server's last answer.
+    pub(super) message: Bytes,
+    /// Whose it is. The session may be gone already.
+    pub(super) session: Option<DialogId>,
+    pub(super) role: Role,
+}
+
+/// What a transaction is for.
+#[derive(Clone, Debug)]
+pub(super) enum Role {
+    /// An INVITE of ours.
+    Invite(Box<Invited>),
+    /// A BYE of ours.
+    Bye,
+    /// A CANCEL of ours.
+    Cancel,
+    /// An INVITE of theirs.
+    Invitation(Box<Invitation>),
+    /// Another request of theirs.
+    Request,
+}
+
+/// What an INVITE of ours keeps: it must acknowledge answers even where its session is gone.
+#[derive(Clone, Debug)]
+pub(super) struct Invited {
+    /// The dialog as it was when the INVITE left; `local_cseq` is the INVITE's.
+    pub(super) dialog: Dialog,
+    pub(super) branch: String,
+    /// It makes a dialog.
+    pub(super) initial: bool,
+    /// The ACK of the refusal.
+    pub(super) refusal: Option<Bytes>,
+    /// To tag and ACK of each 2xx.
+    pub(super) acks: Vec<(String, Bytes, SocketAddr)>,
+}
+
+/// What an INVITE of theirs keeps.
+#[derive(Clone, Debug)]
+pub(super) struct Invitation {
+    pub(super) request: Request,
+    /// Our tag in the answers.
+    pub(super) tag: String,
+    pub(super) initial: bool,
+}

@@ -1,0 +1,301 @@
+//! Two endpoints, or one and a script, over a network that does what a test tells it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::endpoint::{Config, DialogId, Endpoint, Event, Invite, Transmit};
+use crate::message::Message;
+
+/// What the network does with a datagram.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Arrives after these many milliseconds, once for each.
+    After(Vec<u64>),
+    Lost,
+}
+
+impl Fate {
+    pub(super) fn normal() -> Fate {
+        Fate::After(vec![10])
+    }
+}
+
+/// One datagram as it left.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    /// Milliseconds since the start.
+    pub(super) at: u64,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) bytes: Bytes,
+    pub(super) lost: bool,
+}
+
+impl Sent {
+    pub(super) fn message(&self) -> Message {
+        Message::parse(self.bytes.clone()).expect("our own messages can be read")
+    }
+
+    /// `INVITE`, or `200 INVITE`.
+    pub(super) fn what(&self) -> String {
+        what(&self.bytes)
+    }
+}
+
+pub(super) fn what(bytes: &Bytes) -> String {
+    let message = Message::parse(bytes.clone()).expect("our own messages can be read");
+    match (message.method(), message.status(), message.cseq()) {
+        (Some(method), ..) => method.to_string(),
+        (None, Some(status), Some(cseq)) => format!("{status} {}", cseq.method),
+        _ => unreachable!("a request or a response"),
+    }
+}
+
+type Judge = Box<dyn FnMut(usize, &str) -> Fate>;
+
+pub(super) struct Network {
+    pub(super) start: Instant,
+    pub(super) now: Instant,
+    pub(super) ends: [Endpoint; 2],
+    pub(super) addresses: [SocketAddr; 2],
+    pub(super) log: Vec<Sent>,
+    pub(super) events: [Vec<Event>; 2],
+    /// Which end sends, and what (`Sent::what`).
+    pub(super) judge: Judge,
+    flying: Vec<(Instant, u64, usize, Bytes)>,
+    count: u64,
+}
+
+pub(super) const A: usize = 0;
+pub(super) const B: usize = 1;
+
+pub(super) fn config(address: SocketAddr, seed: u64) -> Config {
+    Config {
+        advertise: address,
+        agent: "Baton".into(),
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        seed,
+        transactions: 100,
+    }
+}
+
+pub(super) fn sdp(name: &str) -> Bytes {
+    Bytes::from(format!("v=0\r\ns={name}\r\n"))
+}
+
+impl Network {
+    pub(super) fn new() -> Network {
+        Network::seeded(1)
+    }
+
+    pub(super) fn seeded(seed: u64) -> Network {
+        let addresses = ["192.0.2.1:5060", "192.0.2.2:5070"].map(|text| text.parse().expect("address"));
+        let now = Instant::now();
+        Network {
+            start: now,
+            now,
+            ends: [0, 1].map(|end| Endpoint::new(config(addresses[end], seed * 2 + end as u64))),
+            addresses,
+            log: Vec::new(),
+            events: [Vec::new(), Vec::new()],
+            judge: Box::new(|_, _| Fate::normal()),
+            flying: Vec::new(),
+            count: 0,
+        }
+    }
+
+    pub(super) fn lose(&mut self, mut lost: impl FnMut(usize, &str) -> bool + 'static) {
+        self.judge = Box::new(move |end, what| if lost(end, what) { Fate::Lost } else { Fate::normal() });
+    }
+
+    pub(super) fn ms(&self) -> u64 {
+        (self.now - self.start).as_millis() as u64
+    }
+
+    /// Takes what both ends want to send and say.
+    pub(super) fn pump(&mut self) {
+        for end in [A, B] {
+            while let Some(Transmit { to, bytes }) = self.ends[end].poll_transmit() {
+                let fate = (self.judge)(end, &what(&bytes));
+                let at = self.ms();
+                let from = self.addresses[end];
+                self.log.push(Sent {
+                    at,
+                    from,
+                    to,
+                    bytes: bytes.clone(),
+                    lost: fate == Fate::Lost,
+                });
+                let Some(target) = self.addresses.iter().position(|&address| address == to) else {
+                    continue;
+                };
+                if let Fate::After(times) = fate {
+                    for ms in times {
+                        self.count += 1;
+                        let at = self.now + Duration::from_millis(ms);
+                        self.flying.push((at, self.count, target, bytes.clone()));
+                    }
+                }
+            }
+            while let Some(event) = self.ends[end].poll_event() {
+                self.events[end].push(event);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let flying = self.flying.iter().map(|(at, ..)| *at);
+        flying.chain(self.ends.iter().filter_map(Endpoint::poll_timeout)).min()
+    }
+
+    /// One instant at which something happens.
+    pub(super) fn step(&mut self) -> bool {
+        self.pump();
+        let Some(at) = self.next() else { return false };
+        self.now = at.max(self.now);
+        let now = self.now;
+        let due = self
+            .flying
+            .iter()
+            .filter(|(at, ..)| *at <= now)
+            .min_by_key(|(at, count, ..)| (*at, *count))
+            .cloned();
+        match due {
+            Some(datagram) => {
+                self.flying.retain(|(_, count, ..)| *count != datagram.1);
+                let (_, _, target, bytes) = datagram;
+                self.ends[target].handle_datagram(now, self.addresses[1 - target], bytes);
+            }
+            None => self.ends.iter_mut().for_each(|end| end.handle_timeout(now)),
+        }
+        self.pump();
+        true
+    }
+
+    /// Runs for so long.
+    pub(super) fn run(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        self.pump();
+        while self.next().is_some_and(|at| at <= end) {
+            self.step();
+        }
+        self.now = end;
+    }
+
+    /// Runs until every timer has run out; both ends must be empty then.
+    pub(super) fn finish(&mut self) {
+        for _ in 0..100_000 {
+            if !self.step() {
+                for end in &self.ends {
+                    assert_eq!(end.alive(), crate::endpoint::Alive::default(), "{:#?}", self.trace());
+                }
+                return;
+            }
+        }
+        panic!("it never ends: {:#?}", self.trace());
+    }
+
+    /// A calls B; B's event is taken.
+    pub(super) fn invite(&mut self) -> (DialogId, DialogId) {
+        let a = self.call();
+        self.run(20);
+        (a, self.invited(B))
+    }
+
+    pub(super) fn call(&mut self) -> DialogId {
+        let to = format!("sip:bob@{}", self.addresses[B]);
+        let invite = Invite {
+            to,
+            from: "\"Alice\" <sip:alice@a.example>".into(),
+            offer: Some(sdp("offer")),
+            ..Invite::default()
+        };
+        self.ends[A].invite(self.now, invite)
+    }
+
+    /// The dialog of the only INVITE that came to an end.
+    pub(super) fn invited(&self, end: usize) -> DialogId {
+        let dialogs: Vec<_> = self.events[end]
+            .iter()
+            .filter_map(|event| match event {
+                Event::Invite { dialog, .. } => Some(*dialog),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(dialogs.len(), 1, "{:?}", self.trace());
+        dialogs[0]
+    }
+
+    /// A call that both sides have.
+    pub(super) fn connect(&mut self) -> (DialogId, DialogId) {
+        let (a, b) = self.invite();
+        self.ends[B].answer(self.now, b, sdp("answer"), &[]).expect("answer");
+        self.run(50);
+        self.events = [Vec::new(), Vec::new()];
+        self.log.clear();
+        (a, b)
+    }
+
+    /// Everything that was sent: time, sender, what.
+    pub(super) fn trace(&self) -> Vec<String> {
+        self.log
+            .iter()
+            .map(|sent| {
+                let end = if sent.from == self.addresses[A] { 'A' } else { 'B' };
+                format!(
+                    "{} {end} {}{}",
+                    sent.at,
+                    sent.what(),
+                    if sent.lost { " lost" } else { "" }
+                )
+            })
+            .collect()
+    }
+
+    /// When an end sent it.
+    pub(super) fn times(&self, end: usize, what: &str) -> Vec<u64> {
+        let from = self.addresses[end];
+        self.log
+            .iter()
+            .filter(|sent| sent.from == from && sent.what() == what)
+            .map(|sent| sent.at)
+            .collect()
+    }
+
+    pub(super) fn sent(&self, end: usize, what: &str) -> Message {
+        let from = self.addresses[end];
+        let found = self.log.iter().find(|sent| sent.from == from && sent.what() == what);
+        found
+            .unwrap_or_else(|| panic!("no {what} in {:#?}", self.trace()))
+            .message()
+    }
+
+    /// The events of an end, in short, and forgets them.
+    pub(super) fn said(&mut self, end: usize) -> Vec<String> {
+        let brief = |event: &Event| match event {
+            Event::Invite { .. } => "invite".to_owned(),
+            Event::Cancelled { .. } => "cancelled".to_owned(),
+            Event::Progress { status, body, .. } => format!("progress {status}{}", text(body)),
+            Event::Answered { body, .. } => format!("answered{}", text(body)),
+            Event::Refused { status, .. } => format!("refused {status}"),
+            Event::Acked { body, .. } => format!("acked{}", text(body)),
+            Event::Bye { cause, .. } => format!("bye {cause:?}"),
+            Event::Reinvite { body, .. } => format!("reinvite{}", text(body)),
+            Event::ReinviteAnswered { body, .. } => format!("reinvite answered{}", text(body)),
+            Event::ReinviteRefused { status, .. } => format!("reinvite refused {status}"),
+            Event::Ended { .. } => "ended".to_owned(),
+        };
+        std::mem::take(&mut self.events[end]).iter().map(brief).collect()
+    }
+}
+
+/// The name that `sdp` gave it.
+fn text(body: &Option<Bytes>) -> String {
+    let Some(body) = body else { return String::new() };
+    let text = String::from_utf8_lossy(body);
+    format!(" {}", text.trim_end().rsplit('=').next().unwrap_or(""))
+}

@@ -1,0 +1,195 @@
+//! Transactions and timers of the endpoint: how they are kept, found, driven and dropped.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::received::Request;
+use super::session::{Invitation, Owner, Role, Transaction, TransactionId};
+use super::{DialogId, Endpoint, Transmit};
+use crate::transaction::{Act, ClientInput, Key, MAGIC_COOKIE, Machine, ServerInput};
+
+impl Endpoint {
+    pub(super) fn send(&mut self, to: SocketAddr, bytes: Bytes) {
+        self.transmits.push_back(Transmit { to, bytes });
+    }
+
+    /// A new branch (RFC 3261 §8.1.1.7).
+    pub(super) fn branch(&mut self) -> String {
+        format!("{MAGIC_COOKIE}{}", self.random.token())
+    }
+
+    /// Keeps a transaction, and sends its message where it is a client.
+    pub(super) fn start(
+        &mut self,
+        machine: Machine,
+        key: Key,
+        to: SocketAddr,
+        message: Bytes,
+        session: Option<DialogId>,
+        role: Role,
+    ) -> TransactionId {
+        let id = TransactionId(self.next_id());
+        if matches!(machine, Machine::ClientInvite(_) | Machine::ClientOther(_)) {
+            self.send(to, message.clone());
+        }
+        if let Role::Invitation(invitation) = &role {
+            self.merges.insert(merge_key(&invitation.request), id);
+        }
+        self.keys.insert(key.clone(), id);
+        let transaction = Transaction {
+            machine,
+            key,
+            scheduled: None,
+            to,
+            message,
+            session,
+            role,
+        };
+        self.transactions.insert(id, transaction);
+        self.settle(id);
+        id
+    }
+
+    /// After every step: drops what has terminated, and puts the next timer into the queue.
+    pub(super) fn settle(&mut self, id: TransactionId) {
+        let Some(transaction) = self.transactions.get_mut(&id) else {
+            return;
+        };
+        let owner = Owner::Transaction(id);
+        if transaction.machine.is_terminated() {
+            if let Some(at) = transaction.scheduled {
+                self.queue.remove(&(at, owner));
+            }
+            self.keys.remove(&transaction.key);
+            if let Role::Invitation(invitation) = &transaction.role {
+                let key = merge_key(&invitation.request);
+                if self.merges.get(&key) == Some(&id) {
+                    self.merges.remove(&key);
+                }
+            }
+            self.transactions.remove(&id);
+            return;
+        }
+        let next = transaction.machine.timers().next_timeout();
+        if next != transaction.scheduled {
+            if let Some(at) = transaction.scheduled {
+                self.queue.remove(&(at, owner));
+            }
+            if let Some(at) = next {
+                self.queue.insert((at, owner));
+            }
+            transaction.scheduled = next;
+        }
+    }
+
+    /// The same for a session's timers.
+    pub(super) fn settle_session(&mut self, id: DialogId) {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let next = session.timers.next_timeout();
+        if next != session.scheduled {
+            if let Some(at) = session.scheduled {
+                self.queue.remove(&(at, Owner::Session(id)));
+            }
+            if let Some(at) = next {
+                self.queue.insert((at, Owner::Session(id)));
+            }
+            session.scheduled = next;
+        }
+    }
+
+    /// A timer of a transaction fired.
+    pub(super) fn transaction_timeout(&mut self, now: Instant, id: TransactionId) {
+        let times = self.times;
+        let Some(transaction) = self.transactions.get_mut(&id) else {
+            return;
+        };
+        let act = match transaction.machine.timers().expired(now) {
+            Some(timer) => transaction.machine.timer(now, &times, timer),
+            None => Act::Nothing,
+        };
+        self.act(now, id, act);
+    }
+
+    /// A step of a client transaction that no answer caused.
+    pub(super) fn client_step(&mut self, now: Instant, id: TransactionId, input: ClientInput) {
+        let times = self.times;
+        let Some(transaction) = self.transactions.get_mut(&id) else {
+            return;
+        };
+        let act = transaction.machine.client(now, &times, input);
+        self.act(now, id, act);
+    }
+
+    /// Does what a transaction wants after a timer or an error.
+    fn act(&mut self, now: Instant, id: TransactionId, act: Act) {
+        let Some(transaction) = self.transactions.get(&id) else {
+            return;
+        };
+        match act {
+            Act::Send => {
+                let (to, message) = (transaction.to, transaction.message.clone());
+                self.send(to, message);
+                self.settle(id);
+            }
+            Act::TimedOut | Act::Failed => {
+                let (session, role) = (transaction.session, transaction.role.clone());
+                self.settle(id);
+                // "treated as if a 408 (Request Timeout) status code has been received", a transport error as a 503 (§8.1.3.1).
+                let status = if act == Act::TimedOut { 408 } else { 503 };
+                self.silence(now, id, session, &role, status);
+            }
+            Act::Nothing | Act::Pass | Act::Ack | Act::AckAndPass => self.settle(id),
+        }
+    }
+
+    /// Answers a request that has a transaction.
+    pub(super) fn respond(&mut self, now: Instant, id: TransactionId, status: u16, bytes: Bytes) {
+        let times = self.times;
+        let Some(transaction) = self.transactions.get_mut(&id) else {
+            return;
+        };
+        if transaction.machine.server(now, &times, ServerInput::Respond(status)) == Act::Send {
+            transaction.message = bytes.clone();
+            let to = transaction.to;
+            self.send(to, bytes);
+        }
+        self.settle(id);
+    }
+
+    /// What an INVITE of theirs keeps.
+    pub(super) fn invitation(&self, id: TransactionId) -> Option<&Invitation> {
+        match &self.transactions.get(&id)?.role {
+            Role::Invitation(invitation) => Some(invitation),
+            _ => None,
+        }
+    }
+}
+
+/// What the parts of a merged request share (RFC 3261 §8.2.2.2).
+pub(super) fn merge_key(request: &Request) -> (String, String, u32) {
+    (request.from_tag.clone(), request.call_id.clone(), request.cseq)
+}
+
+/// The transaction that a request belongs to (RFC 3261 §17.2.3); an ACK and, for what it cancels, a CANCEL name `method` INVITE.
+pub(super) fn server_key(request: &Request, method: &str) -> Key {
+    if request.branch.starts_with(MAGIC_COOKIE) {
+        Key::Server {
+            branch: request.branch.clone(),
+            sent_by: request.sent_by.clone(),
+            method: method.to_owned(),
+        }
+    } else {
+        Key::Old {
+            uri: request.uri.clone(),
+            from_tag: request.from_tag.clone(),
+            call_id: request.call_id.clone(),
+            cseq: request.cseq,
+            via: request.top_via.clone(),
+            method: method.to_owned(),
+        }
+    }
+}
