@@ -11,6 +11,10 @@ use std::time::{Duration, Instant};
 
 use crate::command::Latch;
 
+/// In signalled-ip mode: how long after an offer/answer only the signalled port may lock. Nearly every peer sends from the
+/// port that it receives on; a stranger on the same host must not be faster than the peer's first packet.
+pub const PORT_WINDOW: Duration = Duration::from_millis(200);
+
 /// In nat mode: how long after an offer/answer the first packet may come.
 pub const NAT_WINDOW: Duration = Duration::from_secs(3);
 
@@ -112,7 +116,7 @@ impl Latched {
                     exact || !holder.confirmed && silent >= HOLDER_SILENCE && same_ip(signalled, from)
                 }
                 Latch::Nat => {
-                    let open = is_open(self.opened, now);
+                    let open = within(self.opened, now, NAT_WINDOW);
                     exact && open
                         || !holder.confirmed && open && silent >= HOLDER_SILENCE
                         || silent >= NAT_SILENCE && same_network(holder.from.ip(), from.ip())
@@ -124,9 +128,9 @@ impl Latched {
         } else {
             let may_lock = match self.mode {
                 Latch::Off => exact,
-                Latch::SignalledIp => same_ip(signalled, from),
+                Latch::SignalledIp => exact || same_ip(signalled, from) && !within(self.opened, now, PORT_WINDOW),
                 // Who starts to speak only after the window must at least be where its SDP says.
-                Latch::Nat => exact || is_open(self.opened, now),
+                Latch::Nat => exact || within(self.opened, now, NAT_WINDOW),
             };
             if !may_lock {
                 return Admission::Stranger;
@@ -179,8 +183,8 @@ fn hold(mode: Latch, holder: &mut Holder, now: Instant, ssrc: u32) -> Admission 
     Admission::Accept
 }
 
-fn is_open(opened: Option<Instant>, now: Instant) -> bool {
-    opened.is_some_and(|at| now.saturating_duration_since(at) < NAT_WINDOW)
+fn within(opened: Option<Instant>, now: Instant, window: Duration) -> bool {
+    opened.is_some_and(|at| now.saturating_duration_since(at) < window)
 }
 
 /// The same address and port. A dual-stack socket writes IPv4 as `::ffff:a.b.c.d`; flow labels and scopes do not count.

@@ -117,10 +117,14 @@ fn a_sprayer_gets_nothing_before_during_and_after_the_answer() {
 fn signalled_ip_locks_the_first_port_of_the_address() {
     let mut scene = Scene::new(Latch::SignalledIp, "192.0.2.1:4000");
     assert_eq!(scene.packet(0, "192.0.2.2:4000", 7), Stranger);
-    assert_eq!(scene.packet(0, "192.0.2.1:5000", 7), Accept);
+    // The signalled port has the first word for 200 ms.
+    for now in [0, 100, 199] {
+        assert_eq!(scene.packet(now, "192.0.2.1:5000", 7), Stranger);
+    }
+    assert_eq!(scene.packet(200, "192.0.2.1:5000", 7), Accept);
     assert_eq!(scene.latch.holder(), Some((at("192.0.2.1:5000"), 7)));
     // Another port of the same host, with whatever SSRC, even after a long silence.
-    for now in [20, 6000, 60_000] {
+    for now in [220, 6000, 60_000] {
         assert_eq!(scene.packet(now, "192.0.2.1:5002", 7), Stranger);
         assert_eq!(scene.packet(now, "192.0.2.1:5002", 8), Stranger);
     }
@@ -131,9 +135,9 @@ fn signalled_ip_locks_the_first_port_of_the_address() {
 #[test]
 fn the_signalled_port_beats_a_faster_one_of_the_same_host() {
     let mut scene = Scene::new(Latch::SignalledIp, "192.0.2.1:4000");
-    assert_eq!(scene.packet(0, "192.0.2.1:6666", 1), Accept);
-    assert_eq!(scene.packet(20, "192.0.2.1:4000", 7), Accept);
-    scene.under_fire(20..8000, "192.0.2.1:4000", 7, &["192.0.2.1:6666", "192.0.2.1:4002"]);
+    assert_eq!(scene.packet(250, "192.0.2.1:6666", 1), Accept);
+    assert_eq!(scene.packet(260, "192.0.2.1:4000", 7), Accept);
+    scene.under_fire(260..8000, "192.0.2.1:4000", 7, &["192.0.2.1:6666", "192.0.2.1:4002"]);
     // A re-INVITE does not change that while the peer speaks.
     scene.exchange(8000, "192.0.2.1:4000");
     scene.under_fire(8000..9000, "192.0.2.1:4000", 7, &["192.0.2.1:6666"]);
@@ -266,7 +270,7 @@ fn an_unmapped_payload_type_locks_nothing_and_keeps_nothing_alive() {
 fn works_over_ipv6_and_a_dual_stack_socket() {
     let mut scene = Scene::new(Latch::SignalledIp, "[2001:db8:1::5]:4000");
     assert_eq!(scene.packet(0, "[2001:db8:1::6]:4000", 7), Stranger);
-    assert_eq!(scene.packet(0, "[2001:db8:1::5]:5000", 7), Accept);
+    assert_eq!(scene.packet(300, "[2001:db8:1::5]:5000", 7), Accept);
 
     let mut scene = Scene::new(Latch::Nat, "[fd00::5]:4000");
     assert_eq!(scene.packet(0, "[2001:db8:1::5]:5000", 7), Accept);
