@@ -32,6 +32,8 @@ pub enum DropReason {
     BadResponse,
     /// An ACK that cannot be read: an ACK is never answered.
     BadAck,
+    /// A request to be refused that has no Via: nobody could relate an answer to it.
+    NoVia,
 }
 
 /// Reads and checks a datagram that came from `from`. Methods that are not in `allowed` get 405 with an Allow field.
@@ -77,6 +79,9 @@ pub fn guard(datagram: Bytes, from: SocketAddr, limits: &Limits, allowed: &[Meth
 
 /// A stateless answer: the same request always gets the same one, To tag included (RFC 3261 §8.2.7).
 fn refuse(mut request: Message, from: SocketAddr, status: u16, reason: &str, allowed: &[Method]) -> Guarded {
+    if request.header_bytes("Via").is_none() {
+        return Guarded::Drop(DropReason::NoVia);
+    }
     request.stamp_source(from);
     let mut response = Message::response(&request, status, reason);
     response.set_to_tag(&stateless_tag(&request));

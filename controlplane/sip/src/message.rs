@@ -346,10 +346,10 @@ impl Message {
         if header::To::parse(&field.text()).is_ok_and(|to| to.0.tag().is_some()) {
             return;
         }
-        let mut value = field.value().into_owned();
-        value.extend_from_slice(b";tag=");
-        value.extend_from_slice(tag.as_bytes());
-        *field = Field::new("To", &value);
+        let mut line = BytesMut::from(field.line.trim_ascii_end());
+        line.put_slice(b";tag=");
+        line.extend(tag.bytes().map(harmless));
+        field.line = line.freeze();
     }
 
     /// Notes in the topmost Via where the request came from (RFC 3261 §18.2.1, RFC 3581 §4).
