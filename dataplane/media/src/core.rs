@@ -1,11 +1,28 @@
 //! All state of one CPU: packets, commands and time go in, verdicts, packets and events come out.
 
+mod control;
+mod packet;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use arrayvec::ArrayVec;
+
+use crate::comfort::Comfort;
 use crate::command::{Command, Event, Port};
+use crate::leg::{SessionSlot, Slot};
+use crate::pending::Pending;
 use crate::prompt::Prompts;
+use crate::route::Feed;
+use crate::rtcp::Ntp;
+use crate::seed::Seed;
+use crate::table::Table;
+use crate::timers::Timers;
 use crate::verdict::{Reason, Transmit, Verdict};
 
 /// What a core is made with. All memory is taken here, none later.
@@ -29,7 +46,29 @@ pub struct Config {
 
 /// All state of one CPU.
 #[derive(Debug)]
-pub struct Core {}
+pub struct Core {
+    start: Instant,
+    table: Table,
+    /// Legs by their place, then sessions by theirs.
+    timers: Timers,
+    pending: Pending,
+    /// Legs that have something ready, each once.
+    ready: VecDeque<Slot>,
+    /// Sessions whose mailbox is not empty, each once.
+    mailboxes: VecDeque<SessionSlot>,
+    /// Answers to commands about sessions that do not exist.
+    strays: ArrayVec<Event, STRAYS_MAX>,
+    pairs: usize,
+    comfort: Comfort,
+    prompts: Arc<Prompts>,
+    cname: String,
+    seed: Seed,
+    counters: Counters,
+}
+
+/// Answers to commands about sessions that do not exist, as many as wait to be fetched; the control plane repeats what was
+/// not answered.
+const STRAYS_MAX: usize = 64;
 
 /// Packets that were lost between the wire and the core, or between the core and the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,52 +81,165 @@ pub enum Loss {
 
 impl Core {
     /// Takes all the memory that it will ever use. `now` is the start of its time.
-    pub fn new(_config: Config, _now: Instant) -> Core {
-        Core {}
+    pub fn new(config: Config, now: Instant) -> Core {
+        let pairs = usize::from(config.pairs);
+        let mut seed = Seed::new(config.seed);
+        Core {
+            start: now,
+            table: Table::new(config.first_port, config.pairs, config.sessions),
+            timers: Timers::new(pairs + config.sessions),
+            pending: Pending::new(config.pending),
+            ready: VecDeque::with_capacity(pairs),
+            mailboxes: VecDeque::with_capacity(config.sessions),
+            strays: ArrayVec::new(),
+            pairs,
+            comfort: Comfort::new(seed.next()),
+            prompts: config.prompts,
+            cname: config.cname,
+            seed,
+            counters: Counters::new(),
+        }
     }
 
     /// One received packet: `buffer[..len]` holds it, and on [`Verdict::Send`] what is to be sent.
     /// The buffer should have room to grow (a digit of 16 bytes may become a tone of 172).
     pub fn handle_packet(
         &mut self,
-        _now: Instant,
-        _port: Port,
-        _from: SocketAddr,
-        _buffer: &mut [u8],
-        _len: usize,
+        now: Instant,
+        port: Port,
+        from: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
     ) -> Verdict {
-        Verdict::Consumed
+        self.counters.received += 1;
+        match self.receive(now, port, from, buffer, len) {
+            Ok(verdict) => verdict,
+            Err(reason) => {
+                self.counters.dropped[reason as usize] += 1;
+                Verdict::Drop(reason)
+            }
+        }
     }
 
     /// One command.
-    pub fn handle_command(&mut self, _now: Instant, _command: Command) {}
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Set {
+                session,
+                generation,
+                spec,
+            } => self.set(now, session, generation, &spec),
+            Command::End { session } => self.end(now, session),
+        }
+    }
 
     /// Packets that the kernel lost for us.
-    pub fn handle_loss(&mut self, _now: Instant, _loss: Loss) {}
+    pub fn handle_loss(&mut self, _now: Instant, loss: Loss) {
+        let (Loss::Received(port, count) | Loss::Sent(port, count)) = loss;
+        self.counters.lost += u64::from(count);
+        let Some(slot) = self.table.slot(port).filter(|_| port.0.is_multiple_of(2)) else {
+            return;
+        };
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        match loss {
+            Loss::Sent(..) => leg.meter.lost_after(count),
+            Loss::Received(..) => {
+                for listener in leg.source.listeners.clone() {
+                    let listener = self.table.leg_mut(listener);
+                    if let Some(leg) = listener.filter(|leg| leg.row.feed == Feed::Leg(slot)) {
+                        leg.meter.lost_before(count);
+                    }
+                }
+            }
+        }
+    }
 
     /// Time has passed. Afterwards ask [`Core::poll_transmit`] until it has nothing.
-    pub fn handle_timeout(&mut self, _now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.fire(now);
+    }
 
     /// The next packet that the core makes itself, written into `buffer` (at least 1,500 bytes).
-    pub fn poll_transmit(&mut self, _now: Instant, _buffer: &mut [u8]) -> Option<Transmit> {
-        None
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        self.transmit(now, buffer)
     }
 
     /// The next event.
     pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.strays.pop_at(0) {
+            return Some(event);
+        }
+        while let Some(slot) = self.mailboxes.pop_front() {
+            let start = self.start;
+            let Some(session) = self.table.session_mut(slot) else {
+                continue;
+            };
+            let event = session.mailbox.next(session.id, start);
+            session.mailbox.queued = !session.mailbox.is_empty();
+            if session.mailbox.queued {
+                // Behind the others: one session's events do not hold up another's.
+                self.mailboxes.push_back(slot);
+            } else if session.ended {
+                self.table.free_session(slot);
+            }
+            if event.is_some() {
+                return event;
+            }
+        }
         None
     }
 
     /// When [`Core::handle_timeout`] wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.timers
+            .next()
+            .map(|(due, _)| self.start + Duration::from_nanos(due))
     }
 
     /// Running totals.
     pub fn counters(&self) -> &Counters {
-        const NONE: Counters = Counters::new();
-        &NONE
+        &self.counters
     }
+
+    /// What is taken now of what was taken at the start. All zero once every session has ended and its
+    /// packets and events were fetched.
+    pub fn alive(&self) -> Alive {
+        Alive {
+            sessions: self.table.sessions(),
+            legs: self.table.legs(),
+            pending: self.pending.len(),
+            ready: self.ready.len(),
+            timers: self.timers.len(),
+        }
+    }
+
+    /// Time since the start, ns.
+    fn ns(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.start).as_nanos() as u64
+    }
+
+    /// The clock of our sender reports is the core's own: RFC 3550 §4 allows one that knows no date. It starts at 1 s,
+    /// so that no report says 0, which means none.
+    fn ntp(&self, now: Instant) -> Ntp {
+        Ntp(1 << 32).plus(now.saturating_duration_since(self.start))
+    }
+}
+
+/// What is taken of a core's fixed memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Alive {
+    /// Sessions, those included of which only events are left.
+    pub sessions: usize,
+    /// Legs.
+    pub legs: usize,
+    /// Packets that wait for a buffer.
+    pub pending: usize,
+    /// Legs with something to send.
+    pub ready: usize,
+    /// Deadlines.
+    pub timers: usize,
 }
 
 /// Running totals of one core: plain numbers that the engine publishes.
@@ -109,6 +261,8 @@ pub struct Counters {
     pub lost: u64,
     /// Sessions alive now.
     pub sessions: u64,
+    /// Digits and ends of prompts that found their session's mailbox full: nobody had fetched 32 of them.
+    pub overflowed: u64,
     /// Dropped packets, by [`Reason`] in the order of [`Reason::ALL`].
     pub dropped: [u64; Reason::ALL.len()],
 }
@@ -125,6 +279,7 @@ impl Counters {
             rtcp: 0,
             lost: 0,
             sessions: 0,
+            overflowed: 0,
             dropped: [0; Reason::ALL.len()],
         }
     }

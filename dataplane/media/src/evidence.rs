@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use crate::codec::g711::{BELOW_40_DBM0, BELOW_50_DBM0};
+use crate::leg::{Origin, Outgoing, Sound};
+use crate::line::TICK;
+use crate::rtp::{Arrival, Seq, timestamp_distance};
+
 /// The evidence of one listener over one window. What was not measured is `None`, never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Evidence {
@@ -36,4 +41,253 @@ pub struct Evidence {
     pub superseded: u64,
     /// Queued audio that was skipped when a mix went over to relay.
     pub skipped: Option<Duration>,
+}
+
+/// A span that is quieter than −50 dBm0 for this long is dead air, ns.
+const DEAD: u64 = 300_000_000;
+/// A run above −40 dBm0 of this length is a word, ns.
+const WORD: u64 = 60_000_000;
+/// Ticks by which a timestamp may differ from the time that passed: our wake-ups are late by less.
+const TOLERANCE: i64 = 60 * 8;
+
+/// Measures what one listener is really sent, packet by packet, from what is in the packets; it knows nothing of routes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Meter {
+    /// When it began to measure, ns; `None` while no window is open or the listener cannot be sent to.
+    opened: Option<u64>,
+    evidence: Evidence,
+    last: Option<Last>,
+    /// Bit n: `highest − n` was sent.
+    seen: u64,
+    /// The last source that was heard, and when. Comfort noise that stands in for it is none.
+    heard: Option<(Origin, u64)>,
+    /// When the last packet above −50 dBm0 ends.
+    loud_until: u64,
+    /// Ticks that the line is ahead of time.
+    lead: i64,
+    /// Since when the source whose first word is waited for has been loud, and until when.
+    run: Option<(u64, u64)>,
+    /// Packets of the sources that the kernel dropped at our socket: gaps that are not upstream's.
+    dropped: u64,
+    /// Numbers that we lost ourselves since the last packet: counted as lost, not as a break.
+    holes: u16,
+    concealed: u64,
+    dead: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last {
+    at: u64,
+    sequence: Seq,
+    timestamp: u32,
+    duration: u32,
+    sound: Sound,
+}
+
+impl Meter {
+    /// Begins to measure, unless it does already.
+    pub(crate) fn open(&mut self, now: u64) {
+        if self.opened.is_none() {
+            *self = Meter {
+                opened: Some(now),
+                loud_until: now,
+                ..Meter::default()
+            };
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.opened.is_some()
+    }
+
+    /// Stops, and says what was measured until `quiet_until`, where the watch for dead air ends. `None` where it was not open.
+    pub(crate) fn close(&mut self, quiet_until: u64) -> Option<Evidence> {
+        self.opened.take()?;
+        let mut evidence = self.evidence;
+        let dead = self.dead + dead_span(self.loud_until, quiet_until);
+        evidence.dead_air = Some(Duration::from_nanos(dead));
+        evidence.concealed = Some(Duration::from_nanos(self.concealed));
+        evidence.upstream_lost = evidence.upstream_lost.saturating_sub(self.dropped);
+        Some(evidence)
+    }
+
+    /// A packet came from the source that the listener hears.
+    pub(crate) fn arrived(&mut self, arrival: Arrival) {
+        if !self.is_open() {
+            return;
+        }
+        match arrival {
+            Arrival::Ahead { missing } => self.evidence.upstream_lost += u64::from(missing),
+            // It was counted as missing when it was passed over.
+            Arrival::Late => self.evidence.upstream_lost = self.evidence.upstream_lost.saturating_sub(1),
+            Arrival::First | Arrival::Duplicate | Arrival::Wild | Arrival::Restart => {}
+        }
+    }
+
+    /// A packet of an old source came after the switch.
+    pub(crate) fn superseded(&mut self) {
+        if self.is_open() {
+            self.evidence.superseded += 1;
+        }
+    }
+
+    /// The kernel dropped packets of the listener's source at our socket.
+    pub(crate) fn lost_before(&mut self, count: u32) {
+        if self.is_open() {
+            self.evidence.lost += u64::from(count);
+            self.dropped += u64::from(count);
+        }
+    }
+
+    /// A packet had its number and found no buffer.
+    pub(crate) fn lost_within(&mut self) {
+        if self.is_open() {
+            self.evidence.lost += 1;
+            self.holes = self.holes.saturating_add(1);
+        }
+    }
+
+    /// Sends to the listener failed.
+    pub(crate) fn lost_after(&mut self, count: u32) {
+        if self.is_open() {
+            self.evidence.lost += u64::from(count);
+        }
+    }
+
+    /// A packet goes out. `mean_square` is asked for its level. Returns when the first word began if this packet
+    /// makes it a word of `word_of`.
+    pub(crate) fn sent(
+        &mut self,
+        now: u64,
+        packet: &Outgoing,
+        word_of: Option<Origin>,
+        mean_square: impl FnOnce() -> u32,
+    ) -> Option<u64> {
+        if !self.is_open() {
+            return None;
+        }
+        self.evidence.sent += 1;
+        self.order(now, packet);
+        self.change(now, packet);
+        let level = match packet.sound {
+            Sound::Audio => mean_square(),
+            // A key is heard at the far end; a description of noise is none.
+            Sound::Event => u32::MAX,
+            Sound::Noise => 0,
+        };
+        let ends = now + u64::from(packet.duration) * TICK;
+        if level >= BELOW_50_DBM0 {
+            self.dead += dead_span(self.loud_until, now);
+            self.loud_until = ends;
+        }
+        if packet.origin == Origin::StandIn {
+            self.concealed += u64::from(packet.duration) * TICK;
+        }
+        if word_of != Some(packet.origin) || packet.sound != Sound::Audio {
+            return None;
+        }
+        let run = match self.run {
+            _ if level < BELOW_40_DBM0 => None,
+            Some((began, until)) if now < until + WORD => Some((began, ends)),
+            _ => Some((now, ends)),
+        };
+        self.run = run;
+        run.filter(|(began, until)| until - began >= WORD)
+            .map(|(began, _)| began)
+    }
+
+    /// Sequence, timestamp and the gap to the packet before.
+    fn order(&mut self, now: u64, packet: &Outgoing) {
+        let Some(last) = self.last else {
+            self.last = Some(Last::of(now, packet));
+            self.seen = 1;
+            return;
+        };
+        let gap = Duration::from_nanos(now.saturating_sub(last.at));
+        self.evidence.longest_gap = self.evidence.longest_gap.max(Some(gap));
+        let step = packet.sequence.distance_from(last.sequence);
+        if step <= 0 {
+            self.repeated(step.unsigned_abs(), packet);
+            if let Some(last) = &mut self.last {
+                last.at = now;
+            }
+            return;
+        }
+        self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
+        let jump = step.unsigned_abs() - 1;
+        let explained = packet.missing.saturating_add(std::mem::take(&mut self.holes));
+        if jump != 0 && jump != explained {
+            self.evidence.sequence_breaks += 1;
+        }
+        self.clock(now, &last, packet);
+        self.last = Some(Last::of(now, packet));
+    }
+
+    /// A number that is not higher than all before it: upstream did it, or we.
+    fn repeated(&mut self, behind: u16, packet: &Outgoing) {
+        let bit = 1u64.checked_shl(u32::from(behind)).unwrap_or(0);
+        let again = self.seen & bit != 0;
+        self.seen |= bit;
+        let evidence = &mut self.evidence;
+        match (again, packet.arrival) {
+            (true, Some(Arrival::Duplicate)) => evidence.upstream_duplicated += 1,
+            (false, Some(Arrival::Late | Arrival::Duplicate)) => evidence.upstream_reordered += 1,
+            (true, _) => evidence.duplicated += 1,
+            (false, _) => evidence.reordered += 1,
+        }
+    }
+
+    /// A timestamp may step as the source's did, or as time did.
+    fn clock(&mut self, now: u64, last: &Last, packet: &Outgoing) {
+        let step = i64::from(timestamp_distance(packet.timestamp, last.timestamp));
+        if packet.ticks.is_some_and(|ticks| i64::from(ticks as i32) == step) {
+            return;
+        }
+        let event = last.sound == Sound::Event;
+        if event && packet.sound == Sound::Event && step == 0 {
+            return;
+        }
+        let duration = i64::from(last.duration);
+        // An event's timestamp is that of its beginning: time since then is its duration, and what passed since.
+        let begun = if event { duration } else { 0 };
+        let passed = (now.saturating_sub(last.at) / TICK) as i64 + begun;
+        let earliest = duration.max(passed - self.lead - TOLERANCE);
+        let latest = duration.max(passed) + TOLERANCE;
+        if step < earliest || step > latest {
+            self.evidence.timestamp_breaks += 1;
+        } else {
+            self.lead = (self.lead + step - passed).max(0);
+        }
+    }
+
+    /// Whether another source is heard from this packet on.
+    fn change(&mut self, now: u64, packet: &Outgoing) {
+        if packet.origin == Origin::StandIn {
+            return;
+        }
+        if let Some((origin, at)) = self.heard
+            && origin != packet.origin
+        {
+            let cut = Duration::from_nanos(now.saturating_sub(at));
+            self.evidence.longest_cut = self.evidence.longest_cut.max(Some(cut));
+        }
+        self.heard = Some((packet.origin, now));
+    }
+}
+
+impl Last {
+    fn of(now: u64, packet: &Outgoing) -> Last {
+        Last {
+            at: now,
+            sequence: packet.sequence,
+            timestamp: packet.timestamp,
+            duration: packet.duration,
+            sound: packet.sound,
+        }
+    }
+}
+
+/// What a quiet span adds to the dead air.
+fn dead_span(from: u64, to: u64) -> u64 {
+    Some(to.saturating_sub(from)).filter(|&span| span >= DEAD).unwrap_or(0)
 }

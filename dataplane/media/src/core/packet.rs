@@ -1,0 +1,270 @@
+//! A packet from its socket to its listeners.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::Core;
+use crate::command::{Dtmf, Port};
+use crate::dtmf;
+use crate::latch::Admission;
+use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Sound};
+use crate::pending::PACKET_MAX;
+use crate::rtcp::{Compound, Packet as Rtcp};
+use crate::rtp::{HEADER, Header, Kind, Packet, demux};
+use crate::verdict::{Reason, Verdict};
+
+impl Core {
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        port: Port,
+        from: SocketAddr,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<Verdict, Reason> {
+        let slot = self.table.slot(port).ok_or(Reason::NoLeg)?;
+        let leg = self.table.leg_mut(slot).ok_or(Reason::NoLeg)?;
+        let datagram = buffer.get_mut(..len).ok_or(Reason::Malformed)?;
+        match demux(datagram) {
+            Kind::Rtcp => return receive_rtcp(leg, now, from, datagram),
+            Kind::Rtp if port == leg.port => {}
+            Kind::Rtp | Kind::Other => return Err(Reason::Malformed),
+        }
+        let packet = Packet::parse(datagram).map_err(|_| Reason::Malformed)?;
+        let content = content(leg, &packet);
+        let (header, payload) = (packet.header(), packet.payload_range());
+        match leg.latch.accept(now, from, header.ssrc, content != Content::Unmapped) {
+            Admission::Accept => {}
+            Admission::Stranger => return Err(Reason::Stranger),
+            Admission::StrangeSource => return Err(Reason::StrangeSource),
+        }
+        if content == Content::Unmapped && leg.source.ssrc != Some(header.ssrc) {
+            return Err(Reason::UnmappedPayload);
+        }
+        let (arrival, ticks) = leg.source.receive(now, &header, leg.format.codec.clock_hz());
+        let inbound = Inbound {
+            header,
+            content,
+            start: payload.start,
+            len: payload.len(),
+            dtmf: leg.dtmf,
+            format: leg.format,
+            arrival,
+            ticks,
+        };
+        self.take_digit(now, slot, &inbound);
+        self.distribute(now, slot, &inbound, buffer, len)
+    }
+
+    /// A digit that is ours to take is told once, whether anybody hears the leg or not.
+    fn take_digit(&mut self, now: Instant, slot: Slot, inbound: &Inbound) {
+        let at = self.ns(now);
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        let taken = match inbound.content {
+            Content::Event(event) if leg.dtmf == Dtmf::Take => event.digit(),
+            // What a listener can hear.
+            Content::Audio | Content::Noise => {
+                leg.source.heard_at = Some(at);
+                None
+            }
+            Content::Event(_) if leg.dtmf == Dtmf::Relay => {
+                leg.source.heard_at = Some(at);
+                None
+            }
+            Content::Event(_) | Content::Unmapped => None,
+        };
+        if let Some(digit) = taken
+            && leg.source.is_new_digit(inbound.header.timestamp)
+        {
+            let (id, session) = (leg.id, leg.session);
+            self.tell(session, |mailbox| mailbox.digit(id, digit, at));
+        }
+    }
+
+    /// To everybody who hears it: copies to all but the last, who gets the buffer itself.
+    fn distribute(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        inbound: &Inbound,
+        buffer: &mut [u8],
+        len: usize,
+    ) -> Result<Verdict, Reason> {
+        let listeners = match self.table.leg(slot) {
+            Some(leg) => leg.source.listeners.clone(),
+            None => return Err(Reason::NoLeg),
+        };
+        let Some((&last, others)) = listeners.split_last() else {
+            return self.unheard(slot, &inbound.header);
+        };
+        let mut copied = false;
+        for &listener in others {
+            copied |= self.copy_to(now, slot, listener, inbound, &buffer[..len]).is_ok();
+        }
+        match self.send_to(now, slot, last, inbound, buffer) {
+            Ok(verdict) => Ok(verdict),
+            // The others have it.
+            Err(_) if copied => Ok(Verdict::Consumed),
+            Err(reason) => Err(reason),
+        }
+    }
+
+    /// Nobody hears it. It may be a late packet of a source that was heard until a moment ago.
+    fn unheard(&mut self, slot: Slot, header: &Header) -> Result<Verdict, Reason> {
+        let session = self.table.leg(slot).and_then(|leg| self.table.session(leg.session));
+        let legs = session.map(|session| session.legs.clone()).unwrap_or_default();
+        let mut reason = Reason::Unheard;
+        for (_, listener) in legs {
+            if let Some(leg) = self.table.leg_mut(listener)
+                && leg.row.supersedes(slot, header)
+            {
+                leg.meter.superseded();
+                reason = Reason::Superseded;
+            }
+        }
+        Err(reason)
+    }
+
+    /// In place, unless packets of the same line still wait: then behind them.
+    fn send_to(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        listener: Slot,
+        inbound: &Inbound,
+        buffer: &mut [u8],
+    ) -> Result<Verdict, Reason> {
+        let at = self.ns(now);
+        let leg = self.table.leg_mut(listener).ok_or(Reason::Unheard)?;
+        let waited = leg.row.next.is_some();
+        let (len, outgoing) = leg.deliver(at, slot, inbound, buffer, &mut self.pending)?;
+        let to = leg.destination().ok_or(Reason::NotSending)?;
+        let (from, waiting, switched) = (leg.port, leg.waiting > 0, waited && leg.row.next.is_none());
+        self.count(inbound, listener);
+        if switched {
+            self.rows_changed(now, listener);
+        }
+        if !waiting {
+            self.measure(now, listener, &outgoing, &buffer[..len]);
+            return Ok(Verdict::Send { from, to, len });
+        }
+        let Some(packet) = self.pending.claim().filter(|_| len <= PACKET_MAX) else {
+            return Err(self.no_buffer(listener));
+        };
+        packet.bytes[..len].copy_from_slice(&buffer[..len]);
+        (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
+        self.commit(listener);
+        Ok(Verdict::Consumed)
+    }
+
+    fn copy_to(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        listener: Slot,
+        inbound: &Inbound,
+        datagram: &[u8],
+    ) -> Result<(), Reason> {
+        let mut copy = [0; PACKET_MAX];
+        let Some(room) = copy.get_mut(..datagram.len()) else {
+            return Err(self.no_buffer(listener));
+        };
+        room.copy_from_slice(datagram);
+        let at = self.ns(now);
+        let leg = self.table.leg_mut(listener).ok_or(Reason::Unheard)?;
+        let waited = leg.row.next.is_some();
+        let (len, outgoing) = leg.deliver(at, slot, inbound, &mut copy, &mut self.pending)?;
+        let to = leg.destination().ok_or(Reason::NotSending)?;
+        let (from, switched) = (leg.port, waited && leg.row.next.is_none());
+        self.count(inbound, listener);
+        if switched {
+            self.rows_changed(now, listener);
+        }
+        let Some(packet) = self.pending.claim() else {
+            return Err(self.no_buffer(listener));
+        };
+        packet.bytes[..len].copy_from_slice(&copy[..len]);
+        (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
+        self.commit(listener);
+        Ok(())
+    }
+
+    fn commit(&mut self, listener: Slot) {
+        self.pending.commit();
+        if let Some(leg) = self.table.leg_mut(listener) {
+            leg.waiting += 1;
+        }
+    }
+
+    fn no_buffer(&mut self, listener: Slot) -> Reason {
+        self.counters.lost += 1;
+        if let Some(leg) = self.table.leg_mut(listener) {
+            leg.meter.lost_within();
+        }
+        Reason::NoBuffer
+    }
+
+    fn count(&mut self, inbound: &Inbound, listener: Slot) {
+        self.counters.forwarded += 1;
+        let codec = self.table.leg(listener).map(|leg| leg.format.codec);
+        if inbound.content == Content::Audio && codec != Some(inbound.format.codec) {
+            self.counters.transcoded += 1;
+        }
+    }
+
+    /// A packet leaves now: measured from its bytes.
+    pub(super) fn measure(&mut self, now: Instant, slot: Slot, outgoing: &Outgoing, packet: &[u8]) {
+        let at = self.ns(now);
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        if !leg.meter.is_open() {
+            return;
+        }
+        let codec = leg.format.codec;
+        let session = leg.session;
+        let word_of = self.table.session(session).and_then(|session| session.word_of());
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        let level = || match outgoing.sound {
+            Sound::Audio => codec.mean_square(packet.get(HEADER..).unwrap_or_default()),
+            Sound::Event | Sound::Noise => 0,
+        };
+        if let Some(began) = leg.meter.sent(at, outgoing, word_of, level) {
+            self.first_word(now, session, began);
+        }
+    }
+}
+
+fn content(leg: &Leg, packet: &Packet<'_>) -> Content {
+    let payload_type = packet.payload_type();
+    let format = &leg.format;
+    if payload_type == format.receive && !packet.payload().is_empty() {
+        Content::Audio
+    } else if format.events.is_some_and(|events| events.receive == payload_type) {
+        dtmf::Event::parse(packet.payload()).map_or(Content::Unmapped, Content::Event)
+    } else if format.comfort_noise == Some(payload_type) {
+        Content::Noise
+    } else {
+        Content::Unmapped
+    }
+}
+
+/// RTCP ends here. What a stranger says is not read.
+fn receive_rtcp(leg: &mut Leg, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<Verdict, Reason> {
+    if !leg.sends_rtcp(from) {
+        return Err(Reason::Stranger);
+    }
+    let compound = Compound::parse(datagram).map_err(|_| Reason::Malformed)?;
+    for packet in compound.packets() {
+        if let Rtcp::SenderReport { ssrc, info, .. } = packet
+            && leg.source.ssrc == Some(ssrc)
+        {
+            leg.source.reception.sender_report(now, &info);
+        }
+    }
+    Ok(Verdict::Consumed)
+}

@@ -1,0 +1,321 @@
+//! A leg: where its peer is, what we receive from it, and the line on which it is sent its row.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use arrayvec::ArrayVec;
+
+use crate::command::{Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
+use crate::dtmf;
+use crate::evidence::Meter;
+use crate::latch::Latched;
+use crate::line::Line;
+use crate::route::Row;
+use crate::rtcp::{Ntp, Reception, Report, ReportBlock, SenderInfo};
+use crate::rtp::{Arrival, Header, Seq};
+use crate::seed::Seed;
+use crate::timers::NEVER;
+
+/// A leg's place in the table: its port, counted in pairs from the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(pub(crate) u16);
+
+/// A session's place in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SessionSlot(pub(crate) u32);
+
+/// [`SILENT_AFTER`] in ns.
+pub(crate) const SILENT: u64 = SILENT_AFTER.as_nanos() as u64;
+
+/// Whose sound a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A leg's.
+    Leg(Slot),
+    /// A prompt's.
+    Play(PlayId),
+    /// Nobody's: the row is empty.
+    Nothing,
+    /// Nobody's: comfort noise for a source that the row holds and that is silent.
+    StandIn,
+}
+
+/// What a packet sounds like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sound {
+    /// Samples of the codec.
+    Audio,
+    /// A telephone-event (RFC 4733).
+    Event,
+    /// A description of comfort noise (RFC 3389).
+    Noise,
+}
+
+/// A packet on a line, and what upstream has to do with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    /// Line of the leg; a port may get another leg while a packet waits.
+    pub(crate) ssrc: u32,
+    pub(crate) sequence: Seq,
+    pub(crate) timestamp: u32,
+    /// Ticks until its sound ends.
+    pub(crate) duration: u32,
+    pub(crate) sound: Sound,
+    pub(crate) origin: Origin,
+    /// Numbers that upstream passed over since the last packet of this source on the line.
+    pub(crate) missing: u16,
+    /// Ticks that upstream stepped since then, where that is known.
+    pub(crate) ticks: Option<u32>,
+    /// What its number upstream says, where it came from there.
+    pub(crate) arrival: Option<Arrival>,
+}
+
+/// A received packet, checked and understood.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Inbound {
+    pub(crate) header: Header,
+    pub(crate) content: Content,
+    /// Where its payload lies in the buffer.
+    pub(crate) start: usize,
+    pub(crate) len: usize,
+    pub(crate) dtmf: Dtmf,
+    pub(crate) format: Format,
+    pub(crate) arrival: Arrival,
+    /// Step of the timestamp from the packet before, for one that is ahead.
+    pub(crate) ticks: u32,
+}
+
+/// What is in a received packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Samples of the leg's codec.
+    Audio,
+    /// A digit or another event.
+    Event(dtmf::Event),
+    /// Comfort noise.
+    Noise,
+    /// A payload type that was not negotiated, or nothing at all.
+    Unmapped,
+}
+
+/// What a leg's timers are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Timer {
+    /// The next frame that we make, or the check whether the source has fallen silent.
+    Tick,
+    /// The new source of the row has not come.
+    Takeover,
+    /// The next RTCP report.
+    Report,
+}
+
+/// What a leg has ready for [`crate::core::Core::poll_transmit`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// A frame that was due at this time, ns.
+    pub(crate) frame: Option<u64>,
+    pub(crate) report: bool,
+    /// It stands in the queue.
+    pub(crate) queued: bool,
+}
+
+/// One leg.
+#[derive(Debug)]
+pub(crate) struct Leg {
+    pub(crate) id: LegId,
+    pub(crate) slot: Slot,
+    pub(crate) session: SessionSlot,
+    pub(crate) port: Port,
+    pub(crate) format: Format,
+    pub(crate) ptime_ms: u8,
+    pub(crate) dtmf: Dtmf,
+    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) remote_rtcp: Option<SocketAddr>,
+    pub(crate) send: bool,
+    pub(crate) latch: Latched,
+    pub(crate) line: Line,
+    pub(crate) row: Row,
+    pub(crate) source: Source,
+    pub(crate) meter: Meter,
+    pub(crate) timers: [u64; 3],
+    pub(crate) ready: Ready,
+    /// Packets of this line in [`crate::pending::Pending`]: what follows must not overtake them.
+    pub(crate) waiting: u16,
+    /// Packets on the line at the last report.
+    reported: u32,
+}
+
+/// What we receive from a leg.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) ssrc: Option<u32>,
+    pub(crate) reception: Reception,
+    timestamp: u32,
+    /// When the last packet came that a listener could hear, ns.
+    pub(crate) heard_at: Option<u64>,
+    /// The last digit: its timestamp.
+    digit: Option<u32>,
+    /// Rows that hold it, or wait for it.
+    pub(crate) listeners: ArrayVec<Slot, LEGS_MAX>,
+}
+
+impl Leg {
+    pub(crate) fn new(spec: &LegSpec, slot: Slot, session: SessionSlot, now: u64, seed: &mut Seed) -> Leg {
+        Leg {
+            id: spec.leg,
+            slot,
+            session,
+            port: spec.port,
+            format: spec.format,
+            ptime_ms: spec.ptime_ms,
+            dtmf: spec.dtmf,
+            remote: None,
+            remote_rtcp: None,
+            send: false,
+            latch: Latched::new(spec.latch),
+            line: Line::new(seed),
+            row: Row::new(now),
+            source: Source::new(spec.format),
+            meter: Meter::default(),
+            timers: [NEVER; 3],
+            ready: Ready::default(),
+            waiting: 0,
+            reported: 0,
+        }
+    }
+
+    /// Takes over what the control plane says about the peer.
+    pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec) {
+        self.format = spec.format;
+        self.ptime_ms = spec.ptime_ms;
+        self.dtmf = spec.dtmf;
+        self.remote = spec.remote;
+        self.remote_rtcp = spec.remote_rtcp;
+        self.send = spec.send;
+        self.latch.set(now, spec.latch, spec.remote, spec.exchange);
+    }
+
+    /// Where its row goes: nowhere before the peer's SDP, nor while it holds us.
+    pub(crate) fn destination(&self) -> Option<SocketAddr> {
+        if self.send { self.latch.destination() } else { None }
+    }
+
+    /// The earliest of its timers.
+    pub(crate) fn due(&self) -> u64 {
+        self.timers.into_iter().min().unwrap_or(NEVER)
+    }
+
+    pub(crate) fn timer(&mut self, timer: Timer) -> &mut u64 {
+        &mut self.timers[timer as usize]
+    }
+
+    /// One packet time of what we make, ns.
+    pub(crate) fn packet_time(&self) -> u64 {
+        u64::from(self.ptime_ms) * 1_000_000
+    }
+
+    /// Port and address of its RTCP.
+    pub(crate) fn rtcp(&self) -> Option<(Port, SocketAddr)> {
+        let to = self.remote_rtcp?;
+        // RFC 5761: muxed onto the RTP port. RFC 3550 §11: otherwise the odd port above.
+        let muxed = self.remote == Some(to);
+        Some((Port(if muxed { self.port.0 } else { self.port.0 + 1 }), to))
+    }
+
+    /// Whether RTCP from this address is the peer's. It decides nothing else, least of all the latch.
+    pub(crate) fn sends_rtcp(&self, from: SocketAddr) -> bool {
+        let known = [self.remote_rtcp, self.remote, self.latch.destination()];
+        let ip = from.ip().to_canonical();
+        known
+            .into_iter()
+            .flatten()
+            .any(|address| address.ip().to_canonical() == ip)
+    }
+
+    /// Writes a report: SR about our line where it sent since the last one, RR about what we received
+    /// (RFC 3550 §6.4). `ntp` is the same moment as `now` and `at`.
+    pub(crate) fn report(
+        &mut self,
+        now: Instant,
+        at: u64,
+        ntp: Ntp,
+        cname: &str,
+        bye: bool,
+        buffer: &mut [u8],
+    ) -> Option<usize> {
+        let sent = self.line.packets != self.reported;
+        self.reported = self.line.packets;
+        let sender = sent.then(|| SenderInfo {
+            ntp,
+            rtp_timestamp: self.line.timestamp_at(at),
+            packets: self.line.packets,
+            octets: self.line.octets,
+        });
+        let block: Option<ReportBlock> = self
+            .source
+            .ssrc
+            .and_then(|ssrc| self.source.reception.report(now, ssrc));
+        let blocks = block.as_slice();
+        Report {
+            ssrc: self.line.ssrc,
+            sender,
+            blocks,
+            cname,
+            bye,
+        }
+        .write(buffer)
+    }
+}
+
+impl Source {
+    fn new(format: Format) -> Source {
+        Source {
+            ssrc: None,
+            reception: Reception::new(format.codec.clock_hz()),
+            timestamp: 0,
+            heard_at: None,
+            digit: None,
+            listeners: ArrayVec::new(),
+        }
+    }
+
+    /// Takes note of an accepted packet: what its number says, and the step of its timestamp.
+    pub(crate) fn receive(&mut self, now: Instant, header: &Header, clock_hz: u32) -> (Arrival, u32) {
+        if self.ssrc != Some(header.ssrc) {
+            self.ssrc = Some(header.ssrc);
+            self.reception = Reception::new(clock_hz);
+            self.digit = None;
+        }
+        let arrival = self.reception.receive(now, header.sequence, header.timestamp);
+        let ticks = match arrival {
+            Arrival::Late | Arrival::Duplicate | Arrival::Wild => 0,
+            Arrival::First | Arrival::Restart => {
+                self.timestamp = header.timestamp;
+                0
+            }
+            Arrival::Ahead { .. } => {
+                let ticks = header.timestamp.wrapping_sub(self.timestamp);
+                self.timestamp = header.timestamp;
+                ticks
+            }
+        };
+        (arrival, ticks)
+    }
+
+    /// Whether nothing came that a listener could hear for 60 ms.
+    pub(crate) fn is_silent(&self, now: u64) -> bool {
+        self.heard_at.is_none_or(|at| now.saturating_sub(at) >= SILENT)
+    }
+
+    /// Whether an event's packet is the first of a new digit: every digit has its own timestamp (RFC 4733 §2.5.1.2),
+    /// and a late packet of an old one has an older.
+    pub(crate) fn is_new_digit(&mut self, timestamp: u32) -> bool {
+        /// Ticks: a source does not send packets of a digit that was 10 s ago.
+        const LATE_MAX: u32 = 80_000;
+        let new = self.digit.is_none_or(|last| last.wrapping_sub(timestamp) > LATE_MAX);
+        if new {
+            self.digit = Some(timestamp);
+        }
+        new
+    }
+}

@@ -1,0 +1,665 @@
+//! A row of the table in force: what serves a listener now, and how it changes without a hole.
+//!
+//! What comes from a leg is relayed or transcoded on arrival ([`Leg::deliver`]); prompts and comfort noise are made
+//! on the listener's own tick ([`Leg::frame`]).
+
+use arrayvec::ArrayVec;
+
+use crate::codec::transcode;
+use crate::comfort::Comfort;
+use crate::command::{Codec, Dtmf, Play, PlayId, PromptId, QUEUE_MAX};
+use crate::dtmf::{EVENT, Event, Tone};
+use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, SILENT, Slot, Sound, Timer};
+use crate::line::{Epoch, Place};
+use crate::pending::Pending;
+use crate::prompt::Prompts;
+use crate::rtp::{Arrival, HEADER, Header, Seq};
+use crate::timers::NEVER;
+use crate::verdict::Reason;
+
+/// What serves a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// Nobody: comfort noise.
+    Nothing,
+    /// The prompts of [`Row::playing`].
+    Play,
+    /// A leg.
+    Leg(Slot),
+}
+
+/// A row in force.
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) feed: Feed,
+    /// Comfort noise stands in for the leg that feeds it.
+    pub(crate) standing_in: bool,
+    /// The leg that feeds it from its next packet on; until then the old source goes on.
+    pub(crate) next: Option<Slot>,
+    /// The leg of the spec's row: heard when the prompts are done.
+    pub(crate) leg: Option<Slot>,
+    playing: Option<Playing>,
+    epoch: Option<Epoch>,
+    /// The leg that fed it before, its SSRC and its last number.
+    previous: Option<(Slot, u32, Seq)>,
+    /// What we make ourselves and last made; a change of it has the marker.
+    run: Option<Origin>,
+    /// A digit that is on the line and has not ended: its timestamp there, and its last state.
+    digit: Option<(u32, Event)>,
+    /// A digit that goes out as a tone: SSRC and timestamp, and how far it has got.
+    tone: Option<(u32, u32, u16)>,
+    /// When it began to be sent.
+    since: u64,
+    /// Numbers that upstream passed over since its last packet on the line, and the step of its timestamp.
+    missing: u16,
+    ticks: Option<u32>,
+}
+
+#[derive(Debug)]
+struct Playing {
+    id: PlayId,
+    queue: ArrayVec<PromptId, QUEUE_MAX>,
+    repeat_last: bool,
+    item: usize,
+    offset: usize,
+    /// Bit n: that the item was played to its end has been said.
+    said: u8,
+    /// The spec does not have it any more; it goes on until the new source comes.
+    leaving: bool,
+}
+
+impl Playing {
+    fn is_done(&self) -> bool {
+        self.item >= self.queue.len()
+    }
+}
+
+/// What a spec wants of a row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Want<'a> {
+    pub(crate) play: Option<&'a Play>,
+    /// The leg, and whether it is silent now.
+    pub(crate) leg: Option<(Slot, bool)>,
+    /// Whether the leg that feeds the row now is still in the session, and not silent.
+    pub(crate) sounds: bool,
+}
+
+/// What a made frame ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// Bit n: the nth item of this act of playing.
+    pub(crate) items: Option<(PlayId, u8)>,
+    /// The row's feed is another one now.
+    pub(crate) switched: bool,
+}
+
+/// What becomes of a received packet on this listener's line.
+enum Plan {
+    /// It goes on, with this payload type.
+    Forward {
+        payload_type: u8,
+        sound: Sound,
+        duration: u32,
+    },
+    /// A stretch of a tone goes instead.
+    Tone { tone: Tone, offset: u16, duration: u16 },
+    /// It is taken out, and the line has no hole for it.
+    TakeOut(Reason),
+}
+
+/// The longest stretch of tone in one packet, ticks.
+const TONE_MAX: u16 = 480;
+
+impl Row {
+    pub(crate) fn new(now: u64) -> Row {
+        Row {
+            feed: Feed::Nothing,
+            standing_in: false,
+            next: None,
+            leg: None,
+            playing: None,
+            epoch: None,
+            previous: None,
+            run: None,
+            digit: None,
+            tone: None,
+            since: now,
+            missing: 0,
+            ticks: None,
+        }
+    }
+
+    /// The leg that feeds the row and the one that will.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Slot> + use<> {
+        let now = match self.feed {
+            Feed::Leg(slot) => Some(slot),
+            Feed::Nothing | Feed::Play => None,
+        };
+        let next = self.next.filter(|next| Some(*next) != now);
+        now.into_iter().chain(next)
+    }
+
+    /// Whether a packet that nobody hears is a late one of the leg that fed the row before.
+    pub(crate) fn supersedes(&self, from: Slot, header: &Header) -> bool {
+        self.previous.is_some_and(|(slot, ssrc, last)| {
+            let behind = last.distance_from(header.sequence);
+            slot == from && ssrc == header.ssrc && (0..100).contains(&behind)
+        })
+    }
+
+    fn switch(&mut self, feed: Feed) {
+        if let (Feed::Leg(slot), Some(epoch)) = (self.feed, self.epoch) {
+            self.previous = Some((slot, epoch.ssrc, epoch.highest));
+        }
+        self.feed = feed;
+        self.standing_in = false;
+        self.next = None;
+        self.epoch = None;
+        self.tone = None;
+        if self.playing.as_ref().is_some_and(|playing| playing.leaving) {
+            self.playing = None;
+        }
+    }
+
+    /// Adds up what upstream did since its last packet on the line.
+    fn upstream(&mut self, inbound: &Inbound) {
+        match inbound.arrival {
+            Arrival::Ahead { missing } => {
+                self.missing = self.missing.saturating_add(missing);
+                self.ticks = self.ticks.map(|ticks| ticks.wrapping_add(inbound.ticks));
+            }
+            Arrival::First | Arrival::Restart | Arrival::Wild => self.ticks = None,
+            Arrival::Late | Arrival::Duplicate => {}
+        }
+    }
+}
+
+impl Leg {
+    /// Makes the row so, at once or, where a sounding source gives way to a leg that sounds, with that leg's next packet.
+    pub(crate) fn set_row(&mut self, now: u64, want: Want<'_>, pending: &mut Pending) {
+        self.row.leg = want.leg.map(|(slot, _)| slot);
+        let same_play = match (&mut self.row.playing, want.play) {
+            (Some(playing), Some(play)) if playing.id == play.id => {
+                playing.leaving = false;
+                true
+            }
+            _ => false,
+        };
+        let play = want.play.filter(|play| !same_play && !play.queue.is_empty());
+        let plays_on = same_play && self.row.playing.as_ref().is_some_and(|playing| !playing.is_done());
+        if let Some(play) = play {
+            self.switch(now, Feed::Play, pending);
+            self.row.playing = Some(Playing::new(play));
+        } else if plays_on {
+            // Only a leg that was to take over can have changed.
+            self.row.next = None;
+        } else if let Some((leg, silent)) = want.leg {
+            self.hear(now, leg, silent, want.sounds, same_play, pending);
+        } else {
+            self.switch(now, Feed::Nothing, pending);
+            if !same_play {
+                self.row.playing = None;
+            }
+        }
+        if self.row.next.is_none() {
+            *self.timer(Timer::Takeover) = NEVER;
+        }
+        self.arm(now);
+    }
+
+    /// The row is to be fed by a leg.
+    fn hear(&mut self, now: u64, leg: Slot, silent: bool, sounds: bool, same_play: bool, pending: &mut Pending) {
+        let plays = self.row.feed == Feed::Play;
+        if !same_play {
+            match &mut self.row.playing {
+                Some(playing) if plays => playing.leaving = true,
+                playing => *playing = None,
+            }
+        }
+        let sounds = plays || sounds && !self.row.standing_in;
+        let waits = sounds && !silent && self.destination().is_some();
+        if self.row.feed == Feed::Leg(leg) {
+            self.row.next = None;
+        } else if !waits {
+            // Noise that is on the line goes on until the leg is heard.
+            let noise = self.line.at().is_some() && (silent || self.row.standing_in || self.row.feed == Feed::Nothing);
+            self.switch(now, Feed::Leg(leg), pending);
+            self.row.standing_in = noise;
+        } else if self.row.next != Some(leg) {
+            self.row.next = Some(leg);
+            *self.timer(Timer::Takeover) = now + SILENT;
+        }
+    }
+
+    /// Whether it can be sent to has changed: what lies between is no part of any epoch.
+    pub(crate) fn restart(&mut self, now: u64) {
+        self.row.epoch = None;
+        self.row.run = None;
+        self.row.digit = None;
+        self.row.tone = None;
+        self.row.standing_in = false;
+        self.row.since = now;
+        self.ready.frame = None;
+    }
+
+    /// The leg that was to take over has not come: noise stands in for it.
+    pub(crate) fn give_up_waiting(&mut self, now: u64, pending: &mut Pending) {
+        if let Some(next) = self.row.next {
+            self.switch(now, Feed::Leg(next), pending);
+            self.row.standing_in = true;
+            self.arm(now);
+        }
+    }
+
+    /// The tick: the source has fallen silent, or a frame is due. False where there is nothing to make.
+    pub(crate) fn tick(&mut self, now: u64, pending: &mut Pending) -> bool {
+        if self.waits_for_silence() {
+            if now < self.silent_from() {
+                self.arm(now);
+                return false;
+            }
+            self.end_digit(now, pending);
+            self.row.standing_in = true;
+        }
+        let due = std::mem::replace(self.timer(Timer::Tick), NEVER);
+        self.ready.frame = Some(due);
+        true
+    }
+
+    /// Sets the tick after a change of the row.
+    pub(crate) fn arm(&mut self, now: u64) {
+        let due = if self.destination().is_none() {
+            self.ready.frame = None;
+            NEVER
+        } else if self.ready.frame.is_some() {
+            NEVER
+        } else if self.waits_for_silence() {
+            self.silent_from()
+        } else {
+            self.line.at().map_or(now, |at| now.max(at + self.packet_time()))
+        };
+        *self.timer(Timer::Tick) = due;
+    }
+
+    fn waits_for_silence(&self) -> bool {
+        matches!(self.row.feed, Feed::Leg(_)) && !self.row.standing_in
+    }
+
+    fn silent_from(&self) -> u64 {
+        self.line.at().unwrap_or(0).max(self.row.since) + SILENT
+    }
+
+    fn switch(&mut self, now: u64, feed: Feed, pending: &mut Pending) {
+        if self.row.feed != feed {
+            self.end_digit(now, pending);
+        }
+        self.row.switch(feed);
+        *self.timer(Timer::Takeover) = NEVER;
+    }
+
+    /// A packet of a leg that the row holds, or waits for: rewritten in place for this line, or thrown away.
+    pub(crate) fn deliver(
+        &mut self,
+        now: u64,
+        from: Slot,
+        inbound: &Inbound,
+        buffer: &mut [u8],
+        pending: &mut Pending,
+    ) -> Result<(usize, Outgoing), Reason> {
+        let heard = self.row.feed == Feed::Leg(from);
+        if !heard && self.row.next != Some(from) {
+            return Err(Reason::Unheard);
+        }
+        if heard {
+            self.meter.arrived(inbound.arrival);
+            self.row.upstream(inbound);
+        }
+        if self.destination().is_none() {
+            return Err(Reason::NotSending);
+        }
+        let Header {
+            sequence,
+            timestamp,
+            ssrc,
+            ..
+        } = inbound.header;
+        let position = match inbound.content {
+            Content::Event(event) => timestamp.wrapping_add(u32::from(event.duration)),
+            _ => timestamp,
+        };
+        let place = match &self.row.epoch {
+            Some(epoch) if heard => epoch.place(now, ssrc, sequence, position),
+            _ => Place::Broken,
+        };
+        let late = matches!(place, Place::Behind(_));
+        if place == Place::Superseded || late && self.row.standing_in {
+            self.meter.superseded();
+            return Err(Reason::Superseded);
+        }
+        let fresh = !heard || self.row.standing_in || place == Place::Broken;
+        let plan = self.plan(inbound, fresh, buffer.len());
+        if let Plan::TakeOut(reason) = plan {
+            if let Some(epoch) = &mut self.row.epoch {
+                epoch.take_out(now, place, position);
+            }
+            return Err(reason);
+        }
+        let offset = match plan {
+            Plan::Tone { offset, .. } => u32::from(offset),
+            _ => 0,
+        };
+        let heard_from = timestamp.wrapping_add(offset);
+        if fresh {
+            self.end_digit(now, pending);
+            if !heard {
+                self.switch(now, Feed::Leg(from), pending);
+            }
+            self.row.standing_in = false;
+            self.row.run = None;
+            self.row.missing = 0;
+            self.row.ticks = None;
+            let to = self.line.begin(now);
+            let shift = (to.0.0.wrapping_sub(sequence.0), to.1.wrapping_sub(heard_from));
+            self.row.epoch = Some(Epoch::new(now, ssrc, sequence, position, shift.0, shift.1));
+        }
+        let place = if fresh { Place::Behind(0) } else { place };
+        let epoch = self.row.epoch.as_mut().ok_or(Reason::Superseded)?;
+        let (sequence, shift) = epoch
+            .forward(now, place, sequence, position)
+            .ok_or(Reason::Superseded)?;
+        let mut header = Header {
+            marker: inbound.header.marker || fresh,
+            payload_type: self.format.send,
+            sequence,
+            timestamp: heard_from.wrapping_add(shift),
+            ssrc: self.line.ssrc,
+        };
+        let (len, sound, duration) = match plan {
+            Plan::Forward {
+                payload_type,
+                sound,
+                duration,
+            } => {
+                header.payload_type = payload_type;
+                self.relay(inbound, sound, header.timestamp, buffer);
+                (inbound.len, sound, duration)
+            }
+            Plan::Tone { tone, offset, duration } => {
+                header.marker = fresh;
+                let len = usize::from(duration - offset);
+                tone.encode(self.format.codec, offset.into(), &mut buffer[HEADER..HEADER + len]);
+                self.row.tone = Some((ssrc, timestamp, duration));
+                (len, Sound::Audio, len as u32)
+            }
+            Plan::TakeOut(reason) => return Err(reason),
+        };
+        header.write(buffer);
+        self.line
+            .put(now, sequence, header.timestamp, duration, sound == Sound::Event, len);
+        let mut outgoing = Outgoing {
+            ssrc: header.ssrc,
+            sequence,
+            timestamp: header.timestamp,
+            duration,
+            sound,
+            origin: Origin::Leg(from),
+            missing: 0,
+            ticks: None,
+            arrival: Some(inbound.arrival),
+        };
+        if !late {
+            outgoing.missing = std::mem::take(&mut self.row.missing);
+            outgoing.ticks = self.row.ticks.replace(0);
+        }
+        Ok((HEADER + len, outgoing))
+    }
+
+    fn plan(&self, inbound: &Inbound, fresh: bool, room: usize) -> Plan {
+        match inbound.content {
+            Content::Audio => Plan::Forward {
+                payload_type: self.format.send,
+                sound: Sound::Audio,
+                duration: inbound.len as u32,
+            },
+            Content::Noise => match self.format.comfort_noise {
+                Some(payload_type) => {
+                    let duration = self.format.codec.ticks(self.ptime_ms);
+                    Plan::Forward {
+                        payload_type,
+                        sound: Sound::Noise,
+                        duration,
+                    }
+                }
+                None => Plan::TakeOut(Reason::UnmappedPayload),
+            },
+            Content::Unmapped => Plan::TakeOut(Reason::UnmappedPayload),
+            Content::Event(_) if inbound.dtmf != Dtmf::Relay => Plan::TakeOut(Reason::Digit),
+            Content::Event(event) => match self.format.events {
+                Some(events) => {
+                    let duration = u32::from(event.duration);
+                    Plan::Forward {
+                        payload_type: events.send,
+                        sound: Sound::Event,
+                        duration,
+                    }
+                }
+                None => self.tone(inbound, event, fresh, room),
+            },
+        }
+    }
+
+    /// The stretch of tone between the last packet of a digit and this one. The repeated last packet brings none.
+    fn tone(&self, inbound: &Inbound, event: Event, fresh: bool, room: usize) -> Plan {
+        let Some(tone) = Tone::of(event.code) else {
+            return Plan::TakeOut(Reason::UnmappedPayload);
+        };
+        let done = match self.row.tone {
+            Some((ssrc, timestamp, done)) if (ssrc, timestamp) == (inbound.header.ssrc, inbound.header.timestamp) => {
+                done
+            }
+            // Of a digit that began before the switch, what is new.
+            _ if fresh => event
+                .duration
+                .saturating_sub(self.format.codec.ticks(self.ptime_ms) as u16),
+            _ => 0,
+        };
+        let room = room.saturating_sub(HEADER).min(usize::from(TONE_MAX)) as u16;
+        let offset = done.max(event.duration.saturating_sub(room));
+        if offset >= event.duration {
+            return Plan::TakeOut(Reason::Digit);
+        }
+        Plan::Tone {
+            tone,
+            offset,
+            duration: event.duration,
+        }
+    }
+
+    /// Moves the payload behind a plain header and puts it into the listener's codec.
+    fn relay(&mut self, inbound: &Inbound, sound: Sound, timestamp: u32, buffer: &mut [u8]) {
+        if inbound.start != HEADER {
+            buffer.copy_within(inbound.start..inbound.start + inbound.len, HEADER);
+        }
+        match (sound, inbound.content) {
+            (Sound::Audio, _) => {
+                transcode(
+                    inbound.format.codec,
+                    self.format.codec,
+                    &mut buffer[HEADER..HEADER + inbound.len],
+                );
+                self.row.digit = None;
+            }
+            (Sound::Event, Content::Event(event)) => {
+                self.row.digit = (!event.end).then_some((timestamp, event));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends a digit that is on the line: its last packet three times (RFC 4733 §2.5.1.4).
+    fn end_digit(&mut self, now: u64, pending: &mut Pending) {
+        let Some((timestamp, event)) = self.row.digit.take() else {
+            return;
+        };
+        let (Some(to), Some(events)) = (self.destination(), self.format.events) else {
+            return;
+        };
+        let origin = match self.row.feed {
+            Feed::Leg(slot) => Origin::Leg(slot),
+            Feed::Play | Feed::Nothing => Origin::StandIn,
+        };
+        for _ in 0..3 {
+            let Some(packet) = pending.claim() else {
+                return;
+            };
+            let header = Header {
+                marker: false,
+                payload_type: events.send,
+                sequence: self.line.next_sequence(),
+                timestamp,
+                ssrc: self.line.ssrc,
+            };
+            let duration = u32::from(event.duration);
+            let Some(payload) = header.write(&mut packet.bytes) else {
+                return;
+            };
+            payload[..EVENT].copy_from_slice(&Event { end: true, ..event }.write());
+            self.line.put(now, header.sequence, timestamp, duration, true, EVENT);
+            packet.from = self.port;
+            packet.to = to;
+            packet.len = HEADER + EVENT;
+            packet.on = Some((
+                self.slot,
+                Outgoing {
+                    ssrc: header.ssrc,
+                    sequence: header.sequence,
+                    timestamp,
+                    duration,
+                    sound: Sound::Event,
+                    origin,
+                    missing: 0,
+                    ticks: None,
+                    arrival: None,
+                },
+            ));
+            pending.commit();
+            self.waiting += 1;
+        }
+    }
+
+    /// Makes the frame that was due at `at`. `silent`: whether the row's leg is, in case the prompts end here.
+    pub(crate) fn frame(
+        &mut self,
+        now: u64,
+        at: u64,
+        silent: bool,
+        comfort: &Comfort,
+        prompts: &Prompts,
+        buffer: &mut [u8],
+    ) -> (Option<(usize, Outgoing)>, Ended) {
+        let mut ended = Ended::default();
+        let len = self.format.codec.ticks(self.ptime_ms) as usize;
+        if self.waits_for_silence() || self.destination().is_none() || buffer.len() < HEADER + len {
+            self.arm(now);
+            return (None, ended);
+        }
+        // After a stall of the host the clock goes on from now: prompts pause rather than hurry.
+        let at = if now.saturating_sub(at) > SILENT { now } else { at };
+        let (sequence, timestamp) = self.line.begin(at);
+        let payload = &mut buffer[HEADER..HEADER + len];
+        let codec = self.format.codec;
+        comfort.fill(codec, timestamp, payload);
+        let origin = match (self.row.feed, &mut self.row.playing) {
+            (Feed::Play, Some(playing)) => {
+                let items = playing.fill(prompts, codec, payload);
+                ended.items = Some((playing.id, items)).filter(|(_, items)| *items != 0);
+                Origin::Play(playing.id)
+            }
+            (Feed::Leg(_), _) => Origin::StandIn,
+            (Feed::Nothing | Feed::Play, _) => Origin::Nothing,
+        };
+        let header = Header {
+            marker: self.row.run != Some(origin),
+            payload_type: self.format.send,
+            sequence,
+            timestamp,
+            ssrc: self.line.ssrc,
+        };
+        header.write(buffer);
+        self.row.run = Some(origin);
+        self.line.put(at, sequence, timestamp, len as u32, false, len);
+        if self.row.feed == Feed::Play && self.row.playing.as_ref().is_none_or(Playing::is_done) {
+            ended.switched = true;
+            self.prompts_end(silent);
+        }
+        *self.timer(Timer::Tick) = if self.waits_for_silence() {
+            self.silent_from()
+        } else {
+            at + self.packet_time()
+        };
+        let outgoing = Outgoing {
+            ssrc: header.ssrc,
+            sequence,
+            timestamp,
+            duration: len as u32,
+            sound: Sound::Audio,
+            origin,
+            missing: 0,
+            ticks: None,
+            arrival: None,
+        };
+        (Some((HEADER + len, outgoing)), ended)
+    }
+
+    /// The queue is done: the leg of the row is heard, or nobody.
+    fn prompts_end(&mut self, silent: bool) {
+        let leg = self.row.next.or(self.row.leg);
+        self.row.switch(leg.map_or(Feed::Nothing, Feed::Leg));
+        self.row.standing_in = leg.is_some() && silent;
+        *self.timer(Timer::Takeover) = NEVER;
+    }
+}
+
+impl Playing {
+    fn new(play: &Play) -> Playing {
+        Playing {
+            id: play.id,
+            queue: play.queue.clone(),
+            repeat_last: play.repeat_last,
+            item: 0,
+            offset: 0,
+            said: 0,
+            leaving: false,
+        }
+    }
+
+    /// Fills a payload; one item follows the other without a gap, and what the queue does not fill stays as it is.
+    /// Returns the items that ended, bit n for the nth, each once.
+    fn fill(&mut self, prompts: &Prompts, codec: Codec, payload: &mut [u8]) -> u8 {
+        let mut ended = 0;
+        let mut filled = 0;
+        while filled < payload.len() {
+            let Some(&prompt) = self.queue.get(self.item) else {
+                break;
+            };
+            let repeat = self.repeat_last && self.item + 1 == self.queue.len();
+            let progress = prompts.fill(prompt, codec, self.offset, repeat, &mut payload[filled..]);
+            // Prompts of a spec are checked when it comes; one that is not there has ended.
+            let (more, offset, end) = progress.map_or((0, 0, true), |now| (now.filled, now.offset, now.ended));
+            filled += more;
+            self.offset = offset;
+            if end {
+                ended |= 1 << self.item;
+                if !repeat {
+                    self.item += 1;
+                    self.offset = 0;
+                } else if more == 0 {
+                    break;
+                }
+            }
+        }
+        let new = ended & !self.said;
+        self.said |= ended;
+        new
+    }
+}

@@ -1,0 +1,89 @@
+//! A session: its legs, the state that was last asked for, and the window that is open.
+
+use std::time::Duration;
+
+use arrayvec::ArrayVec;
+
+use crate::command::{Generation, LEGS_MAX, LegId, Refusal, SessionId, Watch, WindowId};
+use crate::events::{Listeners, Mailbox};
+use crate::leg::Slot;
+
+/// How long a window stays open after its first word was asked for, ns.
+pub(crate) const WINDOW: u64 = Duration::from_secs(10).as_nanos() as u64;
+
+/// One session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    /// The newest `Set`, refused or not.
+    pub(crate) generation: Generation,
+    pub(crate) answer: Answer,
+    /// The `Set` whose rows are wanted.
+    pub(crate) wanted: Option<Generation>,
+    /// Since when they all are in force.
+    pub(crate) in_force: Option<u64>,
+    /// In the order of the spec.
+    pub(crate) legs: ArrayVec<(LegId, Slot), LEGS_MAX>,
+    pub(crate) window: Option<Window>,
+    /// The last window that was closed: a `Set` that still carries it does not open it again.
+    pub(crate) closed: Option<WindowId>,
+    pub(crate) mailbox: Mailbox,
+    /// Only its mailbox is left.
+    pub(crate) ended: bool,
+}
+
+/// What was, or will be, said to the newest `Set`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It was taken.
+    Taken,
+    /// It was not.
+    Refused(Refusal),
+}
+
+/// The window that is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    pub(crate) id: WindowId,
+    /// Whose first word closes it.
+    pub(crate) word_of: Option<LegId>,
+    /// Listeners that are gone already.
+    pub(crate) gone: Listeners,
+}
+
+impl Session {
+    pub(crate) fn new(id: SessionId, generation: Generation) -> Session {
+        Session {
+            id,
+            generation,
+            answer: Answer::Taken,
+            wanted: None,
+            in_force: None,
+            legs: ArrayVec::new(),
+            window: None,
+            closed: None,
+            mailbox: Mailbox::default(),
+            ended: false,
+        }
+    }
+
+    /// Where a leg is.
+    pub(crate) fn leg(&self, id: LegId) -> Option<Slot> {
+        self.legs.iter().find(|(leg, _)| *leg == id).map(|&(_, slot)| slot)
+    }
+
+    /// Whether this watch is the open window's.
+    pub(crate) fn watches(&self, watch: Option<Watch>) -> bool {
+        self.window.as_ref().map(|window| window.id) == watch.map(|watch| watch.window)
+    }
+}
+
+impl Window {
+    pub(crate) fn new(id: WindowId) -> Window {
+        Window {
+            id,
+            word_of: None,
+            gone: Listeners::new(),
+        }
+    }
+}
