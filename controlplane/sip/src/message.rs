@@ -4,6 +4,7 @@
 //! own; what nobody changed is printed byte for byte as it came. Values get a type when somebody asks for it.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -43,7 +44,7 @@ pub enum Start {
 }
 
 /// One header field: the whole line (with its folds, without the last line end) and where name and value lie in it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Field {
     line: Bytes,
     name_end: usize,
@@ -83,6 +84,19 @@ impl Field {
             Cow::Borrowed(value) => String::from_utf8_lossy(value),
             Cow::Owned(value) => Cow::Owned(String::from_utf8_lossy(&value).into_owned()),
         }
+    }
+}
+
+/// Credentials are never shown.
+impl fmt::Debug for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = String::from_utf8_lossy(&self.line[..self.name_end]);
+        let secret = self.is("Authorization") || self.is("Proxy-Authorization");
+        write!(
+            f,
+            "{name}: {}",
+            if secret { Cow::Borrowed("(cut)") } else { self.text() }
+        )
     }
 }
 
@@ -430,6 +444,21 @@ impl Message {
 
     fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| field.is(name))
+    }
+}
+
+/// For logs: the first line and the header fields, unfolded, one a line; credentials are cut out, and of the body only its
+/// length is told.
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.start {
+            Start::Request { method, uri } => writeln!(f, "{method} {}", String::from_utf8_lossy(uri))?,
+            Start::Response { status, reason } => writeln!(f, "{status} {}", String::from_utf8_lossy(reason))?,
+        }
+        for field in &self.fields {
+            writeln!(f, "{field:?}")?;
+        }
+        write!(f, "({} bytes of body)", self.body.len())
     }
 }
 

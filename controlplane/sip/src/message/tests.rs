@@ -160,6 +160,19 @@ fn content_length_is_always_true() {
 }
 
 #[test]
+fn credentials_are_never_shown() {
+    let mut message = Message::request(Method::Invite, "sip:a@b");
+    message.push("Authorization", "Digest username=\"u\", response=\"secret\"");
+    message.push("proxy-authorization", "Digest response=\"secret\"");
+    message.push("Subject", "s");
+    assert_eq!(
+        message.to_string(),
+        "INVITE sip:a@b\nAuthorization: (cut)\nproxy-authorization: (cut)\nSubject: s\n(0 bytes of body)"
+    );
+    assert!(!format!("{message:?}").contains("secret"));
+}
+
+#[test]
 fn the_source_is_noted_in_the_topmost_via() {
     let stamped = |via: &str, from: &str| {
         let mut message = Message::request(Method::Options, "sip:a@b");

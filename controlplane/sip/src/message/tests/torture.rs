@@ -475,6 +475,79 @@ pub(super) const CASES: &[Case] = &[
         "Subject: a\rX-Evil: 1\r\n",
         Err(400),
     ),
+    case(
+        "4475 3.1.2.13: a Contact with a question mark and no brackets",
+        OPTIONS,
+        &[],
+        "Contact: sip:a@h?Route=%3Csip:h%3E\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.5: an extension that is required",
+        OPTIONS,
+        &[],
+        "Require: nothingSupportsThis\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.6: a body of an unknown type",
+        OPTIONS,
+        &[],
+        "Content-Type: application/unknown;x=\"y\"\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.7: an authorization of an unknown scheme",
+        OPTIONS,
+        &[],
+        "Authorization: NoOneKnows opaque=\"x\"\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.10: a response whose second Via is a broadcast",
+        "SIP/2.0 200 OK",
+        &[],
+        "Via: SIP/2.0/UDP 255.255.255.255;branch=z9hG4bKb\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.12: an unknown parameter of the header",
+        OPTIONS,
+        &[],
+        "Contact: sip:+1@gw1.example.net;unknown\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.13: an unknown parameter of the URI",
+        OPTIONS,
+        &[],
+        "Contact: <sip:+1@gw1.example.net;unknown>\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.14: an escaped header in a URI",
+        OPTIONS,
+        &[],
+        "m: <sip:a@h?Route=%3Csip:h%3E>\r\n",
+        Ok(()),
+    ),
+    case(
+        "4475 3.3.15: nothing acceptable accepted",
+        OPTIONS,
+        &[],
+        "Accept: text/nobodyKnowsThis\r\n",
+        Ok(()),
+    ),
+    Case {
+        body: "--x\r\n\0\u{1}\r\n\r\n--x--\r\n",
+        ..case(
+            "4475 3.1.1.11: binary parts",
+            OPTIONS,
+            &[],
+            "C: multipart/mixed;boundary=x\r\n",
+            Ok(()),
+        )
+    },
     Case {
         body: "to the end",
         ..case(
@@ -559,6 +632,21 @@ fn what_is_odd_is_read_right() {
     );
     assert_eq!(message("4475 3.1.1.6").from().unwrap().display.unwrap(), "caller");
     assert_eq!(message("4475 3.1.1.8").body(), "body");
+    assert_eq!(message("4475 3.1.1.11").body(), "--x\r\n\0\u{1}\r\n\r\n--x--\r\n");
+    let contact = message("4475 3.3.12").contact().unwrap();
+    assert_eq!(
+        (contact.params.get("unknown").as_deref(), contact.uri.param("unknown")),
+        (Some(""), None)
+    );
+    let contact = message("4475 3.3.13").contact().unwrap();
+    assert_eq!(
+        (contact.params.get("unknown"), contact.uri.param("unknown")),
+        (None, Some(""))
+    );
+    assert_eq!(
+        message("4475 3.3.14").contact().unwrap().uri.headers().next(),
+        Some(("Route", "%3Csip:h%3E"))
+    );
     assert_eq!(message("no Content-Length").body(), "to the end");
     assert_eq!(
         message("5118 4.5").via().unwrap().received(),
@@ -572,6 +660,22 @@ fn what_is_odd_is_read_right() {
         message("a telephone").uri().unwrap().unwrap().user(),
         Some("+1-201-555-0123")
     );
+}
+
+/// RFC 4475 §3.1.1.7: long names and values, far within the limits, of every header that has a type.
+#[test]
+fn long_values_are_kept() {
+    let long = "x".repeat(2_000);
+    let text = format!(
+        "OPTIONS sip:{long}@{long}.example;{long}={long} SIP/2.0\r\nVia: SIP/2.0/UDP {long}.example;branch=z9hG4bK{long}\r\n\
+         From: \"{long}\" <sip:{long}@h;{long}>;tag={long}\r\nTo: <sip:b@h>\r\nCall-ID: {long}\r\nCSeq: 1 OPTIONS\r\n\
+         {long}: {long}\r\nContent-Length: 0\r\n\r\n"
+    );
+    let message = Message::parse(Bytes::from(text.clone())).unwrap();
+    assert_eq!(message.check(), Ok(()));
+    assert_eq!(message.from().unwrap().tag().unwrap(), long);
+    assert_eq!(message.header(&long).unwrap(), long);
+    assert_eq!(message.to_bytes(), text);
 }
 
 #[test]
