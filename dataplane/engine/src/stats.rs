@@ -59,6 +59,8 @@ page! {
     lost,
     /// Sessions alive now.
     sessions,
+    /// Digits and ends of prompts that found their session's mailbox full.
+    overflowed,
     /// Turns of the worker's loop.
     loops,
     /// Calls of io_uring_enter(2): the only system call of a running worker.
@@ -104,6 +106,7 @@ impl Snapshot {
             rtcp,
             lost,
             sessions,
+            overflowed,
             dropped,
         } = *counters;
         self.received = received;
@@ -114,6 +117,7 @@ impl Snapshot {
         self.rtcp = rtcp;
         self.lost = lost;
         self.sessions = sessions;
+        self.overflowed = overflowed;
         self.dropped = dropped;
     }
 }
