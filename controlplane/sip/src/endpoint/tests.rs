@@ -1,5 +1,9 @@
 //! Two endpoints on virtual time; only SIP bytes cross between them.
 
 mod basics;
+mod crossings;
 mod network;
+mod reinvite;
+mod script;
+mod seeds;
 mod timers;

@@ -1,0 +1,155 @@
+//! Offers inside a dialog (RFC 3261 §14).
+
+use super::network::{A, B, Network, sdp};
+
+#[test]
+fn offered_by_the_caller_and_by_the_called() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    for (from, to, sender, receiver) in [(A, B, a, b), (B, A, b, a)] {
+        net.ends[from].reinvite(net.now, sender, sdp("hold")).expect("reinvite");
+        net.run(15);
+        assert_eq!(net.said(to), ["reinvite hold"]);
+        net.ends[to]
+            .answer_reinvite(net.now, receiver, sdp("held"))
+            .expect("answer");
+        net.run(30);
+        assert_eq!(net.said(from), ["reinvite answered held"]);
+        assert_eq!(net.said(to), ["acked"]);
+    }
+    assert_eq!(net.sent(A, "INVITE").header("CSeq").as_deref(), Some("2 INVITE"));
+    assert_eq!(net.sent(A, "ACK").header("CSeq").as_deref(), Some("2 ACK"));
+    assert_eq!(
+        net.sent(B, "INVITE").header("CSeq").as_deref(),
+        Some("1 INVITE"),
+        "each side counts for itself"
+    );
+    assert_eq!(
+        net.sent(B, "INVITE").header("Contact").as_deref(),
+        Some("<sip:192.0.2.2:5070>")
+    );
+    assert_eq!(net.sent(B, "INVITE").header("From"), net.sent(A, "INVITE").header("To"));
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+    assert_eq!(net.sent(A, "BYE").header("CSeq").as_deref(), Some("3 BYE"));
+}
+
+#[test]
+fn refused_and_the_session_goes_on() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.ends[A].reinvite(net.now, a, sdp("video")).expect("reinvite");
+    net.run(15);
+    net.ends[B].reject_reinvite(net.now, b, 488).expect("reject");
+    net.run(30);
+    assert_eq!(net.said(A), ["reinvite refused 488"]);
+    assert_eq!(net.said(B), ["reinvite video"]);
+    assert!(net.ends[B].reject_reinvite(net.now, b, 488).is_err());
+    net.ends[A].reinvite(net.now, a, sdp("audio")).expect("again");
+    net.run(15);
+    net.ends[B].answer_reinvite(net.now, b, sdp("audio")).expect("answer");
+    net.run(30);
+    assert_eq!(net.said(A), ["reinvite answered audio"]);
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn one_at_a_time() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.ends[A].reinvite(net.now, a, sdp("one")).expect("reinvite");
+    assert!(net.ends[A].reinvite(net.now, a, sdp("two")).is_err());
+    net.run(15);
+    // Theirs is not answered yet: ours waits, and starts when theirs is acknowledged.
+    net.ends[B].reinvite(net.now, b, sdp("waits")).expect("reinvite");
+    net.run(15);
+    assert_eq!(net.times(B, "INVITE"), [0; 0]);
+    net.ends[B].answer_reinvite(net.now, b, sdp("yes")).expect("answer");
+    net.run(50);
+    assert_eq!(net.said(A), ["reinvite answered yes", "reinvite waits"]);
+    net.ends[A].answer_reinvite(net.now, a, sdp("fine")).expect("answer");
+    net.run(50);
+    assert_eq!(net.said(B), ["reinvite one", "acked", "reinvite answered fine"]);
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn asked_for_before_the_ack_it_waits() {
+    let mut net = Network::new();
+    let (_, b) = net.invite();
+    net.ends[B].answer(net.now, b, sdp("answer"), &[]).expect("answer");
+    net.ends[B].reinvite(net.now, b, sdp("more")).expect("reinvite");
+    net.run(100);
+    let trace: Vec<_> = net
+        .trace()
+        .iter()
+        .map(|line| line.split_once(' ').expect("time").1.to_owned())
+        .collect();
+    assert_eq!(trace[2..5], ["B 200 INVITE", "A ACK", "B INVITE"]);
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn lost_ack_of_a_reinvite() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    let mut lost = 0;
+    net.lose(move |_, what| {
+        let hit = what == "ACK" && lost < 2;
+        lost += u8::from(hit);
+        hit
+    });
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.run(15);
+    net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
+    net.run(3_000);
+    assert_eq!(net.times(A, "ACK").len(), 3);
+    assert_eq!(net.said(A), ["reinvite answered held"]);
+    assert_eq!(net.said(B), ["reinvite hold", "acked"]);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn never_acknowledged_ends_the_dialog() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.lose(|_, what| what == "ACK");
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.run(15);
+    net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
+    net.finish();
+    assert_eq!(net.said(A), ["reinvite answered held", "bye Peer"]);
+    assert_eq!(net.said(B), ["reinvite hold", "bye NoAck"]);
+}
+
+#[test]
+fn nobody_answers_a_reinvite() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    net.lose(|end, _| end == B);
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.run(33_000);
+    assert_eq!(net.said(A), ["bye Lost"]);
+    assert_eq!(net.times(A, "BYE")[0], net.times(A, "INVITE")[0] + 32_000);
+    assert_eq!(net.said(B), ["reinvite hold", "bye Peer"]);
+    net.finish();
+}
+
+#[test]
+fn a_peer_that_lost_the_dialog() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    // B hangs up and its BYE gets lost for good.
+    net.lose(|end, what| end == B && what == "BYE");
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.run(40_000);
+    assert_eq!(net.said(B), ["ended"]);
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.finish();
+    assert_eq!(net.said(A), ["bye Lost"]);
+    assert_eq!(net.times(B, "481 INVITE").len(), 1);
+}
