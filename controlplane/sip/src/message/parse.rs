@@ -49,7 +49,7 @@ pub(super) fn parse(datagram: Bytes, limits: &Limits) -> Result<Message, Rejecti
     let data = datagram.slice(lead..);
     let too_long = data.len() > limits.message;
 
-    let Some((line, mut at)) = next_line(&data, 0, limits.line) else {
+    let Some((line, mut at)) = next_line(&data, 0, data.len()) else {
         return Err(Rejection {
             status: 400,
             reason: "Bad Request",
@@ -67,6 +67,9 @@ pub(super) fn parse(datagram: Bytes, limits: &Limits) -> Result<Message, Rejecti
             request: None,
         });
     };
+    if line.1 > limits.line {
+        fault = Some((TOO_LARGE, "First Line Too Long"));
+    }
     if too_long {
         fault = Some((TOO_LARGE, "Message Too Large"));
     }

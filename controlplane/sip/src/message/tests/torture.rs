@@ -393,13 +393,16 @@ pub(super) const CASES: &[Case] = &[
         "Max-Forwards: 5\r\n",
         Err(400),
     ),
-    case(
-        "4475 3.3.9: two different Content-Lengths",
-        OPTIONS,
-        &[],
-        "Content-Length: 0\r\nl: 1\r\n",
-        Err(400),
-    ),
+    Case {
+        body: "x",
+        ..case(
+            "4475 3.3.9: two different Content-Lengths, each of which would do",
+            OPTIONS,
+            &[],
+            "Content-Length: 1\r\nl: 0\r\n",
+            Err(400),
+        )
+    },
     case(
         "the same Content-Length twice",
         OPTIONS,
@@ -720,6 +723,12 @@ fn limits_are_513() {
             .map_err(|rejection| (rejection.status, rejection.reason, rejection.request.is_some()))
     };
     assert_eq!(refused("A: 1\r\nB: 2\r\n".into()), Ok(()));
+    let long = String::from_utf8(CASES[0].bytes())
+        .unwrap()
+        .replace("sip:b@", &format!("sip:{}@", "b".repeat(100)));
+    let rejection = Message::parse_within(Bytes::from(long), &limits).unwrap_err();
+    assert_eq!((rejection.status, rejection.reason), (513, "First Line Too Long"));
+    assert_eq!(rejection.request.unwrap().headers("Via").count(), 1);
     assert_eq!(
         refused("A: 1\r\nB: 2\r\nC: 3\r\n".into()),
         Err((513, "Too Many Header Fields", true))
