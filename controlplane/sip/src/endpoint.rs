@@ -42,7 +42,7 @@ pub struct Config {
     pub t2: Duration,
     /// Longest that a message stays in the network, 5 s.
     pub t4: Duration,
-    /// Tags, branches, Call-IDs and identifiers come from it.
+    /// Tags, branches and Call-IDs come from it; to be taken from the operating system's random numbers.
     pub seed: u64,
     /// Transactions alive at the most; above it new requests get 503 with Retry-After.
     pub transactions: usize,
@@ -59,7 +59,7 @@ pub struct Invite {
     pub next_hop: Option<SocketAddr>,
     /// More headers, in order.
     pub headers: Vec<(String, String)>,
-    /// The offer (application/sdp).
+    /// The offer (application/sdp). Without one the 2xx brings an offer that its ACK does not answer.
     pub offer: Option<Bytes>,
 }
 
@@ -251,7 +251,10 @@ impl Endpoint {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(&(_, owner)) = self.queue.first().filter(|(at, _)| *at <= now) {
+        while self.queue.first().is_some_and(|(at, _)| *at <= now) {
+            let Some((_, owner)) = self.queue.pop_first() else {
+                return;
+            };
             match owner {
                 Owner::Transaction(id) => self.transaction_timeout(now, id),
                 Owner::Session(id) => self.session_timeout(now, id),
@@ -329,14 +332,18 @@ impl Endpoint {
         Ok(())
     }
 
-    /// A new offer in the dialog. It waits while our 2xx is not acknowledged or a re-INVITE of the peer is not answered.
+    /// A new offer in the dialog. It waits while our 2xx is not acknowledged or a re-INVITE of the peer is not answered; while it
+    /// waits, or backs off after a 491, a newer offer takes its place.
     pub fn reinvite(&mut self, now: Instant, dialog: DialogId, offer: Bytes) -> Result<(), WrongState> {
         let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
-        let free = session.state == State::Confirmed && session.end.is_none() && matches!(session.ours, Ours::No);
-        if !free {
+        if session.state != State::Confirmed || session.end.is_some() {
             return Err(WrongState);
         }
-        session.ours = Ours::Wanted { offer, tries: 0 };
+        match &mut session.ours {
+            Ours::Pending { .. } => return Err(WrongState),
+            Ours::Wanted { offer: old, .. } | Ours::BackingOff { offer: old, .. } => *old = offer,
+            Ours::No => session.ours = Ours::Wanted { offer, tries: 0 },
+        }
         self.start_reinvite(now, dialog);
         Ok(())
     }

@@ -1,22 +1,30 @@
-//! Random numbers from a seed: SplitMix64 (Steele, Lea and Flood, 2014).
+//! Random numbers from a seed.
 //!
-//! Tags and branches must be hard to guess (RFC 3261 §19.3), so the server seeds it from the operating system; a test seeds it with a
-//! constant and sees the same bytes in every run.
+//! Tags, branches and Call-IDs go out to strangers and must not let them guess the next ones (RFC 3261 §19.3: "cryptographically random").
+//! A generator that shows its state in its output (SplitMix64, a counter) would; so each number is the SipHash of the seed and a
+//! count. The server takes the seed from the operating system; a test takes a constant and sees the same bytes in every run.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// A generator; every number depends on the seed and on how many were drawn before.
 #[derive(Clone, Debug)]
-pub(crate) struct Random(u64);
+pub(crate) struct Random {
+    seed: u64,
+    count: u64,
+}
 
 impl Random {
     /// A generator that starts at `seed`.
     pub(crate) fn new(seed: u64) -> Random {
-        Random(seed)
+        Random { seed, count: 0 }
     }
 
     /// 64 random bits.
     pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0)
+        self.count += 1;
+        let mut hash = DefaultHasher::new();
+        (self.seed, self.count, self.seed).hash(&mut hash);
+        hash.finish()
     }
 
     /// A number in `0..bound`; 0 where `bound` is 0.
@@ -30,22 +38,27 @@ impl Random {
     }
 }
 
-/// Spreads every input bit over all output bits.
-fn mix(value: u64) -> u64 {
-    let z = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::Random;
+    use std::collections::BTreeSet;
 
     #[test]
-    fn the_published_sequence() {
-        // First outputs for seed 1234567, as published with the reference code.
-        let mut random = Random::new(1_234_567);
-        assert_eq!(random.next(), 6_457_827_717_110_365_317);
-        assert_eq!(random.next(), 3_203_168_211_198_807_973);
+    fn the_seed_decides_and_nothing_repeats() {
+        let draw = |seed| {
+            let mut random = Random::new(seed);
+            (0..1000).map(|_| random.token()).collect::<Vec<_>>()
+        };
+        assert_eq!(draw(1), draw(1));
+        let all: BTreeSet<_> = draw(1).into_iter().chain(draw(2)).collect();
+        assert_eq!(all.len(), 2000);
+        assert!(all.iter().all(|token| token.len() == 16));
+    }
+
+    #[test]
+    fn below_stays_below() {
+        let mut random = Random::new(1);
+        assert!((0..1000).all(|_| random.below(7) < 7));
+        assert_eq!(random.below(0), 0);
     }
 }

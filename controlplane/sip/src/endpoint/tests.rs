@@ -2,6 +2,7 @@
 
 mod basics;
 mod crossings;
+mod hostile;
 mod network;
 mod reinvite;
 mod script;

@@ -153,3 +153,23 @@ fn a_peer_that_lost_the_dialog() {
     assert_eq!(net.said(A), ["bye Lost"]);
     assert_eq!(net.times(B, "481 INVITE").len(), 1);
 }
+
+#[test]
+fn a_newer_offer_takes_the_place_of_one_that_backs_off() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.ends[A].reinvite(net.now, a, sdp("old")).expect("reinvite");
+    net.run(15);
+    net.ends[B].reject_reinvite(net.now, b, 491).expect("reject");
+    net.run(15);
+    net.ends[A].reinvite(net.now, a, sdp("new")).expect("replaces");
+    let waiting = net.times(A, "INVITE").len();
+    assert_eq!(waiting, 1, "it still backs off");
+    net.run(5_000);
+    assert_eq!(net.said(B), ["reinvite old", "reinvite new"]);
+    net.ends[B].answer_reinvite(net.now, b, sdp("fine")).expect("answer");
+    net.run(50);
+    assert_eq!(net.said(A), ["reinvite answered fine"]);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
