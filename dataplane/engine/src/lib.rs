@@ -266,4 +266,7 @@ impl Drop for Leaving {
 }
 
 #[cfg(test)]
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[cfg(test)]
 mod tests;

@@ -1,24 +1,12 @@
 //! Whole engines on loopback.
 
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::net::UdpSocket;
+use std::os::fd::{AsFd, AsRawFd};
+
+use media::command::{Codec, Event, Generation, SessionId};
 
 use super::*;
-
-const LOCALHOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-
-/// The first of `count` ports that nobody has now. Ranges do not overlap between the tests of one run.
-pub(crate) fn free_ports(count: u16) -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = 20_000 + (std::process::id() % 2_000) as u16 * 2;
-    loop {
-        let first = start + NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed) % 8_000;
-        let ports = first..first + count;
-        if ports.into_iter().all(|port| UdpSocket::bind((LOCALHOST, port)).is_ok()) {
-            return first;
-        }
-    }
-}
+use crate::common::{HEADER, LOCALHOST, Peer, free_ports, hears, leg, set};
 
 fn config(workers: &[(u16, u16)]) -> EngineConfig {
     EngineConfig {
@@ -142,4 +130,101 @@ fn this_host_can_run_it() {
     assert!(probe.ok(), "{probe:#?}");
     let named: Vec<&str> = probe.findings.iter().map(|finding| finding.what).collect();
     assert!(named.contains(&"multishot receive into provided buffers"), "{named:?}");
+}
+
+/// The next event, waited for as the control plane does it.
+fn event(engine: &Engine) -> (usize, Event) {
+    loop {
+        if let Some(event) = engine.events().try_recv() {
+            return event;
+        }
+        let mut poll = libc::pollfd {
+            fd: engine.events().as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one writable `pollfd` for the length of the call.
+        let ready = unsafe { libc::poll(&mut poll, 1, common::PATIENCE.as_millis() as i32) };
+        assert_eq!(ready, 1, "an event comes in time");
+        engine.events().clear();
+    }
+}
+
+#[test]
+fn a_call_is_relayed_both_ways_on_our_lines() {
+    let first = free_ports(8);
+    let engine = Engine::start(config(&[(first, 2), (first + 4, 2)])).expect("it starts");
+    for worker in 0..2 {
+        let ports = engine.ports(worker);
+        let (mut caller, mut ai) = (Peer::new(0x11, Codec::Pcmu), Peer::new(0x22, Codec::Pcmu));
+        let legs = [
+            leg(1, ports[0], &caller, hears(&[2])),
+            leg(2, ports[1], &ai, hears(&[1])),
+        ];
+        engine.send(worker, set(5, 1, legs)).expect("there is room");
+        let (from, applied) = event(&engine);
+        assert_eq!(from, worker);
+        assert!(
+            matches!(
+                applied,
+                Event::Applied {
+                    session: SessionId(5),
+                    generation: Generation(1),
+                    ..
+                }
+            ),
+            "{applied:?}"
+        );
+        let mut packet = [0; 1500];
+        let mut lines = [None; 2];
+        for round in 0..50u8 {
+            caller.say(ports[0], &[round; 160]);
+            let (len, from) = ai.hear(0, &mut packet);
+            assert_eq!(packet[HEADER..len], [round; 160]);
+            assert_eq!(from.port(), ports[1], "from the port that the AI sends to");
+            let ssrc: [u8; 4] = packet[8..12].try_into().expect("four bytes");
+            assert_ne!(ssrc, 0x11u32.to_be_bytes(), "our line, not the caller's");
+            assert_eq!(*lines[0].get_or_insert(ssrc), ssrc, "one line");
+
+            ai.say(ports[1], &[!round; 160]);
+            let (len, from) = caller.hear(0, &mut packet);
+            assert_eq!(packet[HEADER..len], [!round; 160]);
+            assert_eq!(from.port(), ports[0]);
+            let ssrc: [u8; 4] = packet[8..12].try_into().expect("four bytes");
+            assert_ne!(ssrc, 0x22u32.to_be_bytes());
+            assert_eq!(*lines[1].get_or_insert(ssrc), ssrc);
+        }
+        assert_ne!(lines[0], lines[1]);
+        engine
+            .send(worker, Command::End { session: SessionId(5) })
+            .expect("there is room");
+        assert_eq!(event(&engine), (worker, Event::Ended { session: SessionId(5) }));
+        let stats = engine.stats(worker);
+        assert_eq!(stats.forwarded, 100);
+        assert_eq!(stats.lost, 0);
+        assert!(stats.sent >= 99, "{stats:?}");
+        assert!(stats.loops > 0 && stats.enters > 0 && stats.completions > 0);
+    }
+}
+
+#[test]
+fn events_that_find_no_room_come_later() {
+    let mut config = config(&[(free_ports(2), 1)]);
+    config.events = 2;
+    config.commands = 64;
+    let engine = Engine::start(config).expect("it starts");
+    for session in 0..30 {
+        let session = SessionId(session);
+        engine.send(0, Command::End { session }).expect("there is room");
+    }
+    let start = clock::now();
+    while engine.stats(0).event_waits == 0 {
+        assert!(start.elapsed() < common::PATIENCE, "{:?}", engine.stats(0));
+        thread::yield_now();
+    }
+    for session in 0..30 {
+        let session = SessionId(session);
+        assert_eq!(event(&engine), (0, Event::Ended { session }));
+    }
+    assert_eq!(engine.events().try_recv(), None);
 }

@@ -206,3 +206,6 @@ impl Worker {
         Port(self.first_port + socket)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io, mem};
+use std::{fs, io, mem, panic, thread};
 
 use io_uring::opcode;
 
@@ -49,9 +49,18 @@ impl Probe {
 /// Asks the kernel, for a node of this many pairs of ports (one pair for each leg). It binds one port of loopback for a
 /// moment and leaves nothing behind.
 pub fn probe(pairs: usize) -> Probe {
-    let mut findings = vec![kernel(), permission(), operations()];
-    findings.extend([task_run(), receive(), files(pairs), locked(), queues(), cores()]);
-    Probe { findings }
+    aside(|| {
+        let mut findings = vec![kernel(), permission(), operations()];
+        findings.extend([task_run(), receive(), files(pairs), locked(), queues(), cores()]);
+        Probe { findings }
+    })
+}
+
+/// Does it in a thread of its own. A thread that has made a ring is interrupted once more when the kernel clears the ring
+/// away, some time after it was closed: a call that it then waits in may end with EINTR. That must not be the caller's.
+fn aside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let done = thread::scope(|scope| scope.spawn(work).join());
+    done.unwrap_or_else(|panic| panic::resume_unwind(panic))
 }
 
 fn finding(what: &'static str, result: Result<String, StartError>) -> Finding {
@@ -177,7 +186,7 @@ fn cores() -> Finding {
 /// What must be there before anything is bound.
 pub(crate) fn require() -> Result<(), StartError> {
     require_version()?;
-    require_operations()
+    aside(require_operations)
 }
 
 /// Makes room for this many sockets and rings: raises the soft limit of file descriptors where the hard one allows it.

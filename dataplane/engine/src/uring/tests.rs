@@ -61,7 +61,13 @@ impl Rig {
 
     fn hear(&self, peer: usize) -> (Vec<u8>, SocketAddr) {
         let mut packet = vec![0; 2048];
-        let (len, from) = self.peers[peer].recv_from(&mut packet).expect("a packet in time");
+        let (len, from) = loop {
+            match self.peers[peer].recv_from(&mut packet) {
+                // A thread that has closed a ring is interrupted once.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.expect("a packet in time"),
+            }
+        };
         packet.truncate(len);
         (packet, from)
     }

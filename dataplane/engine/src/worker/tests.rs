@@ -1,0 +1,176 @@
+//! A worker that is turned by hand, with a real core.
+
+use media::command::{Codec, Event};
+use media::core::Config;
+
+use super::*;
+use crate::channel::{Events, Wake};
+use crate::common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
+use crate::config::TaskRun;
+use crate::net::Setup;
+use crate::uring::{Queues, Traced};
+
+/// A session of caller and AI on a worker of two pairs of ports.
+struct Rig {
+    worker: Worker,
+    caller: Peer,
+    ai: Peer,
+    first: u16,
+}
+
+impl Rig {
+    fn new(buffers: u16, receive_queue: usize) -> Rig {
+        let first = free_ports(4);
+        let wake = Arc::new(Wake::new(false).expect("an eventfd"));
+        let channel = Arc::new(Channel::new(4, 4, wake.clone()).expect("an eventfd"));
+        let events = Events::new(vec![channel.clone()], wake);
+        let setup = Setup {
+            address: LOCALHOST,
+            first_port: first,
+            sockets: 4,
+            queues: Queues {
+                receive: receive_queue,
+                send: 256 * 1024,
+            },
+        };
+        let sockets = setup.bind().expect("the ports are free");
+        let net = Net::new(sockets, buffers, TaskRun::Auto, channel.clone()).expect("a ring");
+        let core = Config {
+            first_port: Port(first),
+            pairs: 2,
+            sessions: 2,
+            pending: 16,
+            prompts: Arc::default(),
+            cname: "test".to_owned(),
+            seed: 7,
+        };
+        let core = Core::new(core, clock::now());
+        let page = Arc::new(Page::default());
+        let mut rig = Rig {
+            worker: Worker::new(core, net, channel.clone(), page, first),
+            caller: Peer::new(0x11, Codec::Pcmu),
+            ai: Peer::new(0x22, Codec::Pcmu),
+            first,
+        };
+        let legs = [
+            leg(1, first, &rig.caller, hears(&[2])),
+            leg(2, first + 2, &rig.ai, hears(&[1])),
+        ];
+        assert!(channel.send(set(1, 1, legs)).is_ok());
+        let mut applied = false;
+        while !applied {
+            rig.turn();
+            while let Some((_, event)) = events.try_recv() {
+                applied |= matches!(event, Event::Applied { .. });
+            }
+        }
+        rig
+    }
+
+    /// One turn that does not wait.
+    fn turn(&mut self) {
+        self.worker.untold = true;
+        self.worker.turn().expect("the ring works");
+    }
+
+    /// Turns until this is so; what comes has been sent to the sockets before.
+    fn until(&mut self, done: impl Fn(&Snapshot) -> bool) {
+        let start = clock::now();
+        while !done(&self.worker.snapshot) {
+            assert!(start.elapsed() < PATIENCE, "{:#?}", self.worker.snapshot);
+            self.turn();
+        }
+    }
+
+    /// All buffers are where they were at the start.
+    fn assert_at_rest(&mut self, buffers: u64) {
+        self.until(|snapshot| snapshot.buffers_free == buffers && snapshot.transmit_buffers_free == 256);
+    }
+}
+
+#[test]
+fn a_relayed_packet_leaves_in_the_buffer_that_it_came_in() {
+    let mut rig = Rig::new(8, 256 * 1024);
+    rig.worker.net.trace.clear();
+    let mut heard = [0; 1500];
+    for packet in 0..40u8 {
+        rig.caller.say(rig.first, &[packet; 160]);
+        rig.until(|snapshot| snapshot.forwarded > u64::from(packet));
+        rig.turn();
+        let (len, _) = rig.ai.hear(0, &mut heard);
+        assert_eq!(heard[HEADER..len], [packet; 160]);
+    }
+    let trace = &rig.worker.net.trace;
+    let receives: Vec<_> = trace.iter().filter(|entry| entry.0 == Traced::Received).collect();
+    assert_eq!(receives.len(), 40);
+    for (_, id, place) in receives {
+        assert!(
+            trace.contains(&(Traced::Sent, *id, *place)),
+            "the same bytes of the same buffer"
+        );
+    }
+    for pair in trace.windows(2) {
+        if pair[0].0 == Traced::Received {
+            assert_eq!((pair[1].0, pair[1].1, pair[1].2), (Traced::Sent, pair[0].1, pair[0].2));
+        }
+    }
+    rig.assert_at_rest(8);
+}
+
+#[test]
+fn after_a_flood_every_buffer_is_free() {
+    let mut rig = Rig::new(8, 256 * 1024);
+    let mut heard = [0; 1500];
+    for round in 0..50u64 {
+        for packet in 0..20u8 {
+            rig.caller.say(rig.first, &[packet; 160]);
+            rig.ai.say(rig.first + 2, &[packet; 160]);
+            // Neither RTP nor of anybody we know: thrown away.
+            rig.caller
+                .socket
+                .send_to(b"noise", (LOCALHOST, rig.first + 2))
+                .expect("sent");
+        }
+        rig.until(|snapshot| snapshot.received >= 60 * (round + 1));
+        rig.assert_at_rest(8);
+        for packet in 0..20u8 {
+            let (len, _) = rig.ai.hear(0, &mut heard);
+            assert_eq!(heard[HEADER..len], [packet; 160]);
+            let (len, _) = rig.caller.hear(0, &mut heard);
+            assert_eq!(heard[HEADER..len], [packet; 160]);
+        }
+    }
+    let snapshot = rig.worker.snapshot;
+    assert_eq!(snapshot.forwarded, 2_000);
+    assert_eq!(snapshot.dropped.iter().sum::<u64>(), 1_000);
+    assert_eq!((snapshot.lost, snapshot.send_errors, snapshot.kernel_drops), (0, 0, 0));
+    assert!(snapshot.receive_rearms > 0, "eight buffers ran dry");
+    assert_eq!(snapshot.receive_errors, 0);
+    assert_eq!(snapshot.completion_overflows, 0);
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted_as_lost() {
+    let mut rig = Rig::new(8, 1);
+    let mut heard = [0; 1500];
+    rig.caller.say(rig.first, &[1; 160]);
+    rig.until(|snapshot| snapshot.forwarded == 1);
+    // The worker does not turn: its socket's queue overflows.
+    for _ in 0..200 {
+        rig.caller.say(rig.first, &[2; 160]);
+    }
+    rig.turn();
+    rig.assert_at_rest(8);
+    // The kernel tells with the first packet that it queues after the drops.
+    let before = rig.worker.snapshot.received;
+    rig.caller.say(rig.first, &[3; 160]);
+    rig.until(|snapshot| snapshot.received > before);
+    rig.assert_at_rest(8);
+    let snapshot = rig.worker.snapshot;
+    assert!(snapshot.lost > 0, "200 packets fitted into the smallest queue");
+    assert_eq!(snapshot.lost + snapshot.forwarded, 202);
+    assert_eq!(snapshot.kernel_drops, snapshot.lost);
+    while heard[HEADER] != 3 {
+        rig.ai.hear(0, &mut heard);
+    }
+}
