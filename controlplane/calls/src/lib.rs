@@ -3,9 +3,24 @@
 //! [`Node`](node::Node) is the whole control plane of one host without its sockets: SIP datagrams, events of the data
 //! plane, requests of users and time go in; datagrams, media commands and notices come out. The server and the
 //! simulator drive the same node.
+//!
+//! Inside it, [`Call`](call::Call) and [`Handoff`](handoff::Handoff) are the two state machines: an input leads to actions,
+//! and neither knows SIP. The node turns events into inputs and carries actions out. Records, webhooks and metrics are
+//! nowhere in here: they listen to [`Notice`](notice::Notice)s.
 #![forbid(unsafe_code)]
 
+pub mod call;
 pub mod config;
+mod desired;
+pub mod handoff;
+mod leg;
 pub mod node;
 pub mod notice;
+mod offer;
+mod ports;
+mod random;
+mod registry;
+mod reinvite;
 pub mod request;
+mod spec;
+pub mod timer;

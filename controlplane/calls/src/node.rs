@@ -1,13 +1,30 @@
 //! The control plane of one host, without its sockets.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
+use sip::endpoint::{DialogId, Endpoint, Event};
 
+use crate::call::{Action, Input, State};
 use crate::config::Config;
-use crate::notice::Notice;
+use crate::desired::Unanswered;
+use crate::leg::LegState;
+use crate::notice::{CallId, Notice, Party, Reason};
+use crate::ports::Ports;
+use crate::random::Random;
+use crate::registry::Registry;
 use crate::request::{Request, RequestError, Response};
+use crate::timer::Timer;
+
+mod act;
+mod live;
+mod users;
+mod view;
+
+pub(crate) use live::Live;
 
 /// What a node wants to be done.
 #[derive(Clone, Debug)]
@@ -26,41 +43,342 @@ pub enum Output {
     Notice(Notice),
 }
 
+/// How long a window's evidence may take after the join or the return: the data plane closes it after 10 s.
+const EVIDENCE: Duration = Duration::from_secs(15);
+
+/// The longest that a goodbye may take.
+const GOODBYE: Duration = Duration::from_secs(30);
+
+/// What refused callers are told to wait, in seconds.
+const RETRY_AFTER: u32 = 5;
+
 /// The control plane of one host.
 #[derive(Debug)]
-pub struct Node {}
+pub struct Node {
+    pub(crate) config: Config,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) ports: Ports,
+    pub(crate) registry: Registry<Box<Live>>,
+    pub(crate) random: Random,
+    pub(crate) outputs: VecDeque<Output>,
+}
 
-#[expect(unused_variables, reason = "bodies follow")]
 impl Node {
     /// A node without a call.
-    pub fn new(config: Config, now: Instant) -> Node {
-        Node {}
+    pub fn new(config: Config, _now: Instant) -> Node {
+        Node {
+            endpoint: Endpoint::new(config.sip.clone()),
+            ports: Ports::new(&config.workers),
+            registry: Registry::default(),
+            random: Random::new(config.seed),
+            outputs: VecDeque::new(),
+            config,
+        }
     }
+
     /// A SIP datagram came.
-    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {}
+    pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
+        self.endpoint.handle_datagram(now, from, datagram);
+        self.handle_sip(now);
+    }
+
     /// A SIP datagram could not be sent.
-    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {}
+    pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {
+        self.endpoint.handle_unreachable(now, to);
+        self.handle_sip(now);
+    }
+
     /// A worker said something.
-    pub fn handle_media(&mut self, now: Instant, worker: usize, event: media::command::Event) {}
+    pub fn handle_media(&mut self, now: Instant, worker: usize, event: MediaEvent) {
+        let session = session(&event);
+        let Some(mut live) = self.registry.take(CallId(session.0)) else {
+            return;
+        };
+        if live.worker != worker {
+            return self.put_back(now, live);
+        }
+        match event {
+            MediaEvent::Applied { generation, at, .. } => {
+                let (news, current) = live.desired.applied(generation);
+                for taken in live.retired(generation) {
+                    self.ports.release(now, taken);
+                }
+                if current {
+                    live.timers.disarm(Timer::Media);
+                }
+                if news {
+                    return self.drive(now, at, live, Input::Applied);
+                }
+            }
+            MediaEvent::Refused { generation, reason, .. } => {
+                if live.desired.refused(generation) {
+                    live.timers.disarm(Timer::Media);
+                    let reason = if reason == Refusal::NoSession {
+                        Reason::NoCapacity
+                    } else {
+                        Reason::Error
+                    };
+                    return self.drive(now, now, live, Input::MediaFailed(reason));
+                }
+            }
+            MediaEvent::Played { play, item, at, .. } => {
+                live.progress(play, item);
+                return self.drive(now, at, live, Input::Played(play, item));
+            }
+            MediaEvent::Digit { leg, digit, .. } => {
+                if live.legs.human.as_ref().is_some_and(|human| human.id == leg) {
+                    return self.drive(now, now, live, Input::Digit(digit));
+                }
+            }
+            MediaEvent::FirstWord { window, at, .. } => {
+                if live.runs(window) {
+                    return self.drive(now, at, live, Input::FirstWord);
+                }
+            }
+            MediaEvent::Evidence { window, listeners, .. } => {
+                if live.runs(window) {
+                    let listeners = live.name(&listeners);
+                    return self.drive(now, now, live, Input::Evidence(listeners));
+                }
+            }
+            MediaEvent::Ended { .. } => {
+                if live.desired.ending() {
+                    return self.drive(now, now, live, Input::MediaEnded);
+                }
+            }
+        }
+        self.put_back(now, live);
+    }
+
     /// A user asks for something; answered at once.
     pub fn handle_request(&mut self, now: Instant, request: Request) -> Result<Response, RequestError> {
-        Err(RequestError::NoCall)
+        let response = self.request(now, request);
+        self.handle_sip(now);
+        response
     }
+
     /// Time has passed.
-    pub fn handle_timeout(&mut self, now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.endpoint.handle_timeout(now);
+        self.handle_sip(now);
+        self.ports.handle_timeout(now);
+        while let Some((at, id)) = self.registry.next()
+            && at <= now
+        {
+            let Some(mut live) = self.registry.take(id) else {
+                self.registry.schedule(id, Some(at), None);
+                continue;
+            };
+            match live.timers.due(now) {
+                Some(Timer::Media) => self.media_silent(now, live),
+                Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
+                None => self.put_back(now, live),
+            }
+        }
+        self.handle_sip(now);
+    }
+
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        let calls = self.registry.next().map(|(at, _)| at);
+        [self.endpoint.poll_timeout(), self.ports.poll_timeout(), calls]
+            .into_iter()
+            .flatten()
+            .min()
     }
+
     /// What is to be done next.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        if let Some(output) = self.outputs.pop_front() {
+            return Some(output);
+        }
+        self.endpoint.poll_transmit().map(Output::Datagram)
     }
+
     /// No new calls; running ones end as they like.
-    pub fn drain(&mut self) {}
+    pub fn drain(&mut self) {
+        self.endpoint.refuse_new(Some(RETRY_AFTER));
+    }
+
     /// What is alive, for the conservation checks: all zero once every call has ended and every timer ran out.
     pub fn alive(&self) -> Alive {
-        Alive::default()
+        Alive {
+            calls: self.registry.calls().len(),
+            handoffs: self.registry.handoffs(),
+            ports: self.ports.alive(),
+            sip: self.endpoint.alive(),
+        }
+    }
+
+    /// What the endpoint has to say.
+    fn handle_sip(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            self.handle_event(now, event);
+        }
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        let dialog = dialog(&event);
+        if let Event::Invite { dialog, from, request } = event {
+            return self.handle_invite(now, dialog, from, &request);
+        }
+        let Some((id, leg)) = self.registry.dialog(dialog) else {
+            return;
+        };
+        let Some(mut live) = self.registry.take(id) else { return };
+        let Some(party) = live.legs.find(leg).map(|leg| leg.party) else {
+            return self.put_back(now, live);
+        };
+        let input = match event {
+            Event::Invite { .. } | Event::Ended { .. } => None,
+            Event::Cancelled { .. } | Event::Bye { .. } => self.gone(now, &mut live, party),
+            Event::Progress { .. } => live.rings(leg, party),
+            Event::Answered { body, .. } => self.answered(now, &mut live, leg, party, body.as_deref()),
+            Event::Refused { status, .. } => self.refused(now, &mut live, party, status),
+            Event::Acked { body, .. } => self.acked(now, &mut live, leg, party, body.as_deref()),
+            Event::Reinvite { body, .. } => {
+                self.reinvited(now, &mut live, leg, body.as_deref());
+                None
+            }
+            // We send no re-INVITE yet.
+            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => None,
+        };
+        match input {
+            Some(input) => self.drive(now, now, live, input),
+            None => self.put_back(now, live),
+        }
+    }
+
+    /// A dialog ended without us.
+    pub(crate) fn gone(&mut self, now: Instant, live: &mut Live, party: Party) -> Option<Input> {
+        match party {
+            Party::Caller => {
+                self.registry.unbind(live.legs.caller.dialog);
+                Some(Input::CallerGone)
+            }
+            Party::Ai => self.drop_ai(now, live).map(|_| Input::AiGone),
+            Party::Human => self.drop_human(now, live).map(|_| Input::HumanGone),
+        }
+    }
+
+    /// An INVITE of ours failed.
+    fn refused(&mut self, now: Instant, live: &mut Live, party: Party, status: u16) -> Option<Input> {
+        match party {
+            Party::Caller => None,
+            Party::Ai => self.drop_ai(now, live).map(|_| Input::AiFailed(status)),
+            Party::Human => self.drop_human(now, live).map(|_| Input::HumanFailed(status)),
+        }
+    }
+
+    /// An INVITE of ours was answered; an answer that cannot be used is a failure (488).
+    fn answered(
+        &mut self,
+        now: Instant,
+        live: &mut Live,
+        leg: LegId,
+        party: Party,
+        body: Option<&[u8]>,
+    ) -> Option<Input> {
+        let found = live.legs.find(leg)?;
+        let dialog = found.dialog;
+        let Ok(agreed) = found.local.accept(body.unwrap_or_default()) else {
+            // RFC 3261 §13.2.2.4: a 2xx whose answer is of no use is acknowledged and ended with BYE.
+            let _ = self
+                .endpoint
+                .end(now, dialog, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
+            return self.refused(now, live, party, 488);
+        };
+        found.agree(agreed);
+        found.state = LegState::Up;
+        match party {
+            Party::Caller => None,
+            Party::Ai => Some(Input::AiAnswered),
+            Party::Human => Some(Input::HumanAnswered),
+        }
+    }
+
+    /// Gives an input to the call, and carries out what follows. `at` is when it happened.
+    pub(crate) fn drive(&mut self, now: Instant, at: Instant, mut live: Box<Live>, input: Input) {
+        live.at = at;
+        let actions = live.call.handle(input);
+        self.carry_out(now, live, actions);
+    }
+
+    /// Carries out actions, and the actions that their failures lead to.
+    pub(crate) fn carry_out(&mut self, now: Instant, mut live: Box<Live>, actions: Vec<Action>) {
+        let mut inputs = VecDeque::new();
+        let mut actions = actions;
+        loop {
+            for action in actions {
+                inputs.extend(self.act(now, &mut live, action));
+            }
+            let Some(input) = inputs.pop_front() else { break };
+            actions = live.call.handle(input);
+        }
+        self.put_back(now, live);
+    }
+
+    /// The call as it is now; one that is over is taken apart.
+    pub(crate) fn put_back(&mut self, now: Instant, mut live: Box<Live>) {
+        if *live.call.state() == State::Over {
+            for dialog in live.legs.iter().map(|leg| leg.dialog) {
+                self.registry.unbind(dialog);
+            }
+            for taken in live.ports() {
+                self.ports.release(now, taken);
+            }
+            self.ports.close(live.worker);
+            self.registry.schedule(live.id, live.scheduled, None);
+            return;
+        }
+        let next = live.timers.next();
+        self.registry.schedule(live.id, live.scheduled, next);
+        live.scheduled = next;
+        self.registry.insert(live.id, live);
+    }
+
+    /// The data plane did not answer in time.
+    fn media_silent(&mut self, now: Instant, mut live: Box<Live>) {
+        match live.desired.unanswered() {
+            Unanswered::Repeat(command) => {
+                live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                self.outputs.push_back(Output::Media {
+                    worker: live.worker,
+                    command,
+                });
+                self.put_back(now, live);
+            }
+            Unanswered::GiveUp if live.desired.ending() => self.drive(now, now, live, Input::MediaEnded),
+            Unanswered::GiveUp => self.drive(now, now, live, Input::MediaFailed(Reason::Error)),
+        }
+    }
+}
+
+fn dialog(event: &Event) -> DialogId {
+    match event {
+        Event::Invite { dialog, .. }
+        | Event::Cancelled { dialog }
+        | Event::Progress { dialog, .. }
+        | Event::Answered { dialog, .. }
+        | Event::Refused { dialog, .. }
+        | Event::Acked { dialog, .. }
+        | Event::Bye { dialog, .. }
+        | Event::Reinvite { dialog, .. }
+        | Event::ReinviteAnswered { dialog, .. }
+        | Event::ReinviteRefused { dialog, .. }
+        | Event::Ended { dialog } => *dialog,
+    }
+}
+
+fn session(event: &MediaEvent) -> SessionId {
+    match event {
+        MediaEvent::Applied { session, .. }
+        | MediaEvent::Refused { session, .. }
+        | MediaEvent::Played { session, .. }
+        | MediaEvent::Digit { session, .. }
+        | MediaEvent::FirstWord { session, .. }
+        | MediaEvent::Evidence { session, .. }
+        | MediaEvent::Ended { session } => *session,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What happened: facts that records, webhooks and metrics listen to.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Instant;
 
 use media::evidence::Evidence;
@@ -10,9 +12,48 @@ use playbook::context::Package;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call_{:016x}", self.0)
+    }
+}
+
+impl FromStr for CallId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<CallId, NotAnId> {
+        number(text, "call_").map(CallId)
+    }
+}
+
 /// A handoff. Printed `ho_` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HandoffId(pub u64);
+
+impl fmt::Display for HandoffId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ho_{:016x}", self.0)
+    }
+}
+
+impl FromStr for HandoffId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<HandoffId, NotAnId> {
+        number(text, "ho_").map(HandoffId)
+    }
+}
+
+/// A text that is no id of that kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAnId;
+
+fn number(text: &str, prefix: &str) -> Result<u64, NotAnId> {
+    let digits = text.strip_prefix(prefix).ok_or(NotAnId)?;
+    // Exactly what we print: `from_str_radix` alone would take a sign, upper case and any length.
+    if digits.len() != 16 || !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+        return Err(NotAnId);
+    }
+    u64::from_str_radix(digits, 16).map_err(|_| NotAnId)
+}
 
 /// A party of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -26,7 +67,7 @@ pub enum Party {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Notice {
     /// Of which call.
     pub call: CallId,
@@ -37,8 +78,7 @@ pub struct Notice {
 }
 
 /// What happened.
-#[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a notice is rare, and moved once")]
+#[derive(Clone, Debug, PartialEq)]
 pub enum What {
     /// A caller came, and the AI answered: the two are connected.
     CallStarted {
@@ -61,7 +101,7 @@ pub enum What {
 }
 
 /// A step of a handoff, in the order in which they can come.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Step {
     /// It was asked for.
     Requested {
@@ -165,4 +205,25 @@ pub enum Reason {
     NoCapacity,
     /// Anything that is our fault.
     Error,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_they_are_printed_and_not_otherwise() {
+        assert_eq!(CallId(0xab).to_string(), "call_00000000000000ab");
+        assert_eq!("call_00000000000000ab".parse(), Ok(CallId(0xab)));
+        assert_eq!(HandoffId(u64::MAX).to_string().parse(), Ok(HandoffId(u64::MAX)));
+        for bad in [
+            "call_ab",
+            "ho_00000000000000ab",
+            "call_00000000000000AB",
+            "call_+0000000000000ab",
+            "",
+        ] {
+            assert_eq!(bad.parse::<CallId>(), Err(NotAnId), "{bad}");
+        }
+    }
 }

@@ -1,0 +1,122 @@
+//! A leg: one dialog, one port, one description.
+
+use media::command::{Codec, EventFormat, Format, LegId};
+use sip::endpoint::DialogId;
+use sip::sdp::{Agreed, Direction, Encoding, Local};
+
+use crate::notice::Party;
+use crate::ports::Taken;
+
+/// How far a leg is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LegState {
+    /// Invited.
+    Inviting,
+    /// Its phone rings.
+    Ringing,
+    /// Answered.
+    Up,
+}
+
+impl LegState {
+    /// As the API shows it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            LegState::Inviting => "inviting",
+            LegState::Ringing => "ringing",
+            LegState::Up => "up",
+        }
+    }
+}
+
+/// One leg of a call.
+#[derive(Clone, Debug)]
+pub(crate) struct Leg {
+    /// Its id in the data plane.
+    pub(crate) id: LegId,
+    /// Who is at its end.
+    pub(crate) party: Party,
+    /// Its SIP session.
+    pub(crate) dialog: DialogId,
+    /// Its Call-ID.
+    pub(crate) call_id: String,
+    /// Its port.
+    pub(crate) taken: Taken,
+    /// Our description.
+    pub(crate) local: Local,
+    /// What both sides agreed on; `None` before.
+    pub(crate) agreed: Option<Agreed>,
+    /// Counts offer/answer exchanges: the latch re-opens with each.
+    pub(crate) exchange: u32,
+    /// Our 2xx carries an offer, and its answer comes with the ACK (RFC 3264 §4, RFC 3261 §13.2.1).
+    pub(crate) offered: bool,
+    /// How far it is.
+    pub(crate) state: LegState,
+}
+
+impl Leg {
+    /// A new exchange is complete.
+    pub(crate) fn agree(&mut self, agreed: Agreed) {
+        self.agreed = Some(agreed);
+        self.exchange = self.exchange.wrapping_add(1);
+        self.offered = false;
+    }
+
+    /// Codec and payload types; PCMU before an agreement, when nothing is sent anyway.
+    pub(crate) fn format(&self) -> Format {
+        let Some(agreed) = &self.agreed else {
+            return Format {
+                codec: Codec::Pcmu,
+                send: 0,
+                receive: 0,
+                events: None,
+                comfort_noise: None,
+            };
+        };
+        Format {
+            codec: codec(agreed.encoding),
+            send: agreed.send,
+            receive: agreed.receive,
+            events: agreed.events.map(|(send, receive)| EventFormat { send, receive }),
+            comfort_noise: agreed.comfort_noise.then_some(COMFORT_NOISE),
+        }
+    }
+
+    /// Whether the peer wants to hear us (RFC 3264 §8.4).
+    pub(crate) fn sends(&self) -> bool {
+        let direction = self.agreed.as_ref().map(|agreed| agreed.direction);
+        self.state == LegState::Up && matches!(direction, Some(Direction::SendRecv | Direction::SendOnly))
+    }
+
+    /// Packet time of what we make ourselves: what the data plane can make and is next to the peer's wish.
+    pub(crate) fn ptime_ms(&self) -> u8 {
+        match self.agreed.as_ref().map_or(20, |agreed| agreed.ptime_ms) {
+            0..=10 => 10,
+            11..=20 => 20,
+            21..=30 => 30,
+            _ => 40,
+        }
+    }
+
+    /// The codec's name, once agreed.
+    pub(crate) fn codec(&self) -> Option<&'static str> {
+        self.agreed.as_ref().map(|agreed| name(agreed.encoding))
+    }
+}
+
+/// Static payload type of comfort noise (RFC 3389).
+const COMFORT_NOISE: u8 = 13;
+
+fn codec(encoding: Encoding) -> Codec {
+    match encoding {
+        Encoding::Pcmu => Codec::Pcmu,
+        Encoding::Pcma => Codec::Pcma,
+    }
+}
+
+fn name(encoding: Encoding) -> &'static str {
+    match encoding {
+        Encoding::Pcmu => "PCMU",
+        Encoding::Pcma => "PCMA",
+    }
+}

@@ -1,0 +1,278 @@
+//! Carries out the actions of a call.
+
+use std::time::Instant;
+
+use media::command::WindowId;
+use sip::endpoint::Invite;
+use sip::sdp::{Encoding, Local};
+
+use crate::call::{Action, Input, Scene};
+use crate::leg::{Leg, LegState};
+use crate::node::{EVIDENCE, GOODBYE, Live, Node, Output, RETRY_AFTER};
+use crate::notice::{Notice, Party, Step, What};
+use crate::offer;
+use crate::spec::spec;
+use crate::timer::Timer;
+
+impl Node {
+    /// Carries out one action. Returns what it leads to at once, if anything.
+    ///
+    /// A command that the endpoint refuses crossed an event that is still to come: the event says what is to be done.
+    pub(super) fn act(&mut self, now: Instant, live: &mut Live, action: Action) -> Option<Input> {
+        match action {
+            Action::RingCaller => {
+                if !std::mem::replace(&mut live.rang, true) {
+                    let _ = self.endpoint.ring(now, live.legs.caller.dialog, 180, None);
+                }
+            }
+            Action::AnswerCaller => self.answer_caller(now, live),
+            Action::RejectCaller(status) => {
+                let headers = if status == 503 {
+                    vec![("Retry-After".to_owned(), RETRY_AFTER.to_string())]
+                } else {
+                    vec![]
+                };
+                let _ = self.endpoint.reject(now, live.legs.caller.dialog, status, &headers);
+                self.registry.unbind(live.legs.caller.dialog);
+            }
+            Action::EndCaller(reason) => {
+                let _ = self.endpoint.end(now, live.legs.caller.dialog, Some(reason));
+                self.registry.unbind(live.legs.caller.dialog);
+            }
+            Action::InviteAi(agent) => return self.invite_ai(now, live, agent),
+            Action::EndAi(reason) => {
+                if let Some(leg) = self.drop_ai(now, live) {
+                    let _ = self.endpoint.end(now, leg.dialog, Some(reason));
+                }
+            }
+            Action::InviteHuman(target) => return self.invite_human(now, live, target),
+            Action::EndHuman(reason) => {
+                if let Some(leg) = self.drop_human(now, live) {
+                    let _ = self.endpoint.end(now, leg.dialog, Some(reason));
+                }
+            }
+            Action::Show(scene, window) => self.show(now, live, scene, window),
+            Action::Unwatch => {
+                live.window = None;
+                self.refresh(now, live);
+            }
+            Action::EndMedia => {
+                let command = live.desired.end();
+                self.outputs.push_back(Output::Media {
+                    worker: live.worker,
+                    command,
+                });
+                live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+            }
+            Action::Arm(timer) => {
+                let deadlines = &self.config.deadlines;
+                let wait = match timer {
+                    Timer::AiAnswer => deadlines.ai_answer,
+                    Timer::Ring => self.ring_time(live),
+                    Timer::Reach => deadlines.reach,
+                    Timer::Accept => deadlines.accept,
+                    Timer::Media => deadlines.applied,
+                    Timer::Evidence => EVIDENCE,
+                    Timer::Goodbye => GOODBYE,
+                };
+                live.timers.arm(timer, now + wait);
+            }
+            Action::Disarm(timer) => live.timers.disarm(timer),
+            Action::Tell(handoff, step) => {
+                if matches!(step, Step::Closed { .. }) {
+                    self.registry.close(handoff);
+                }
+                self.tell(live, What::Handoff(handoff, step));
+            }
+            Action::TellJoined(handoff) => {
+                let codec = |leg: &Leg| leg.codec().map(|codec| (leg.party, codec.to_owned()));
+                let codecs = live.legs.iter().filter_map(codec).collect();
+                self.tell(live, What::Handoff(handoff, Step::Joined { codecs }));
+            }
+            Action::TellEnded(by) => {
+                if live.call.started() {
+                    self.tell(live, What::CallEnded { by: by.to_owned() });
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn tell(&mut self, live: &Live, what: What) {
+        self.outputs.push_back(Output::Notice(Notice {
+            call: live.id,
+            at: live.at,
+            what,
+        }));
+    }
+
+    /// Another scene.
+    fn show(&mut self, now: Instant, live: &mut Live, scene: Scene, window: Option<WindowId>) {
+        (live.scene, live.window) = (scene, window);
+        self.set(now, live, true);
+    }
+
+    /// The same scene, with a leg's new address or codec, or without its window.
+    pub(crate) fn refresh(&mut self, now: Instant, live: &mut Live) {
+        if !live.desired.ending() {
+            self.set(now, live, false);
+        }
+    }
+
+    fn set(&mut self, now: Instant, live: &mut Live, scene: bool) {
+        let spec = spec(live.scene, live.window, &live.legs, &self.config);
+        let command = live.desired.set(spec, scene);
+        self.outputs.push_back(Output::Media {
+            worker: live.worker,
+            command,
+        });
+        live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+    }
+
+    fn answer_caller(&mut self, now: Instant, live: &mut Live) {
+        let caller = &mut live.legs.caller;
+        caller.state = LegState::Up;
+        let body = match live.answer.take() {
+            Some(answer) => answer,
+            None => {
+                // The INVITE had no offer: ours goes with the 200, the answer comes with the ACK (RFC 3261 §13.2.1).
+                caller.offered = true;
+                caller.local.offer()
+            }
+        };
+        let headers = [(offer::CALL.to_owned(), live.id.to_string())];
+        let _ = self.endpoint.answer(now, caller.dialog, body.into(), &headers);
+        let ai_agent = live
+            .agents
+            .get(live.agent)
+            .and_then(|agent| self.config.ai_agents.get(*agent));
+        let what = What::CallStarted {
+            trunk: live.trunk.clone(),
+            ai_agent: ai_agent.map(|agent| agent.name.clone()).unwrap_or_default(),
+            caller: live.caller.clone(),
+        };
+        self.tell(live, what);
+    }
+
+    fn invite_ai(&mut self, now: Instant, live: &mut Live, agent: usize) -> Option<Input> {
+        live.agent = agent;
+        let chosen = live
+            .agents
+            .get(agent)
+            .and_then(|agent| self.config.ai_agents.get(*agent));
+        let (Some(chosen), Some(taken)) = (chosen.cloned(), self.ports.take(live.worker)) else {
+            return Some(Input::AiFailed(503));
+        };
+        let invite = Invite {
+            to: chosen.uri,
+            from: live.from.clone(),
+            next_hop: Some(chosen.next_hop),
+            headers: vec![(offer::CALL.to_owned(), live.id.to_string())],
+            offer: None,
+        };
+        live.legs.ai = Some(self.invite(now, live, Party::Ai, taken, invite));
+        None
+    }
+
+    fn invite_human(&mut self, now: Instant, live: &mut Live, target: usize) -> Option<Input> {
+        let id = live.call.handoff()?.id();
+        let chosen = self.config.targets.get(target).cloned();
+        let (Some(chosen), Some(taken)) = (chosen, self.ports.take(live.worker)) else {
+            return Some(Input::NoCapacity);
+        };
+        let token = self.random.token();
+        let headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
+        let from = live.from.clone();
+        let invite = Invite {
+            to: chosen.uri,
+            from,
+            next_hop: Some(chosen.next_hop),
+            headers,
+            offer: None,
+        };
+        live.legs.human = Some(self.invite(now, live, Party::Human, taken, invite));
+        let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
+        self.tell(
+            live,
+            What::Handoff(
+                id,
+                Step::Invited {
+                    target: chosen.name,
+                    package,
+                    token,
+                },
+            ),
+        );
+        None
+    }
+
+    /// INVITE with an offer of ours: the caller's codec first, so that nothing needs to be transcoded.
+    fn invite(
+        &mut self,
+        now: Instant,
+        live: &mut Live,
+        party: Party,
+        taken: crate::ports::Taken,
+        invite: Invite,
+    ) -> Leg {
+        let id = live.new_leg(party);
+        let encodings: &[Encoding] = match live.legs.caller.agreed.as_ref().map(|agreed| agreed.encoding) {
+            Some(Encoding::Pcma) => &[Encoding::Pcma, Encoding::Pcmu],
+            _ => &[Encoding::Pcmu, Encoding::Pcma],
+        };
+        let mut local = Local::new(
+            self.config.media_address,
+            taken.port,
+            encodings,
+            offer::session(&mut self.random),
+        );
+        let offer = Some(local.offer().into());
+        let dialog = self.endpoint.invite(now, Invite { offer, ..invite });
+        self.registry.bind(dialog, live.id, id);
+        let call_id = self.endpoint.call_id(dialog).unwrap_or_default().to_owned();
+        let state = LegState::Inviting;
+        Leg {
+            id,
+            party,
+            dialog,
+            call_id,
+            taken,
+            local,
+            agreed: None,
+            exchange: 0,
+            offered: false,
+            state,
+        }
+    }
+
+    fn ring_time(&self, live: &Live) -> std::time::Duration {
+        let target = live
+            .call
+            .handoff()
+            .and_then(|handoff| self.config.targets.get(handoff.target().0));
+        target.map_or(self.config.deadlines.reach, |target| target.ring)
+    }
+
+    /// The AI leg is no part of the call any more.
+    pub(super) fn drop_ai(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
+        let leg = live.legs.ai.take()?;
+        self.dropped(now, live, &leg);
+        Some(leg)
+    }
+
+    /// Nor the human leg.
+    pub(super) fn drop_human(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
+        let leg = live.legs.human.take()?;
+        self.dropped(now, live, &leg);
+        Some(leg)
+    }
+
+    fn dropped(&mut self, now: Instant, live: &mut Live, leg: &Leg) {
+        self.registry.unbind(leg.dialog);
+        match leg.state {
+            // The data plane has it until the next table is in force.
+            LegState::Up => live.retiring.push((live.desired.next(), leg.taken)),
+            LegState::Inviting | LegState::Ringing => self.ports.release(now, leg.taken),
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! One call with everything that its machine does not know: legs, ports, context, timers.
+
+use std::time::Instant;
+
+use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
+use media::evidence::Evidence;
+use playbook::context::Context;
+
+use crate::call::{Call, Input, Scene};
+use crate::desired::Desired;
+use crate::leg::LegState;
+use crate::notice::{CallId, Party};
+use crate::ports::Taken;
+use crate::spec::Legs;
+use crate::timer::Timers;
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: CallId,
+    pub(crate) call: Call,
+    pub(crate) legs: Legs,
+    pub(crate) worker: usize,
+    /// The trunk's name.
+    pub(crate) trunk: String,
+    /// Indices of the agents to try.
+    pub(crate) agents: Vec<usize>,
+    /// Place in `agents` of the one that is tried, or talks.
+    pub(crate) agent: usize,
+    /// The caller's From, without its tag.
+    pub(crate) from: String,
+    /// The caller's From URI.
+    pub(crate) caller: String,
+    pub(crate) context: Context,
+    pub(crate) desired: Desired,
+    pub(crate) scene: Scene,
+    pub(crate) window: Option<WindowId>,
+    pub(crate) timers: Timers,
+    /// Under which deadline the registry has the call.
+    pub(crate) scheduled: Option<Instant>,
+    /// When the input happened that is being carried out.
+    pub(crate) at: Instant,
+    /// Who each leg is or was, by its id.
+    pub(crate) parties: Vec<Party>,
+    /// Ports of legs that leave the table with a generation.
+    pub(crate) retiring: Vec<(Generation, Taken)>,
+    /// Our answer to the caller's offer, for the 200.
+    pub(crate) answer: Option<String>,
+    /// The caller was told that it rings.
+    pub(crate) rang: bool,
+    /// Items that were played, of the plays of the present spec.
+    pub(crate) played: Vec<(PlayId, u8)>,
+}
+
+impl Live {
+    /// An id for another leg.
+    pub(crate) fn new_leg(&mut self, party: Party) -> LegId {
+        self.parties.push(party);
+        LegId(u16::try_from(self.parties.len() - 1).unwrap_or(u16::MAX))
+    }
+
+    /// Whether the handoff that runs has this window.
+    pub(crate) fn runs(&self, window: WindowId) -> bool {
+        self.call.handoff().is_some_and(|handoff| handoff.id().0 == window.0)
+    }
+
+    /// Ports whose legs are not in the table any more, now that this generation is in force.
+    pub(crate) fn retired(&mut self, generation: Generation) -> Vec<Taken> {
+        let (gone, stay): (Vec<_>, Vec<_>) = self.retiring.drain(..).partition(|(since, _)| *since <= generation);
+        self.retiring = stay;
+        gone.into_iter().map(|(_, taken)| taken).collect()
+    }
+
+    /// All ports that the call still has.
+    pub(crate) fn ports(&self) -> Vec<Taken> {
+        let legs = self.legs.iter().map(|leg| leg.taken);
+        legs.chain(self.retiring.iter().map(|(_, taken)| *taken)).collect()
+    }
+
+    /// Names for legs. Of several humans of one window only the last one is of interest.
+    pub(crate) fn name(&self, listeners: &[(LegId, Evidence)]) -> Vec<(Party, Evidence)> {
+        let mut named: Vec<(Party, Evidence)> = Vec::with_capacity(LEGS_MAX);
+        for (leg, evidence) in listeners {
+            let Some(party) = self.parties.get(usize::from(leg.0)).copied() else {
+                continue;
+            };
+            named.retain(|(earlier, _)| *earlier != party);
+            named.push((party, *evidence));
+        }
+        named
+    }
+
+    /// An item was played.
+    pub(crate) fn progress(&mut self, play: PlayId, item: u8) {
+        self.played.retain(|(other, _)| *other != play);
+        self.played.push((play, item));
+        let spec = self.desired.spec();
+        self.played.retain(|(play, _)| {
+            spec.legs
+                .iter()
+                .any(|leg| leg.hears.play.as_ref().is_some_and(|row| row.id == *play))
+        });
+    }
+
+    /// A provisional answer came.
+    pub(crate) fn rings(&mut self, leg: LegId, party: Party) -> Option<Input> {
+        let leg = self.legs.find(leg)?;
+        if leg.state != LegState::Inviting {
+            return None;
+        }
+        leg.state = LegState::Ringing;
+        match party {
+            Party::Caller => None,
+            Party::Ai => Some(Input::AiRinging),
+            Party::Human => Some(Input::HumanRinging),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What users ask for.
+
+use std::time::Instant;
+
+use playbook::Mode;
+use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
+use serde_json::Value;
+
+use crate::call::Input;
+use crate::handoff::Order;
+use crate::node::{Live, Node};
+use crate::notice::{CallId, HandoffId, What};
+use crate::request::{HandoffRequest, Request, RequestError, Response};
+
+impl Node {
+    pub(super) fn request(&mut self, now: Instant, request: Request) -> Result<Response, RequestError> {
+        match request {
+            Request::Calls => Ok(Response::Calls(
+                self.registry.calls().map(|(_, live)| self.view(live)).collect(),
+            )),
+            Request::Call(id) => {
+                let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
+                Ok(Response::Call(Box::new(self.view(live))))
+            }
+            Request::FindCall(call_id) => {
+                let mut calls = self.registry.calls();
+                let found = calls.find(|(_, live)| live.legs.iter().any(|leg| leg.call_id == call_id));
+                let (_, live) = found.ok_or(RequestError::NoCall)?;
+                Ok(Response::Call(Box::new(self.view(live))))
+            }
+            Request::HangUp(id) => self.wish(now, id, Input::HangUp).map(|()| Response::Done),
+            Request::Turns(id, turns) => self.turns(now, id, turns),
+            Request::Context(id, patch) => self.context(now, id, &patch),
+            Request::Handoff(id, request) => self.handoff(now, id, request).map(Response::Handoff),
+            Request::Accept(id) => self.wish_of(now, id, Input::Accept),
+            Request::Decline(id) => self.wish_of(now, id, Input::Decline),
+            Request::Cancel(id) => self.wish_of(now, id, Input::Cancel),
+        }
+    }
+
+    /// Gives a wish to a call, where it fits.
+    fn wish(&mut self, now: Instant, id: CallId, wish: Input) -> Result<(), RequestError> {
+        self.registry.call(id).ok_or(RequestError::NoCall)?.call.allows(&wish)?;
+        let live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        self.drive(now, now, live, wish);
+        Ok(())
+    }
+
+    /// The same with a handoff's id.
+    fn wish_of(&mut self, now: Instant, id: HandoffId, wish: Input) -> Result<Response, RequestError> {
+        let call = self.registry.handoff(id).ok_or(RequestError::NoHandoff)?;
+        self.wish(now, call, wish)?;
+        Ok(Response::Handoff(id))
+    }
+
+    fn turns(&mut self, now: Instant, id: CallId, turns: Vec<Turn>) -> Result<Response, RequestError> {
+        if turns.is_empty() {
+            return Err(RequestError::Invalid("no turn".to_owned()));
+        }
+        let playbook = &self.config.playbook;
+        // The first turn that asks decides.
+        let asked = turns.iter().find_map(|turn| match playbook.decide(turn) {
+            TurnDecision::Continue => None,
+            TurnDecision::Handoff { rule } => Some((rule, turn.text.clone())),
+        });
+        let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let appended = live.context.append(turns).map_err(invalid);
+        if appended.is_ok() {
+            self.tell_context(now, &mut live);
+        }
+        self.put_back(now, live);
+        appended?;
+
+        let Some((rule, why)) = asked else {
+            return Ok(Response::Turns(TurnDecision::Continue, None));
+        };
+        let request = HandoffRequest {
+            mode: None,
+            target: None,
+            reason: why,
+            context: None,
+        };
+        match self.handoff(now, id, request) {
+            Ok(handoff) | Err(RequestError::Running(handoff)) => {
+                Ok(Response::Turns(TurnDecision::Handoff { rule }, Some(handoff)))
+            }
+            // The turns are kept; what cannot be handed off goes on.
+            Err(_) => Ok(Response::Turns(TurnDecision::Continue, None)),
+        }
+    }
+
+    fn context(&mut self, now: Instant, id: CallId, patch: &Value) -> Result<Response, RequestError> {
+        let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let merged = live.context.merge(patch).map_err(invalid);
+        if merged.is_ok() {
+            self.tell_context(now, &mut live);
+        }
+        let value = live.context.value();
+        self.put_back(now, live);
+        merged.map(|()| Response::Context(value))
+    }
+
+    /// Whoever got the context at the INVITE gets it again when it changes.
+    fn tell_context(&mut self, now: Instant, live: &mut Live) {
+        if live.call.handoff().is_some() {
+            live.at = now;
+            let package = live.context.package(&live.caller, &self.config.playbook.required);
+            self.tell(live, What::ContextUpdated(Box::new(package)));
+        }
+    }
+
+    fn handoff(&mut self, now: Instant, id: CallId, request: HandoffRequest) -> Result<HandoffId, RequestError> {
+        if request.reason.len() > TEXT_MAX {
+            return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
+        }
+        let order = self.order(request.mode, request.target.as_deref(), request.reason)?;
+        let handoff = order.id;
+        let wish = Input::Handoff(order);
+        let call = &self.registry.call(id).ok_or(RequestError::NoCall)?.call;
+        call.allows(&wish)?;
+        let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        if let Some(Err(error)) = request.context.map(|patch| live.context.merge(&patch)) {
+            self.put_back(now, live);
+            return Err(invalid(error));
+        }
+        self.registry.open(handoff, id);
+        self.drive(now, now, live, wish);
+        Ok(handoff)
+    }
+
+    fn order(&mut self, mode: Option<Mode>, target: Option<&str>, why: String) -> Result<Order, RequestError> {
+        let Node {
+            config,
+            random,
+            registry,
+            ..
+        } = self;
+        let known = |name: &str| config.targets.iter().position(|target| target.name == name);
+        let names = config.playbook.order(target);
+        let targets: Vec<_> = names
+            .iter()
+            .filter_map(|name| Some((known(name)?, (*name).to_owned())))
+            .collect();
+        if targets.is_empty() {
+            return Err(RequestError::NoTarget(target.unwrap_or_default().to_owned()));
+        }
+        let id = loop {
+            let id = HandoffId(random.draw());
+            if registry.handoff(id).is_none() {
+                break id;
+            }
+        };
+        Ok(Order {
+            id,
+            mode: config.playbook.resolve(mode),
+            accept: config.playbook.accept,
+            targets,
+            why,
+        })
+    }
+}
+
+fn invalid(error: ContextError) -> RequestError {
+    RequestError::Invalid(error.to_string())
+}

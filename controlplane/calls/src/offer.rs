@@ -1,0 +1,192 @@
+//! The first exchange: callers that come, and what humans are sent.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use media::command::SessionId;
+use playbook::context::Context;
+use sip::endpoint::DialogId;
+use sip::header::NameAddr;
+use sip::message::Message;
+use sip::sdp::{Encoding, Local};
+
+use crate::call::{Call, Scene};
+use crate::desired::Desired;
+use crate::leg::{Leg, LegState};
+use crate::node::{Live, Node};
+use crate::notice::{CallId, HandoffId, Party};
+use crate::random::Random;
+use crate::spec::Legs;
+use crate::timer::Timers;
+
+/// The header that every leg carries.
+pub(crate) const CALL: &str = "X-Baton-Call";
+
+/// What a call needs: the caller's port and the AI's.
+const PORTS: usize = 2;
+
+impl Node {
+    /// A new caller: from a trunk, with a description that fits, with room and an agent for it; or refused.
+    ///
+    /// Nothing is taken from the request but its offer and From: `X-Baton-*` of callers means nothing and goes nowhere.
+    pub(crate) fn handle_invite(&mut self, now: Instant, dialog: DialogId, from: SocketAddr, request: &Message) {
+        if let Err((status, headers)) = self.take_call(now, dialog, from, request) {
+            let _ = self.endpoint.reject(now, dialog, status, &headers);
+        }
+    }
+
+    fn take_call(
+        &mut self,
+        now: Instant,
+        dialog: DialogId,
+        from: SocketAddr,
+        request: &Message,
+    ) -> Result<(), (u16, Vec<(String, String)>)> {
+        let busy = || (503, vec![("Retry-After".to_owned(), "5".to_owned())]);
+        let trunk = self
+            .config
+            .trunks
+            .iter()
+            .find(|trunk| trunk.addresses.contains(&from.ip()));
+        let trunk = trunk.ok_or((403, vec![]))?;
+        let agents: Vec<usize> = match &trunk.ai_agent {
+            Some(name) => self
+                .config
+                .ai_agents
+                .iter()
+                .position(|agent| agent.name == *name)
+                .into_iter()
+                .collect(),
+            None => (0..self.config.ai_agents.len()).collect(),
+        };
+        if agents.is_empty() {
+            return Err((480, vec![]));
+        }
+        let trunk = trunk.name.clone();
+        let session = session(&mut self.random);
+        let worker = self.ports.open(PORTS).ok_or_else(busy)?;
+        let Some(taken) = self.ports.take(worker) else {
+            self.ports.close(worker);
+            return Err(busy());
+        };
+
+        let mut local = Local::new(
+            self.config.media_address,
+            taken.port,
+            &[Encoding::Pcmu, Encoding::Pcma],
+            session,
+        );
+        let (answer, agreed) = match request.sdp().map(|offer| local.answer(&offer)) {
+            None => (None, None),
+            Some(Ok((answer, agreed))) => (Some(answer), Some(agreed)),
+            Some(Err(_)) => {
+                self.ports.release(now, taken);
+                self.ports.close(worker);
+                return Err((488, vec![]));
+            }
+        };
+        let id = self.new_call();
+        let exchange = u32::from(agreed.is_some());
+        let call_id = request.call_id().unwrap_or_default().into_owned();
+        let (party, state) = (Party::Caller, LegState::Inviting);
+        let leg = media::command::LegId(0);
+        let caller = Leg {
+            id: leg,
+            party,
+            dialog,
+            call_id,
+            taken,
+            local,
+            agreed,
+            exchange,
+            offered: false,
+            state,
+        };
+        self.registry.bind(dialog, id, leg);
+
+        let (call, actions) = Call::new(agents.len());
+        let (from, uri) = identity(request.from());
+        let live = Live {
+            id,
+            call,
+            legs: Legs {
+                caller,
+                ai: None,
+                human: None,
+            },
+            worker,
+            trunk,
+            agents,
+            agent: 0,
+            from,
+            caller: uri,
+            context: Context::new(),
+            desired: Desired::new(SessionId(id.0)),
+            scene: Scene::Setup,
+            window: None,
+            timers: Timers::default(),
+            scheduled: None,
+            at: now,
+            parties: vec![Party::Caller],
+            retiring: Vec::new(),
+            answer,
+            rang: false,
+            played: Vec::new(),
+        };
+        self.carry_out(now, Box::new(live), actions);
+        Ok(())
+    }
+
+    fn new_call(&mut self) -> CallId {
+        loop {
+            let id = CallId(self.random.draw());
+            if self.registry.call(id).is_none() {
+                return id;
+            }
+        }
+    }
+}
+
+/// An `o=` session id: positive in 64 bits, as many parsers want it (RFC 8866 §5.2).
+pub(crate) fn session(random: &mut Random) -> u64 {
+    (random.draw() >> 1).max(1)
+}
+
+/// The caller's From without its parameters, and its URI.
+fn identity(from: Option<NameAddr>) -> (String, String) {
+    let Some(from) = from else {
+        // RFC 3261 §8.1.1.3.
+        let anonymous = "sip:anonymous@anonymous.invalid".to_owned();
+        return (format!("\"Anonymous\" <{anonymous}>"), anonymous);
+    };
+    let uri = from.uri.as_str().to_owned();
+    let plain = NameAddr {
+        display: from.display,
+        ..NameAddr::new(from.uri)
+    };
+    (plain.to_string(), uri)
+}
+
+/// What a human's INVITE carries: whose call it is, and where its context is. The context itself goes by HTTPS.
+pub(crate) fn context_headers(
+    call: CallId,
+    handoff: HandoffId,
+    public_url: &str,
+    token: &str,
+) -> Vec<(String, String)> {
+    let hex: String = handoff.to_string().bytes().map(|byte| format!("{byte:02x}")).collect();
+    let url = format!(
+        "{}/v1/handoffs/{handoff}/context?token={token}",
+        public_url.trim_end_matches('/')
+    );
+    [
+        (CALL, call.to_string()),
+        ("X-Baton-Handoff", handoff.to_string()),
+        // RFC 7433 §4.1: a reference only.
+        ("User-to-User", format!("{hex};encoding=hex")),
+        // RFC 3261 §20.9.
+        ("Call-Info", format!("<{url}>;purpose=info")),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

@@ -1,0 +1,67 @@
+//! Later exchanges: a peer holds, resumes, moves or changes its codec. Each is answered from our description of that
+//! leg alone; no other leg hears of it, for what the legs send each other is the data plane's affair.
+
+use std::time::Instant;
+
+use media::command::LegId;
+
+use crate::call::Input;
+use crate::node::{Live, Node};
+use crate::notice::Party;
+
+impl Node {
+    /// A re-INVITE came on a leg.
+    pub(crate) fn reinvited(&mut self, now: Instant, live: &mut Live, leg: LegId, body: Option<&[u8]>) {
+        let Some(leg) = live.legs.find(leg) else { return };
+        let dialog = leg.dialog;
+        match body {
+            Some(offer) => match leg.local.answer(offer) {
+                Ok((answer, agreed)) => {
+                    if self.endpoint.answer_reinvite(now, dialog, answer.into()).is_ok() {
+                        leg.agree(agreed);
+                        self.refresh(now, live);
+                    }
+                }
+                // RFC 3261 §14.2: the session stays as it was.
+                Err(_) => {
+                    let _ = self.endpoint.reject_reinvite(now, dialog, 488);
+                }
+            },
+            // A late offer (RFC 3261 §14.2): ours goes with the 200, the answer comes with the ACK.
+            None => {
+                let offer = leg.local.offer();
+                if self.endpoint.answer_reinvite(now, dialog, offer.into()).is_ok() {
+                    leg.offered = true;
+                }
+            }
+        }
+    }
+
+    /// The ACK for our 2xx came; where the 2xx had our offer, with the answer.
+    pub(crate) fn acked(
+        &mut self,
+        now: Instant,
+        live: &mut Live,
+        leg: LegId,
+        party: Party,
+        body: Option<&[u8]>,
+    ) -> Option<Input> {
+        let leg = live.legs.find(leg)?;
+        if !std::mem::take(&mut leg.offered) {
+            return None;
+        }
+        if let Ok(agreed) = leg.local.accept(body.unwrap_or_default()) {
+            leg.agree(agreed);
+            self.refresh(now, live);
+            return None;
+        }
+        if leg.agreed.is_some() {
+            // The re-INVITE led to nothing: the session stays as it was.
+            return None;
+        }
+        let _ = self
+            .endpoint
+            .end(now, leg.dialog, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
+        self.gone(now, live, party)
+    }
+}

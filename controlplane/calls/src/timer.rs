@@ -1,0 +1,91 @@
+//! The timers of one call: one enum, one array.
+
+use std::time::Instant;
+
+/// What a call waits for, but never for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Timer {
+    /// The AI agent must answer.
+    AiAnswer,
+    /// This target must answer.
+    Ring,
+    /// Some target must answer.
+    Reach,
+    /// The human who answered must accept.
+    Accept,
+    /// The data plane must answer the last command.
+    Media,
+    /// The window's evidence must come.
+    Evidence,
+    /// The goodbye must be over.
+    Goodbye,
+}
+
+impl Timer {
+    /// All of them, in the order in which they fire when due at the same time.
+    pub const ALL: [Timer; 7] = [
+        Timer::AiAnswer,
+        Timer::Ring,
+        Timer::Reach,
+        Timer::Accept,
+        Timer::Media,
+        Timer::Evidence,
+        Timer::Goodbye,
+    ];
+}
+
+/// When each timer fires, if it is armed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Timers([Option<Instant>; Timer::ALL.len()]);
+
+impl Timers {
+    /// Fires at `at`; an earlier setting is forgotten.
+    pub fn arm(&mut self, timer: Timer, at: Instant) {
+        self.0[timer as usize] = Some(at);
+    }
+
+    /// Does not fire.
+    pub fn disarm(&mut self, timer: Timer) {
+        self.0[timer as usize] = None;
+    }
+
+    /// The next time at which one fires.
+    pub fn next(&self) -> Option<Instant> {
+        self.0.iter().flatten().min().copied()
+    }
+
+    /// Takes out one that is due.
+    pub fn due(&mut self, now: Instant) -> Option<Timer> {
+        let timer = Timer::ALL
+            .into_iter()
+            .find(|timer| self.0[*timer as usize].is_some_and(|at| at <= now))?;
+        self.disarm(timer);
+        Some(timer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_timer_fires_once_when_due_and_not_when_disarmed() {
+        let start = Instant::now();
+        let at = |ms| start + Duration::from_millis(ms);
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(), None);
+        timers.arm(Timer::Reach, at(30));
+        timers.arm(Timer::Ring, at(20));
+        timers.arm(Timer::Accept, at(10));
+        timers.disarm(Timer::Accept);
+        assert_eq!(timers.next(), Some(at(20)));
+        assert_eq!(timers.due(at(19)), None);
+        assert_eq!(timers.due(at(30)), Some(Timer::Ring));
+        assert_eq!(timers.due(at(30)), Some(Timer::Reach));
+        assert_eq!(timers.due(at(30)), None);
+        assert_eq!(timers.next(), None);
+    }
+}
