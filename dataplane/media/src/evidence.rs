@@ -23,7 +23,7 @@ pub struct Evidence {
     pub sequence_breaks: u64,
     /// Jumps of the outgoing timestamp that neither passed time nor upstream explains. Must be 0.
     pub timestamp_breaks: u64,
-    /// Longest time between two packets sent.
+    /// Longest time between two packets sent. The last one before the window counts: the window's first `Set` may be a switch.
     pub longest_gap: Option<Duration>,
     /// At the last change of source: last packet of the old one to first packet of the new one, the longest of the window.
     pub longest_cut: Option<Duration>,
@@ -51,12 +51,18 @@ const WORD: u64 = 60_000_000;
 const TOLERANCE: i64 = 60 * 8;
 
 /// Measures what one listener is really sent, packet by packet, from what is in the packets; it knows nothing of routes.
+/// Order and time are followed always, so that the packet before the window counts for the first gap in it; figures only
+/// come from the window.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     /// When it began to measure, ns; `None` while no window is open or the listener cannot be sent to.
     opened: Option<u64>,
     evidence: Evidence,
     last: Option<Last>,
+    /// When the last packet was sent, whatever its number.
+    sent_at: Option<u64>,
+    /// The jump that was counted last, as long as it is not filled: its first number, its length, and what is missing of it.
+    hole: Option<(Seq, u16, u16)>,
     /// Bit n: `highest − n` was sent.
     seen: u64,
     /// The last source that was heard, and when. Comfort noise that stands in for it is none.
@@ -91,9 +97,20 @@ impl Meter {
             *self = Meter {
                 opened: Some(now),
                 loud_until: now,
+                last: self.last,
+                sent_at: self.sent_at,
+                seen: self.seen,
+                heard: self.heard,
+                lead: self.lead,
                 ..Meter::default()
             };
         }
+    }
+
+    /// The listener could not be sent to for a while: no gap of ours.
+    pub(crate) fn paused(&mut self) {
+        self.sent_at = None;
+        self.heard = None;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -163,12 +180,12 @@ impl Meter {
         word_of: Option<Origin>,
         mean_square: impl FnOnce() -> u32,
     ) -> Option<u64> {
+        self.order(now, packet);
+        self.change(now, packet);
         if !self.is_open() {
             return None;
         }
         self.evidence.sent += 1;
-        self.order(now, packet);
-        self.change(now, packet);
         let level = match packet.sound {
             Sound::Audio => mean_square(),
             // A key is heard at the far end; a description of noise is none.
@@ -198,19 +215,18 @@ impl Meter {
 
     /// Sequence, timestamp and the gap to the packet before.
     fn order(&mut self, now: u64, packet: &Outgoing) {
+        if let Some(at) = self.sent_at.replace(now) {
+            let gap = Duration::from_nanos(now.saturating_sub(at));
+            self.evidence.longest_gap = self.evidence.longest_gap.max(Some(gap));
+        }
         let Some(last) = self.last else {
             self.last = Some(Last::of(now, packet));
             self.seen = 1;
             return;
         };
-        let gap = Duration::from_nanos(now.saturating_sub(last.at));
-        self.evidence.longest_gap = self.evidence.longest_gap.max(Some(gap));
         let step = packet.sequence.distance_from(last.sequence);
         if step <= 0 {
             self.repeated(step.unsigned_abs(), packet);
-            if let Some(last) = &mut self.last {
-                last.at = now;
-            }
             return;
         }
         self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
@@ -218,6 +234,7 @@ impl Meter {
         let explained = packet.missing.saturating_add(std::mem::take(&mut self.holes));
         if jump != 0 && jump != explained {
             self.evidence.sequence_breaks += 1;
+            self.hole = Some((last.sequence.next(), jump, jump));
         }
         self.clock(now, &last, packet);
         self.last = Some(Last::of(now, packet));
@@ -233,7 +250,23 @@ impl Meter {
             (true, Some(Arrival::Duplicate)) => evidence.upstream_duplicated += 1,
             (false, Some(Arrival::Late | Arrival::Duplicate)) => evidence.upstream_reordered += 1,
             (true, _) => evidence.duplicated += 1,
-            (false, _) => evidence.reordered += 1,
+            (false, _) => {
+                evidence.reordered += 1;
+                self.fill(packet.sequence);
+            }
+        }
+    }
+
+    /// A jump that is filled later was none: the packets are reordered, and are counted as that.
+    fn fill(&mut self, sequence: Seq) {
+        if let Some((first, length, missing)) = &mut self.hole
+            && sequence.0.wrapping_sub(first.0) < *length
+        {
+            *missing -= 1;
+            if *missing == 0 {
+                self.hole = None;
+                self.evidence.sequence_breaks = self.evidence.sequence_breaks.saturating_sub(1);
+            }
         }
     }
 
@@ -291,3 +324,6 @@ impl Last {
 fn dead_span(from: u64, to: u64) -> u64 {
     Some(to.saturating_sub(from)).filter(|&span| span >= DEAD).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,6 +240,7 @@ impl Leg {
         self.row.standing_in = false;
         self.row.since = now;
         self.ready.frame = None;
+        self.meter.paused();
     }
 
     /// The leg that was to take over has not come: noise stands in for it.

@@ -220,12 +220,11 @@ impl Core {
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
-        if !leg.meter.is_open() {
-            return;
-        }
-        let codec = leg.format.codec;
-        let session = leg.session;
-        let word_of = self.table.session(session).and_then(|session| session.word_of());
+        let (codec, session) = (leg.format.codec, leg.session);
+        let word_of = match leg.meter.is_open() {
+            true => self.table.session(session).and_then(|session| session.word_of()),
+            false => None,
+        };
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };

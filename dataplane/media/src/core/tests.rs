@@ -1,7 +1,13 @@
 //! The core from outside, on virtual time: talkers send RTP bytes, listeners record what they are sent.
 
+mod control;
+mod dtmf;
+mod evidence;
 mod handoff;
 mod hears;
+mod latch;
+mod random;
+mod rtcp;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
