@@ -1,5 +1,7 @@
 //! A worker that is turned by hand, with a real core.
 
+use std::net::SocketAddr;
+
 use media::command::{Codec, Event};
 use media::core::Config;
 
@@ -147,6 +149,38 @@ fn after_a_flood_every_buffer_is_free() {
     assert!(snapshot.receive_rearms > 0, "eight buffers ran dry");
     assert_eq!(snapshot.receive_errors, 0);
     assert_eq!(snapshot.completion_overflows, 0);
+}
+
+#[test]
+fn a_refused_send_is_counted_as_lost_and_ends_nothing() {
+    let mut rig = Rig::new(8, 256 * 1024);
+    let legs = |rig: &Rig, remote: SocketAddr| {
+        let mut ai = leg(2, rig.first + 2, &rig.ai, hears(&[1]));
+        ai.remote = Some(remote);
+        [leg(1, rig.first, &rig.caller, hears(&[2])), ai]
+    };
+    // Our sockets are IPv4: the kernel cannot send there.
+    let nowhere = legs(&rig, "[::1]:9".parse().expect("an address"));
+    assert!(rig.worker.channel.send(set(1, 2, nowhere)).is_ok());
+    rig.turn();
+    for _ in 0..10 {
+        rig.caller.say(rig.first, &[1; 160]);
+    }
+    rig.until(|snapshot| snapshot.send_errors == 10);
+    rig.turn();
+    rig.assert_at_rest(8);
+    assert_eq!(rig.worker.snapshot.lost, 10);
+
+    let there = legs(&rig, rig.ai.address());
+    assert!(rig.worker.channel.send(set(1, 3, there)).is_ok());
+    rig.turn();
+    rig.caller.say(rig.first, &[2; 160]);
+    rig.until(|snapshot| snapshot.forwarded == 11);
+    rig.turn();
+    let mut heard = [0; 1500];
+    let (len, _) = rig.ai.hear(0, &mut heard);
+    assert_eq!(heard[HEADER..len], [2; 160]);
+    assert_eq!(rig.worker.snapshot.lost, 10);
 }
 
 #[test]
