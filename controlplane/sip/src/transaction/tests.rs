@@ -148,6 +148,15 @@ fn a_cancelled_invite_dies_64_t1_later() {
 }
 
 #[test]
+fn given_up_before_the_first_answer_it_dies_64_t1_after_it() {
+    let (now, times) = (Instant::now(), times(false));
+    let mut machine = Machine::ClientInvite(ClientInvite::new(now, &times));
+    machine.client(now, &times, ClientInput::GiveUp);
+    assert_eq!(machine.client(now, &times, ClientInput::Status(100)), Act::Pass);
+    assert_eq!(run(&mut machine, now, &times), [(32000, Act::TimedOut)]);
+}
+
+#[test]
 fn unreachable_ends_what_was_never_answered() {
     let (now, times) = (Instant::now(), times(false));
     for mut machine in [

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::network::{A, B, Network, config, sdp};
+use super::network::{A, B, Network, config, nothing_left, sdp};
 use crate::endpoint::{Alive, DialogId, Endpoint, Event};
 use crate::random::Random;
 
@@ -114,6 +114,7 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
             end.handle_timeout(at);
         }
         assert_eq!(end.alive(), Alive::default(), "round {round}");
+        assert!(nothing_left(&end), "round {round}");
     }
 }
 

@@ -192,6 +192,7 @@ impl Network {
             if !self.step() {
                 for end in &self.ends {
                     assert_eq!(end.alive(), crate::endpoint::Alive::default(), "{:#?}", self.trace());
+                    assert!(nothing_left(end), "an index outlives what it points to: {end:#?}");
                 }
                 return;
             }
@@ -298,4 +299,9 @@ fn text(body: &Option<Bytes>) -> String {
     let Some(body) = body else { return String::new() };
     let text = String::from_utf8_lossy(body);
     format!(" {}", text.trim_end().rsplit('=').next().unwrap_or(""))
+}
+
+/// Whether no index holds anything either: what `alive` does not count must not leak.
+pub(super) fn nothing_left(end: &Endpoint) -> bool {
+    end.dialogs.is_empty() && end.keys.is_empty() && end.merges.is_empty() && end.queue.is_empty()
 }

@@ -477,6 +477,8 @@ fn a_second_2xx_of_a_fork_gets_ack_and_bye() {
             "sip:two@192.0.2.9:5098"
         );
     }
+    assert_eq!(second[0].header("CSeq").as_deref(), Some("1 ACK"));
+    assert_eq!(second[1].header("CSeq").as_deref(), Some("2 BYE"));
     let again = script.send(&two);
     assert_eq!(
         again.iter().map(Message::to_bytes).collect::<Vec<_>>(),
@@ -504,6 +506,11 @@ fn a_second_reinvite_before_the_first_is_answered() {
     assert!(matches!(script.event(), Some(Event::Reinvite { body: None, .. })));
     let answers = script.send(&request("INVITE", "3", "3", &tag, ""));
     assert_eq!(whats(&answers), ["100 INVITE", "500 INVITE"]);
+    assert_eq!(
+        whats(&script.send(&request("INVITE", "3b", "3", &tag, ""))),
+        ["482 INVITE"],
+        "the same CSeq on another way"
+    );
     let seconds: u32 = answers[1].retry_after().expect("Retry-After");
     assert!(seconds <= 10);
     assert!(script.event().is_none());
