@@ -82,7 +82,7 @@ pub struct SessionSpec {
 pub struct LegSpec {
     /// Its id.
     pub leg: LegId,
-    /// Our port for it. Two legs on one port, or a port that is not ours, is [`Refusal::Port`].
+    /// Our port for it, the same for the leg's life. Two legs on one port, or a port that is not ours, is [`Refusal::Port`].
     pub port: Port,
     /// Where the peer says that it receives RTP; `None` before its SDP came: nothing is sent.
     pub remote: Option<SocketAddr>,
@@ -179,7 +179,7 @@ pub struct Hears {
 /// Prompts in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Play {
-    /// The same id keeps its position through later `Set`s.
+    /// The same id keeps its position, and the queue that it came with, through later `Set`s of the same row.
     pub id: PlayId,
     /// Played in order.
     pub queue: ArrayVec<PromptId, QUEUE_MAX>,
@@ -266,7 +266,8 @@ pub enum Event {
         session: SessionId,
         /// Which window.
         window: WindowId,
-        /// One for each leg that could be sent to during the window, in the order of the spec.
+        /// One for each leg that could be sent to during the window: those that left meanwhile, then the others in the
+        /// order of the spec.
         listeners: ArrayVec<(LegId, Evidence), LEGS_MAX>,
     },
     /// Nothing of the session is left; its ports may be used again after their quarantine.
@@ -281,7 +282,7 @@ pub enum Event {
 pub enum Refusal {
     /// The core has no place for another session.
     NoSession,
-    /// A port that is not ours, is odd, or belongs to another leg.
+    /// A port that is not ours, is odd, belongs to another leg, or is not the one that the leg has.
     Port,
     /// A row names a leg that the spec does not have, or the leg itself.
     UnknownLeg,

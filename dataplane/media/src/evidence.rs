@@ -37,7 +37,8 @@ pub struct Evidence {
     pub upstream_reordered: u64,
     /// Packets that reached us twice and were passed on so.
     pub upstream_duplicated: u64,
-    /// Packets of an old source that came after the switch, and were dropped for it.
+    /// Packets of an old source that came after the switch, and were dropped for it: late ones, with a number up to the
+    /// last that was sent before the switch. What that source sends on afterwards is just not heard.
     pub superseded: u64,
     /// Queued audio that was skipped when a mix went over to relay.
     pub skipped: Option<Duration>,

@@ -142,11 +142,11 @@ impl Core {
         let (len, outgoing) = leg.deliver(at, slot, inbound, buffer, &mut self.pending)?;
         let to = leg.destination().ok_or(Reason::NotSending)?;
         let (from, waiting, switched) = (leg.port, leg.waiting > 0, waited && leg.row.next.is_none());
-        self.count(inbound, listener);
         if switched {
             self.rows_changed(now, listener);
         }
         if !waiting {
+            self.count(inbound, listener);
             self.measure(now, listener, &outgoing, &buffer[..len]);
             return Ok(Verdict::Send { from, to, len });
         }
@@ -156,6 +156,7 @@ impl Core {
         packet.bytes[..len].copy_from_slice(&buffer[..len]);
         (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
         self.commit(listener);
+        self.count(inbound, listener);
         Ok(Verdict::Consumed)
     }
 
@@ -178,7 +179,6 @@ impl Core {
         let (len, outgoing) = leg.deliver(at, slot, inbound, &mut copy, &mut self.pending)?;
         let to = leg.destination().ok_or(Reason::NotSending)?;
         let (from, switched) = (leg.port, waited && leg.row.next.is_none());
-        self.count(inbound, listener);
         if switched {
             self.rows_changed(now, listener);
         }
@@ -188,6 +188,7 @@ impl Core {
         packet.bytes[..len].copy_from_slice(&copy[..len]);
         (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
         self.commit(listener);
+        self.count(inbound, listener);
         Ok(())
     }
 

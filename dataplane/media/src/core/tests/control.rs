@@ -209,3 +209,28 @@ fn a_source_that_starts_anew_does_not_break_the_line() {
     assert_unbroken(&heard, 20 * MS);
     assert_eq!(heard.iter().filter(|sent| sent.header().marker).count(), 6);
 }
+
+#[test]
+fn one_sessions_events_do_not_hold_up_anothers() {
+    let mut rig = Rig::new();
+    let now = rig.instant();
+    for n in 0..2u16 {
+        let set = Command::Set {
+            session: SessionId(n.into()),
+            generation: Generation(1),
+            spec: spec(&[leg(LegId(n), nobody())]),
+        };
+        rig.core.handle_command(now, set);
+    }
+    for n in 0..2u64 {
+        rig.core.handle_command(now, Command::End { session: SessionId(n) });
+    }
+    let session = |event| match event {
+        Event::Applied { session, .. } | Event::Ended { session } => session.0,
+        event => panic!("{event:?}"),
+    };
+    let order: Vec<_> = std::iter::from_fn(|| rig.core.poll_event().map(session)).collect();
+    assert_eq!(order, [0, 1, 0, 1]);
+    rig.drain();
+    assert_eq!(rig.core.alive(), Alive::default());
+}

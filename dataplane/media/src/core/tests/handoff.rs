@@ -1,6 +1,7 @@
 //! A change of the table: no hole in any line, whatever the phases.
 
 use super::*;
+use crate::command::{Watch, WindowId};
 
 /// What the caller hears before and after a `Set`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,8 +38,13 @@ fn hand_over(old: Row, new: Row, ai: u64, human: u64) {
     rig.talk(HUMAN, human, [0x92, 0x12]);
     rig.run(200);
     let set_at = rig.now;
-    let generation = rig.set(legs(new));
+    let watch = Some(Watch {
+        window: WindowId(1),
+        first_word_of: None,
+    });
+    let generation = rig.set(SessionSpec { watch, ..legs(new) });
     rig.run(200);
+    rig.set(legs(new));
     let heard = rig.heard(CALLER);
     let what = format!("{old:?} to {new:?}, phases {ai} {human}");
     let first = heard
@@ -56,6 +62,18 @@ fn hand_over(old: Row, new: Row, ai: u64, human: u64) {
     assert_unbroken(&heard, 40 * MS);
     assert!(heard[first].at - set_at <= 20 * MS, "{what}");
     let applied = rig.applied(generation).expect(&what);
+    let evidence = rig.events.iter().find_map(|(_, event)| match event {
+        Event::Evidence { listeners, .. } => Some(listeners[0].1),
+        _ => None,
+    });
+    let evidence = evidence.expect(&what);
+    assert_eq!(evidence.longest_cut, Some(Duration::from_nanos(cut)), "{what}");
+    assert_eq!(evidence.longest_gap, Some(Duration::from_millis(20)), "{what}");
+    assert_eq!(
+        (evidence.sequence_breaks, evidence.timestamp_breaks, evidence.lost),
+        (0, 0, 0),
+        "{what}"
+    );
     // To a leg: with its first packet. To a prompt: at once.
     assert_eq!(
         applied,
@@ -168,4 +186,64 @@ fn only_the_newest_of_two_states_that_wait_is_applied() {
     assert_eq!((rig.applied(waiting), rig.applied(newest)), (None, Some(307 * MS)));
     assert_unbroken(&rig.heard(CALLER), 20 * MS);
     assert!(rig.heard(CALLER).iter().all(|sent| !Row::Human.is(sent)));
+}
+
+#[test]
+fn a_source_that_is_silent_already_is_not_waited_for() {
+    let mut rig = Rig::new();
+    rig.set(spec(&[leg(CALLER, hears(AI)), leg(AI, nobody()), leg(HUMAN, nobody())]));
+    rig.talk(AI, 0, [0x91, 0x11]);
+    rig.talk(HUMAN, 5, [0x92, 0x12]);
+    rig.run(110);
+    rig.hush(HUMAN);
+    rig.run(100);
+    let generation = rig.set(spec(&[
+        leg(CALLER, hears(HUMAN)),
+        leg(AI, nobody()),
+        leg(HUMAN, nobody()),
+    ]));
+    assert_eq!(rig.applied(generation), Some(210 * MS));
+    rig.run(100);
+    let heard = rig.heard(CALLER);
+    assert!(
+        heard
+            .iter()
+            .filter(|sent| sent.at > 210 * MS)
+            .all(|sent| !Row::Ai.is(sent))
+    );
+    assert_unbroken(&heard, 20 * MS);
+}
+
+#[test]
+fn a_listener_that_is_not_sent_to_waits_for_nobody() {
+    let mut rig = Rig::new();
+    let held = |row: Hears| LegSpec {
+        send: false,
+        ..leg(CALLER, row)
+    };
+    rig.set(spec(&[held(hears(AI)), leg(AI, nobody()), leg(HUMAN, nobody())]));
+    rig.talk(AI, 0, [0x91, 0x11]);
+    rig.talk(HUMAN, 5, [0x92, 0x12]);
+    rig.run(110);
+    let generation = rig.set(spec(&[held(hears(HUMAN)), leg(AI, nobody()), leg(HUMAN, nobody())]));
+    assert_eq!(rig.applied(generation), Some(110 * MS));
+}
+
+#[test]
+fn a_late_packet_from_before_the_silence_does_not_come_back_as_new() {
+    let mut rig = Rig::new();
+    rig.set(spec(&[leg(CALLER, hears(AI)), leg(AI, nobody())]));
+    rig.talk(AI, 0, [0x91, 0x11]);
+    rig.run(105);
+    let mut late = rig.talkers[0].header;
+    late.sequence = late.sequence.plus(0u16.wrapping_sub(2));
+    late.timestamp -= 320;
+    rig.hush(AI);
+    rig.run(200);
+    assert_eq!(rig.packet(AI, &late, &[0x10; 160]), Verdict::Drop(Reason::Superseded));
+    rig.talker(AI).until = u64::MAX;
+    rig.talker(AI).next = rig.now;
+    rig.run(50);
+    assert_eq!(rig.packet(AI, &late, &[0x10; 160]), Verdict::Drop(Reason::Superseded));
+    assert_unbroken(&rig.heard(CALLER), 60 * MS);
 }

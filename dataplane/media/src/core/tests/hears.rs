@@ -263,3 +263,52 @@ fn two_listeners_of_one_source_get_one_packet_each() {
     }
     assert_conserved(&mut rig);
 }
+
+#[test]
+fn contributing_sources_extension_and_padding_are_taken_out() {
+    let mut rig = Rig::new();
+    let mut caller = leg(CALLER, hears(AI));
+    caller.format.send = 96;
+    rig.set(spec(&[caller, leg(AI, nobody())]));
+    let mut bytes = vec![0xb1, 0x00, 0, 9, 0, 0, 0, 9, 0, 0, 0, 9];
+    bytes.extend([1, 2, 3, 4]);
+    bytes.extend([0xbe, 0xde, 0, 1, 5, 6, 7, 8]);
+    bytes.extend([0x2a; 80]);
+    bytes.extend([0, 0, 0, 4]);
+    assert!(matches!(
+        rig.datagram(port(AI), remote(AI), &bytes),
+        Verdict::Send { len: 92, .. }
+    ));
+    let heard = rig.heard(CALLER);
+    assert_eq!((heard[0].bytes[0], heard[0].header().payload_type), (0x80, 96));
+    assert_eq!(heard[0].payload(), [0x2a; 80]);
+}
+
+#[test]
+fn a_second_listener_with_another_codec_and_no_events_gets_its_own_copy() {
+    let mut rig = Rig::new();
+    let mut ai = leg(AI, hears(CALLER));
+    ai.format = Format {
+        codec: Codec::Pcma,
+        send: 8,
+        receive: 8,
+        events: None,
+        comfort_noise: None,
+    };
+    rig.set(spec(&[leg(CALLER, nobody()), ai, leg(HUMAN, hears(CALLER))]));
+    rig.talk(CALLER, 0, LOUD);
+    rig.run(95);
+    let digit = Header {
+        payload_type: 101,
+        ..rig.talkers[0].header
+    };
+    rig.packet(CALLER, &digit, &[5, 10, 0, 160]);
+    let (ai, human) = (rig.heard(AI), rig.heard(HUMAN));
+    assert_eq!((ai.len(), human.len()), (6, 6));
+    assert_eq!((ai[5].header().payload_type, ai[5].payload().len()), (8, 160));
+    assert_eq!(
+        (human[5].header().payload_type, human[5].payload()),
+        (101, &[5, 10, 0, 160][..])
+    );
+    assert_unbroken(&ai, 20 * MS);
+}
