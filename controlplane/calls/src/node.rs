@@ -394,3 +394,6 @@ pub struct Alive {
     /// Of the SIP endpoint.
     pub sip: sip::endpoint::Alive,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1017 @@
+//! A node among peers that speak SIP by endpoints of their own, with a data plane that only says yes.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use media::command::{Command, Dtmf, Event as Media, LegId, LegSpec, PlayId, PromptId, SessionSpec};
+use playbook::context::{Role, Turn, TurnDecision};
+use playbook::{Accept, Mode, Playbook};
+use serde_json::json;
+use sip::endpoint::{DialogId, Invite};
+use sip::sdp::{Encoding, Local};
+
+use super::*;
+use crate::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
+use crate::notice::{End, HandoffId, Outcome, Step, What};
+use crate::request::HandoffRequest;
+
+const CALLER: usize = 0;
+const AI: usize = 1;
+const SALES: usize = 2;
+const SUPPORT: usize = 3;
+const STRANGER: usize = 4;
+
+fn address(host: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(10, 0, 0, 10 + host as u8), 5060))
+}
+
+fn us() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 5060))
+}
+
+fn endpoint(advertise: SocketAddr) -> sip::endpoint::Config {
+    let ms = Duration::from_millis;
+    sip::endpoint::Config {
+        advertise,
+        agent: "test".to_owned(),
+        t1: ms(500),
+        t2: ms(4_000),
+        t4: ms(5_000),
+        seed: u64::from(advertise.port()) + advertise.ip().to_string().len() as u64 * 7,
+        transactions: 1_000,
+    }
+}
+
+fn config() -> Config {
+    let target = |name: &str, host| Target {
+        name: name.to_owned(),
+        uri: format!("sip:{name}@{}", address(host)),
+        next_hop: address(host),
+        ring: Duration::from_secs(20),
+        briefing: None,
+    };
+    Config {
+        sip: endpoint(us()),
+        media_address: us().ip(),
+        workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
+        latch: media::command::Latch::SignalledIp,
+        trunks: vec![Trunk {
+            name: "carrier".to_owned(),
+            addresses: vec![address(CALLER).ip()],
+            ai_agent: None,
+        }],
+        ai_agents: vec![AiAgent {
+            name: "anna".to_owned(),
+            uri: format!("sip:anna@{}", address(AI)),
+            next_hop: address(AI),
+        }],
+        targets: vec![target("sales", SALES), target("support", SUPPORT)],
+        playbook: Playbook {
+            mode: Mode::Warm,
+            accept: Accept::Answer,
+            targets: vec!["sales".to_owned(), "support".to_owned()],
+            request_phrases: vec!["human".to_owned()],
+            required: vec!["goal".to_owned()],
+        },
+        prompts: Prompts {
+            announcement: PromptId(0),
+            hold: PromptId(1),
+            briefing: PromptId(2),
+            busy: PromptId(3),
+            no_answer: PromptId(4),
+            failed: PromptId(5),
+            goodbye: PromptId(6),
+        },
+        deadlines: Deadlines {
+            ai_answer: Duration::from_secs(15),
+            accept: Duration::from_secs(30),
+            reach: Duration::from_secs(120),
+            applied: Duration::from_millis(500),
+        },
+        public_url: "http://127.0.0.1:8080".to_owned(),
+        seed: 1,
+    }
+}
+
+struct Peer {
+    endpoint: Endpoint,
+    local: Local,
+    /// The last dialog, its last request and how it went.
+    dialog: Option<DialogId>,
+    request: Option<sip::message::Message>,
+    log: Vec<&'static str>,
+}
+
+struct World {
+    now: Instant,
+    node: Node,
+    peers: Vec<Peer>,
+    /// The data plane's session, and whether it answers.
+    spec: SessionSpec,
+    sets: usize,
+    answers: bool,
+    last: Option<Command>,
+    notices: Vec<What>,
+    /// In the order in which they left: datagrams' first words and media commands.
+    order: Vec<String>,
+}
+
+impl World {
+    fn new(config: Config) -> World {
+        let now = Instant::now();
+        let peer = |host: usize| Peer {
+            endpoint: Endpoint::new(endpoint(address(host))),
+            local: Local::new(
+                address(host).ip(),
+                40_000,
+                &[Encoding::Pcmu, Encoding::Pcma],
+                1 + host as u64,
+            ),
+            dialog: None,
+            request: None,
+            log: Vec::new(),
+        };
+        World {
+            now,
+            node: Node::new(config, now),
+            peers: (0..=STRANGER).map(peer).collect(),
+            spec: SessionSpec::default(),
+            sets: 0,
+            answers: true,
+            last: None,
+            notices: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Lets everything pass that can pass without time.
+    fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            let mut media = VecDeque::new();
+            while let Some(output) = self.node.poll_output() {
+                quiet = false;
+                match output {
+                    Output::Datagram(datagram) => {
+                        let line = String::from_utf8_lossy(&datagram.bytes);
+                        self.order.push(line.lines().next().unwrap_or_default().to_owned());
+                        let peer = (0..self.peers.len())
+                            .find(|host| address(*host) == datagram.to)
+                            .expect("a peer");
+                        self.peers[peer]
+                            .endpoint
+                            .handle_datagram(self.now, us(), datagram.bytes);
+                    }
+                    Output::Media { command, .. } => media.push_back(command),
+                    Output::Notice(notice) => self.notices.push(notice.what),
+                }
+            }
+            for command in media {
+                self.order.push(
+                    if matches!(command, Command::End { .. }) {
+                        "End"
+                    } else {
+                        "Set"
+                    }
+                    .to_owned(),
+                );
+                self.last = Some(command.clone());
+                if self.answers {
+                    self.answer_media(command);
+                }
+            }
+            for host in 0..self.peers.len() {
+                while let Some(event) = self.peers[host].endpoint.poll_event() {
+                    quiet = false;
+                    self.peers[host].handle(event);
+                }
+                while let Some(datagram) = self.peers[host].endpoint.poll_transmit() {
+                    quiet = false;
+                    self.node.handle_datagram(self.now, address(host), datagram.bytes);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    fn answer_media(&mut self, command: Command) {
+        match command {
+            Command::Set {
+                session,
+                generation,
+                spec,
+            } => {
+                let closed = self
+                    .spec
+                    .watch
+                    .filter(|watch| spec.watch.map(|new| new.window) != Some(watch.window));
+                let legs: Vec<_> = self.spec.legs.iter().map(|leg| leg.leg).collect();
+                self.spec = spec;
+                self.sets += 1;
+                self.node.handle_media(
+                    self.now,
+                    0,
+                    Media::Applied {
+                        session,
+                        generation,
+                        at: self.now,
+                    },
+                );
+                if let Some(watch) = closed {
+                    let listeners = legs.into_iter().map(|leg| (leg, Default::default())).collect();
+                    self.node.handle_media(
+                        self.now,
+                        0,
+                        Media::Evidence {
+                            session,
+                            window: watch.window,
+                            listeners,
+                        },
+                    );
+                }
+            }
+            Command::End { session } => {
+                if let Some(watch) = self.spec.watch.take() {
+                    let listeners = self.spec.legs.iter().map(|leg| (leg.leg, Default::default())).collect();
+                    self.node.handle_media(
+                        self.now,
+                        0,
+                        Media::Evidence {
+                            session,
+                            window: watch.window,
+                            listeners,
+                        },
+                    );
+                }
+                self.spec = SessionSpec::default();
+                self.node.handle_media(self.now, 0, Media::Ended { session });
+            }
+        }
+    }
+
+    /// Lets time pass, from deadline to deadline.
+    fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let peers = self.peers.iter().filter_map(|peer| peer.endpoint.poll_timeout());
+            let Some(next) = peers.chain(self.node.poll_timeout()).min().filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            self.node.handle_timeout(self.now);
+            for peer in &mut self.peers {
+                peer.endpoint.handle_timeout(self.now);
+            }
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    fn call(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        let invite = Invite {
+            to: format!("sip:line@{}", us()),
+            from: "\"Bob\" <sip:+4930123@carrier.example>".to_owned(),
+            next_hop: Some(us()),
+            headers: vec![("X-Baton-Call".to_owned(), "call_0000000000000bad".to_owned())],
+            offer: Some(peer.local.offer().into()),
+        };
+        peer.dialog = Some(peer.endpoint.invite(self.now, invite));
+        self.settle();
+    }
+
+    fn ring(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        peer.endpoint.ring(self.now, peer.dialog.unwrap(), 180, None).unwrap();
+        self.settle();
+    }
+
+    fn answer(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        let offer = peer
+            .request
+            .as_ref()
+            .and_then(|request| request.sdp())
+            .expect("an offer");
+        let (answer, _) = peer.local.answer(&offer).unwrap();
+        peer.endpoint
+            .answer(self.now, peer.dialog.unwrap(), answer.into(), &[])
+            .unwrap();
+        self.settle();
+    }
+
+    fn reject(&mut self, host: usize, status: u16) {
+        let peer = &mut self.peers[host];
+        peer.endpoint
+            .reject(self.now, peer.dialog.unwrap(), status, &[])
+            .unwrap();
+        self.settle();
+    }
+
+    fn hang_up(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        peer.endpoint.end(self.now, peer.dialog.unwrap(), None).unwrap();
+        self.settle();
+    }
+
+    /// Caller and AI talk.
+    fn talking() -> World {
+        let mut world = World::new(config());
+        world.talk();
+        world
+    }
+
+    fn talk(&mut self) {
+        self.call(CALLER);
+        self.ring(AI);
+        self.answer(AI);
+        assert_eq!(self.peers[CALLER].log, ["progress", "answered"]);
+        assert_eq!(self.hears("caller"), "relay(ai)");
+        assert_eq!(self.hears("ai"), "relay(caller)");
+    }
+
+    fn id(&self) -> CallId {
+        self.node.registry.calls().next().expect("a call").0
+    }
+
+    fn ask(&mut self, mode: Mode) -> HandoffId {
+        let request = HandoffRequest {
+            mode: Some(mode),
+            target: None,
+            reason: "wants a refund".to_owned(),
+            context: None,
+        };
+        let id = self.id();
+        let Ok(Response::Handoff(handoff)) = self.node.handle_request(self.now, Request::Handoff(id, request)) else {
+            panic!("refused");
+        };
+        self.settle();
+        handoff
+    }
+
+    fn request(&mut self, request: Request) -> Result<Response, RequestError> {
+        let response = self.node.handle_request(self.now, request);
+        self.settle();
+        response
+    }
+
+    /// The row of a party as the API shows it; empty where it is not there.
+    fn hears(&self, party: &str) -> String {
+        let (_, live) = self.node.registry.calls().next().expect("a call");
+        let view = self.node.view(live);
+        view.legs
+            .into_iter()
+            .find(|leg| leg.party == party)
+            .map(|leg| leg.hears)
+            .unwrap_or_default()
+    }
+
+    fn leg(&self, leg: u16) -> Option<&LegSpec> {
+        self.spec.legs.iter().find(|row| row.leg == LegId(leg))
+    }
+
+    /// What is played now on a leg is over.
+    fn played(&mut self, leg: u16, item: u8) {
+        let play = self
+            .leg(leg)
+            .and_then(|row| row.hears.play.as_ref())
+            .expect("something is played")
+            .id;
+        let session = SessionId(self.id().0);
+        self.node.handle_media(
+            self.now,
+            0,
+            Media::Played {
+                session,
+                leg: LegId(leg),
+                play,
+                item,
+                at: self.now,
+            },
+        );
+        self.settle();
+    }
+
+    fn digit(&mut self, leg: u16, digit: char) {
+        let session = SessionId(self.id().0);
+        self.node.handle_media(
+            self.now,
+            0,
+            Media::Digit {
+                session,
+                leg: LegId(leg),
+                digit,
+                at: self.now,
+            },
+        );
+        self.settle();
+    }
+
+    /// Names of the notices, in order.
+    fn story(&self) -> Vec<&'static str> {
+        self.notices.iter().map(name).collect()
+    }
+
+    fn closed(&self) -> Option<(End, Outcome, Option<Reason>)> {
+        self.notices.iter().find_map(|what| match what {
+            What::Handoff(_, Step::Closed { end, result, reason }) => Some((*end, *result, *reason)),
+            _ => None,
+        })
+    }
+
+    /// Nothing is left: no call, port, dialog or transaction, and no phone rings.
+    fn conserve(&mut self) {
+        self.pass(Duration::from_secs(60));
+        assert_eq!(self.node.alive(), Alive::default());
+        for (host, peer) in self.peers.iter().enumerate() {
+            assert_eq!(peer.endpoint.alive().dialogs, 0, "peer {host}");
+        }
+        assert_eq!(self.node.poll_timeout(), None);
+    }
+}
+
+impl Peer {
+    fn handle(&mut self, event: Event) {
+        let name = match event {
+            Event::Invite { dialog, request, .. } => {
+                (self.dialog, self.request) = (Some(dialog), Some(*request));
+                "invite"
+            }
+            Event::Cancelled { .. } => "cancelled",
+            Event::Progress { .. } => "progress",
+            Event::Answered { .. } => "answered",
+            Event::Refused { status, .. } => match status {
+                403 => "403",
+                480 => "480",
+                488 => "488",
+                503 => "503",
+                _ => "refused",
+            },
+            Event::Acked { .. } => "acked",
+            Event::Bye { .. } => "bye",
+            Event::ReinviteAnswered { .. } => "reinvite answered",
+            Event::ReinviteRefused { .. } => "reinvite refused",
+            Event::Reinvite { .. } => "reinvite",
+            Event::Ended { .. } => return,
+        };
+        self.log.push(name);
+    }
+}
+
+fn name(what: &What) -> &'static str {
+    match what {
+        What::CallStarted { .. } => "started",
+        What::CallEnded { .. } => "ended",
+        What::ContextUpdated(_) => "context",
+        What::Handoff(_, step) => match step {
+            Step::Requested { .. } => "requested",
+            Step::Invited { .. } => "invited",
+            Step::Announced => "announced",
+            Step::Ringing => "ringing",
+            Step::Answered => "answered",
+            Step::Accepted => "accepted",
+            Step::Joined { .. } => "joined",
+            Step::FirstHumanWord => "first word",
+            Step::TargetFailed { .. } => "target failed",
+            Step::Returned => "returned",
+            Step::Evidence(_) => "evidence",
+            Step::Closed { .. } => "closed",
+        },
+    }
+}
+
+#[test]
+fn a_warm_handoff_joins_caller_and_human_and_only_then_lets_the_ai_go() {
+    let mut world = World::talking();
+    let handoff = world.ask(Mode::Warm);
+    assert_eq!(world.hears("caller"), "play(announcement)");
+    assert_eq!(world.hears("ai"), "comfort");
+    world.played(0, 0);
+    assert_eq!(world.hears("caller"), "play(hold)");
+    let invite = world.peers[SALES].request.clone().unwrap();
+    assert_eq!(invite.header("X-Baton-Call").unwrap(), world.id().to_string());
+    assert_eq!(invite.header("X-Baton-Handoff").unwrap(), handoff.to_string());
+    assert_eq!(invite.from().unwrap().uri.as_str(), "sip:+4930123@carrier.example");
+    let hex: String = handoff.to_string().bytes().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(invite.header("User-to-User").unwrap(), format!("{hex};encoding=hex"));
+    let token = world.notices.iter().find_map(|what| match what {
+        What::Handoff(_, Step::Invited { token, .. }) => Some(token.clone()),
+        _ => None,
+    });
+    let url = format!(
+        "<http://127.0.0.1:8080/v1/handoffs/{handoff}/context?token={}>;purpose=info",
+        token.unwrap()
+    );
+    assert_eq!(invite.header("Call-Info").unwrap(), url);
+
+    world.ring(SALES);
+    world.answer(SALES);
+    assert_eq!(
+        (world.hears("caller"), world.hears("human")),
+        ("play(hold)".into(), "play(briefing)".into())
+    );
+    assert_eq!(world.leg(2).unwrap().dtmf, Dtmf::Take);
+
+    // The data plane has not answered yet: the AI stays.
+    world.answers = false;
+    world.played(2, 0);
+    assert!(!world.peers[AI].log.contains(&"bye"));
+    world.answers = true;
+    let join = world.last.clone().unwrap();
+    world.answer_media(join);
+    world.settle();
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    assert_eq!(
+        (world.hears("caller"), world.hears("human")),
+        ("relay(human)".into(), "relay(caller)".into())
+    );
+    assert_eq!(world.leg(1), None);
+    assert_eq!(world.leg(2).unwrap().dtmf, Dtmf::Relay);
+    assert_eq!(world.spec.watch.unwrap().first_word_of, Some(LegId(2)));
+
+    let (session, window) = (SessionId(world.id().0), world.spec.watch.unwrap().window);
+    world.node.handle_media(
+        world.now,
+        0,
+        Media::FirstWord {
+            session,
+            window,
+            at: world.now,
+        },
+    );
+    let listeners = [(LegId(0), Default::default()), (LegId(2), Default::default())]
+        .into_iter()
+        .collect();
+    world.node.handle_media(
+        world.now,
+        0,
+        Media::Evidence {
+            session,
+            window,
+            listeners,
+        },
+    );
+    world.settle();
+    world.spec.watch = None;
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
+    world.hang_up(CALLER);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    assert_eq!(
+        world.story(),
+        [
+            "started",
+            "requested",
+            "invited",
+            "announced",
+            "ringing",
+            "answered",
+            "accepted",
+            "joined",
+            "first word",
+            "evidence",
+            "closed",
+            "ended"
+        ]
+    );
+    world.conserve();
+}
+
+#[test]
+fn a_cold_handoff_joins_at_the_answer() {
+    let mut world = World::talking();
+    world.ask(Mode::Cold);
+    world.ring(SALES);
+    assert_eq!(world.hears("caller"), "play(announcement)");
+    world.answer(SALES);
+    assert_eq!(
+        (world.hears("caller"), world.hears("human")),
+        ("relay(human)".into(), "relay(caller)".into())
+    );
+    world.hang_up(SALES);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
+    world.conserve();
+}
+
+#[test]
+fn a_caller_who_asks_for_a_human_is_handed_off_at_once() {
+    let mut world = World::talking();
+    let says = |text: &str| {
+        vec![Turn {
+            role: Role::Caller,
+            text: text.into(),
+            at: None,
+            confidence: None,
+            intent: None,
+            sentiment: None,
+        }]
+    };
+    let id = world.id();
+    let answer = world.request(Request::Turns(id, says("hello"))).unwrap();
+    assert!(matches!(answer, Response::Turns(TurnDecision::Continue, None)));
+    let answer = world.request(Request::Turns(id, says("A human, please"))).unwrap();
+    let Response::Turns(TurnDecision::Handoff { rule }, Some(handoff)) = answer else {
+        panic!("no handoff")
+    };
+    assert_eq!(rule, "explicit-request");
+    assert_eq!(world.peers[SALES].log, ["invite"]);
+    let again = HandoffRequest {
+        mode: None,
+        target: None,
+        reason: String::new(),
+        context: None,
+    };
+    let running = world.request(Request::Handoff(id, again)).unwrap_err();
+    assert_eq!(running, RequestError::Running(handoff));
+    world
+        .request(Request::Context(id, json!({"goal": "a refund"})))
+        .unwrap();
+    assert_eq!(world.story().last(), Some(&"context"));
+    world.hang_up(CALLER);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"cancelled"));
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::Abandoned, Some(Reason::CallerHangup)))
+    );
+    world.conserve();
+}
+
+#[test]
+fn every_refusal_tries_the_next_target_and_then_gives_the_caller_back() {
+    for (status, reason, prompt) in [
+        (486, Reason::Busy, "play(busy)"),
+        (600, Reason::Busy, "play(busy)"),
+        (480, Reason::NoAnswer, "play(no_answer)"),
+        (403, Reason::Rejected, "play(failed)"),
+        (603, Reason::Rejected, "play(failed)"),
+        (404, Reason::Unreachable, "play(failed)"),
+        (410, Reason::Unreachable, "play(failed)"),
+        (500, Reason::Unreachable, "play(failed)"),
+    ] {
+        let mut world = World::talking();
+        world.ask(Mode::Warm);
+        world.reject(SALES, status);
+        assert_eq!(world.hears("caller"), "play(announcement)", "{status}");
+        world.ring(SUPPORT);
+        world.reject(SUPPORT, status);
+        assert_eq!(
+            (world.hears("caller"), world.hears("ai")),
+            (prompt.into(), "relay(caller)".into())
+        );
+        assert_eq!(world.closed(), Some((End::Failed, Outcome::ReturnedToAi, Some(reason))));
+        world.played(0, 0);
+        assert_eq!(world.hears("caller"), "relay(ai)");
+        // Another one may be asked for.
+        world.ask(Mode::Cold);
+        world.answer(SALES);
+        assert_eq!(world.hears("caller"), "relay(human)");
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
+#[test]
+fn nobody_answers_and_no_phone_rings_on() {
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.ring(SALES);
+    world.pass(Duration::from_millis(20_000));
+    assert_eq!(world.peers[SALES].log, ["invite", "cancelled"]);
+    world.ring(SUPPORT);
+    world.pass(Duration::from_millis(20_000));
+    assert_eq!(world.peers[SUPPORT].log, ["invite", "cancelled"]);
+    assert_eq!(world.hears("caller"), "play(no_answer)");
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoAnswer)))
+    );
+    world.hang_up(AI);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    world.conserve();
+}
+
+#[test]
+fn a_briefed_human_can_decline_hang_up_or_do_nothing() {
+    for way in ["key", "api", "hang up", "nothing"] {
+        let mut world = World::new(Config {
+            playbook: Playbook {
+                accept: Accept::Key,
+                targets: vec!["sales".to_owned()],
+                ..config().playbook
+            },
+            ..config()
+        });
+        world.talk();
+        let handoff = world.ask(Mode::Warm);
+        world.answer(SALES);
+        world.played(2, 0);
+        world.digit(2, '5');
+        assert_eq!(
+            world.hears("caller"),
+            "play(announcement)",
+            "neither the briefing nor another key joins"
+        );
+        let reason = match way {
+            "key" => {
+                world.digit(2, '2');
+                Reason::Declined
+            }
+            "api" => {
+                world.request(Request::Decline(handoff)).unwrap();
+                Reason::Declined
+            }
+            "hang up" => {
+                world.hang_up(SALES);
+                Reason::HumanHangup
+            }
+            _ => {
+                world.pass(Duration::from_secs(31));
+                Reason::NoAnswer
+            }
+        };
+        assert_eq!(
+            world.closed(),
+            Some((End::Failed, Outcome::ReturnedToAi, Some(reason))),
+            "{way}"
+        );
+        assert_eq!(world.hears("ai"), "relay(caller)");
+        assert_eq!(world.leg(2), None);
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
+#[test]
+fn a_human_accepts_by_key_or_api() {
+    for key in [true, false] {
+        let mut world = World::new(Config {
+            playbook: Playbook {
+                accept: Accept::Api,
+                ..config().playbook
+            },
+            ..config()
+        });
+        world.talk();
+        let handoff = world.ask(Mode::Warm);
+        assert!(matches!(
+            world.request(Request::Accept(handoff)),
+            Err(RequestError::WrongState(_))
+        ));
+        world.answer(SALES);
+        if key {
+            world.digit(2, '1');
+        } else {
+            world.request(Request::Accept(handoff)).unwrap();
+        }
+        assert_eq!(world.hears("caller"), "relay(human)");
+        world.hang_up(SALES);
+        assert_eq!(
+            world.request(Request::Accept(handoff)).unwrap_err(),
+            RequestError::NoHandoff
+        );
+        world.conserve();
+    }
+}
+
+#[test]
+fn without_an_ai_the_caller_is_told_goodbye() {
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.hang_up(AI);
+    assert_eq!(
+        world.hears("caller"),
+        "play(announcement)",
+        "nothing changes for the caller"
+    );
+    world.reject(SALES, 486);
+    world.reject(SUPPORT, 486);
+    assert_eq!(world.hears("caller"), "play(goodbye)");
+    assert!(!world.peers[CALLER].log.contains(&"bye"));
+    world.played(0, 0);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::Failed, Some(Reason::AiGone)))
+    );
+    world.conserve();
+}
+
+#[test]
+fn a_cancelled_handoff_gives_the_caller_back_without_a_word() {
+    let mut world = World::talking();
+    let handoff = world.ask(Mode::Warm);
+    world.ring(SALES);
+    world.request(Request::Cancel(handoff)).unwrap();
+    assert_eq!(world.peers[SALES].log.last(), Some(&"cancelled"));
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("relay(ai)".into(), "relay(caller)".into())
+    );
+    assert_eq!(world.closed(), Some((End::Cancelled, Outcome::ReturnedToAi, None)));
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_stranger_is_refused_and_a_caller_waits_for_no_agent_in_vain() {
+    let mut world = World::new(config());
+    world.call(STRANGER);
+    assert_eq!(world.peers[STRANGER].log, ["403"]);
+    assert!(world.peers[AI].log.is_empty());
+    world.call(CALLER);
+    let invite = world.peers[AI].request.clone().unwrap();
+    assert_eq!(
+        invite.header("X-Baton-Call").unwrap(),
+        world.id().to_string(),
+        "the caller's own is not passed on"
+    );
+    world.reject(AI, 486);
+    assert_eq!(world.peers[CALLER].log, ["480"]);
+    assert!(world.notices.is_empty());
+    world.conserve();
+
+    world.call(CALLER);
+    world.ring(AI);
+    world.hang_up(CALLER);
+    assert_eq!(world.peers[AI].log.last(), Some(&"cancelled"));
+    world.conserve();
+}
+
+#[test]
+fn a_full_house_is_refused_and_leaves_nothing() {
+    let mut world = World::new(Config {
+        workers: vec![vec![20_000]],
+        ..config()
+    });
+    world.call(CALLER);
+    assert_eq!(world.peers[CALLER].log, ["503"]);
+    world.conserve();
+
+    // No port for the human.
+    let mut world = World::new(Config {
+        workers: vec![vec![20_000, 20_002]],
+        ..config()
+    });
+    world.talk();
+    world.ask(Mode::Warm);
+    assert!(world.peers[SALES].log.is_empty());
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoCapacity)))
+    );
+    assert_eq!(world.hears("caller"), "play(failed)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_silent_data_plane_ends_the_call_in_bounded_time() {
+    let mut world = World::talking();
+    world.answers = false;
+    world.ask(Mode::Warm);
+    let sets = |world: &World| world.order.iter().filter(|what| *what == "Set").count();
+    let before = sets(&world);
+    world.pass(Duration::from_millis(1_900));
+    assert_eq!(sets(&world) - before, 3, "repeated three times");
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.peers[SALES].log.last(), Some(&"cancelled"));
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::Failed, Some(Reason::Error)))
+    );
+    world.conserve();
+}
+
+#[test]
+fn hold_by_the_caller_disturbs_no_other_leg() {
+    let mut world = World::talking();
+    let before = world.leg(1).cloned();
+    for (direction, send) in [
+        ("sendonly", false),
+        ("sendrecv", true),
+        ("inactive", false),
+        ("recvonly", true),
+    ] {
+        let exchange = world.leg(0).unwrap().exchange;
+        let peer = &mut world.peers[CALLER];
+        let offer = peer.local.offer().replace("a=sendrecv", &format!("a={direction}"));
+        peer.endpoint
+            .reinvite(world.now, peer.dialog.unwrap(), offer.into())
+            .unwrap();
+        world.settle();
+        assert_eq!(world.peers[CALLER].log.last(), Some(&"reinvite answered"));
+        assert_eq!(
+            (world.leg(0).unwrap().send, world.leg(0).unwrap().exchange),
+            (send, exchange + 1),
+            "{direction}"
+        );
+        assert_eq!(world.leg(1).cloned(), before);
+    }
+    assert_eq!(world.peers[AI].log, ["invite", "acked"]);
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn the_caller_hangs_up_in_each_state_of_a_handoff() {
+    for state in ["inviting", "ringing", "briefing", "joining"] {
+        let mut world = World::talking();
+        world.ask(Mode::Warm);
+        if state != "inviting" {
+            world.ring(SALES);
+        }
+        if matches!(state, "briefing" | "joining") {
+            world.answer(SALES);
+        }
+        if state == "joining" {
+            world.answers = false;
+            world.played(2, 0);
+        }
+        world.hang_up(CALLER);
+        world.answers = true;
+        world.pass(Duration::from_secs(2));
+        let end = world.peers[SALES].log.last().copied();
+        assert_eq!(
+            end,
+            Some(if matches!(state, "inviting" | "ringing") {
+                "cancelled"
+            } else {
+                "bye"
+            }),
+            "{state}"
+        );
+        assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+        assert_eq!(
+            world.closed(),
+            Some((End::Failed, Outcome::Abandoned, Some(Reason::CallerHangup)))
+        );
+        world.conserve();
+    }
+}
+
+#[test]
+fn the_same_seed_and_inputs_give_the_same_outputs() {
+    let run = || {
+        let mut world = World::talking();
+        world.ask(Mode::Warm);
+        world.reject(SALES, 486);
+        world.answer(SUPPORT);
+        world.hang_up(CALLER);
+        (world.order.clone(), world.notices.len())
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn what_belongs_to_no_call_changes_nothing() {
+    let mut world = World::talking();
+    let session = SessionId(world.id().0);
+    let sets = world.sets;
+    for event in [
+        Media::Ended { session: SessionId(1) },
+        Media::Ended { session },
+        Media::Played {
+            session,
+            leg: LegId(0),
+            play: PlayId(77),
+            item: 0,
+            at: world.now,
+        },
+        Media::Digit {
+            session,
+            leg: LegId(0),
+            digit: '1',
+            at: world.now,
+        },
+        Media::Refused {
+            session,
+            generation: media::command::Generation(1),
+            reason: Refusal::Port,
+        },
+    ] {
+        world.node.handle_media(world.now, 0, event);
+    }
+    world.settle();
+    assert_eq!((world.sets, world.hears("caller")), (sets, "relay(ai)".into()));
+    assert_eq!(
+        world.request(Request::Cancel(HandoffId(1))).unwrap_err(),
+        RequestError::NoHandoff
+    );
+    assert_eq!(
+        world.request(Request::HangUp(CallId(1))).unwrap_err(),
+        RequestError::NoCall
+    );
+    let id = world.id();
+    world.request(Request::HangUp(id)).unwrap();
+    assert_eq!(
+        (world.peers[CALLER].log.last(), world.peers[AI].log.last()),
+        (Some(&"bye"), Some(&"bye"))
+    );
+    world.conserve();
+}
