@@ -224,7 +224,8 @@ impl Endpoint {
 
     /// One datagram.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
-        match guard(datagram, from, &Limits::default(), &print::ALLOWED) {
+        let allowed = print::allowed(&datagram);
+        match guard(datagram, from, &Limits::default(), allowed) {
             Guarded::Answer(bytes) => self.send(from, bytes),
             Guarded::Drop(_) => {}
             Guarded::Message(message) if message.status().is_some() => self.response(now, &message),

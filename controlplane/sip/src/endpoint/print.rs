@@ -9,8 +9,8 @@ use crate::header::Via;
 use crate::message::Message;
 use crate::method::Method;
 
-/// The methods that are answered with something else than 405. REFER is answered 501.
-pub(super) const ALLOWED: [Method; 6] = [
+/// The methods that we serve, and REFER, which comes with a later version and gets 501 until then.
+static KNOWN: [Method; 6] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -18,6 +18,16 @@ pub(super) const ALLOWED: [Method; 6] = [
     Method::Options,
     Method::Refer,
 ];
+
+/// What the guard lets through of a datagram; everything else gets 405 with these in Allow. REFER is never in an Allow that others
+/// see: who reads it there would try it.
+pub(super) fn allowed(datagram: &[u8]) -> &'static [Method] {
+    if datagram.trim_ascii_start().starts_with(b"REFER ") {
+        &KNOWN
+    } else {
+        &KNOWN[..5]
+    }
+}
 
 /// Allow: what we serve.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
