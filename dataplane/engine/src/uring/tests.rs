@@ -187,6 +187,36 @@ fn a_burst_beyond_the_buffers_loses_nothing() {
 }
 
 #[test]
+fn a_receive_waits_for_a_buffer() {
+    let mut rig = Rig::v4(2, TaskRun::Defer);
+    for packet in 0..4 {
+        rig.say(0, &[packet; 20]);
+    }
+    let mut held = Vec::new();
+    let mut turn = |rig: &mut Rig| {
+        let now = clock::now();
+        rig.uring.enter(now, Some(Duration::ZERO)).expect("entered");
+        while let Some(completion) = rig.uring.next(now) {
+            if let Completion::Received(packet) = completion {
+                held.push(packet.buffer);
+            }
+        }
+    };
+    for _ in 0..10 {
+        turn(&mut rig);
+    }
+    assert_eq!(rig.uring.buffers_free(), 0);
+    assert_eq!(rig.uring.totals().receive_rearms, 1, "not again and again");
+    for buffer in held {
+        rig.uring.recycle(buffer);
+    }
+    rig.relay(2);
+    rig.assert_at_rest(2);
+    assert_eq!(rig.hear(1).0[1..], [2; 19]);
+    assert_eq!(rig.hear(1).0[1..], [3; 19]);
+}
+
+#[test]
 fn what_the_kernel_drops_is_told_with_the_next_packet() {
     let tiny = Queues {
         receive: 1,
