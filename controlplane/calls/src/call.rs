@@ -452,3 +452,6 @@ impl Call {
         State::Ending { by, handoff }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,10 @@ impl Node {
         if agents.is_empty() {
             return Err((480, vec![]));
         }
+        if !request.body().is_empty() && request.sdp().is_none() {
+            // RFC 3261 §8.2.3.
+            return Err((415, vec![("Accept".to_owned(), "application/sdp".to_owned())]));
+        }
         let trunk = trunk.name.clone();
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).ok_or_else(busy)?;

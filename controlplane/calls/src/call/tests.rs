@@ -1,0 +1,377 @@
+//! Both machines without a node: a table over (state, input), and properties of every short story.
+
+use playbook::Mode;
+
+use super::*;
+
+fn order(mode: Mode, accept: playbook::Accept) -> Input {
+    let targets = vec![(0, "sales".to_owned()), (1, "support".to_owned())];
+    Input::Handoff(Order {
+        id: HandoffId(9),
+        mode,
+        accept,
+        targets,
+        why: "asked".to_owned(),
+    })
+}
+
+/// The states of a call with a warm handoff to two targets, each with the way there.
+fn states() -> Vec<(&'static str, Call)> {
+    use Input::*;
+    let warm = || order(Mode::Warm, playbook::Accept::Key);
+    let joined = vec![AiAnswered, warm(), HumanAnswered, Digit('1'), Applied];
+    let failed = vec![AiAnswered, warm(), HumanFailed(486), HumanFailed(486)];
+    let ways = vec![
+        ("connecting", vec![]),
+        ("talking", vec![AiAnswered]),
+        ("inviting", vec![AiAnswered, warm()]),
+        ("ringing", vec![AiAnswered, warm(), HumanRinging]),
+        ("briefing", vec![AiAnswered, warm(), HumanRinging, HumanAnswered]),
+        (
+            "joining",
+            vec![AiAnswered, warm(), HumanRinging, HumanAnswered, Digit('1')],
+        ),
+        ("joined", joined.clone()),
+        ("last ringing", vec![AiAnswered, warm(), HumanFailed(486), HumanRinging]),
+        (
+            "last briefing",
+            vec![AiAnswered, warm(), HumanFailed(486), HumanAnswered],
+        ),
+        (
+            "last joining",
+            vec![AiAnswered, warm(), HumanFailed(486), HumanAnswered, Digit('1')],
+        ),
+        ("returning", failed.clone()),
+        ("returned", [failed.clone(), vec![Applied]].concat()),
+        (
+            "goodbye",
+            [vec![AiAnswered, warm(), AiGone], failed[2..].to_vec()].concat(),
+        ),
+        ("handed off", [joined, vec![Evidence(vec![])]].concat()),
+        ("ending", vec![AiAnswered, warm(), CallerGone]),
+    ];
+    let walk = |(name, way): (&'static str, Vec<Input>)| {
+        let (mut call, _) = Call::new(1);
+        for input in way {
+            call.handle(input);
+        }
+        (name, call)
+    };
+    ways.into_iter().map(walk).collect()
+}
+
+/// Actions in a few words; timers are left out.
+fn brief(actions: &[Action]) -> String {
+    let words = actions.iter().filter_map(|action| {
+        Some(match action {
+            Action::RingCaller => "180".to_owned(),
+            Action::AnswerCaller => "200".to_owned(),
+            Action::RejectCaller(status) => status.to_string(),
+            Action::EndCaller(_) => "bye caller".to_owned(),
+            Action::InviteAi(_) => "invite ai".to_owned(),
+            Action::EndAi(_) => "bye ai".to_owned(),
+            Action::InviteHuman(target) => format!("invite {target}"),
+            Action::EndHuman(_) => "end human".to_owned(),
+            Action::Show(scene, _) => match scene {
+                Scene::Setup => "show setup".to_owned(),
+                Scene::Conversation => "show conversation".to_owned(),
+                Scene::Waiting { hold_only: false, .. } => "show waiting".to_owned(),
+                Scene::Waiting { hold_only: true, .. } => "show hold".to_owned(),
+                Scene::Briefing { .. } => "show briefing".to_owned(),
+                Scene::Joined => "show joined".to_owned(),
+                Scene::Returned { apology, .. } => format!("show {apology:?}").to_lowercase(),
+                Scene::Goodbye { .. } => "show goodbye".to_owned(),
+            },
+            Action::Unwatch => "unwatch".to_owned(),
+            Action::EndMedia => "end".to_owned(),
+            Action::Arm(_) | Action::Disarm(_) => return None,
+            Action::Tell(_, Step::TargetFailed { reason, .. }) => format!("[{reason:?}]"),
+            Action::Tell(_, Step::Closed { end, result, reason }) => match reason {
+                Some(reason) => format!("[{end:?} {result:?} {reason:?}]"),
+                None => format!("[{end:?} {result:?}]"),
+            },
+            Action::Tell(_, Step::Requested { .. }) => "[requested]".to_owned(),
+            Action::Tell(_, Step::Evidence(_)) => "[evidence]".to_owned(),
+            Action::Tell(_, step) => format!("[{step:?}]").to_lowercase(),
+            Action::TellJoined(_) => "[joined]".to_owned(),
+            Action::TellEnded(by) => format!("[ended by {by}]"),
+        })
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+fn inputs() -> Vec<(&'static str, Input)> {
+    use Input::*;
+    vec![
+        ("caller gone", CallerGone),
+        ("ai rings", AiRinging),
+        ("ai answers", AiAnswered),
+        ("ai busy", AiFailed(486)),
+        ("ai down", AiFailed(503)),
+        ("ai gone", AiGone),
+        ("human rings", HumanRinging),
+        ("human answers", HumanAnswered),
+        ("human busy", HumanFailed(486)),
+        ("human silent", HumanFailed(408)),
+        ("human 480", HumanFailed(480)),
+        ("human 404", HumanFailed(404)),
+        ("human 500", HumanFailed(500)),
+        ("human 603", HumanFailed(603)),
+        ("no capacity", NoCapacity),
+        ("human gone", HumanGone),
+        ("key 1", Digit('1')),
+        ("key 2", Digit('2')),
+        ("key 3", Digit('3')),
+        ("applied", Applied),
+        ("media fails", MediaFailed(Reason::Error)),
+        ("announced", Played(PlayId(1), 0)),
+        ("first word", FirstWord),
+        ("evidence", Evidence(vec![])),
+        ("media ended", MediaEnded),
+        ("ai late", Timer(crate::timer::Timer::AiAnswer)),
+        ("ring over", Timer(crate::timer::Timer::Ring)),
+        ("reach over", Timer(crate::timer::Timer::Reach)),
+        ("accept over", Timer(crate::timer::Timer::Accept)),
+        ("evidence over", Timer(crate::timer::Timer::Evidence)),
+        ("goodbye over", Timer(crate::timer::Timer::Goodbye)),
+        ("ask", order(Mode::Warm, playbook::Accept::Key)),
+        ("accept", Accept),
+        ("decline", Decline),
+        ("cancel", Cancel),
+        ("hang up", HangUp),
+    ]
+}
+
+/// Every input in every state; a pair that is not in the table does nothing.
+#[test]
+fn the_table_of_states_and_inputs() {
+    let mut table = String::new();
+    for (state, call) in states() {
+        for (name, input) in inputs() {
+            let actions = call.clone().handle(input);
+            if !actions.is_empty() {
+                table.push_str(&format!("{state} | {name} | {}\n", brief(&actions)));
+            }
+        }
+    }
+    assert_eq!(table, include_str!("table.txt"), "{table}");
+}
+
+/// What a driver sees of a call: who was invited and not ended, which timers run, what the caller hears.
+#[derive(Default)]
+struct Seen {
+    ai: bool,
+    human: bool,
+    caller_ended: bool,
+    timers: Vec<Timer>,
+    scene: Option<Scene>,
+    requested: usize,
+    closed: usize,
+    ended: usize,
+}
+
+impl Seen {
+    fn input(&mut self, input: &Input) {
+        match input {
+            Input::AiFailed(_) | Input::AiGone => self.ai = false,
+            Input::HumanFailed(_) | Input::HumanGone | Input::NoCapacity => self.human = false,
+            Input::CallerGone => self.caller_ended = true,
+            Input::Timer(timer) => self.timers.retain(|other| other != timer),
+            _ => {}
+        }
+    }
+
+    fn actions(&mut self, actions: &[Action]) {
+        for action in actions {
+            match action {
+                Action::InviteAi(_) => assert!(!std::mem::replace(&mut self.ai, true), "two AIs"),
+                Action::InviteHuman(_) => assert!(!std::mem::replace(&mut self.human, true), "two humans"),
+                Action::EndAi(_) => assert!(std::mem::take(&mut self.ai), "no AI to end"),
+                Action::EndHuman(_) => assert!(std::mem::take(&mut self.human), "no human to end"),
+                Action::EndCaller(_) | Action::RejectCaller(_) => {
+                    assert!(
+                        !std::mem::replace(&mut self.caller_ended, true),
+                        "the caller is ended twice"
+                    );
+                }
+                Action::Show(scene, _) => self.scene = Some(*scene),
+                Action::Arm(timer) => {
+                    self.timers.retain(|other| other != timer);
+                    self.timers.push(*timer);
+                }
+                Action::Disarm(timer) => self.timers.retain(|other| other != timer),
+                Action::Tell(_, Step::Requested { .. }) => self.requested += 1,
+                Action::Tell(_, Step::Closed { .. }) => self.closed += 1,
+                Action::TellEnded(_) => self.ended += 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// What must hold after every input.
+    fn check(&self, call: &Call) {
+        use crate::handoff::State as H;
+        let bound = match call.state() {
+            State::Connecting { .. } => Some(Timer::AiAnswer),
+            State::HandingOff(handoff) => match handoff.state() {
+                H::Inviting | H::Ringing => Some(Timer::Ring),
+                H::Briefing { .. } => Some(Timer::Accept),
+                H::Joined | H::Returned { .. } => Some(Timer::Evidence),
+                H::Goodbye { .. } => Some(Timer::Goodbye),
+                H::Joining | H::Returning { .. } | H::CutShort { .. } | H::Closed => None,
+            },
+            _ => None,
+        };
+        if let Some(timer) = bound {
+            assert!(self.timers.contains(&timer), "{call:?} may last for ever");
+        }
+        // Whom the caller hears is there.
+        match self.scene {
+            _ if matches!(call.state(), State::Ending { .. } | State::Over) => {
+                assert!(self.caller_ended, "{call:?} leaves the caller on the line");
+                assert!(!self.ai && !self.human, "{call:?} leaves somebody on the line");
+                assert!(self.timers.is_empty());
+            }
+            Some(Scene::Conversation | Scene::Returned { .. }) => assert!(self.ai, "{call:?}: silence"),
+            Some(Scene::Joined | Scene::Briefing { .. }) => assert!(self.human, "{call:?}: silence"),
+            Some(Scene::Setup) => assert!(!call.started()),
+            Some(Scene::Waiting { .. } | Scene::Goodbye { .. }) | None => {}
+        }
+    }
+}
+
+/// Inputs that the driver can give: nobody hangs up who is not there, a timer fires only when it runs.
+fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
+    let handing_off = matches!(call.state(), State::HandingOff(_));
+    match input {
+        Input::AiRinging | Input::AiAnswered | Input::AiFailed(_) => seen.ai && !call.started(),
+        Input::AiGone => seen.ai && call.started(),
+        Input::HumanRinging | Input::HumanAnswered | Input::HumanFailed(_) | Input::NoCapacity => {
+            seen.human && matches!(seen.scene, Some(Scene::Waiting { .. }))
+        }
+        Input::HumanGone => seen.human && !matches!(seen.scene, Some(Scene::Waiting { .. })),
+        Input::CallerGone => !seen.caller_ended,
+        Input::Timer(timer) => seen.timers.contains(timer),
+        Input::Accept | Input::Decline | Input::Cancel | Input::HangUp | Input::Handoff(_) => {
+            call.allows(input).is_ok()
+        }
+        Input::FirstWord | Input::Evidence(_) => handing_off || matches!(call.state(), State::Ending { .. }),
+        Input::MediaEnded => matches!(call.state(), State::Ending { .. }),
+        _ => true,
+    }
+}
+
+#[test]
+fn no_story_leaves_anybody_in_silence_or_anything_open() {
+    let inputs = inputs();
+    let mut seed = 1_u64;
+    let mut draw = |below: usize| {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let (mut joined, mut returned) = (0, 0);
+    for _ in 0..20_000 {
+        let (mut call, actions) = Call::new(1 + draw(2));
+        let mut seen = Seen::default();
+        seen.actions(&actions);
+        let give = |call: &mut Call, seen: &mut Seen, input: Input| {
+            seen.input(&input);
+            let actions = call.handle(input);
+            seen.actions(&actions);
+            seen.check(call);
+            actions
+        };
+        for _ in 0..200 {
+            // Without a little help nearly every story ends before it gets interesting.
+            let input = match draw(12) {
+                0 => Input::Applied,
+                1 => Input::HumanAnswered,
+                2 => Input::Digit('1'),
+                _ => inputs[draw(inputs.len())].1.clone(),
+            };
+            let deadly = matches!(input, Input::CallerGone | Input::HangUp | Input::MediaFailed(_));
+            if !can_come(&input, &seen, &call) || deadly && draw(16) != 0 {
+                continue;
+            }
+            for action in give(&mut call, &mut seen, input) {
+                joined += usize::from(matches!(action, Action::TellJoined(_)));
+                returned += usize::from(matches!(action, Action::Tell(_, Step::Returned)));
+            }
+        }
+        if !seen.caller_ended {
+            give(&mut call, &mut seen, Input::CallerGone);
+        }
+        give(&mut call, &mut seen, Input::MediaEnded);
+        assert_eq!(*call.state(), State::Over);
+        assert_eq!(seen.requested, seen.closed);
+        assert_eq!(seen.ended, 1);
+        for (_, input) in &inputs {
+            assert!(
+                call.handle(input.clone()).is_empty(),
+                "a call that is over does nothing"
+            );
+        }
+    }
+    assert!(
+        joined > 100 && returned > 100,
+        "the stories reach the interesting states: {joined}, {returned}"
+    );
+}
+
+#[test]
+fn agents_are_tried_in_order() {
+    let (mut call, _) = Call::new(2);
+    assert_eq!(brief(&call.handle(Input::AiFailed(486))), "invite ai");
+    assert_eq!(brief(&call.handle(Input::Timer(Timer::AiAnswer))), "bye ai, 480, end");
+}
+
+#[test]
+fn the_briefing_s_end_joins_only_where_answering_is_accepting() {
+    for (accept, says) in [
+        (playbook::Accept::Answer, "[accepted], show joined"),
+        (playbook::Accept::Key, ""),
+        (playbook::Accept::Api, ""),
+    ] {
+        let (mut call, _) = Call::new(1);
+        call.handle(Input::AiAnswered);
+        call.handle(order(Mode::Warm, accept));
+        let shown = call.handle(Input::HumanAnswered);
+        let briefing = shown.iter().find_map(|action| match action {
+            Action::Show(Scene::Briefing { briefing, .. }, _) => Some(*briefing),
+            _ => None,
+        });
+        assert_eq!(brief(&call.handle(Input::Played(briefing.unwrap(), 0))), says);
+    }
+}
+
+#[test]
+fn after_the_time_to_reach_anybody_no_other_target_is_tried() {
+    let (mut call, _) = Call::new(1);
+    call.handle(Input::AiAnswered);
+    call.handle(order(Mode::Warm, playbook::Accept::Key));
+    call.handle(Input::HumanAnswered);
+    assert_eq!(brief(&call.handle(Input::Timer(Timer::Reach))), "");
+    assert_eq!(
+        brief(&call.handle(Input::Digit('2'))),
+        "end human, [Declined], show failed"
+    );
+}
+
+#[test]
+fn wishes_that_do_not_fit_are_refused_with_the_reason() {
+    let ask = || order(Mode::Warm, playbook::Accept::Key);
+    for (state, call) in states() {
+        let running = call.allows(&ask()) == Err(RequestError::Running(HandoffId(9)));
+        let idle = matches!(state, "connecting" | "talking" | "handed off" | "ending");
+        assert_eq!(running, !idle, "{state}");
+        assert_eq!(call.allows(&ask()).is_ok(), state == "talking", "{state}");
+        let briefed = matches!(state, "briefing" | "last briefing");
+        assert_eq!(call.allows(&Input::Accept).is_ok(), briefed, "{state}");
+        let open = briefed || matches!(state, "inviting" | "ringing" | "last ringing");
+        assert_eq!(call.allows(&Input::Cancel).is_ok(), open, "{state}");
+        assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");
+        assert_eq!(call.allows(&Input::HangUp).is_ok(), state != "ending", "{state}");
+    }
+}
