@@ -128,8 +128,8 @@ pub const EXIT_USAGE: u8 = 2;
 pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Demo(args) => crate::demo::run(args),
-        Command::Serve(_) => not_built("serve"),
-        Command::Check(_) => not_built("check"),
+        Command::Serve(args) => crate::serve::serve(&args),
+        Command::Check(args) => crate::serve::check(&args),
         Command::Tune(_) => not_built("tune"),
         Command::Report(_) => not_built("report"),
         Command::Replay(_) => not_built("replay"),

@@ -5,5 +5,14 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod http;
+mod ids;
+mod journal;
+mod metrics;
 pub mod prompts;
+mod records;
+mod run;
+pub mod serve;
 pub mod server;
+mod sip_transport;
+mod webhook;

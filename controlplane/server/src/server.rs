@@ -1,22 +1,80 @@
-//! A running server.
+//! A running server: the parts put together, and taken apart again.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use calls::node::Node;
+use calls::request::{Request, Response};
+use engine::{Engine, EngineConfig, TaskRun, WorkerConfig};
+use media::command::PromptId;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::http;
+use crate::ids::{self, Clock};
+use crate::journal::Journal;
+use crate::prompts::Prompt;
+use crate::records::Records;
+use crate::run::{NodeHandle, Run};
+use crate::sip_transport::udp::Udp;
+use crate::webhook;
+
+/// How long a stop waits for the BYEs of the calls that it hung up.
+const BYE_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a stop waits for webhooks.
+const WEBHOOK_WAIT: Duration = Duration::from_secs(2);
+
+/// How often a stop looks whether the calls are over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A running server: engine, node, SIP, HTTP and webhooks. Stop it with [`Server::stop`].
 #[derive(Debug)]
 pub struct Server {
     sip: SocketAddr,
     http: SocketAddr,
+    drain: Duration,
+    draining: Arc<AtomicBool>,
+    node: NodeHandle,
+    closing: watch::Sender<bool>,
+    run: JoinHandle<()>,
+    http_task: JoinHandle<()>,
+    journal: Arc<Journal>,
+    webhooks: Vec<JoinHandle<()>>,
 }
 
 /// Why a server cannot start: what to do about it is in the text.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Something could not be bound or opened.
-    #[error("{0}")]
-    Resource(String),
+    /// The data plane does not start.
+    #[error(transparent)]
+    Engine(#[from] engine::StartError),
+    /// An address cannot be bound.
+    #[error("{key} = {address} cannot be bound ({source}): stop whoever has it, or change {key} in the configuration")]
+    Bind {
+        /// The key that names it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A prompt cannot be played.
+    #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
+    Prompt(String),
+    /// Something else that the system refuses.
+    #[error("{what} failed: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// The system's answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
 
 impl Server {
@@ -25,8 +83,71 @@ impl Server {
     ///
     /// # Errors
     /// [`StartError`] where a socket, a file or the data plane is not to be had.
-    pub async fn start(_config: Config) -> Result<Server, StartError> {
-        Err(StartError::Resource("not built yet".into()))
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let system = |what| move |source| StartError::System { what, source };
+        let udp = bind("sip.listen", config.sip.listen, Udp::bind(config.sip.listen).await)?;
+        let sip = udp.local().map_err(|error| system("getsockname")(error.into()))?;
+        let listener = bind(
+            "http.listen",
+            config.http.listen,
+            TcpListener::bind(config.http.listen).await,
+        )?;
+        let http = listener
+            .local_addr()
+            .map_err(|error| system("getsockname")(error.into()))?;
+        let seed = ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?;
+
+        let library = Library::load(&config)?;
+        let engine = tokio::task::spawn_blocking({
+            let config = engine_config(&config, library.prompts, seed);
+            move || Engine::start(config)
+        })
+        .await
+        .map_err(|error| system("the start of the engine")(error.into()))??;
+        let engine = Arc::new(engine);
+        let ports = (0..engine.workers())
+            .map(|worker| engine.ports(worker).to_vec())
+            .collect();
+        let node_config = node_config(&config, sip, http, ports, library.ids, library.briefings, seed);
+
+        let clock = Clock::new();
+        let records = Arc::new(Mutex::new(Records::new(clock, config.node.handoff_records)));
+        let client = webhook::client().map_err(|error| system("the HTTP client")(error.into()))?;
+        let (endpoints, webhooks) = config
+            .webhooks
+            .iter()
+            .map(|webhook| webhook::Endpoint::start(webhook.clone(), client.clone(), Arc::clone(&records)))
+            .unzip();
+        let journal = Arc::new(Journal::new(&config.node.name, clock, records, endpoints));
+
+        let node = Node::new(node_config, Instant::now());
+        let (run, node) = Run::new(node, Arc::clone(&engine), udp, Arc::clone(&journal))
+            .map_err(|error| system("epoll")(error.into()))?;
+        let run = tokio::spawn(run.run());
+
+        let draining = Arc::<AtomicBool>::default();
+        let (closing, closed) = watch::channel(false);
+        let shared = http::Shared::new(
+            config.http,
+            node.clone(),
+            Arc::clone(&journal),
+            engine,
+            Arc::clone(&draining),
+        );
+        let http_task = tokio::spawn(http::serve(listener, shared, closed));
+        tracing::info!(%sip, %http, "listening");
+        Ok(Server {
+            sip,
+            http,
+            drain: config.node.drain,
+            draining,
+            node,
+            closing,
+            run,
+            http_task,
+            journal,
+            webhooks,
+        })
     }
 
     /// Where SIP is received.
@@ -39,6 +160,200 @@ impl Server {
         self.http
     }
 
+    /// Calls that are alive.
+    pub async fn calls(&self) -> usize {
+        self.node.alive().await.map_or(0, |alive| alive.calls)
+    }
+
+    /// What the node holds, for conservation checks.
+    pub async fn alive(&self) -> calls::node::Alive {
+        self.node.alive().await.unwrap_or_default()
+    }
+
+    /// Waits for a part that ended by itself: a bug, after which nothing of the server can be relied on.
+    pub async fn failed(&mut self) {
+        tokio::select! {
+            _ = &mut self.run => {}
+            _ = &mut self.http_task => {}
+        }
+    }
+
     /// Refuses new calls, waits at most `node.drain_s` for the running ones, hangs up the rest, and ends.
-    pub async fn stop(self) {}
+    pub async fn stop(self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.node.drain().await;
+        let idle = async {
+            while self.calls().await > 0 {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if timeout(self.drain, idle).await.is_err() {
+            self.hang_up().await;
+        }
+        self.end().await;
+    }
+
+    async fn hang_up(&self) {
+        let Ok(Ok(Response::Calls(calls))) = self.node.request(Request::Calls).await else {
+            return;
+        };
+        tracing::warn!(calls = calls.len(), "hanging up the calls that are left");
+        for call in calls {
+            if let Some(id) = ids::parse_call(&call.id) {
+                let _ = self.node.request(Request::HangUp(id)).await;
+            }
+        }
+        let gone = async {
+            while self
+                .node
+                .alive()
+                .await
+                .is_ok_and(|alive| alive.sip.dialogs > 0 || alive.calls > 0)
+            {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let _ = timeout(BYE_WAIT, gone).await;
+    }
+
+    /// Everything holds a part of what it uses: it ends in the order of that.
+    async fn end(self) {
+        let _ = self.closing.send(true);
+        let _ = timeout(BYE_WAIT, self.http_task).await;
+        drop(self.node);
+        // Connections that outlived their time hold the node's handle: it must not wait for them.
+        let mut run = self.run;
+        if timeout(BYE_WAIT, &mut run).await.is_err() {
+            run.abort();
+            let _ = run.await;
+        }
+        drop(self.journal);
+        for mut webhook in self.webhooks {
+            if timeout(WEBHOOK_WAIT, &mut webhook).await.is_err() {
+                webhook.abort();
+            }
+        }
+    }
+}
+
+fn bind<T>(key: &'static str, address: SocketAddr, bound: std::io::Result<T>) -> Result<T, StartError> {
+    bound.map_err(|source| StartError::Bind { key, address, source })
+}
+
+/// The prompts as the data plane has them.
+struct Library {
+    prompts: Arc<media::prompt::Prompts>,
+    ids: calls::config::Prompts,
+    /// Of each target.
+    briefings: Vec<Option<PromptId>>,
+}
+
+impl Library {
+    fn load(config: &Config) -> Result<Library, StartError> {
+        let mut prompts = media::prompt::Prompts::new();
+        let mut add = |name: &str, prompt: &Prompt| {
+            prompts
+                .add(name, &prompt.samples)
+                .ok_or_else(|| StartError::Prompt(format!("{name} ({})", prompt.source)))
+        };
+        let named = &config.prompts;
+        let ids = calls::config::Prompts {
+            announcement: add("announcement", &named.announcement)?,
+            hold: add("hold", &named.hold)?,
+            briefing: add("briefing", &named.briefing)?,
+            busy: add("busy", &named.busy)?,
+            no_answer: add("no_answer", &named.no_answer)?,
+            failed: add("failed", &named.failed)?,
+            goodbye: add("goodbye", &named.goodbye)?,
+        };
+        let briefings = config
+            .targets
+            .iter()
+            .map(|target| {
+                let briefing = target.briefing.as_ref();
+                briefing
+                    .map(|prompt| add(&format!("briefing of {}", target.name), prompt))
+                    .transpose()
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Library {
+            prompts: Arc::new(prompts),
+            ids,
+            briefings,
+        })
+    }
+}
+
+/// The data plane's part of the configuration.
+pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts>, seed: u64) -> EngineConfig {
+    let media = &config.media;
+    let workers = (0..media.workers)
+        .map(|worker| WorkerConfig {
+            core: media.cores.get(usize::from(worker)).copied(),
+            address: media.listen,
+            first_port: media.first_port + worker * media.ports_per_worker * 2,
+            pairs: media.ports_per_worker,
+        })
+        .collect();
+    EngineConfig {
+        workers,
+        sessions_per_worker: media.sessions_per_worker,
+        buffers: media.buffers_per_worker,
+        prompts,
+        cname: config.node.name.clone(),
+        // Numbers that peers see must not tell them those of the node.
+        seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
+        mode: TaskRun::Auto,
+        ..EngineConfig::default()
+    }
+}
+
+fn node_config(
+    config: &Config,
+    sip: SocketAddr,
+    http: SocketAddr,
+    workers: Vec<Vec<u16>>,
+    prompts: calls::config::Prompts,
+    briefings: Vec<Option<PromptId>>,
+    seed: u64,
+) -> calls::config::Config {
+    let targets = config
+        .targets
+        .iter()
+        .zip(briefings)
+        .map(|(target, briefing)| calls::config::Target {
+            name: target.name.clone(),
+            uri: target.uri.clone(),
+            next_hop: target.next_hop,
+            ring: target.ring,
+            briefing,
+        })
+        .collect();
+    let media_address: IpAddr = config.media.advertise.unwrap_or(config.media.listen);
+    calls::config::Config {
+        sip: sip::endpoint::Config {
+            advertise: config.sip.advertise.unwrap_or(sip),
+            agent: config.sip.user_agent.clone(),
+            t1: config.sip.t1,
+            t2: config.sip.t2,
+            t4: config.sip.t4,
+            seed: seed.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(17),
+            transactions: config.sip.transactions,
+        },
+        media_address,
+        workers,
+        latch: config.media.latch,
+        trunks: config.trunks.clone(),
+        ai_agents: config.ai_agents.clone(),
+        targets,
+        playbook: config.playbook.clone(),
+        prompts,
+        deadlines: config.deadlines,
+        public_url: config
+            .http
+            .public_url
+            .clone()
+            .unwrap_or_else(|| format!("http://{http}")),
+        seed,
+    }
 }

@@ -1,0 +1,213 @@
+//! The HTTP API (contract: `/v1/calls`, `/v1/handoffs`, health, metrics).
+//!
+//! Without `[[http.keys]]` the API is open, and the configuration lets it listen on loopback only; then a request that a
+//! browser made for some web page (`Origin`, or a `Host` that is not loopback) is refused, because such a page must not
+//! reach what only this host should. With keys every request needs one, but for `/healthz` and `/readyz`.
+
+mod auth;
+mod body;
+mod calls;
+mod handoffs;
+mod problem;
+mod status;
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use ::calls::notice::HandoffId;
+use ::calls::request::{Request as Ask, RequestError, Response as Answer};
+use axum::Router;
+use axum::extract::rejection::{PathRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, patch, post};
+use engine::Engine;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+
+use crate::config;
+use crate::ids;
+use crate::journal::Journal;
+use crate::run::NodeHandle;
+use problem::Problem;
+
+/// Answers to `Idempotency-Key`s that are remembered.
+const IDEMPOTENCY_KEEP: usize = 10_000;
+
+/// What all requests share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    config: config::Http,
+    node: NodeHandle,
+    journal: Arc<Journal>,
+    engine: Arc<Engine>,
+    draining: Arc<AtomicBool>,
+    idempotency: Mutex<Idempotency>,
+}
+
+type Context = axum::extract::State<Arc<Shared>>;
+type Named = Result<Path<String>, PathRejection>;
+type Asked = Result<Query<HashMap<String, String>>, QueryRejection>;
+type Answered = Result<Response, Problem>;
+
+impl Shared {
+    pub(crate) fn new(
+        config: config::Http,
+        node: NodeHandle,
+        journal: Arc<Journal>,
+        engine: Arc<Engine>,
+        draining: Arc<AtomicBool>,
+    ) -> Shared {
+        Shared {
+            config,
+            node,
+            journal,
+            engine,
+            draining,
+            idempotency: Mutex::default(),
+        }
+    }
+
+    async fn ask(&self, request: Ask) -> Result<Answer, Problem> {
+        match self.node.request(request).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(refusal(error)),
+            Err(_) => Err(Problem::unavailable("the server is stopping")),
+        }
+    }
+}
+
+/// Serves until `closing` says otherwise; then requests under way are finished.
+pub(crate) async fn serve(listener: TcpListener, shared: Shared, mut closing: watch::Receiver<bool>) {
+    let served = axum::serve(listener, router(Arc::new(shared))).with_graceful_shutdown(async move {
+        // An error means that the server itself is gone.
+        let _ = closing.wait_for(|closing| *closing).await;
+    });
+    if let Err(error) = served.await {
+        tracing::error!(%error, "HTTP ended");
+    }
+}
+
+fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/healthz", get(status::health))
+        .route("/readyz", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .route("/v1/calls", get(calls::list))
+        .route("/v1/calls/{call}", get(calls::one).delete(calls::hang_up))
+        .route("/v1/calls/{call}/turns", post(calls::turns))
+        .route("/v1/calls/{call}/context", patch(calls::context))
+        .route("/v1/calls/{call}/handoffs", post(handoffs::create))
+        .route("/v1/handoffs", get(handoffs::list))
+        .route("/v1/handoffs/{id}", get(handoffs::one))
+        .route("/v1/handoffs/{id}/context", get(handoffs::context))
+        .route("/v1/handoffs/{id}/accept", post(handoffs::accept))
+        .route("/v1/handoffs/{id}/decline", post(handoffs::decline))
+        .route("/v1/handoffs/{id}/cancel", post(handoffs::cancel))
+        .fallback(async || Problem::not_found("there is no such path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "this path has no such method",
+            )
+        })
+        .with_state(shared)
+}
+
+/// A JSON document that nobody caches: it shows a live call.
+fn document(status: StatusCode, value: &Value) -> Response {
+    let mut response = (status, value.to_string()).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What the node refuses, as the API says it.
+fn refusal(error: RequestError) -> Problem {
+    match error {
+        RequestError::NoCall => Problem::not_found("there is no such live call"),
+        RequestError::NoHandoff => Problem::not_found("there is no such running handoff"),
+        RequestError::Running(id) => {
+            let detail = "a handoff of this call is running already";
+            Problem::new(StatusCode::CONFLICT, "handoff-running", detail).with("handoff", ids::handoff(id))
+        }
+        RequestError::WrongState(why) => Problem::new(StatusCode::CONFLICT, "wrong-state", why),
+        RequestError::NoTarget(name) => Problem::invalid(format!("no target has the name {name:?}")),
+        RequestError::Invalid(why) => Problem::invalid(why),
+    }
+}
+
+/// An answer of a kind that the request cannot have: our bug.
+fn unexpected() -> Problem {
+    tracing::error!("the node gave an answer of another kind than was asked for");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the request was not answered as it must be",
+    )
+}
+
+/// `?after=&limit=` and the parameters that a list has beside them; any other is refused.
+fn parameters(asked: Asked, known: &[&str]) -> Result<HashMap<String, String>, Problem> {
+    let Query(asked) = asked.map_err(|_| Problem::bad_request("the query cannot be read"))?;
+    match asked.keys().find(|key| !known.contains(&key.as_str())) {
+        Some(key) => {
+            let detail = format!("there is no parameter {key:?}; there are {}", known.join(", "));
+            Err(Problem::bad_request(detail))
+        }
+        None => Ok(asked),
+    }
+}
+
+fn limit(parameters: &HashMap<String, String>) -> Result<usize, Problem> {
+    match parameters.get("limit") {
+        None => Ok(50),
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=500).contains(limit))
+            .ok_or_else(|| Problem::bad_request("limit must be from 1 to 500")),
+    }
+}
+
+/// What `Idempotency-Key`s were answered: the oldest is forgotten first.
+#[derive(Debug, Default)]
+struct Idempotency {
+    answers: HashMap<u64, (u64, HandoffId)>,
+    order: VecDeque<u64>,
+}
+
+impl Idempotency {
+    fn hash(value: impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// # Errors
+    /// Where the key was used for something else.
+    fn find(&self, key: u64, body: u64) -> Result<Option<HandoffId>, Problem> {
+        match self.answers.get(&key) {
+            None => Ok(None),
+            Some((known, id)) if *known == body => Ok(Some(*id)),
+            Some(_) => Err(Problem::invalid("this Idempotency-Key was used with another body")),
+        }
+    }
+
+    fn keep(&mut self, key: u64, body: u64, id: HandoffId) {
+        if self.answers.insert(key, (body, id)).is_none() {
+            self.order.push_back(key);
+        }
+        while self.order.len() > IDEMPOTENCY_KEEP {
+            if let Some(oldest) = self.order.pop_front() {
+                self.answers.remove(&oldest);
+            }
+        }
+    }
+}

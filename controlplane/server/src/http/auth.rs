@@ -1,0 +1,136 @@
+//! Who asks, and what they may.
+
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, header};
+use subtle::ConstantTimeEq as _;
+
+use super::Shared;
+use super::problem::Problem;
+use crate::config::Scope;
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Principal<'a> {
+    /// The key's name; empty where the API is open.
+    pub(super) name: &'a str,
+    scope: &'a Scope,
+}
+
+impl Shared {
+    /// # Errors
+    /// 401 without a valid key; 403 where the API is open and a browser asks for some web page.
+    pub(super) fn principal(&self, headers: &HeaderMap) -> Result<Principal<'_>, Problem> {
+        if self.config.keys.is_empty() {
+            no_web_page(headers)?;
+            return Ok(Principal {
+                name: "",
+                scope: &Scope::Admin,
+            });
+        }
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, key)| key.trim())
+            .ok_or_else(|| Problem::unauthorized("this needs `Authorization: Bearer` and a key of [[http.keys]]"))?;
+        // All keys are compared, each in constant time, so that time tells nothing of how near a guess was.
+        let mut found = None;
+        for key in &self.config.keys {
+            if bool::from(given.as_bytes().ct_eq(key.key.reveal().as_bytes())) {
+                found = Some(key);
+            }
+        }
+        let key = found.ok_or_else(|| Problem::unauthorized("this key is not one of [[http.keys]]"))?;
+        Ok(Principal {
+            name: &key.name,
+            scope: &key.scope,
+        })
+    }
+}
+
+impl Principal<'_> {
+    /// Whether the calls of this agent exist for whoever asks.
+    pub(super) fn sees(&self, ai_agent: &str) -> bool {
+        match self.scope {
+            Scope::Ai(own) => own == ai_agent,
+            Scope::Desk | Scope::Admin => true,
+        }
+    }
+
+    /// What an AI does in its calls: turns, context, hanging up.
+    pub(super) fn must_be_ai(&self) -> Result<(), Problem> {
+        match self.scope {
+            Scope::Ai(_) | Scope::Admin => Ok(()),
+            Scope::Desk => Err(Problem::forbidden(
+                "a key of scope \"desk\" may not do this; \"ai\" and \"admin\" may",
+            )),
+        }
+    }
+
+    /// What a human does: accept, decline, see the whole.
+    pub(super) fn must_be_desk(&self) -> Result<(), Problem> {
+        match self.scope {
+            Scope::Desk | Scope::Admin => Ok(()),
+            Scope::Ai(_) => Err(Problem::forbidden(
+                "a key of scope \"ai\" may not do this; \"desk\" and \"admin\" may",
+            )),
+        }
+    }
+}
+
+/// An open API is for programs on this host, not for the pages that its browser shows: those are known by their Origin,
+/// or, where a name was pointed at loopback, by the Host.
+fn no_web_page(headers: &HeaderMap) -> Result<(), Problem> {
+    let host_is_here = headers
+        .get(header::HOST)
+        .is_none_or(|host| host.to_str().is_ok_and(is_loopback));
+    if headers.contains_key(header::ORIGIN) || !host_is_here {
+        return Err(Problem::forbidden(
+            "without [[http.keys]] the API is for programs on this host only: call it by a loopback address, \
+             or configure a key",
+        ));
+    }
+    Ok(())
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let bare = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    bare.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_is_loopback() {
+        for here in [
+            "127.0.0.1",
+            "127.0.0.1:8080",
+            "localhost:80",
+            "LOCALHOST",
+            "[::1]",
+            "[::1]:8080",
+        ] {
+            assert!(is_loopback(here), "{here}");
+        }
+        for elsewhere in [
+            "example.org",
+            "127.0.0.1.example.org:8080",
+            "192.0.2.1",
+            "localhost.example.org",
+            "",
+        ] {
+            assert!(!is_loopback(elsewhere), "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Bodies of requests: bounded in bytes and in time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde_json::Value;
+
+use super::Shared;
+use super::problem::Problem;
+
+/// A body must be there within this time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Shared {
+    /// The body as JSON.
+    ///
+    /// # Errors
+    /// 415 where it is called something else, 413 where it is too large, 408 where it does not come, 400 where it is not JSON.
+    pub(super) async fn json(&self, headers: &HeaderMap, body: Body) -> Result<Value, Problem> {
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or("");
+        let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+        if essence != "application/json" && essence != "application/merge-patch+json" {
+            let detail = "the body must be JSON, with the Content-Type application/json";
+            return Err(Problem::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                detail,
+            ));
+        }
+        let limit = self.config.body_limit;
+        let too_large = || {
+            let detail = format!("the body is larger than http.body_limit, {limit} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+        };
+        let length = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if length.is_some_and(|length| length > limit as u64) {
+            return Err(too_large());
+        }
+        let bytes = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, limit)).await {
+            Err(_) => {
+                let detail = "the body did not come in time";
+                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
+            }
+            Ok(Err(error)) => {
+                // The limit is the only error that is not the connection's.
+                let source = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                return Err(match source.contains("length limit") {
+                    true => too_large(),
+                    false => Problem::bad_request("the body is cut off"),
+                });
+            }
+            Ok(Ok(bytes)) => bytes,
+        };
+        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
+    }
+}

@@ -1,0 +1,202 @@
+//! `/v1/calls`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use calls::notice::CallId;
+use calls::request::{CallView, Request as Ask, Response as Answer};
+use jiff::Timestamp;
+use playbook::context::{Turn, TurnDecision};
+use serde_json::{Value, json};
+
+use super::auth::Principal;
+use super::problem::Problem;
+use super::{Answered, Asked, Context, Named, Shared, document, limit, parameters, unexpected};
+use crate::ids::{self, rfc3339};
+
+/// Turns in one request at the most.
+const TURNS_MAX: usize = 1000;
+
+impl Shared {
+    /// The call of the path, where it exists for whoever asks.
+    pub(super) async fn call(&self, principal: &Principal<'_>, name: Named) -> Result<(CallId, CallView), Problem> {
+        let missing = || Problem::not_found("there is no such live call");
+        let Path(name) = name.map_err(|_| missing())?;
+        let id = ids::parse_call(&name).ok_or_else(missing)?;
+        match self.ask(Ask::Call(id)).await? {
+            Answer::Call(view) if principal.sees(&view.ai_agent) => Ok((id, *view)),
+            Answer::Call(_) => Err(missing()),
+            _ => Err(unexpected()),
+        }
+    }
+}
+
+fn view(call: &CallView) -> Value {
+    let mut view = serde_json::to_value(call).unwrap_or(Value::Null);
+    if let Value::Object(map) = &mut view {
+        map.insert("schema".to_owned(), json!("baton.call/1"));
+    }
+    view
+}
+
+/// Live calls, by `?sip_call_id=` or by pages.
+pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Asked) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let parameters = parameters(asked, &["after", "limit", "sip_call_id"])?;
+    let limit = limit(&parameters)?;
+    let mut calls = match parameters.get("sip_call_id") {
+        Some(sip_call_id) => match shared.node.request(Ask::FindCall(sip_call_id.clone())).await {
+            Ok(Ok(Answer::Call(call))) => vec![*call],
+            Ok(Ok(Answer::Calls(calls))) => calls,
+            Ok(_) => Vec::new(),
+            Err(_) => return Err(Problem::unavailable("the server is stopping")),
+        },
+        None => match shared.ask(Ask::Calls).await? {
+            Answer::Calls(calls) => calls,
+            _ => return Err(unexpected()),
+        },
+    };
+    calls.retain(|call| principal.sees(&call.ai_agent));
+    calls.sort_by(|a, b| a.id.cmp(&b.id));
+    if let Some(after) = parameters.get("after") {
+        calls.retain(|call| call.id > *after);
+    }
+    let next = match calls.get(limit) {
+        Some(_) => calls.get(limit - 1).map(|call| call.id.clone()),
+        None => None,
+    };
+    let page: Vec<_> = calls.iter().take(limit).map(view).collect();
+    Ok(document(
+        StatusCode::OK,
+        &json!({ "schema": "baton.calls/1", "calls": page, "next": next }),
+    ))
+}
+
+/// One live call.
+pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let (_, call) = shared.call(&principal, name).await?;
+    Ok(document(StatusCode::OK, &view(&call)))
+}
+
+/// Hangs up.
+pub(super) async fn hang_up(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    principal.must_be_ai()?;
+    let (id, _) = shared.call(&principal, name).await?;
+    shared.ask(Ask::HangUp(id)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+/// Appends one turn or a list of them; the playbook decides.
+pub(super) async fn turns(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
+    let principal = shared.principal(&headers)?;
+    principal.must_be_ai()?;
+    let (id, _) = shared.call(&principal, name).await?;
+    let turns = read_turns(shared.json(&headers, body).await?)?;
+    let Answer::Turns(decision, handoff) = shared.ask(Ask::Turns(id, turns)).await? else {
+        return Err(unexpected());
+    };
+    Ok(decided(decision, handoff.map(ids::handoff)))
+}
+
+fn decided(decision: TurnDecision, handoff: Option<String>) -> Response {
+    let mut answer = json!({ "schema": "baton.decision/1" });
+    if let Value::Object(map) = &mut answer {
+        match decision {
+            TurnDecision::Continue => {
+                map.insert("decision".to_owned(), json!("continue"));
+            }
+            TurnDecision::Handoff { rule } => {
+                map.insert("decision".to_owned(), json!("handoff"));
+                map.insert("rule".to_owned(), json!(rule));
+            }
+        }
+        if let Some(handoff) = handoff {
+            map.insert("handoff".to_owned(), json!(handoff));
+        }
+    }
+    document(StatusCode::OK, &answer)
+}
+
+fn read_turns(body: Value) -> Result<Vec<Turn>, Problem> {
+    let items = match body {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    if items.is_empty() || items.len() > TURNS_MAX {
+        return Err(Problem::invalid(format!("a list must have 1 to {TURNS_MAX} turns")));
+    }
+    let mut turns = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let turn = read_turn(item).map_err(|why| Problem::invalid(format!("turn {index}: {why}")))?;
+        turns.push(turn);
+    }
+    Ok(turns)
+}
+
+fn read_turn(item: Value) -> Result<Turn, String> {
+    let mut turn: Turn = serde_json::from_value(item).map_err(|error| error.to_string())?;
+    let at = match &turn.at {
+        None => Timestamp::now(),
+        Some(at) => at
+            .parse()
+            .map_err(|_| format!("at must be a time of RFC 3339, not {at:?}"))?,
+    };
+    turn.at = Some(rfc3339(at));
+    if turn
+        .confidence
+        .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
+    {
+        return Err("confidence must be from 0 to 1".to_owned());
+    }
+    let score = turn.sentiment.as_ref().and_then(|sentiment| sentiment.score);
+    if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
+        return Err("sentiment.score must be from -1 to 1".to_owned());
+    }
+    Ok(turn)
+}
+
+/// JSON merge patch (RFC 7396) of the context.
+pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
+    let principal = shared.principal(&headers)?;
+    principal.must_be_ai()?;
+    let (id, call) = shared.call(&principal, name).await?;
+    let patch = shared.json(&headers, body).await?;
+    if !patch.is_object() {
+        return Err(Problem::invalid("the patch must be an object"));
+    }
+    let Answer::Context(context) = shared.ask(Ask::Context(id, patch)).await? else {
+        return Err(unexpected());
+    };
+    let answer = json!({ "schema": "baton.context/1", "call": call.id, "context": context });
+    Ok(document(StatusCode::OK, &answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_gets_its_time_and_its_numbers_are_checked() {
+        let turns = read_turns(json!({ "role": "caller", "text": "hi" })).expect("right");
+        let at = turns[0].at.as_deref().expect("filled in");
+        assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
+        let turns =
+            read_turns(json!([{ "role": "ai", "text": "hi", "at": "2026-01-02T03:04:05+01:00" }])).expect("right");
+        assert_eq!(turns[0].at.as_deref(), Some("2026-01-02T02:04:05.000Z"));
+        for wrong in [
+            json!([]),
+            json!("hi"),
+            json!({ "role": "robot", "text": "hi" }),
+            json!({ "role": "ai" }),
+            json!({ "role": "ai", "text": "hi", "at": "yesterday" }),
+            json!({ "role": "ai", "text": "hi", "confidence": 1.1 }),
+            json!({ "role": "ai", "text": "hi", "sentiment": { "label": "bad", "score": -2 } }),
+            json!({ "role": "ai", "text": "hi", "more": 1 }),
+        ] {
+            assert!(read_turns(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! `/v1/handoffs`, and `POST /v1/calls/{call}/handoffs`.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use calls::notice::HandoffId;
+use calls::request::{HandoffRequest, Request as Ask, RequestError, Response as Answer};
+use playbook::Mode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use subtle::ConstantTimeEq as _;
+
+use super::auth::Principal;
+use super::problem::Problem;
+use super::{Answered, Asked, Context, Idempotency, Named, Shared, document, limit, parameters, refusal, unexpected};
+use crate::ids;
+use crate::journal::lock;
+
+/// The longest `Idempotency-Key`.
+const KEY_MAX: usize = 255;
+
+/// The longest reason.
+const REASON_MAX: usize = 2000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    #[serde(default)]
+    mode: WishedMode,
+    target: Option<String>,
+    reason: String,
+    context: Option<Value>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WishedMode {
+    Warm,
+    Cold,
+    #[default]
+    Auto,
+}
+
+impl Shared {
+    /// The handoff of the path, where it exists for whoever asks.
+    fn handoff(&self, principal: &Principal<'_>, name: Named) -> Result<HandoffId, Problem> {
+        let missing = || Problem::not_found("there is no such handoff");
+        let Path(name) = name.map_err(|_| missing())?;
+        let id = ids::parse_handoff(&name).ok_or_else(missing)?;
+        let records = lock(&self.journal.records);
+        let record = records.get(id).ok_or_else(missing)?;
+        match principal.sees(&record.facts.ai_agent) {
+            true => Ok(id),
+            false => Err(missing()),
+        }
+    }
+
+    fn shown(&self, id: HandoffId) -> Result<Value, Problem> {
+        let records = lock(&self.journal.records);
+        match records.get(id) {
+            Some(record) => Ok(records.view(record)),
+            None => Err(Problem::not_found("there is no such handoff")),
+        }
+    }
+}
+
+/// Asks for a handoff.
+pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let (call, _) = shared.call(&principal, name).await?;
+    let wish = shared.json(&headers, body).await?;
+    let body_hash = Idempotency::hash(wish.to_string());
+    let request = read_wish(wish)?;
+    let key = match headers.get("idempotency-key") {
+        None => None,
+        Some(key) if key.is_empty() || key.len() > KEY_MAX => {
+            return Err(Problem::bad_request(format!(
+                "Idempotency-Key must have 1 to {KEY_MAX} characters"
+            )));
+        }
+        Some(key) => Some(Idempotency::hash((principal.name, call, key.as_bytes()))),
+    };
+    // Held until the node has answered: two requests with one key at one time make one handoff.
+    let mut idempotency = shared.idempotency.lock().await;
+    let known = match key {
+        Some(key) => idempotency.find(key, body_hash)?,
+        None => None,
+    };
+    let id = match known {
+        Some(id) => id,
+        None => {
+            let Answer::Handoff(id) = shared.ask(Ask::Handoff(call, request)).await? else {
+                return Err(unexpected());
+            };
+            if let Some(key) = key {
+                idempotency.keep(key, body_hash, id);
+            }
+            id
+        }
+    };
+    drop(idempotency);
+    let mut response = document(StatusCode::ACCEPTED, &shared.shown(id)?);
+    if let Ok(location) = HeaderValue::from_str(&format!("/v1/handoffs/{}", ids::handoff(id))) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn read_wish(body: Value) -> Result<HandoffRequest, Problem> {
+    let wish: Wish = serde_json::from_value(body).map_err(|error| Problem::invalid(error.to_string()))?;
+    if wish.context.as_ref().is_some_and(|context| !context.is_object()) {
+        return Err(Problem::invalid("context must be an object"));
+    }
+    if wish.reason.len() > REASON_MAX {
+        return Err(Problem::invalid(format!(
+            "reason must not be longer than {REASON_MAX} bytes"
+        )));
+    }
+    Ok(HandoffRequest {
+        mode: match wish.mode {
+            WishedMode::Warm => Some(Mode::Warm),
+            WishedMode::Cold => Some(Mode::Cold),
+            WishedMode::Auto => None,
+        },
+        target: wish.target,
+        reason: wish.reason,
+        context: wish.context,
+    })
+}
+
+/// Records, the oldest first, by pages.
+pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Asked) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let parameters = parameters(asked, &["after", "limit", "call"])?;
+    let limit = limit(&parameters)?;
+    let after = match parameters.get("after") {
+        None => None,
+        Some(after) => {
+            Some(ids::parse_handoff(after).ok_or_else(|| Problem::bad_request("after is not a handoff's id"))?)
+        }
+    };
+    let call = match parameters.get("call") {
+        None => None,
+        Some(call) => Some(ids::parse_call(call).ok_or_else(|| Problem::bad_request("call is not a call's id"))?),
+    };
+    let records = lock(&shared.journal.records);
+    let page = records.page(after, limit, |record| {
+        principal.sees(&record.facts.ai_agent) && call.is_none_or(|call| record.call == call)
+    });
+    let (page, more) = page.ok_or_else(|| Problem::bad_request("after names no record that is still kept"))?;
+    let next = match more {
+        true => page.last().map(|record| record["id"].clone()),
+        false => None,
+    };
+    Ok(document(
+        StatusCode::OK,
+        &json!({ "schema": "baton.handoffs/1", "handoffs": page, "next": next }),
+    ))
+}
+
+/// One record.
+pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let id = shared.handoff(&principal, name)?;
+    Ok(document(StatusCode::OK, &shared.shown(id)?))
+}
+
+/// The context package: with a key, or with the token of the URL in the INVITE's Call-Info while the handoff runs.
+pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, asked: Asked) -> Answered {
+    let parameters = parameters(asked, &["token"])?;
+    let id = match parameters.get("token") {
+        None => {
+            let principal = shared.principal(&headers)?;
+            shared.handoff(&principal, name)?
+        }
+        Some(token) => {
+            // Whether the handoff exists is not told to who has no token for it.
+            let wrong = || Problem::unauthorized("this token is wrong, or its handoff is over");
+            let Path(name) = name.map_err(|_| wrong())?;
+            let id = ids::parse_handoff(&name).ok_or_else(wrong)?;
+            let records = lock(&shared.journal.records);
+            let known = records.get(id).and_then(|record| record.token()).ok_or_else(wrong)?;
+            if !bool::from(known.as_bytes().ct_eq(token.as_bytes())) {
+                return Err(wrong());
+            }
+            id
+        }
+    };
+    let records = lock(&shared.journal.records);
+    match records.get(id).and_then(|record| record.context()) {
+        Some(context) => Ok(document(StatusCode::OK, context)),
+        None => Err(Problem::not_found(
+            "nobody was invited yet: there is no context package",
+        )),
+    }
+}
+
+/// The human takes the call.
+pub(super) async fn accept(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let id = shared.handoff(&principal, name)?;
+    principal.must_be_desk()?;
+    act(&shared, id, Ask::Accept(id)).await
+}
+
+/// The human does not.
+pub(super) async fn decline(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let id = shared.handoff(&principal, name)?;
+    principal.must_be_desk()?;
+    act(&shared, id, Ask::Decline(id)).await
+}
+
+/// Whoever asked takes it back.
+pub(super) async fn cancel(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
+    let principal = shared.principal(&headers)?;
+    let id = shared.handoff(&principal, name)?;
+    act(&shared, id, Ask::Cancel(id)).await
+}
+
+async fn act(shared: &Shared, id: HandoffId, request: Ask) -> Answered {
+    match shared.node.request(request).await {
+        Ok(Ok(_)) => Ok(document(StatusCode::OK, &shared.shown(id)?)),
+        // It was found in the records, so it is over.
+        Ok(Err(RequestError::NoHandoff)) => Err(refusal(RequestError::WrongState("the handoff is over".to_owned()))),
+        Ok(Err(error)) => Err(refusal(error)),
+        Err(_) => Err(Problem::unavailable("the server is stopping")),
+    }
+}

@@ -1,0 +1,68 @@
+//! Health and metrics.
+
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::json;
+
+use super::problem::Problem;
+use super::{Answered, Context, Shared, document};
+use crate::journal::lock;
+use crate::metrics::Now;
+
+impl Shared {
+    async fn check(&self) -> Result<(), Problem> {
+        if let Some(worker) = (0..self.engine.workers()).find(|worker| !self.engine.is_running(*worker)) {
+            return Err(Problem::unavailable(format!(
+                "worker {worker} of the data plane has ended"
+            )));
+        }
+        match self.node.alive().await {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Problem::unavailable("the control plane has ended")),
+        }
+    }
+}
+
+/// Whether the process does its work.
+pub(super) async fn health(State(shared): Context) -> Answered {
+    shared.check().await?;
+    Ok(document(
+        StatusCode::OK,
+        &json!({ "schema": "baton.health/1", "status": "ok" }),
+    ))
+}
+
+/// Whether new calls may be sent here.
+pub(super) async fn ready(State(shared): Context) -> Answered {
+    shared.check().await?;
+    if shared.draining.load(Ordering::Relaxed) {
+        return Err(Problem::unavailable("draining: no new calls"));
+    }
+    Ok(document(
+        StatusCode::OK,
+        &json!({ "schema": "baton.health/1", "status": "ready" }),
+    ))
+}
+
+/// Prometheus text.
+pub(super) async fn metrics(State(shared): Context, headers: HeaderMap) -> Answered {
+    shared.principal(&headers)?.must_be_desk()?;
+    let calls = shared.node.alive().await.map_or(0, |alive| alive.calls);
+    let workers: Vec<_> = (0..shared.engine.workers())
+        .map(|worker| shared.engine.stats(worker))
+        .collect();
+    let records = lock(&shared.journal.records).len();
+    let text = lock(&shared.journal.metrics).print(&Now {
+        calls,
+        workers: &workers,
+        endpoints: &shared.journal.endpoints,
+        records,
+    });
+    let mut response = text.into_response();
+    let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
+}

@@ -1,0 +1,117 @@
+//! How ids and times are printed and read.
+
+use std::time::{Duration, Instant};
+
+use calls::notice::{CallId, HandoffId};
+use jiff::Timestamp;
+
+/// `call_` and 16 hex digits.
+pub(crate) fn call(id: CallId) -> String {
+    format!("call_{:016x}", id.0)
+}
+
+/// `ho_` and 16 hex digits.
+pub(crate) fn handoff(id: HandoffId) -> String {
+    format!("ho_{:016x}", id.0)
+}
+
+/// The reverse of [`call`]; nothing else is taken.
+pub(crate) fn parse_call(text: &str) -> Option<CallId> {
+    hex(text.strip_prefix("call_")?).map(CallId)
+}
+
+/// The reverse of [`handoff`]; nothing else is taken.
+pub(crate) fn parse_handoff(text: &str) -> Option<HandoffId> {
+    hex(text.strip_prefix("ho_")?).map(HandoffId)
+}
+
+fn hex(text: &str) -> Option<u64> {
+    let digits = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (text.len() == 16 && text.bytes().all(digits)).then(|| u64::from_str_radix(text, 16).ok())?
+}
+
+/// Wall-clock times of what the pure parts date with [`Instant`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Clock {
+    instant: Instant,
+    time: Timestamp,
+}
+
+impl Clock {
+    pub(crate) fn new() -> Clock {
+        Clock {
+            instant: Instant::now(),
+            time: Timestamp::now(),
+        }
+    }
+
+    /// RFC 3339 with milliseconds, in UTC.
+    pub(crate) fn print(&self, at: Instant) -> String {
+        let time = match at.checked_duration_since(self.instant) {
+            Some(later) => self.time.checked_add(later),
+            None => self.time.checked_sub(self.instant.duration_since(at)),
+        };
+        rfc3339(time.unwrap_or(self.time))
+    }
+}
+
+/// RFC 3339 with milliseconds, in UTC.
+pub(crate) fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+/// Whole milliseconds.
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// 64 bits that nobody can guess.
+///
+/// # Errors
+/// Where the system gives none.
+pub(crate) fn random_seed() -> std::io::Result<u64> {
+    use std::io::Read;
+    let mut bytes = [0; 8];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(u64::from_ne_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_they_are_printed_and_not_otherwise() {
+        assert_eq!(call(CallId(0xab)), "call_00000000000000ab");
+        assert_eq!(parse_call("call_00000000000000ab"), Some(CallId(0xab)));
+        assert_eq!(parse_handoff(&handoff(HandoffId(u64::MAX))), Some(HandoffId(u64::MAX)));
+        for wrong in [
+            "call_",
+            "call_ab",
+            "call_00000000000000AB",
+            "call_+0000000000000ab",
+            "ho_00000000000000ab",
+            "",
+        ] {
+            assert_eq!(parse_call(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_have_milliseconds_before_and_after_the_start() {
+        let start = Instant::now();
+        let clock = Clock {
+            instant: start,
+            time: Timestamp::from_second(1_700_000_000).expect("in range"),
+        };
+        assert_eq!(clock.print(start), "2023-11-14T22:13:20.000Z");
+        assert_eq!(
+            clock.print(start + Duration::from_micros(1_234_567)),
+            "2023-11-14T22:13:21.234Z"
+        );
+        assert_eq!(
+            clock.print(start - Duration::from_millis(1)),
+            "2023-11-14T22:13:19.999Z"
+        );
+    }
+}

@@ -1,0 +1,566 @@
+//! Handoff records, in memory: what notices say, kept so that users can ask.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Step, What};
+use media::evidence::Evidence;
+use playbook::Mode;
+use playbook::context::Package;
+use serde_json::{Map, Value, json};
+
+use crate::ids::{self, Clock};
+
+/// Version of a handoff record.
+pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
+
+/// All records, the oldest first.
+#[derive(Debug)]
+pub(crate) struct Records {
+    clock: Clock,
+    /// Closed records beyond this many are dropped, the oldest first.
+    limit: usize,
+    records: HashMap<HandoffId, Record>,
+    /// In the order in which they were asked for.
+    order: VecDeque<HandoffId>,
+    /// Of live calls.
+    calls: HashMap<CallId, CallFacts>,
+}
+
+/// What is known of a live call beside its handoffs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallFacts {
+    pub(crate) trunk: String,
+    pub(crate) ai_agent: String,
+    pub(crate) caller: String,
+    pub(crate) sequence: u64,
+    pub(crate) running: Option<HandoffId>,
+}
+
+/// One handoff.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) id: HandoffId,
+    pub(crate) call: CallId,
+    pub(crate) facts: CallFacts,
+    pub(crate) state: State,
+    mode: Mode,
+    target: String,
+    why: String,
+    triggered: Instant,
+    timeline: Timeline,
+    pub(crate) end: Option<(End, Outcome, Option<Reason>, Instant)>,
+    failed_targets: Vec<(String, Reason)>,
+    context: Option<Value>,
+    token: Option<String>,
+    invited: Option<Instant>,
+    codecs: Vec<(Party, String)>,
+    evidence: Option<Vec<(Party, Evidence)>>,
+    deliveries: Vec<Delivery>,
+    /// Of the last event about it.
+    pub(crate) sequence: u64,
+    /// Whether `baton.handoff.requested` went out.
+    pub(crate) told: bool,
+}
+
+/// Where a handoff is. Names as in the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Requested,
+    Announcing,
+    Consulting,
+    Ringing,
+    Briefing,
+    Accepted,
+    Joined,
+    Completed,
+    Failed,
+    Cancelled,
+}
+
+impl State {
+    fn name(self) -> &'static str {
+        match self {
+            State::Requested => "requested",
+            State::Announcing => "announcing",
+            State::Consulting => "consulting",
+            State::Ringing => "ringing",
+            State::Briefing => "briefing",
+            State::Accepted => "accepted",
+            State::Joined => "joined",
+            State::Completed => "completed",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// When what happened, since the trigger. Of the target that was invited last.
+#[derive(Clone, Copy, Debug, Default)]
+struct Timeline {
+    announced: Option<Duration>,
+    ringing: Option<Duration>,
+    answered: Option<Duration>,
+    accepted: Option<Duration>,
+    joined: Option<Duration>,
+    first_human_word: Option<Duration>,
+}
+
+/// What became of one event at one webhook.
+#[derive(Clone, Debug)]
+pub(crate) struct Delivery {
+    pub(crate) webhook: String,
+    pub(crate) event: String,
+    pub(crate) kind: &'static str,
+    pub(crate) status: DeliveryStatus,
+    pub(crate) attempts: u32,
+    /// The last HTTP status or error.
+    pub(crate) answer: Option<String>,
+    pub(crate) queued_at: String,
+    pub(crate) finished_at: Option<String>,
+}
+
+/// Where a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeliveryStatus {
+    /// Waiting, or being tried.
+    Pending,
+    /// Answered with 2xx.
+    Delivered,
+    /// Given up after its last attempt.
+    Failed,
+    /// The queue was full.
+    Dropped,
+}
+
+impl DeliveryStatus {
+    fn name(self) -> &'static str {
+        match self {
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Failed => "failed",
+            DeliveryStatus::Dropped => "dropped",
+        }
+    }
+}
+
+impl Records {
+    pub(crate) fn new(clock: Clock, limit: usize) -> Records {
+        Records {
+            clock,
+            limit,
+            records: HashMap::new(),
+            order: VecDeque::new(),
+            calls: HashMap::new(),
+        }
+    }
+
+    /// Takes a notice in.
+    pub(crate) fn handle(&mut self, notice: &Notice) {
+        match &notice.what {
+            What::CallStarted {
+                trunk,
+                ai_agent,
+                caller,
+            } => {
+                let facts = self.calls.entry(notice.call).or_default();
+                facts.trunk.clone_from(trunk);
+                facts.ai_agent.clone_from(ai_agent);
+                facts.caller.clone_from(caller);
+            }
+            What::CallEnded { .. } => {}
+            What::ContextUpdated(package) => {
+                let running = self.calls.get(&notice.call).and_then(|facts| facts.running);
+                if let Some(record) = running.and_then(|id| self.records.get_mut(&id)) {
+                    record.context = Some(package_value(package));
+                }
+            }
+            What::Handoff(id, Step::Requested { mode, target, why }) => {
+                let facts = self.calls.entry(notice.call).or_default();
+                facts.running = Some(*id);
+                let record = Record::new(*id, notice, facts.clone(), *mode, target, why);
+                if self.records.insert(*id, record).is_none() {
+                    self.order.push_back(*id);
+                }
+                self.forget_oldest();
+            }
+            What::Handoff(id, step) => {
+                if let Some(record) = self.records.get_mut(id) {
+                    record.handle(notice.at, step);
+                }
+                if matches!(step, Step::Closed { .. })
+                    && let Some(facts) = self.calls.get_mut(&notice.call)
+                    && facts.running == Some(*id)
+                {
+                    facts.running = None;
+                }
+            }
+        }
+    }
+
+    /// To be called after the events of a `CallEnded` were made: nothing is kept of it but its records.
+    pub(crate) fn forget_call(&mut self, call: CallId) {
+        self.calls.remove(&call);
+    }
+
+    fn forget_oldest(&mut self) {
+        while self.order.len() > self.limit {
+            let closed = |id: &HandoffId| self.records.get(id).is_none_or(|record| record.end.is_some());
+            // Running ones are bounded by the node's calls.
+            let Some(at) = self.order.iter().position(closed) else {
+                return;
+            };
+            if let Some(id) = self.order.remove(at) {
+                self.records.remove(&id);
+            }
+        }
+    }
+
+    /// How many are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(crate) fn get(&self, id: HandoffId) -> Option<&Record> {
+        self.records.get(&id)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: HandoffId) -> Option<&mut Record> {
+        self.records.get_mut(&id)
+    }
+
+    pub(crate) fn call_mut(&mut self, id: CallId) -> Option<&mut CallFacts> {
+        self.calls.get_mut(&id)
+    }
+
+    /// At most `limit` records after `after`, the oldest first; and whether there are more. `None` where `after` is
+    /// not known (any more).
+    pub(crate) fn page(
+        &self,
+        after: Option<HandoffId>,
+        limit: usize,
+        mut wanted: impl FnMut(&Record) -> bool,
+    ) -> Option<(Vec<Value>, bool)> {
+        let start = match after {
+            None => 0,
+            Some(id) => self.order.iter().position(|other| *other == id)? + 1,
+        };
+        let mut found = self
+            .order
+            .range(start..)
+            .filter_map(|id| self.records.get(id))
+            .filter(|record| wanted(record));
+        let page = found.by_ref().take(limit).map(|record| self.view(record)).collect();
+        let more = found.next().is_some();
+        Some((page, more))
+    }
+
+    /// A record as users see it.
+    pub(crate) fn view(&self, record: &Record) -> Value {
+        let mut view = self.event_view(record, true);
+        let deliveries: Vec<_> = record.deliveries.iter().map(Delivery::view).collect();
+        if let Value::Object(map) = &mut view {
+            map.insert("context_delivery".into(), record.context_delivery(&self.clock));
+            map.insert("deliveries".into(), deliveries.into());
+        }
+        view
+    }
+
+    /// A record as events carry it.
+    pub(crate) fn event_view(&self, record: &Record, with_context: bool) -> Value {
+        let time = |at: Option<Duration>| at.map(ids::ms);
+        let timeline = &record.timeline;
+        let mut view = json!({
+            "schema": HANDOFF_SCHEMA,
+            "id": ids::handoff(record.id),
+            "call": ids::call(record.call),
+            "mode": mode_name(record.mode),
+            "state": record.state.name(),
+            "target": record.target,
+            "requested_reason": record.why,
+            "result": record.end.map(|(_, result, ..)| outcome_name(result)),
+            "reason": record.end.and_then(|(_, _, reason, _)| reason).map(reason_name),
+            "trunk": record.facts.trunk,
+            "ai_agent": record.facts.ai_agent,
+            "caller": record.facts.caller,
+            "requested_at": self.clock.print(record.triggered),
+            "closed_at": record.end.map(|(.., at)| self.clock.print(at)),
+            "timeline": {
+                "triggered": 0,
+                "announced": time(timeline.announced),
+                "ringing": time(timeline.ringing),
+                "answered": time(timeline.answered),
+                "accepted": time(timeline.accepted),
+                "joined": time(timeline.joined),
+                "first_human_word": time(timeline.first_human_word),
+            },
+            "failed_targets": record
+                .failed_targets
+                .iter()
+                .map(|(target, reason)| json!({ "target": target, "reason": reason_name(*reason) }))
+                .collect::<Vec<_>>(),
+            "codecs": by_party(record.codecs.iter().map(|(party, codec)| (*party, json!(codec)))),
+            "evidence": record
+                .evidence
+                .as_ref()
+                .map(|evidence| by_party(evidence.iter().map(|(party, one)| (*party, evidence_view(one))))),
+        });
+        if with_context && let Value::Object(map) = &mut view {
+            map.insert("context".into(), record.context.clone().unwrap_or(Value::Null));
+        }
+        view
+    }
+}
+
+impl Record {
+    fn new(id: HandoffId, notice: &Notice, facts: CallFacts, mode: Mode, target: &str, why: &str) -> Record {
+        Record {
+            id,
+            call: notice.call,
+            facts,
+            state: State::Requested,
+            mode,
+            target: target.to_owned(),
+            why: why.to_owned(),
+            triggered: notice.at,
+            timeline: Timeline::default(),
+            end: None,
+            failed_targets: Vec::new(),
+            context: None,
+            token: None,
+            invited: None,
+            codecs: Vec::new(),
+            evidence: None,
+            deliveries: Vec::new(),
+            sequence: 0,
+            told: false,
+        }
+    }
+
+    fn handle(&mut self, at: Instant, step: &Step) {
+        let since = Some(at.saturating_duration_since(self.triggered));
+        match step {
+            Step::Requested { .. } => {}
+            Step::Invited { target, package, token } => {
+                self.target.clone_from(target);
+                self.context = Some(package_value(package));
+                self.token = Some(token.clone());
+                self.invited.get_or_insert(at);
+                self.timeline = Timeline {
+                    announced: self.timeline.announced,
+                    ..Timeline::default()
+                };
+                self.state = match self.timeline.announced {
+                    Some(_) => State::Consulting,
+                    None => State::Announcing,
+                };
+            }
+            Step::Announced => {
+                self.timeline.announced = since;
+                if matches!(self.state, State::Requested | State::Announcing) {
+                    self.state = State::Consulting;
+                }
+            }
+            Step::Ringing => {
+                self.timeline.ringing = since;
+                self.state = State::Ringing;
+            }
+            Step::Answered => {
+                self.timeline.answered = since;
+                if self.mode == Mode::Warm {
+                    self.state = State::Briefing;
+                }
+            }
+            Step::Accepted => {
+                self.timeline.accepted = since;
+                self.state = State::Accepted;
+            }
+            Step::Joined { codecs } => {
+                self.timeline.joined = since;
+                self.codecs.clone_from(codecs);
+                self.state = State::Joined;
+            }
+            Step::FirstHumanWord => self.timeline.first_human_word = since,
+            Step::TargetFailed { target, reason } => {
+                self.failed_targets.push((target.clone(), *reason));
+                self.state = State::Consulting;
+            }
+            Step::Returned => {}
+            Step::Evidence(evidence) => self.evidence = Some(evidence.clone()),
+            Step::Closed { end, result, reason } => {
+                self.end = Some((*end, *result, *reason, at));
+                self.token = None;
+                self.state = match end {
+                    End::Completed => State::Completed,
+                    End::Failed => State::Failed,
+                    End::Cancelled => State::Cancelled,
+                };
+            }
+        }
+    }
+
+    /// The context, for whoever shows the token of the running handoff.
+    pub(crate) fn context(&self) -> Option<&Value> {
+        self.context.as_ref()
+    }
+
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
+    /// Times since the trigger, for histograms.
+    pub(crate) fn since_trigger(&self) -> [(&'static str, Option<Duration>); 6] {
+        let Timeline {
+            announced,
+            ringing,
+            answered,
+            accepted,
+            joined,
+            first_human_word,
+        } = self.timeline;
+        [
+            ("announced", announced),
+            ("ringing", ringing),
+            ("answered", answered),
+            ("accepted", accepted),
+            ("joined", joined),
+            ("first_human_word", first_human_word),
+        ]
+    }
+
+    pub(crate) fn push_delivery(&mut self, delivery: Delivery) {
+        self.deliveries.push(delivery);
+    }
+
+    pub(crate) fn delivery_mut(&mut self, webhook: &str, event: &str) -> Option<&mut Delivery> {
+        self.deliveries
+            .iter_mut()
+            .find(|delivery| delivery.webhook == webhook && delivery.event == event)
+    }
+
+    /// When the human was invited, and when the context was delivered first.
+    fn context_delivery(&self, clock: &Clock) -> Value {
+        let mut sent = self
+            .deliveries
+            .iter()
+            .filter(|delivery| delivery.kind == "baton.handoff.requested")
+            .peekable();
+        let status = if sent.peek().is_none() {
+            "no_webhook"
+        } else if sent
+            .clone()
+            .any(|delivery| delivery.status == DeliveryStatus::Delivered)
+        {
+            "delivered"
+        } else if sent.clone().any(|delivery| delivery.status == DeliveryStatus::Pending) {
+            "pending"
+        } else {
+            "undelivered"
+        };
+        let delivered_at = sent
+            .filter(|delivery| delivery.status == DeliveryStatus::Delivered)
+            .filter_map(|delivery| delivery.finished_at.as_deref())
+            .min();
+        json!({
+            "status": status,
+            "invited_at": self.invited.map(|at| clock.print(at)),
+            "delivered_at": delivered_at,
+        })
+    }
+}
+
+impl Delivery {
+    fn view(&self) -> Value {
+        json!({
+            "webhook": self.webhook,
+            "event": self.event,
+            "type": self.kind,
+            "status": self.status.name(),
+            "attempts": self.attempts,
+            "answer": self.answer,
+            "queued_at": self.queued_at,
+            "finished_at": self.finished_at,
+        })
+    }
+}
+
+/// A context package as JSON.
+pub(crate) fn package_value(package: &Package) -> Value {
+    serde_json::to_value(package).unwrap_or(Value::Null)
+}
+
+fn by_party(entries: impl Iterator<Item = (Party, Value)>) -> Value {
+    let mut map: BTreeMap<Party, Value> = entries.collect();
+    let ordered: Map<String, Value> = [Party::Caller, Party::Ai, Party::Human]
+        .into_iter()
+        .filter_map(|party| Some((party_name(party).to_owned(), map.remove(&party)?)))
+        .collect();
+    Value::Object(ordered)
+}
+
+/// Evidence with the contract's names; what was not measured is `null`.
+pub(crate) fn evidence_view(evidence: &Evidence) -> Value {
+    let ms = |duration: Option<Duration>| duration.map(|duration| duration.as_micros() as f64 / 1000.0);
+    json!({
+        "sent": evidence.sent,
+        "lost": evidence.lost,
+        "reordered": evidence.reordered,
+        "duplicated": evidence.duplicated,
+        "sequence_breaks": evidence.sequence_breaks,
+        "timestamp_breaks": evidence.timestamp_breaks,
+        "longest_gap_ms": ms(evidence.longest_gap),
+        "longest_cut_ms": ms(evidence.longest_cut),
+        "dead_air_ms": ms(evidence.dead_air),
+        "concealed_ms": ms(evidence.concealed),
+        "upstream_lost": evidence.upstream_lost,
+        "upstream_reordered": evidence.upstream_reordered,
+        "upstream_duplicated": evidence.upstream_duplicated,
+        "superseded": evidence.superseded,
+        "skipped_ms": ms(evidence.skipped),
+    })
+}
+
+/// As in the API.
+pub(crate) fn party_name(party: Party) -> &'static str {
+    match party {
+        Party::Caller => "caller",
+        Party::Ai => "ai",
+        Party::Human => "human",
+    }
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Warm => "warm",
+        Mode::Cold => "cold",
+    }
+}
+
+/// As in the API.
+pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Joined => "joined",
+        Outcome::ReturnedToAi => "returned_to_ai",
+        Outcome::Abandoned => "abandoned",
+        Outcome::Failed => "failed",
+    }
+}
+
+/// As in the API.
+pub(crate) fn reason_name(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Busy => "busy",
+        Reason::NoAnswer => "no_answer",
+        Reason::Rejected => "rejected",
+        Reason::Unreachable => "unreachable",
+        Reason::CallerHangup => "caller_hangup",
+        Reason::HumanHangup => "human_hangup",
+        Reason::AiGone => "ai_gone",
+        Reason::Declined => "declined",
+        Reason::NoCapacity => "no_capacity",
+        Reason::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,269 @@
+use playbook::context::Completeness;
+
+use super::*;
+
+fn package(brief: &str) -> Box<Package> {
+    Box::new(Package {
+        schema: "baton.context/1".to_owned(),
+        brief: brief.to_owned(),
+        fields: json!({ "intent": "refund" }),
+        transcript: Vec::new(),
+        completeness: Completeness {
+            complete: true,
+            present: Vec::new(),
+            missing: Vec::new(),
+        },
+    })
+}
+
+/// Notices of one call, dated from a common start.
+struct Story {
+    start: Instant,
+    records: Records,
+}
+
+impl Story {
+    fn new(limit: usize) -> Story {
+        let clock = Clock::new();
+        let mut story = Story {
+            start: Instant::now(),
+            records: Records::new(clock, limit),
+        };
+        story.what(
+            0,
+            What::CallStarted {
+                trunk: "carrier".to_owned(),
+                ai_agent: "assistant".to_owned(),
+                caller: "sip:caller@127.0.0.1".to_owned(),
+            },
+        );
+        story
+    }
+
+    fn what(&mut self, ms: u64, what: What) {
+        self.records.handle(&Notice {
+            call: CallId(7),
+            at: self.start + Duration::from_millis(ms),
+            what,
+        });
+    }
+
+    fn step(&mut self, ms: u64, id: u64, step: Step) {
+        self.what(ms, What::Handoff(HandoffId(id), step));
+    }
+
+    fn request(&mut self, ms: u64, id: u64) {
+        let step = Step::Requested {
+            mode: Mode::Warm,
+            target: "support".to_owned(),
+            why: "asked".to_owned(),
+        };
+        self.step(ms, id, step);
+    }
+
+    fn close(&mut self, ms: u64, id: u64) {
+        let step = Step::Closed {
+            end: End::Failed,
+            result: Outcome::ReturnedToAi,
+            reason: Some(Reason::Busy),
+        };
+        self.step(ms, id, step);
+    }
+
+    fn invite(&mut self, ms: u64, id: u64, target: &str) {
+        let step = Step::Invited {
+            target: target.to_owned(),
+            package: package("wants a refund"),
+            token: "t0ken".to_owned(),
+        };
+        self.step(ms, id, step);
+    }
+
+    fn view(&self, id: u64) -> Value {
+        let record = self.records.get(HandoffId(id)).expect("a record");
+        self.records.view(record)
+    }
+}
+
+#[test]
+fn a_handoff_from_trigger_to_first_word() {
+    let mut story = Story::new(10);
+    story.request(1000, 1);
+    assert_eq!(story.view(1)["state"], "requested");
+    assert_eq!(story.view(1)["context"], Value::Null);
+    story.invite(1001, 1, "support");
+    assert_eq!(story.view(1)["state"], "announcing");
+    story.step(1500, 1, Step::Announced);
+    assert_eq!(story.view(1)["state"], "consulting");
+    story.step(1600, 1, Step::Ringing);
+    assert_eq!(story.view(1)["state"], "ringing");
+    story.step(2000, 1, Step::Answered);
+    assert_eq!(story.view(1)["state"], "briefing");
+    story.step(2500, 1, Step::Accepted);
+    assert_eq!(story.view(1)["state"], "accepted");
+    let codecs = vec![(Party::Human, "PCMA".to_owned()), (Party::Caller, "PCMU".to_owned())];
+    story.step(2520, 1, Step::Joined { codecs });
+    assert_eq!(story.view(1)["state"], "joined");
+    story.step(2900, 1, Step::FirstHumanWord);
+    let evidence = Evidence {
+        sent: 100,
+        longest_gap: Some(Duration::from_micros(20_125)),
+        ..Evidence::default()
+    };
+    story.step(2901, 1, Step::Evidence(vec![(Party::Caller, evidence)]));
+    let closed = Step::Closed {
+        end: End::Completed,
+        result: Outcome::Joined,
+        reason: None,
+    };
+    story.step(2902, 1, closed);
+    let view = story.view(1);
+    assert_eq!(view["schema"], "baton.handoff/1");
+    assert_eq!(view["id"], "ho_0000000000000001");
+    assert_eq!(view["call"], "call_0000000000000007");
+    assert_eq!(
+        (&view["state"], &view["result"], &view["reason"]),
+        (&json!("completed"), &json!("joined"), &Value::Null)
+    );
+    assert_eq!(
+        view["timeline"],
+        json!({
+            "triggered": 0, "announced": 500, "ringing": 600, "answered": 1000, "accepted": 1500, "joined": 1520,
+            "first_human_word": 1900,
+        })
+    );
+    assert_eq!(view["codecs"], json!({ "caller": "PCMU", "human": "PCMA" }));
+    let caller = &view["evidence"]["caller"];
+    assert_eq!((&caller["sent"], &caller["lost"]), (&json!(100), &json!(0)));
+    assert_eq!(caller["longest_gap_ms"], json!(20.125));
+    assert_eq!(caller["dead_air_ms"], Value::Null, "what was not measured is null");
+    assert_eq!(view["context"]["brief"], "wants a refund");
+    assert_eq!(view["context_delivery"]["status"], "no_webhook");
+    assert_eq!(view["ai_agent"], "assistant");
+}
+
+#[test]
+fn a_later_target_starts_its_own_timeline() {
+    let mut story = Story::new(10);
+    story.request(0, 1);
+    story.invite(0, 1, "support");
+    story.step(10, 1, Step::Announced);
+    story.step(20, 1, Step::Ringing);
+    let failed = Step::TargetFailed {
+        target: "support".to_owned(),
+        reason: Reason::Busy,
+    };
+    story.step(30, 1, failed);
+    story.invite(31, 1, "sales");
+    let view = story.view(1);
+    assert_eq!(
+        view["failed_targets"],
+        json!([{ "target": "support", "reason": "busy" }])
+    );
+    assert_eq!(view["target"], "sales");
+    assert_eq!(view["timeline"]["ringing"], Value::Null);
+    assert_eq!(view["timeline"]["announced"], 10);
+    story.close(40, 1);
+    let view = story.view(1);
+    assert_eq!(
+        (&view["state"], &view["result"]),
+        (&json!("failed"), &json!("returned_to_ai"))
+    );
+    assert_eq!(view["reason"], "busy");
+}
+
+#[test]
+fn the_token_ends_with_the_handoff() {
+    let mut story = Story::new(10);
+    story.request(0, 1);
+    story.invite(0, 1, "support");
+    assert_eq!(story.records.get(HandoffId(1)).and_then(Record::token), Some("t0ken"));
+    story.close(1, 1);
+    assert_eq!(story.records.get(HandoffId(1)).and_then(Record::token), None);
+}
+
+#[test]
+fn an_update_reaches_the_running_handoff_only() {
+    let mut story = Story::new(10);
+    story.request(0, 1);
+    story.close(1, 1);
+    story.request(2, 2);
+    story.invite(2, 2, "support");
+    story.what(3, What::ContextUpdated(package("wants two refunds")));
+    assert_eq!(story.view(1)["context"], Value::Null);
+    assert_eq!(story.view(2)["context"]["brief"], "wants two refunds");
+}
+
+#[test]
+fn the_oldest_closed_records_are_dropped_and_running_ones_never() {
+    let mut story = Story::new(3);
+    story.request(0, 1);
+    for id in 2..=9 {
+        story.request(id, id);
+        story.close(id, id);
+    }
+    let (page, more) = story.records.page(None, 10, |_| true).expect("a page");
+    let ids: Vec<_> = page
+        .iter()
+        .map(|view| view["id"].as_str().unwrap_or("").to_owned())
+        .collect();
+    assert_eq!(
+        ids,
+        ["ho_0000000000000001", "ho_0000000000000008", "ho_0000000000000009"]
+    );
+    assert!(!more);
+    assert_eq!(story.records.records.len(), 3);
+}
+
+#[test]
+fn pages_follow_each_other() {
+    let mut story = Story::new(10);
+    for id in 1..=5 {
+        story.request(id, id);
+        story.close(id, id);
+    }
+    let ids = |page: &[Value]| page.iter().map(|view| view["id"].clone()).collect::<Vec<_>>();
+    let (first, more) = story.records.page(None, 2, |_| true).expect("a page");
+    assert!(more && ids(&first) == ["ho_0000000000000001", "ho_0000000000000002"]);
+    let (last, more) = story.records.page(Some(HandoffId(3)), 2, |_| true).expect("a page");
+    assert!(!more && ids(&last) == ["ho_0000000000000004", "ho_0000000000000005"]);
+    assert!(story.records.page(Some(HandoffId(99)), 2, |_| true).is_none());
+    let (odd, more) = story
+        .records
+        .page(None, 10, |record| record.id.0 % 2 == 1)
+        .expect("a page");
+    assert!(!more && odd.len() == 3);
+}
+
+#[test]
+fn the_context_is_delivered_when_one_webhook_has_it() {
+    let mut story = Story::new(10);
+    story.request(0, 1);
+    story.invite(5, 1, "support");
+    let record = story.records.get_mut(HandoffId(1)).expect("a record");
+    for webhook in ["a", "b"] {
+        record.push_delivery(Delivery {
+            webhook: webhook.to_owned(),
+            event: "evt".to_owned(),
+            kind: "baton.handoff.requested",
+            status: DeliveryStatus::Pending,
+            attempts: 0,
+            answer: None,
+            queued_at: "q".to_owned(),
+            finished_at: None,
+        });
+    }
+    assert_eq!(story.view(1)["context_delivery"]["status"], "pending");
+    let record = story.records.get_mut(HandoffId(1)).expect("a record");
+    let delivery = record.delivery_mut("b", "evt").expect("queued");
+    delivery.status = DeliveryStatus::Delivered;
+    delivery.finished_at = Some("then".to_owned());
+    let view = story.view(1);
+    assert_eq!(view["context_delivery"]["status"], "delivered");
+    assert_eq!(view["context_delivery"]["delivered_at"], "then");
+    let record = story.records.get_mut(HandoffId(1)).expect("a record");
+    for webhook in ["a", "b"] {
+        record.delivery_mut(webhook, "evt").expect("queued").status = DeliveryStatus::Failed;
+    }
+    assert_eq!(story.view(1)["context_delivery"]["status"], "undelivered");
+}

@@ -1,0 +1,241 @@
+//! The only place where inputs meet the node and its outputs are done: one task, one loop, no lock around the node.
+
+use std::collections::HashMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use calls::node::{Alive, Node, Output};
+use calls::request::{Request, RequestError, Response};
+use engine::{Engine, Full};
+use media::command::{Command, SessionId};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::journal::Journal;
+use crate::sip_transport::udp::{Received, Udp};
+
+/// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
+const BATCH: usize = 64;
+
+/// Requests that may wait for the loop.
+const REQUESTS: usize = 1024;
+
+/// How soon a command is offered again to a worker whose queue was full.
+const RETRY: Duration = Duration::from_millis(2);
+
+/// The node, from the side of whoever wants something of it.
+#[derive(Clone, Debug)]
+pub(crate) struct NodeHandle {
+    asks: mpsc::Sender<Ask>,
+}
+
+/// The loop has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stopped;
+
+enum Ask {
+    Request(Request, oneshot::Sender<Result<Response, RequestError>>),
+    Alive(oneshot::Sender<Alive>),
+    Drain,
+}
+
+impl NodeHandle {
+    /// Asks the node. What follows from the request is in the records before this returns.
+    pub(crate) async fn request(&self, request: Request) -> Result<Result<Response, RequestError>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.asks
+            .send(Ask::Request(request, reply))
+            .await
+            .map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// What the node holds.
+    pub(crate) async fn alive(&self) -> Result<Alive, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Alive(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// No new calls from now on.
+    pub(crate) async fn drain(&self) {
+        // Where the loop has ended, there are none anyway.
+        let _ = self.asks.send(Ask::Drain).await;
+    }
+}
+
+/// What the loop owns.
+pub(crate) struct Run {
+    node: Node,
+    engine: Arc<Engine>,
+    events: AsyncFd<OwnedFd>,
+    udp: Udp,
+    journal: Arc<Journal>,
+    asks: mpsc::Receiver<Ask>,
+    /// Commands that a worker's full queue sent back: the newest of each session, which says all that an older one did.
+    waiting: HashMap<(usize, SessionId), Command>,
+}
+
+impl Run {
+    /// # Errors
+    /// Where the engine's descriptor cannot be watched.
+    pub(crate) fn new(
+        node: Node,
+        engine: Arc<Engine>,
+        udp: Udp,
+        journal: Arc<Journal>,
+    ) -> std::io::Result<(Run, NodeHandle)> {
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe; an OwnedFd of our own is open as long as it is watched"
+        )]
+        let events = AsyncFd::new(engine.events().as_fd().try_clone_to_owned()?)?;
+        let (sender, asks) = mpsc::channel(REQUESTS);
+        let run = Run {
+            node,
+            engine,
+            events,
+            udp,
+            journal,
+            asks,
+            waiting: HashMap::new(),
+        };
+        Ok((run, NodeHandle { asks: sender }))
+    }
+
+    /// Runs until every [`NodeHandle`] is gone.
+    pub(crate) async fn run(mut self) {
+        // Set where a batch ended before its source was empty: then nothing will say again that there is more.
+        let mut more_events = false;
+        loop {
+            let timer = self.next_wake();
+            tokio::select! {
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => self.take_ask(ask),
+                    None => return,
+                },
+                ready = self.udp.ready() => {
+                    if let Err(error) = ready {
+                        tracing::error!(%error, "the SIP socket is gone");
+                        return;
+                    }
+                    self.take_datagrams();
+                }
+                ready = self.events.readable(), if !more_events => {
+                    match ready {
+                        // First the descriptor, then the queue: an event that comes in between is announced again.
+                        Ok(mut guard) => guard.clear_ready(),
+                        Err(error) => {
+                            tracing::error!(%error, "the engine's events are gone");
+                            return;
+                        }
+                    }
+                    self.engine.events().clear();
+                    more_events = self.take_events();
+                }
+                () = std::future::ready(()), if more_events => more_events = self.take_events(),
+                () = sleep_until(timer), if timer.is_some() => {}
+            }
+            let now = Instant::now();
+            if self.node.poll_timeout().is_some_and(|at| at <= now) {
+                self.node.handle_timeout(now);
+            }
+            self.resend();
+            self.do_outputs();
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let retry = (!self.waiting.is_empty()).then(|| Instant::now() + RETRY);
+        [self.node.poll_timeout(), retry].into_iter().flatten().min()
+    }
+
+    fn take_ask(&mut self, ask: Ask) {
+        match ask {
+            Ask::Request(request, reply) => {
+                let response = self.node.handle_request(Instant::now(), request);
+                // The records must know of it before the user does.
+                self.do_outputs();
+                let _ = reply.send(response);
+            }
+            Ask::Alive(reply) => {
+                let _ = reply.send(self.node.alive());
+            }
+            Ask::Drain => self.node.drain(),
+        }
+    }
+
+    fn take_datagrams(&mut self) {
+        for _ in 0..BATCH {
+            match self.udp.receive() {
+                Received::Datagram(from, datagram) => self.node.handle_datagram(Instant::now(), from, datagram),
+                Received::Unreachable(to) => self.node.handle_unreachable(Instant::now(), to),
+                Received::Nothing => return,
+            }
+            self.do_outputs();
+        }
+    }
+
+    /// Whether there may be more.
+    fn take_events(&mut self) -> bool {
+        for _ in 0..BATCH {
+            let Some((worker, event)) = self.engine.events().try_recv() else {
+                return false;
+            };
+            self.node.handle_media(Instant::now(), worker, event);
+            self.do_outputs();
+        }
+        true
+    }
+
+    fn do_outputs(&mut self) {
+        while let Some(output) = self.node.poll_output() {
+            match output {
+                Output::Datagram(transmit) => {
+                    if let Err(error) = self.udp.send(transmit.to, &transmit.bytes) {
+                        tracing::debug!(to = %transmit.to, %error, "SIP not sent");
+                        self.node.handle_unreachable(Instant::now(), transmit.to);
+                    }
+                }
+                Output::Media { worker, command } => self.command(worker, command),
+                Output::Notice(notice) => self.journal.handle(&notice),
+            }
+        }
+    }
+
+    fn command(&mut self, worker: usize, command: Command) {
+        let key = (worker, session(&command));
+        if let Some(older) = self.waiting.get_mut(&key) {
+            *older = command;
+            return;
+        }
+        if let Err(Full(command)) = self.engine.send(worker, command) {
+            self.waiting.insert(key, command);
+        }
+    }
+
+    fn resend(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        for ((worker, session), command) in std::mem::take(&mut self.waiting) {
+            if let Err(Full(command)) = self.engine.send(worker, command) {
+                self.waiting.insert((worker, session), command);
+            }
+        }
+    }
+}
+
+fn session(command: &Command) -> SessionId {
+    match command {
+        Command::Set { session, .. } | Command::End { session } => *session,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
