@@ -111,6 +111,7 @@ struct World {
     sets: usize,
     answers: bool,
     last: Option<Command>,
+    commands: Vec<Command>,
     notices: Vec<What>,
     /// In the order in which they left: datagrams' first words and media commands.
     order: Vec<String>,
@@ -139,6 +140,7 @@ impl World {
             sets: 0,
             answers: true,
             last: None,
+            commands: Vec::new(),
             notices: Vec::new(),
             order: Vec::new(),
         }
@@ -176,6 +178,7 @@ impl World {
                     .to_owned(),
                 );
                 self.last = Some(command.clone());
+                self.commands.push(command.clone());
                 if self.answers {
                     self.answer_media(command);
                 }
@@ -430,6 +433,52 @@ impl World {
             assert_eq!(peer.endpoint.alive().dialogs, 0, "peer {host}");
         }
         assert_eq!(self.node.poll_timeout(), None);
+        self.check_commands();
+    }
+
+    /// A real data plane refuses none of what it was asked, and has nothing left.
+    fn check_commands(&mut self) {
+        let mut prompts = media::prompt::Prompts::new();
+        for name in [
+            "announcement",
+            "hold",
+            "briefing",
+            "busy",
+            "no_answer",
+            "failed",
+            "goodbye",
+        ] {
+            prompts.add(name, &[0; 800]).unwrap();
+        }
+        let config = media::core::Config {
+            first_port: media::command::Port(20_000),
+            pairs: 8,
+            sessions: 8,
+            pending: 64,
+            prompts: std::sync::Arc::new(prompts),
+            cname: "test".to_owned(),
+            seed: 1,
+        };
+        let mut now = self.now;
+        let mut core = media::core::Core::new(config, now);
+        let mut buffer = [0; 1_500];
+        for command in self.commands.drain(..) {
+            core.handle_command(now, command.clone());
+            // Longer than a row waits for its new source.
+            for _ in 0..20 {
+                now += Duration::from_millis(10);
+                core.handle_timeout(now);
+                while core.poll_transmit(now, &mut buffer).is_some() {}
+            }
+            let events: Vec<_> = std::iter::from_fn(|| core.poll_event()).collect();
+            let refused = events.iter().find(|event| matches!(event, Media::Refused { .. }));
+            assert_eq!(refused, None, "{command:?}");
+            let answered = events
+                .iter()
+                .any(|event| matches!(event, Media::Applied { .. } | Media::Ended { .. }));
+            assert!(answered, "{command:?} is not answered: {events:?}");
+        }
+        assert_eq!(core.counters().sessions, 0);
     }
 }
 
@@ -1013,5 +1062,142 @@ fn what_belongs_to_no_call_changes_nothing() {
         (world.peers[CALLER].log.last(), world.peers[AI].log.last()),
         (Some(&"bye"), Some(&"bye"))
     );
+    world.conserve();
+}
+
+#[test]
+fn a_caller_changes_its_codec_and_the_others_do_not_hear_of_it() {
+    let mut world = World::talking();
+    let moved = |world: &mut World, encodings: &[Encoding], port| {
+        let mut local = Local::new(address(CALLER).ip(), port, encodings, 77);
+        let peer = &mut world.peers[CALLER];
+        peer.endpoint
+            .reinvite(world.now, peer.dialog.unwrap(), local.offer().into())
+            .unwrap();
+        world.settle();
+    };
+    moved(&mut world, &[Encoding::Pcma], 41_000);
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("transcode(ai)".into(), "transcode(caller)".into())
+    );
+    assert_eq!(world.leg(0).unwrap().remote.unwrap().port(), 41_000);
+    assert_eq!(world.peers[AI].log, ["invite", "acked"]);
+
+    // While the human is briefed: hold audio goes on where it is, with the window and the same plays.
+    world.ask(Mode::Warm);
+    let offered = world.peers[SALES].request.as_ref().unwrap().sdp().unwrap();
+    let offered = String::from_utf8_lossy(&offered).into_owned();
+    assert!(
+        offered.contains("RTP/AVP 8 0"),
+        "the caller's codec is offered first: {offered}"
+    );
+    world.answer(SALES);
+    let before = world.spec.clone();
+    moved(&mut world, &[Encoding::Pcmu], 42_000);
+    assert_eq!(world.leg(0).unwrap().hears, before.legs[0].hears);
+    assert_eq!((world.leg(2), world.spec.watch), (Some(&before.legs[2]), before.watch));
+    world.played(2, 0);
+    assert_eq!(world.hears("caller"), "relay(human)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn an_offer_that_does_not_fit_is_refused_and_changes_nothing() {
+    let mut world = World::new(config());
+    let strange = "v=0\r\no=- 1 1 IN IP4 10.0.0.10\r\ns=-\r\nc=IN IP4 10.0.0.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n";
+    let peer = &mut world.peers[CALLER];
+    let invite = Invite {
+        to: format!("sip:line@{}", us()),
+        from: "<sip:bob@carrier.example>".to_owned(),
+        next_hop: Some(us()),
+        headers: Vec::new(),
+        offer: Some(strange.into()),
+    };
+    peer.endpoint.invite(world.now, invite);
+    world.settle();
+    assert_eq!(world.peers[CALLER].log, ["488"]);
+    world.conserve();
+
+    world.peers[CALLER].log.clear();
+    world.talk();
+    let before = world.spec.clone();
+    let peer = &mut world.peers[CALLER];
+    peer.endpoint
+        .reinvite(world.now, peer.dialog.unwrap(), strange.into())
+        .unwrap();
+    world.settle();
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"reinvite refused"));
+    assert_eq!(world.spec, before);
+    world.hang_up(AI);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    world.conserve();
+}
+
+#[test]
+fn a_call_without_an_offer_is_offered_ours_and_ended_where_no_answer_comes() {
+    let mut world = World::new(config());
+    let peer = &mut world.peers[CALLER];
+    let invite = Invite {
+        to: format!("sip:line@{}", us()),
+        from: "<sip:bob@carrier.example>".to_owned(),
+        next_hop: Some(us()),
+        headers: Vec::new(),
+        offer: None,
+    };
+    peer.dialog = Some(peer.endpoint.invite(world.now, invite));
+    world.settle();
+    world.answer(AI);
+    // The peer's endpoint acknowledges without an answer.
+    assert_eq!(world.peers[CALLER].log, ["answered", "bye"]);
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    world.conserve();
+}
+
+#[test]
+fn a_node_that_drains_takes_no_new_call_and_ends_none() {
+    let mut world = World::talking();
+    world.node.drain();
+    let first = world.peers[CALLER].dialog;
+    world.call(CALLER);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"503"));
+    assert_eq!(world.hears("caller"), "relay(ai)");
+    world.peers[CALLER].dialog = first;
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn the_human_s_phone_is_gone() {
+    let mut world = World::talking();
+    let id = world.id();
+    let wish = HandoffRequest {
+        mode: None,
+        target: None,
+        reason: String::new(),
+        context: None,
+    };
+    world
+        .node
+        .handle_request(world.now, Request::Handoff(id, wish))
+        .unwrap();
+    // Before anything comes back: the INVITEs bounce.
+    world.node.handle_unreachable(world.now, address(SALES));
+    world.node.handle_unreachable(world.now, address(SUPPORT));
+    world.settle();
+    let failed = world
+        .notices
+        .iter()
+        .filter(|what| name(what) == "target failed")
+        .count();
+    assert_eq!(failed, 2, "both are tried");
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Unreachable)))
+    );
+    world.hang_up(CALLER);
+    world.peers[SALES].endpoint = Endpoint::new(endpoint(address(SALES)));
+    world.peers[SUPPORT].endpoint = Endpoint::new(endpoint(address(SUPPORT)));
     world.conserve();
 }
