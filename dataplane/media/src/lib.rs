@@ -12,6 +12,7 @@ pub mod latch;
 mod leg;
 mod line;
 mod pending;
+mod playing;
 pub mod prompt;
 mod route;
 pub mod rtcp;

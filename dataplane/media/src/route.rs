@@ -3,15 +3,14 @@
 //! What comes from a leg is relayed or transcoded on arrival ([`Leg::deliver`]); prompts and comfort noise are made
 //! on the listener's own tick ([`Leg::frame`]).
 
-use arrayvec::ArrayVec;
-
 use crate::codec::transcode;
 use crate::comfort::Comfort;
-use crate::command::{Codec, Dtmf, Play, PlayId, PromptId, QUEUE_MAX};
+use crate::command::{Dtmf, Play, PlayId};
 use crate::dtmf::{EVENT, Event, Tone};
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, SILENT, Slot, Sound, Timer};
 use crate::line::{Epoch, Place};
 use crate::pending::Pending;
+use crate::playing::Playing;
 use crate::prompt::Prompts;
 use crate::rtp::{Arrival, HEADER, Header, Seq};
 use crate::timers::NEVER;
@@ -53,25 +52,6 @@ pub(crate) struct Row {
     /// Numbers that upstream passed over since its last packet on the line, and the step of its timestamp.
     missing: u16,
     ticks: Option<u32>,
-}
-
-#[derive(Debug)]
-struct Playing {
-    id: PlayId,
-    queue: ArrayVec<PromptId, QUEUE_MAX>,
-    repeat_last: bool,
-    item: usize,
-    offset: usize,
-    /// Bit n: that the item was played to its end has been said.
-    said: u8,
-    /// The spec does not have it any more; it goes on until the new source comes.
-    leaving: bool,
-}
-
-impl Playing {
-    fn is_done(&self) -> bool {
-        self.item >= self.queue.len()
-    }
 }
 
 /// What a spec wants of a row.
@@ -618,49 +598,5 @@ impl Leg {
         self.row.switch(leg.map_or(Feed::Nothing, Feed::Leg));
         self.row.standing_in = leg.is_some() && silent;
         *self.timer(Timer::Takeover) = NEVER;
-    }
-}
-
-impl Playing {
-    fn new(play: &Play) -> Playing {
-        Playing {
-            id: play.id,
-            queue: play.queue.clone(),
-            repeat_last: play.repeat_last,
-            item: 0,
-            offset: 0,
-            said: 0,
-            leaving: false,
-        }
-    }
-
-    /// Fills a payload; one item follows the other without a gap, and what the queue does not fill stays as it is.
-    /// Returns the items that ended, bit n for the nth, each once.
-    fn fill(&mut self, prompts: &Prompts, codec: Codec, payload: &mut [u8]) -> u8 {
-        let mut ended = 0;
-        let mut filled = 0;
-        while filled < payload.len() {
-            let Some(&prompt) = self.queue.get(self.item) else {
-                break;
-            };
-            let repeat = self.repeat_last && self.item + 1 == self.queue.len();
-            let progress = prompts.fill(prompt, codec, self.offset, repeat, &mut payload[filled..]);
-            // Prompts of a spec are checked when it comes; one that is not there has ended.
-            let (more, offset, end) = progress.map_or((0, 0, true), |now| (now.filled, now.offset, now.ended));
-            filled += more;
-            self.offset = offset;
-            if end {
-                ended |= 1 << self.item;
-                if !repeat {
-                    self.item += 1;
-                    self.offset = 0;
-                } else if more == 0 {
-                    break;
-                }
-            }
-        }
-        let new = ended & !self.said;
-        self.said |= ended;
-        new
     }
 }
