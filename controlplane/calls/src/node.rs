@@ -50,7 +50,7 @@ const EVIDENCE: Duration = Duration::from_secs(15);
 const GOODBYE: Duration = Duration::from_secs(30);
 
 /// What refused callers are told to wait, in seconds.
-const RETRY_AFTER: u32 = 5;
+pub(crate) const RETRY_AFTER: u32 = 5;
 
 /// The control plane of one host.
 #[derive(Debug)]

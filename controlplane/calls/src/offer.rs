@@ -13,7 +13,7 @@ use sip::sdp::{Encoding, Local};
 use crate::call::{Call, Scene};
 use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
-use crate::node::{Live, Node};
+use crate::node::{Live, Node, RETRY_AFTER};
 use crate::notice::{CallId, HandoffId, Party};
 use crate::random::Random;
 use crate::spec::Legs;
@@ -42,7 +42,7 @@ impl Node {
         from: SocketAddr,
         request: &Message,
     ) -> Result<(), (u16, Vec<(String, String)>)> {
-        let busy = || (503, vec![("Retry-After".to_owned(), "5".to_owned())]);
+        let busy = || (503, vec![("Retry-After".to_owned(), RETRY_AFTER.to_string())]);
         let trunk = self
             .config
             .trunks

@@ -108,6 +108,7 @@ pub struct LegView {
     pub sip_call_id: String,
     /// Codec, once agreed.
     pub codec: Option<String>,
-    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `play(hold)`, `comfort`.
+    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `play(hold)`, `comfort`,
+    /// `nothing` where we may not send or do not know where to.
     pub hears: String,
 }

@@ -1201,3 +1201,118 @@ fn the_human_s_phone_is_gone() {
     world.peers[SUPPORT].endpoint = Endpoint::new(endpoint(address(SUPPORT)));
     world.conserve();
 }
+
+#[test]
+fn an_answer_that_crosses_our_cancel_is_ended_and_the_next_target_rings() {
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.ring(SALES);
+    world.now += Duration::from_secs(20);
+    world.node.handle_timeout(world.now);
+    // The CANCEL is on its way; the human answers.
+    world.answer(SALES);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    assert_eq!(world.peers[SUPPORT].log, ["invite"]);
+    assert!(world.hears("caller").starts_with("play("));
+    world.answer(SUPPORT);
+    world.played(3, 0);
+    assert_eq!(world.hears("caller"), "relay(human)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_human_who_hangs_up_before_the_join_is_in_force_does_not_take_the_ai_along() {
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.answer(SALES);
+    world.answers = false;
+    world.played(2, 0);
+    let join = world.last.clone().unwrap();
+    world.hang_up(SALES);
+    // Too late: the caller's row has moved on.
+    world.answer_media(join);
+    world.settle();
+    assert!(!world.story().contains(&"joined"));
+    assert!(!world.peers[AI].log.contains(&"bye"));
+    world.answers = true;
+    let hold = world.last.clone().unwrap();
+    world.answer_media(hold);
+    world.settle();
+    assert_eq!(
+        (world.hears("caller"), world.leg(2)),
+        ("play(hold)".into(), None),
+        "no second announcement"
+    );
+    world.reject(SUPPORT, 486);
+    assert_eq!(world.hears("ai"), "relay(caller)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn an_ai_that_hangs_up_during_the_join_is_not_missed() {
+    let mut world = World::talking();
+    world.ask(Mode::Cold);
+    world.answers = false;
+    world.answer(SALES);
+    let join = world.last.clone().unwrap();
+    world.hang_up(AI);
+    world.answers = true;
+    world.answer_media(join);
+    world.settle();
+    assert!(world.story().contains(&"joined"));
+    assert_eq!((world.hears("caller"), world.leg(1)), ("relay(human)".into(), None));
+    world.hang_up(CALLER);
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
+    world.conserve();
+}
+
+#[test]
+fn what_the_data_plane_refuses_fails_in_the_caller_s_favour() {
+    // No session: the caller is told so before anybody answers.
+    let mut world = World::new(config());
+    world.answers = false;
+    world.call(CALLER);
+    let refuse = |world: &mut World, reason| {
+        let Some(Command::Set {
+            session, generation, ..
+        }) = world.last.clone()
+        else {
+            panic!("no set")
+        };
+        world.node.handle_media(
+            world.now,
+            0,
+            Media::Refused {
+                session,
+                generation,
+                reason,
+            },
+        );
+        world.answers = true;
+        world.settle();
+    };
+    refuse(&mut world, Refusal::NoSession);
+    assert_eq!(world.peers[CALLER].log, ["503"]);
+    assert_eq!(world.peers[AI].log, ["invite", "cancelled"]);
+    world.conserve();
+
+    // No briefing: the human is let go, the caller goes back.
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.answers = false;
+    world.answer(SALES);
+    refuse(&mut world, Refusal::UnknownPrompt);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("play(failed)".into(), "relay(caller)".into())
+    );
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Error)))
+    );
+    world.hang_up(CALLER);
+    world.conserve();
+}
