@@ -1,0 +1,531 @@
+//! The world around a node: peers, a data plane that says yes, and time.
+
+use std::collections::VecDeque;
+use std::net::Ipv4Addr;
+
+use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionSpec};
+use playbook::{Accept, Mode, Playbook};
+use sip::endpoint::{DialogId, Invite};
+use sip::sdp::{Encoding, Local};
+
+use super::super::*;
+use crate::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
+use crate::notice::{End, HandoffId, Outcome, Step, What};
+use crate::request::HandoffRequest;
+
+pub(super) const CALLER: usize = 0;
+pub(super) const AI: usize = 1;
+pub(super) const SALES: usize = 2;
+pub(super) const SUPPORT: usize = 3;
+pub(super) const STRANGER: usize = 4;
+
+pub(super) fn address(host: usize) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(10, 0, 0, 10 + host as u8), 5060))
+}
+
+pub(super) fn us() -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(10, 0, 0, 1), 5060))
+}
+
+pub(super) fn endpoint(advertise: SocketAddr) -> sip::endpoint::Config {
+    let ms = Duration::from_millis;
+    sip::endpoint::Config {
+        advertise,
+        agent: "test".to_owned(),
+        t1: ms(500),
+        t2: ms(4_000),
+        t4: ms(5_000),
+        seed: u64::from(advertise.port()) + advertise.ip().to_string().len() as u64 * 7,
+        transactions: 1_000,
+    }
+}
+
+pub(super) fn config() -> Config {
+    let target = |name: &str, host| Target {
+        name: name.to_owned(),
+        uri: format!("sip:{name}@{}", address(host)),
+        next_hop: address(host),
+        ring: Duration::from_secs(20),
+        briefing: None,
+    };
+    Config {
+        sip: endpoint(us()),
+        media_address: us().ip(),
+        workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
+        latch: media::command::Latch::SignalledIp,
+        trunks: vec![Trunk {
+            name: "carrier".to_owned(),
+            addresses: vec![address(CALLER).ip()],
+            ai_agent: None,
+        }],
+        ai_agents: vec![AiAgent {
+            name: "anna".to_owned(),
+            uri: format!("sip:anna@{}", address(AI)),
+            next_hop: address(AI),
+        }],
+        targets: vec![target("sales", SALES), target("support", SUPPORT)],
+        playbook: Playbook {
+            mode: Mode::Warm,
+            accept: Accept::Answer,
+            targets: vec!["sales".to_owned(), "support".to_owned()],
+            request_phrases: vec!["human".to_owned()],
+            required: vec!["goal".to_owned()],
+        },
+        prompts: Prompts {
+            announcement: PromptId(0),
+            hold: PromptId(1),
+            briefing: PromptId(2),
+            busy: PromptId(3),
+            no_answer: PromptId(4),
+            failed: PromptId(5),
+            goodbye: PromptId(6),
+        },
+        deadlines: Deadlines {
+            ai_answer: Duration::from_secs(15),
+            accept: Duration::from_secs(30),
+            reach: Duration::from_secs(120),
+            applied: Duration::from_millis(500),
+        },
+        public_url: "http://127.0.0.1:8080".to_owned(),
+        seed: 1,
+    }
+}
+
+pub(super) struct Peer {
+    pub(super) endpoint: Endpoint,
+    pub(super) local: Local,
+    /// The last dialog, its last request and how it went.
+    pub(super) dialog: Option<DialogId>,
+    pub(super) request: Option<sip::message::Message>,
+    pub(super) log: Vec<&'static str>,
+}
+
+pub(super) struct World {
+    pub(super) now: Instant,
+    pub(super) node: Node,
+    pub(super) peers: Vec<Peer>,
+    /// The data plane's session, and whether it answers.
+    pub(super) spec: SessionSpec,
+    pub(super) sets: usize,
+    pub(super) answers: bool,
+    pub(super) last: Option<Command>,
+    pub(super) commands: Vec<Command>,
+    pub(super) notices: Vec<What>,
+    /// In the order in which they left: datagrams' first words and media commands.
+    pub(super) order: Vec<String>,
+}
+
+impl World {
+    pub(super) fn new(config: Config) -> World {
+        let now = Instant::now();
+        let peer = |host: usize| Peer {
+            endpoint: Endpoint::new(endpoint(address(host))),
+            local: Local::new(
+                address(host).ip(),
+                40_000,
+                &[Encoding::Pcmu, Encoding::Pcma],
+                1 + host as u64,
+            ),
+            dialog: None,
+            request: None,
+            log: Vec::new(),
+        };
+        World {
+            now,
+            node: Node::new(config, now),
+            peers: (0..=STRANGER).map(peer).collect(),
+            spec: SessionSpec::default(),
+            sets: 0,
+            answers: true,
+            last: None,
+            commands: Vec::new(),
+            notices: Vec::new(),
+            order: Vec::new(),
+        }
+    }
+
+    /// Lets everything pass that can pass without time.
+    pub(super) fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            let mut media = VecDeque::new();
+            while let Some(output) = self.node.poll_output() {
+                quiet = false;
+                match output {
+                    Output::Datagram(datagram) => {
+                        let line = String::from_utf8_lossy(&datagram.bytes);
+                        self.order.push(line.lines().next().unwrap_or_default().to_owned());
+                        let peer = (0..self.peers.len())
+                            .find(|host| address(*host) == datagram.to)
+                            .expect("a peer");
+                        self.peers[peer]
+                            .endpoint
+                            .handle_datagram(self.now, us(), datagram.bytes);
+                    }
+                    Output::Media { command, .. } => media.push_back(command),
+                    Output::Notice(notice) => self.notices.push(notice.what),
+                }
+            }
+            for command in media {
+                self.order.push(
+                    if matches!(command, Command::End { .. }) {
+                        "End"
+                    } else {
+                        "Set"
+                    }
+                    .to_owned(),
+                );
+                self.last = Some(command.clone());
+                self.commands.push(command.clone());
+                if self.answers {
+                    self.answer_media(command);
+                }
+            }
+            for host in 0..self.peers.len() {
+                while let Some(event) = self.peers[host].endpoint.poll_event() {
+                    quiet = false;
+                    self.peers[host].handle(event);
+                }
+                while let Some(datagram) = self.peers[host].endpoint.poll_transmit() {
+                    quiet = false;
+                    self.node.handle_datagram(self.now, address(host), datagram.bytes);
+                }
+            }
+            if quiet {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn answer_media(&mut self, command: Command) {
+        match command {
+            Command::Set {
+                session,
+                generation,
+                spec,
+            } => {
+                let closed = self
+                    .spec
+                    .watch
+                    .filter(|watch| spec.watch.map(|new| new.window) != Some(watch.window));
+                let legs: Vec<_> = self.spec.legs.iter().map(|leg| leg.leg).collect();
+                self.spec = spec;
+                self.sets += 1;
+                self.node.handle_media(
+                    self.now,
+                    0,
+                    Media::Applied {
+                        session,
+                        generation,
+                        at: self.now,
+                    },
+                );
+                if let Some(watch) = closed {
+                    let listeners = legs.into_iter().map(|leg| (leg, Default::default())).collect();
+                    self.node.handle_media(
+                        self.now,
+                        0,
+                        Media::Evidence {
+                            session,
+                            window: watch.window,
+                            listeners,
+                        },
+                    );
+                }
+            }
+            Command::End { session } => {
+                if let Some(watch) = self.spec.watch.take() {
+                    let listeners = self.spec.legs.iter().map(|leg| (leg.leg, Default::default())).collect();
+                    self.node.handle_media(
+                        self.now,
+                        0,
+                        Media::Evidence {
+                            session,
+                            window: watch.window,
+                            listeners,
+                        },
+                    );
+                }
+                self.spec = SessionSpec::default();
+                self.node.handle_media(self.now, 0, Media::Ended { session });
+            }
+        }
+    }
+
+    /// Lets time pass, from deadline to deadline.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.settle();
+            let peers = self.peers.iter().filter_map(|peer| peer.endpoint.poll_timeout());
+            let Some(next) = peers.chain(self.node.poll_timeout()).min().filter(|next| *next <= end) else {
+                break;
+            };
+            self.now = self.now.max(next);
+            self.node.handle_timeout(self.now);
+            for peer in &mut self.peers {
+                peer.endpoint.handle_timeout(self.now);
+            }
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    pub(super) fn call(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        let invite = Invite {
+            to: format!("sip:line@{}", us()),
+            from: "\"Bob\" <sip:+4930123@carrier.example>".to_owned(),
+            next_hop: Some(us()),
+            headers: vec![("X-Baton-Call".to_owned(), "call_0000000000000bad".to_owned())],
+            offer: Some(peer.local.offer().into()),
+        };
+        peer.dialog = Some(peer.endpoint.invite(self.now, invite));
+        self.settle();
+    }
+
+    pub(super) fn ring(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        peer.endpoint.ring(self.now, peer.dialog.unwrap(), 180, None).unwrap();
+        self.settle();
+    }
+
+    pub(super) fn answer(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        let offer = peer
+            .request
+            .as_ref()
+            .and_then(|request| request.sdp())
+            .expect("an offer");
+        let (answer, _) = peer.local.answer(&offer).unwrap();
+        peer.endpoint
+            .answer(self.now, peer.dialog.unwrap(), answer.into(), &[])
+            .unwrap();
+        self.settle();
+    }
+
+    pub(super) fn reject(&mut self, host: usize, status: u16) {
+        let peer = &mut self.peers[host];
+        peer.endpoint
+            .reject(self.now, peer.dialog.unwrap(), status, &[])
+            .unwrap();
+        self.settle();
+    }
+
+    pub(super) fn hang_up(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        peer.endpoint.end(self.now, peer.dialog.unwrap(), None).unwrap();
+        self.settle();
+    }
+
+    /// Caller and AI talk.
+    pub(super) fn talking() -> World {
+        let mut world = World::new(config());
+        world.talk();
+        world
+    }
+
+    pub(super) fn talk(&mut self) {
+        self.call(CALLER);
+        self.ring(AI);
+        self.answer(AI);
+        assert_eq!(self.peers[CALLER].log, ["progress", "answered"]);
+        assert_eq!(self.hears("caller"), "relay(ai)");
+        assert_eq!(self.hears("ai"), "relay(caller)");
+    }
+
+    pub(super) fn id(&self) -> CallId {
+        self.node.registry.calls().next().expect("a call").0
+    }
+
+    pub(super) fn ask(&mut self, mode: Mode) -> HandoffId {
+        let request = HandoffRequest {
+            mode: Some(mode),
+            target: None,
+            reason: "wants a refund".to_owned(),
+            context: None,
+        };
+        let id = self.id();
+        let Ok(Response::Handoff(handoff)) = self.node.handle_request(self.now, Request::Handoff(id, request)) else {
+            panic!("refused");
+        };
+        self.settle();
+        handoff
+    }
+
+    pub(super) fn request(&mut self, request: Request) -> Result<Response, RequestError> {
+        let response = self.node.handle_request(self.now, request);
+        self.settle();
+        response
+    }
+
+    /// The row of a party as the API shows it; empty where it is not there.
+    pub(super) fn hears(&self, party: &str) -> String {
+        let (_, live) = self.node.registry.calls().next().expect("a call");
+        let view = self.node.view(live);
+        view.legs
+            .into_iter()
+            .find(|leg| leg.party == party)
+            .map(|leg| leg.hears)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn leg(&self, leg: u16) -> Option<&LegSpec> {
+        self.spec.legs.iter().find(|row| row.leg == LegId(leg))
+    }
+
+    /// What is played now on a leg is over.
+    pub(super) fn played(&mut self, leg: u16, item: u8) {
+        let play = self
+            .leg(leg)
+            .and_then(|row| row.hears.play.as_ref())
+            .expect("something is played")
+            .id;
+        let session = SessionId(self.id().0);
+        self.node.handle_media(
+            self.now,
+            0,
+            Media::Played {
+                session,
+                leg: LegId(leg),
+                play,
+                item,
+                at: self.now,
+            },
+        );
+        self.settle();
+    }
+
+    pub(super) fn digit(&mut self, leg: u16, digit: char) {
+        let session = SessionId(self.id().0);
+        self.node.handle_media(
+            self.now,
+            0,
+            Media::Digit {
+                session,
+                leg: LegId(leg),
+                digit,
+                at: self.now,
+            },
+        );
+        self.settle();
+    }
+
+    /// Names of the notices, in order.
+    pub(super) fn story(&self) -> Vec<&'static str> {
+        self.notices.iter().map(name).collect()
+    }
+
+    pub(super) fn closed(&self) -> Option<(End, Outcome, Option<Reason>)> {
+        self.notices.iter().find_map(|what| match what {
+            What::Handoff(_, Step::Closed { end, result, reason }) => Some((*end, *result, *reason)),
+            _ => None,
+        })
+    }
+
+    /// Nothing is left: no call, port, dialog or transaction, and no phone rings.
+    pub(super) fn conserve(&mut self) {
+        self.pass(Duration::from_secs(60));
+        assert_eq!(self.node.alive(), Alive::default());
+        for (host, peer) in self.peers.iter().enumerate() {
+            assert_eq!(peer.endpoint.alive().dialogs, 0, "peer {host}");
+        }
+        assert_eq!(self.node.poll_timeout(), None);
+        self.check_commands();
+    }
+
+    /// A real data plane refuses none of what it was asked, and has nothing left.
+    pub(super) fn check_commands(&mut self) {
+        let mut prompts = media::prompt::Prompts::new();
+        for name in [
+            "announcement",
+            "hold",
+            "briefing",
+            "busy",
+            "no_answer",
+            "failed",
+            "goodbye",
+        ] {
+            prompts.add(name, &[0; 800]).unwrap();
+        }
+        let config = media::core::Config {
+            first_port: media::command::Port(20_000),
+            pairs: 8,
+            sessions: 8,
+            pending: 64,
+            prompts: std::sync::Arc::new(prompts),
+            cname: "test".to_owned(),
+            seed: 1,
+        };
+        let mut now = self.now;
+        let mut core = media::core::Core::new(config, now);
+        let mut buffer = [0; 1_500];
+        for command in self.commands.drain(..) {
+            core.handle_command(now, command.clone());
+            // Longer than a row waits for its new source.
+            for _ in 0..20 {
+                now += Duration::from_millis(10);
+                core.handle_timeout(now);
+                while core.poll_transmit(now, &mut buffer).is_some() {}
+            }
+            let events: Vec<_> = std::iter::from_fn(|| core.poll_event()).collect();
+            let refused = events.iter().find(|event| matches!(event, Media::Refused { .. }));
+            assert_eq!(refused, None, "{command:?}");
+            let answered = events
+                .iter()
+                .any(|event| matches!(event, Media::Applied { .. } | Media::Ended { .. }));
+            assert!(answered, "{command:?} is not answered: {events:?}");
+        }
+        assert_eq!(core.counters().sessions, 0);
+    }
+}
+
+impl Peer {
+    pub(super) fn handle(&mut self, event: Event) {
+        let name = match event {
+            Event::Invite { dialog, request, .. } => {
+                (self.dialog, self.request) = (Some(dialog), Some(*request));
+                "invite"
+            }
+            Event::Cancelled { .. } => "cancelled",
+            Event::Progress { .. } => "progress",
+            Event::Answered { .. } => "answered",
+            Event::Refused { status, .. } => match status {
+                403 => "403",
+                480 => "480",
+                488 => "488",
+                503 => "503",
+                _ => "refused",
+            },
+            Event::Acked { .. } => "acked",
+            Event::Bye { .. } => "bye",
+            Event::ReinviteAnswered { .. } => "reinvite answered",
+            Event::ReinviteRefused { .. } => "reinvite refused",
+            Event::Reinvite { .. } => "reinvite",
+            Event::Ended { .. } => return,
+        };
+        self.log.push(name);
+    }
+}
+
+pub(super) fn name(what: &What) -> &'static str {
+    match what {
+        What::CallStarted { .. } => "started",
+        What::CallEnded { .. } => "ended",
+        What::ContextUpdated(_) => "context",
+        What::Handoff(_, step) => match step {
+            Step::Requested { .. } => "requested",
+            Step::Invited { .. } => "invited",
+            Step::Announced => "announced",
+            Step::Ringing => "ringing",
+            Step::Answered => "answered",
+            Step::Accepted => "accepted",
+            Step::Joined { .. } => "joined",
+            Step::FirstHumanWord => "first word",
+            Step::TargetFailed { .. } => "target failed",
+            Step::Returned => "returned",
+            Step::Evidence(_) => "evidence",
+            Step::Closed { .. } => "closed",
+        },
+    }
+}
