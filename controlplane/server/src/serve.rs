@@ -1,6 +1,6 @@
 //! `baton serve`, from the file to the signal that ends it; and `baton check`.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -73,6 +73,7 @@ pub fn log_to_stderr(filter: &str, json: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(&wanted).map_err(|error| format!("node.log = {wanted:?} is no filter: {error}"))?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let set = match json {
         true => builder.json().try_init(),

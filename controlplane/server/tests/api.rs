@@ -1,0 +1,404 @@
+//! A whole server in process: SIP over loopback, the API as its users see it, webhooks as they arrive.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use baton_server::config::Config;
+use baton_server::server::Server;
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// Ports of one test: others run beside it.
+fn media_ports() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    24_000 + NEXT.fetch_add(32, Ordering::Relaxed)
+}
+
+async fn start(more: &str) -> Server {
+    let text = format!(
+        "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {}\nports_per_worker = 8\n{more}",
+        media_ports()
+    );
+    let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    Server::start(config).await.expect("started")
+}
+
+/// One answer of the API.
+struct Answer {
+    status: StatusCode,
+    content_type: String,
+    headers: HeaderMap,
+    body: Value,
+}
+
+struct Api {
+    client: Client,
+    base: String,
+    key: Option<&'static str>,
+}
+
+impl Api {
+    fn of(server: &Server, key: Option<&'static str>) -> Api {
+        Api {
+            client: Client::builder().no_proxy().build().expect("a client"),
+            base: format!("http://{}", server.http()),
+            key,
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if let Some(key) = self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        let answer = request.send().await.expect("an answer");
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let text = answer.text().await.expect("a body");
+        let content_type = headers
+            .get("content-type")
+            .map_or("", |value| value.to_str().expect("text"))
+            .to_owned();
+        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
+        if content_type.contains("json") {
+            assert!(
+                body["schema"].is_string() || path.contains("/context"),
+                "{path}: {text}"
+            );
+        }
+        Answer {
+            status,
+            content_type,
+            headers,
+            body,
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, &[], None).await
+    }
+
+    async fn json(&self, method: Method, path: &str, body: Value) -> Answer {
+        self.send(
+            method,
+            path,
+            &[("content-type", "application/json")],
+            Some(body.to_string()),
+        )
+        .await
+    }
+}
+
+fn header<'a>(message: &'a str, name: &str) -> &'a str {
+    message
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        .unwrap_or_else(|| panic!("no {name} in {message}"))
+}
+
+fn sdp(port: u16) -> String {
+    format!("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {port} RTP/AVP 0\r\n")
+}
+
+/// Receives until a message starts as wanted.
+async fn expect(socket: &UdpSocket, start: &str) -> (String, SocketAddr) {
+    let mut buffer = vec![0; 65_535];
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer).await.expect("a datagram");
+        let message = String::from_utf8_lossy(&buffer[..len]).into_owned();
+        if message.starts_with(start) {
+            return (message, from);
+        }
+    }
+}
+
+/// A caller whose call an AI answered: its sockets, and the AI's; the call's id.
+struct Call {
+    caller: UdpSocket,
+    ai: UdpSocket,
+    ok: String,
+}
+
+impl Call {
+    async fn new(server: &Server, ai: UdpSocket) -> (Call, String) {
+        let caller = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let me = caller.local_addr().expect("bound");
+        let offer = sdp(me.port());
+        let invite = format!(
+            "INVITE sip:shop@{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bKone\r\nMax-Forwards: 70\r\n\
+             From: <sip:caller@{me}>;tag=c\r\nTo: <sip:shop@{to}>\r\nCall-ID: leg-of-the-caller\r\nCSeq: 1 INVITE\r\n\
+             Contact: <sip:caller@{me}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len(),
+            to = server.sip(),
+        );
+        caller.send_to(invite.as_bytes(), server.sip()).await.expect("sent");
+        let (request, from) = expect(&ai, "INVITE").await;
+        let id = header(&request, "X-Baton-Call").to_owned();
+        let here = ai.local_addr().expect("bound");
+        let answer = sdp(here.port());
+        let reply = format!(
+            "SIP/2.0 200 OK\r\nVia: {}\r\nFrom: {}\r\nTo: {};tag=a\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:ai@{here}>\r\n\
+             Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{answer}",
+            header(&request, "Via"),
+            header(&request, "From"),
+            header(&request, "To"),
+            header(&request, "Call-ID"),
+            header(&request, "CSeq"),
+            answer.len(),
+        );
+        ai.send_to(reply.as_bytes(), from).await.expect("sent");
+        let (ok, _) = expect(&caller, "SIP/2.0 200").await;
+        let call = Call { caller, ai, ok };
+        call.request(server, "ACK", 1).await;
+        (call, id)
+    }
+
+    async fn request(&self, server: &Server, method: &str, number: u32) {
+        let me = self.caller.local_addr().expect("bound");
+        let message = format!(
+            "{method} sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\nFrom: {}\r\n\
+             To: {}\r\nCall-ID: leg-of-the-caller\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n",
+            header(&self.ok, "From"),
+            header(&self.ok, "To"),
+            to = server.sip(),
+        );
+        self.caller
+            .send_to(message.as_bytes(), server.sip())
+            .await
+            .expect("sent");
+    }
+}
+
+type Came = (HeaderMap, Bytes);
+
+async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Came>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, came) = mpsc::unbounded_channel();
+    let take = async |State(sender): State<Arc<mpsc::UnboundedSender<Came>>>, headers: HeaderMap, body: Bytes| {
+        let _ = sender.send((headers, body));
+    };
+    let router = axum::Router::new().route("/", post(take)).with_state(Arc::new(sender));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, came)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
+    let (hook, mut came) = receiver().await;
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let ai_at = ai.local_addr().expect("bound");
+    let closed = {
+        let gone = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        gone.local_addr().expect("bound")
+    };
+    let server = start(&format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
+         [[targets]]\nname = \"support\"\nuri = \"sip:human@{closed}\"\n\
+         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n"
+    ))
+    .await;
+    let api = Api::of(&server, None);
+    let (call, id) = Call::new(&server, ai).await;
+
+    // `baton.call.started` says that the two are connected.
+    let (headers, body) = came.recv().await.expect("an event");
+    let verifier = standardwebhooks::Webhook::new(SECRET).expect("a secret");
+    verifier.verify(&body, &headers).expect("verified");
+    let event: Value = serde_json::from_slice(&body).expect("JSON");
+    assert_eq!(
+        (&event["type"], &event["subject"]),
+        (&json!("baton.call.started"), &json!(id))
+    );
+    assert_eq!(headers["webhook-id"].to_str().ok(), event["id"].as_str());
+
+    let list = api.get("/v1/calls?sip_call_id=leg-of-the-caller").await;
+    assert_eq!(list.body["calls"][0]["id"], json!(id));
+    assert_eq!(api.get("/v1/calls?sip_call_id=other").await.body["calls"], json!([]));
+    assert_eq!(api.get(&format!("/v1/calls/{id}")).await.body["ai_agent"], "assistant");
+
+    let turn = json!({ "role": "caller", "text": "my order is late" });
+    let decided = api.json(Method::POST, &format!("/v1/calls/{id}/turns"), turn).await;
+    assert_eq!(
+        decided.body,
+        json!({ "schema": "baton.decision/1", "decision": "continue" })
+    );
+    let patch = json!({ "summary": "A late order.", "intent": "order_status" });
+    let merged = api.json(Method::PATCH, &format!("/v1/calls/{id}/context"), patch).await;
+    assert_eq!(
+        (merged.status, &merged.body["context"]["intent"]),
+        (StatusCode::OK, &json!("order_status"))
+    );
+
+    let path = format!("/v1/calls/{id}/handoffs");
+    let wish = json!({ "mode": "warm", "reason": "asked for a human" }).to_string();
+    let with_key = [("content-type", "application/json"), ("idempotency-key", "once")];
+    let first = api.send(Method::POST, &path, &with_key, Some(wish.clone())).await;
+    assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.body);
+    let handoff = first.body["id"].as_str().expect("an id").to_owned();
+    assert_eq!(first.headers["location"], format!("/v1/handoffs/{handoff}"));
+    let again = api.send(Method::POST, &path, &with_key, Some(wish)).await;
+    assert_eq!(
+        (again.status, &again.body["id"]),
+        (StatusCode::ACCEPTED, &json!(handoff))
+    );
+    let other = api
+        .send(
+            Method::POST,
+            &path,
+            &with_key,
+            Some(json!({ "reason": "b" }).to_string()),
+        )
+        .await;
+    assert_eq!(other.status, StatusCode::UNPROCESSABLE_ENTITY);
+
+    let mut types = Vec::new();
+    let mut context = Value::Null;
+    while types.last().is_none_or(|last| last != "baton.handoff.failed") {
+        let (headers, body) = came.recv().await.expect("an event");
+        verifier.verify(&body, &headers).expect("verified");
+        let event: Value = serde_json::from_slice(&body).expect("JSON");
+        if event["subject"] == json!(handoff) {
+            assert_eq!(event["sequence"], format!("{:08}", types.len() + 1));
+            types.push(event["type"].as_str().expect("a type").to_owned());
+            if !event["data"]["context"].is_null() {
+                context = event["data"]["context"].clone();
+            }
+        }
+    }
+    assert_eq!(
+        types,
+        [
+            "baton.handoff.requested",
+            "baton.handoff.returned",
+            "baton.handoff.failed"
+        ]
+    );
+    assert_eq!(context["transcript"][0]["text"], "my order is late");
+
+    let record = api.get(&format!("/v1/handoffs/{handoff}")).await.body;
+    assert_eq!(
+        (&record["state"], &record["result"]),
+        (&json!("failed"), &json!("returned_to_ai"))
+    );
+    assert_eq!(record["reason"], "unreachable");
+    assert_eq!(record["context"]["brief"], context["brief"]);
+    assert_eq!(record["evidence"]["caller"]["lost"], 0);
+    assert_eq!(api.get("/v1/handoffs").await.body["handoffs"][0]["id"], json!(handoff));
+    let late = api
+        .send(Method::POST, &format!("/v1/handoffs/{handoff}/accept"), &[], None)
+        .await;
+    assert_eq!(late.status, StatusCode::CONFLICT);
+
+    let gone = api.send(Method::DELETE, &format!("/v1/calls/{id}"), &[], None).await;
+    assert_eq!(gone.status, StatusCode::NO_CONTENT);
+    expect(&call.ai, "BYE").await;
+    expect(&call.caller, "BYE").await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_open_what_their_scope_says_and_no_more() {
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let ai_at = ai.local_addr().expect("bound");
+    let server = start(&format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\nbody_limit = 2000\n\
+         [[http.keys]]\nname = \"own\"\nkey = \"own-key\"\nscope = \"ai\"\nagent = \"assistant\"\n\
+         [[http.keys]]\nname = \"other\"\nkey = \"other-key\"\nscope = \"ai\"\nagent = \"second\"\n\
+         [[http.keys]]\nname = \"desk\"\nkey = \"desk-key\"\nscope = \"desk\"\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
+         [[ai_agents]]\nname = \"second\"\nuri = \"sip:ai@127.0.0.1:9\"\n\
+         [[trunks]]\nname = \"carrier\"\nai_agent = \"assistant\"\n"
+    ))
+    .await;
+    let (_call, id) = Call::new(&server, ai).await;
+    let of = |key| Api::of(&server, key);
+    let (own, other, desk) = (of(Some("own-key")), of(Some("other-key")), of(Some("desk-key")));
+    let call = format!("/v1/calls/{id}");
+    let turns = format!("{call}/turns");
+
+    for (api, status) in [
+        (&own, 200),
+        (&desk, 200),
+        (&other, 404),
+        (&of(None), 401),
+        (&of(Some("own-kez")), 401),
+    ] {
+        let answer = api.get(&call).await;
+        assert_eq!(answer.status.as_u16(), status);
+        if status != 200 {
+            assert_eq!(answer.content_type, "application/problem+json");
+            assert_eq!(answer.body["status"], status);
+        }
+    }
+    assert_eq!(of(None).get("/v1/calls").await.headers["www-authenticate"], "Bearer");
+    assert_eq!(other.get("/v1/calls").await.body["calls"], json!([]));
+    assert_eq!(of(None).get("/healthz").await.status, StatusCode::OK);
+    assert_eq!(of(None).get("/metrics").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(own.get("/metrics").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(desk.get("/metrics").await.status, StatusCode::OK);
+
+    let turn = json!({ "role": "caller", "text": "hello" });
+    assert_eq!(
+        desk.json(Method::POST, &turns, turn.clone()).await.status,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        own.json(Method::POST, &turns, turn.clone()).await.status,
+        StatusCode::OK
+    );
+    let large = json!({ "role": "caller", "text": "x".repeat(2000) });
+    let plain = [("content-type", "text/plain")];
+    let json_type = [("content-type", "application/json")];
+    for (answer, status) in [
+        (own.json(Method::POST, &turns, large).await, 413),
+        (
+            own.send(Method::POST, &turns, &plain, Some(turn.to_string())).await,
+            415,
+        ),
+        (
+            own.send(Method::POST, &turns, &json_type, Some("{".to_owned())).await,
+            400,
+        ),
+        (own.json(Method::POST, &turns, json!({ "role": "robot" })).await, 422),
+        (
+            own.json(Method::PATCH, &format!("{call}/context"), json!([])).await,
+            422,
+        ),
+        (own.json(Method::PUT, &turns, turn).await, 405),
+        (own.get("/v1/nothing").await, 404),
+        (own.get("/v1/calls/%ff").await, 404),
+        (own.get("/v1/calls?limt=3").await, 400),
+        (
+            own.json(
+                Method::POST,
+                &format!("{call}/handoffs"),
+                json!({ "reason": "a", "target": "nobody" }),
+            )
+            .await,
+            422,
+        ),
+    ] {
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+        assert_eq!(answer.content_type, "application/problem+json", "{status}");
+        assert!(answer.body["type"].is_string() && answer.body["title"].is_string());
+    }
+    own.send(Method::DELETE, &call, &[], None).await;
+    server.stop().await;
+}
