@@ -207,3 +207,36 @@ impl Epoch {
 fn low_bits(count: u16) -> u64 {
     1u64.checked_shl(u32::from(count)).map_or(u64::MAX, |bit| bit - 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    /// Puts a packet of 20 ms where a new source begins, and says how far the timestamp went.
+    fn begin(line: &mut Line, at_ms: u64) -> i32 {
+        let before = line.position;
+        let (sequence, timestamp) = line.begin(at_ms * MS);
+        line.put(at_ms * MS, sequence, timestamp, 160, false, 160);
+        timestamp_distance(timestamp, before)
+    }
+
+    #[test]
+    fn what_overlaps_gain_is_taken_off_the_next_advance() {
+        let mut line = Line::new(&mut Seed::new(1));
+        let steps = [0, 5, 10, 15, 100, 120].map(|at| begin(&mut line, at));
+        // Three overlaps of 15 ms; the pause of 85 ms gives them back, and the line is on time again.
+        assert_eq!(steps, [0, 160, 160, 160, 320, 160]);
+        assert_eq!(line.timestamp_at(130 * MS).wrapping_sub(line.position), 80);
+    }
+
+    #[test]
+    fn the_line_wraps_like_its_numbers() {
+        let mut line = Line::new(&mut Seed::new(1));
+        (line.sequence, line.position, line.end) = (Seq(65_534), u32::MAX - 100, u32::MAX - 100);
+        let steps = [0, 20, 40, 60].map(|at| begin(&mut line, at));
+        assert_eq!(steps, [0, 160, 160, 160]);
+        assert_eq!((line.sequence, line.packets, line.octets), (Seq(2), 4, 640));
+    }
+}

@@ -234,3 +234,25 @@ fn one_sessions_events_do_not_hold_up_anothers() {
     rig.drain();
     assert_eq!(rig.core.alive(), Alive::default());
 }
+
+#[test]
+fn a_port_that_is_used_again_starts_with_nothing_of_the_leg_before() {
+    let mut rig = Rig::new();
+    let now = rig.instant();
+    for generation in 1..100 {
+        let legs = [leg(LegId(0), plays(generation, &[HOLD], true))];
+        let legs = if generation % 2 == 0 { &legs[..0] } else { &legs[..] };
+        let set = Command::Set {
+            session: CALL,
+            generation: Generation(generation),
+            spec: spec(legs),
+        };
+        rig.core.handle_command(now, set);
+        rig.core.handle_timeout(now);
+        let legs = legs.len();
+        assert_eq!((rig.core.alive().legs, rig.core.alive().ready), (legs, legs));
+    }
+    rig.drain();
+    assert_eq!(rig.sent.len(), 1);
+    assert_conserved(&mut rig);
+}

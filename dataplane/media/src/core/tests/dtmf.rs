@@ -331,3 +331,35 @@ fn a_late_packet_from_before_a_taken_digit_keeps_its_own_place() {
     );
     assert_ne!(order, numbers);
 }
+
+#[test]
+fn of_a_digit_that_began_before_the_switch_only_the_new_part_is_a_tone() {
+    let (mut rig, caller, mut ai) = call(Dtmf::Relay);
+    ai.format.events = None;
+    ai.hears = nobody();
+    rig.set(spec(&[caller.clone(), ai.clone()]));
+    rig.talk(CALLER, 0, LOUD);
+    rig.run(100);
+    rig.hush(CALLER);
+    let mut press = Press::new(&mut rig, CALLER, 1);
+    press.packets = 9;
+    press.packet(&mut rig, CALLER, false);
+    ai.hears = hears(CALLER);
+    rig.set(spec(&[caller, ai]));
+    rig.forget();
+    rig.run(15);
+    press.packet(&mut rig, CALLER, false);
+    rig.run(15);
+    press.packet(&mut rig, CALLER, false);
+    let heard = rig.heard(AI);
+    let tones: Vec<_> = heard
+        .iter()
+        .filter(|sent| Codec::Pcmu.mean_square(sent.payload()) > 1_000_000)
+        .collect();
+    assert_eq!(
+        tones.iter().map(|sent| sent.payload().len()).collect::<Vec<_>>(),
+        [160, 160]
+    );
+    assert!(tones[0].header().marker && !tones[1].header().marker);
+    assert_unbroken(&heard, 20 * MS);
+}

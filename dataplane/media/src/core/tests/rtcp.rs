@@ -103,8 +103,20 @@ fn muxed_rtcp_goes_and_comes_on_the_rtp_port_and_is_never_relayed() {
         rig.datagram(port(CALLER), remote(CALLER), &bytes[..len]),
         Verdict::Consumed
     );
+    // A report about another source says nothing about the one that we hear.
+    let other = Report {
+        ssrc: 0xb000,
+        sender: Some(SenderInfo {
+            ntp: Ntp(99 << 40),
+            ..info
+        }),
+        ..report
+    };
+    let mut bytes_of_other = [0; 200];
+    let len_of_other = other.write(&mut bytes_of_other).unwrap();
     let odd = Port(port(CALLER).0 + 1);
     assert_eq!(rig.datagram(odd, remote(CALLER), &bytes[..len]), Verdict::Consumed);
+    rig.datagram(odd, remote(CALLER), &bytes_of_other[..len_of_other]);
     let stranger = SocketAddr::from(([198, 51, 100, 7], 4_000));
     assert_eq!(
         rig.datagram(odd, stranger, &bytes[..len]),
