@@ -1,6 +1,6 @@
 //! The configuration file: text in, checked values or all its problems out.
 //!
-//! The file is read key by key ([`reader`]); every key that is read is known, and any other is a problem. Each section
+//! The file is read key by key (`config/reader.rs`); every key that is read is known, and any other is a problem. Each section
 //! has one function below, and one struct of checked values.
 
 mod reader;

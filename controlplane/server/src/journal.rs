@@ -244,3 +244,129 @@ fn log(notice: &Notice) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::{Duration, Instant};
+
+    use axum::body::Bytes;
+    use axum::extract::State;
+    use axum::routing::post;
+    use calls::notice::{CallId, End, Outcome, Reason};
+    use playbook::Mode;
+    use playbook::context::{Completeness, Package};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::config::{Secret, Webhook};
+    use crate::webhook::client;
+
+    async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Bytes>) {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (sender, came) = mpsc::unbounded_channel();
+        let take = async |State(sender): State<Arc<mpsc::UnboundedSender<Bytes>>>, body: Bytes| {
+            let _ = sender.send(body);
+        };
+        let router = axum::Router::new().route("/", post(take)).with_state(Arc::new(sender));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        (address, came)
+    }
+
+    fn package(brief: &str) -> Box<Package> {
+        Box::new(Package {
+            schema: "baton.context/1".to_owned(),
+            brief: brief.to_owned(),
+            fields: json!({}),
+            transcript: Vec::new(),
+            completeness: Completeness {
+                complete: true,
+                present: Vec::new(),
+                missing: Vec::new(),
+            },
+        })
+    }
+
+    fn invited(target: &str, brief: &str) -> Step {
+        Step::Invited {
+            target: target.to_owned(),
+            package: package(brief),
+            token: "t0ken".to_owned(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_context_goes_out_with_each_invitation_and_each_change_after_the_first() {
+        let (address, mut came) = receiver().await;
+        let records = Arc::new(Mutex::new(Records::new(Clock::new(), 10)));
+        let config = Webhook {
+            name: "crm".to_owned(),
+            url: format!("http://{address}/"),
+            secrets: vec![Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
+            types: Vec::new(),
+            timeout: Duration::from_secs(10),
+            attempts: 1,
+            retry: Duration::from_millis(1),
+            retry_max: Duration::from_millis(1),
+            queue: 100,
+        };
+        let (endpoint, _task) = Endpoint::start(config, client().expect("a client"), Arc::clone(&records));
+        let journal = Journal::new("test", Clock::new(), records, vec![endpoint]);
+        let tell = |what: What| {
+            journal.handle(&Notice {
+                call: CallId(1),
+                at: Instant::now(),
+                what,
+            });
+        };
+        let step = |step: Step| What::Handoff(HandoffId(2), step);
+        tell(step(Step::Requested {
+            mode: Mode::Warm,
+            target: "a".to_owned(),
+            why: String::new(),
+        }));
+        // Before anybody is invited there is nothing to update.
+        tell(What::ContextUpdated(package("too early")));
+        tell(step(invited("a", "first")));
+        tell(What::ContextUpdated(package("second")));
+        tell(step(Step::TargetFailed {
+            target: "a".to_owned(),
+            reason: Reason::Busy,
+        }));
+        tell(step(invited("b", "third")));
+        tell(step(Step::Closed {
+            end: End::Cancelled,
+            result: Outcome::ReturnedToAi,
+            reason: None,
+        }));
+        let mut events = Vec::new();
+        for sequence in 1..=4 {
+            let event: Value = serde_json::from_slice(&came.recv().await.expect("an event")).expect("JSON");
+            assert_eq!(event["specversion"], "1.0");
+            assert_eq!(event["source"], "/baton/test");
+            assert_eq!(event["subject"], "ho_0000000000000002");
+            assert_eq!(event["id"], format!("evt_ho_0000000000000002_{sequence:08}"));
+            assert_eq!(event["sequence"], format!("{sequence:08}"));
+            assert_eq!(event["datacontenttype"], "application/json");
+            assert!(event["time"].as_str().is_some_and(|time| time.ends_with('Z')));
+            let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+            let data = &event["data"];
+            events.push((
+                text(&event["type"]),
+                text(&data["target"]),
+                text(&data["context"]["brief"]),
+            ));
+        }
+        let expected = [
+            ("baton.handoff.requested", "a", "first"),
+            ("baton.context.updated", "a", "second"),
+            ("baton.context.updated", "b", "third"),
+            ("baton.handoff.failed", "b", "none"),
+        ];
+        assert_eq!(
+            events,
+            expected.map(|(kind, target, brief)| (kind.to_owned(), target.to_owned(), brief.to_owned()))
+        );
+    }
+}

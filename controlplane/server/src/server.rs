@@ -219,11 +219,14 @@ impl Server {
     /// Everything holds a part of what it uses: it ends in the order of that.
     async fn end(self) {
         let _ = self.closing.send(true);
-        let _ = timeout(BYE_WAIT, self.http_task).await;
+        // One that has ended may have been asked already, by `failed`.
+        if !self.http_task.is_finished() {
+            let _ = timeout(BYE_WAIT, self.http_task).await;
+        }
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.
         let mut run = self.run;
-        if timeout(BYE_WAIT, &mut run).await.is_err() {
+        if !run.is_finished() && timeout(BYE_WAIT, &mut run).await.is_err() {
             run.abort();
             let _ = run.await;
         }

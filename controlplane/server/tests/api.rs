@@ -402,3 +402,36 @@ async fn keys_open_what_their_scope_says_and_no_more() {
     own.send(Method::DELETE, &call, &[], None).await;
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_hangs_up_what_is_left_when_its_time_is_over() {
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let ai_at = ai.local_addr().expect("bound");
+    let server = start(&format!(
+        "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n"
+    ))
+    .await;
+    let (call, _) = Call::new(&server, ai).await;
+    assert_eq!(server.calls().await, 1);
+    let (sip, http) = (server.sip(), server.http());
+    server.stop().await;
+    expect(&call.ai, "BYE").await;
+    expect(&call.caller, "BYE").await;
+    // Nothing is held any more: both addresses can be had again.
+    UdpSocket::bind(sip).await.expect("free");
+    TcpListener::bind(http).await.expect("free");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_bound_is_named_with_its_key() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let text = format!("[sip]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"{address}\"\n");
+    let config = Config::from_toml(&text, Path::new("")).expect("good");
+    let error = Server::start(config).await.expect_err("taken").to_string();
+    assert!(
+        error.starts_with(&format!("http.listen = {address} cannot be bound")),
+        "{error}"
+    );
+}
