@@ -35,7 +35,7 @@ pub struct Local {
     pub address: IpAddr,
     /// RTP port, even; RTCP above it.
     pub port: u16,
-    /// Encodings, best first.
+    /// Encodings, best first in our offers. Answers follow the offerer's order.
     pub encodings: Vec<Encoding>,
     /// Our direction.
     pub direction: Direction,
@@ -189,10 +189,12 @@ impl Local {
         let mut chosen = Err(Incompatible::NoAudio);
         for (index, media) in offer.medias.iter().enumerate().filter(|(_, media)| is_audio(media)) {
             match Remote::read(&offer, media).and_then(|remote| {
-                let &(payload, encoding) = self
-                    .encodings
+                // The offerer's preference (RFC 3264 §6.1: "in the same relative order"): what a leg is offered begins
+                // with what the other leg speaks, so following it avoids transcoding.
+                let &(payload, encoding) = remote
+                    .formats
                     .iter()
-                    .find_map(|ours| remote.formats.iter().find(|(_, theirs)| theirs == ours))
+                    .find(|(_, theirs)| self.encodings.contains(theirs))
                     .ok_or(Incompatible::NoCodec)?;
                 Ok((index, remote, payload, encoding))
             }) {

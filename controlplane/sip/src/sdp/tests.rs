@@ -47,12 +47,12 @@ fn version_rises_only_when_the_text_changes() {
 }
 
 #[test]
-fn answer_has_one_codec_of_our_preference_and_the_numbers_of_the_offer() {
+fn answer_has_one_codec_of_the_offer_s_preference_and_its_numbers() {
     let (answer, agreed) = local().answer(&offer("a=ptime:30\r\n")).unwrap();
     assert_eq!(
         answer,
         "v=0\r\no=- 7 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
-         m=audio 40000 RTP/AVP 0 13 96\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:13 CN/8000\r\n\
+         m=audio 40000 RTP/AVP 8 13 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:13 CN/8000\r\n\
          a=rtpmap:96 telephone-event/8000\r\na=fmtp:96 0-16\r\na=ptime:30\r\na=rtcp:40001\r\na=sendrecv\r\n"
     );
     assert_eq!(
@@ -60,9 +60,9 @@ fn answer_has_one_codec_of_our_preference_and_the_numbers_of_the_offer() {
         Agreed {
             remote: Some("198.51.100.9:5004".parse().unwrap()),
             remote_rtcp: Some("198.51.100.9:5005".parse().unwrap()),
-            encoding: Encoding::Pcmu,
-            send: 0,
-            receive: 0,
+            encoding: Encoding::Pcma,
+            send: 8,
+            receive: 8,
             events: Some((96, 96)),
             comfort_noise: true,
             ptime_ms: 30,

@@ -16,8 +16,8 @@ const ROWS: [Row; 9] = [
          m=audio 18320 RTP/AVP 8 0 9 101\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:9 G722/8000\r\n\
          a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-16\r\na=ptime:20\r\na=maxptime:140\r\na=sendrecv\r\n",
         (
-            0,
-            Encoding::Pcmu,
+            8,
+            Encoding::Pcma,
             Some(101),
             "198.51.100.20:18320",
             "198.51.100.20:18321",
