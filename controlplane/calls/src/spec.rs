@@ -14,6 +14,7 @@
 
 use arrayvec::ArrayVec;
 use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionSpec, Watch, WindowId};
+use playbook::Accept;
 
 use crate::call::{Apology, Scene};
 use crate::config::{Config, Prompts};
@@ -69,7 +70,9 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
             target,
         } => {
             let own = config.targets.get(target).and_then(|target| target.briefing);
-            let told = prompt(briefing, [own.unwrap_or(prompts.briefing)], false);
+            // A human who is to press a key or click hears it again until then: silence would say that nobody is there.
+            let again = config.playbook.accept != Accept::Answer;
+            let told = prompt(briefing, [own.unwrap_or(prompts.briefing)], again);
             (waiting(play, hold_only), Hears::default(), told)
         }
         Scene::Joined => (leg(human), Hears::default(), leg(caller)),
