@@ -1,0 +1,92 @@
+//! Many calls from many seeds: whatever is drawn, what must be true of every call is true.
+
+use std::time::Duration;
+
+use playbook::{Accept, Mode};
+use sim::net::Profile;
+use sim::random::Random;
+use sim::scenario::Behaviour;
+use sim::ua::Answering;
+use sim::{Scenario, World};
+use sip::sdp::Encoding;
+
+/// How many seeds the ordinary tests run; `BATON_SEEDS` (count) and `BATON_SEED` (first) change it.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("BATON_SEED").unwrap_or(1);
+    first..first + number("BATON_SEEDS").unwrap_or(300)
+}
+
+fn draw(seed: u64) -> Scenario {
+    let mut random = Random::new(seed ^ 0x5eed);
+    let ms = |random: &mut Random, least: u64, most: u64| Duration::from_millis(least + random.below(most - least));
+    let human = |random: &mut Random| {
+        let answering = match random.below(8) {
+            0 => Answering::Refuse(*random.pick(&[486, 600, 603, 480, 404, 503])),
+            1 => Answering::RingOn,
+            2 => Answering::Dead,
+            _ => Answering::After(ms(random, 0, 9000)),
+        };
+        let key = (!random.chance(200)).then(|| (ms(random, 100, 12_000), *random.pick(&['1', '1', '1', '2', '5'])));
+        let hang_up = random.chance(200).then(|| ms(random, 50, 9000));
+        Behaviour {
+            answering,
+            key,
+            hang_up,
+        }
+    };
+    let codecs = |random: &mut Random| {
+        let both = [Encoding::Pcmu, Encoding::Pcma];
+        match random.below(4) {
+            0 => vec![both[0]],
+            1 => vec![both[1]],
+            2 => vec![both[0], both[1]],
+            _ => vec![both[1], both[0]],
+        }
+    };
+    let sip = *random.pick(&[Profile::PERFECT, Profile::BAD]);
+    let rtp = *random.pick(&[
+        Profile::PERFECT,
+        Profile::PERFECT,
+        Profile {
+            loss: 10,
+            ..Profile::BAD
+        },
+    ]);
+    Scenario {
+        seed,
+        mode: *random.pick(&[None, Some(Mode::Warm), Some(Mode::Cold)]),
+        accept: *random.pick(&[Accept::Key, Accept::Answer, Accept::Api]),
+        encodings: [codecs(&mut random), codecs(&mut random), codecs(&mut random)],
+        humans: (0..1 + random.below(3)).map(|_| human(&mut random)).collect(),
+        ai: Answering::After(ms(&mut random, 0, 500)),
+        handoff_at: Some(ms(&mut random, 2000, 6000)),
+        caller_hangs_up: random.chance(250).then(|| ms(&mut random, 100, 30_000)),
+        ai_hangs_up: random.chance(200).then(|| ms(&mut random, 2000, 20_000)),
+        cancel_at: random.chance(150).then(|| ms(&mut random, 2000, 15_000)),
+        ring: ms(&mut random, 2000, 9000),
+        net: [sip, rtp],
+        hop: ms(&mut random, 1, 15),
+        spray: random.chance(100).then(|| Duration::from_millis(200)),
+        end: Duration::from_secs(50),
+    }
+}
+
+#[test]
+fn whatever_happens() {
+    let mut bad = Vec::new();
+    for seed in seeds() {
+        let world = World::run(draw(seed));
+        let faults = world.faults();
+        if !faults.is_empty() {
+            bad.push(format!(
+                "seed {seed}: {faults:?}\n  steps: {:?}\n  again: BATON_SEED={seed} BATON_SEEDS=1 cargo test -p baton-tests --test seeds",
+                world.steps()
+            ));
+        }
+        if bad.len() >= 5 {
+            break;
+        }
+    }
+    assert!(bad.is_empty(), "{}", bad.join("\n"));
+}

@@ -1,0 +1,392 @@
+//! A party: signalling by a SIP endpoint of its own, media by its own few lines.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sip::endpoint::{Config, DialogId, Endpoint, Event, Invite};
+use sip::sdp::{Agreed, Direction, Encoding, Local};
+
+use crate::net::Datagram;
+use crate::rtp::{Packet, g711};
+use crate::tone::Sound;
+
+/// How a party that is called behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answering {
+    /// 180, then 200 after this long.
+    After(Duration),
+    /// A final refusal at once.
+    Refuse(u16),
+    /// 180, and nothing more.
+    RingOn,
+    /// Not a word: every datagram is ignored.
+    Dead,
+}
+
+/// One RTP packet as a party got it.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// Arrival.
+    pub at: Instant,
+    /// The packet.
+    pub packet: Packet,
+    /// What it sounds like; `None`: not audio (digits).
+    pub sound: Option<Sound>,
+}
+
+/// Where a party is in its one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// No call yet.
+    Idle,
+    /// Calling, or ringing.
+    Early,
+    /// Answered.
+    Up,
+    /// Over.
+    Gone,
+}
+
+/// A digit that is being sent: RFC 4733, 100 ms and three end packets.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    event: u8,
+    timestamp: u32,
+    packets: u16,
+}
+
+/// A party.
+#[derive(Debug)]
+pub struct Ua {
+    /// Its signalling address.
+    pub sip: SocketAddr,
+    /// Its media address.
+    pub rtp: SocketAddr,
+    /// Its voice.
+    pub voice: Sound,
+    /// All that it heard.
+    pub heard: Vec<Heard>,
+    /// Where its call is.
+    pub state: State,
+    /// When it was answered, and when it ended.
+    pub answered: Option<Instant>,
+    /// The end of its call.
+    pub ended: Option<Instant>,
+    /// Whether it stops sending media (a party that is there and mute on the wire).
+    pub mute: bool,
+    endpoint: Endpoint,
+    local: Local,
+    answering: Answering,
+    answer_at: Option<Instant>,
+    dialog: Option<DialogId>,
+    agreed: Option<Agreed>,
+    next_packet: Option<Instant>,
+    phase: Duration,
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+    samples: u64,
+    key: Option<Key>,
+    marker: bool,
+}
+
+impl Ua {
+    /// A party at an address; `phase` is where its packets lie within 20 ms.
+    pub fn new(
+        host: [u8; 4],
+        voice: Sound,
+        encodings: &[Encoding],
+        answering: Answering,
+        phase: Duration,
+        seed: u64,
+    ) -> Ua {
+        let (sip, rtp) = (SocketAddr::from((host, 5060)), SocketAddr::from((host, 30_000)));
+        let config = Config {
+            advertise: sip,
+            agent: "party".into(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            seed,
+            transactions: 1000,
+        };
+        Ua {
+            sip,
+            rtp,
+            voice,
+            heard: Vec::new(),
+            state: State::Idle,
+            answered: None,
+            ended: None,
+            mute: false,
+            endpoint: Endpoint::new(config),
+            local: Local::new(rtp.ip(), rtp.port(), encodings, seed >> 33),
+            answering,
+            answer_at: None,
+            dialog: None,
+            agreed: None,
+            next_packet: None,
+            phase,
+            sequence: (seed >> 7) as u16,
+            timestamp: (seed >> 11) as u32,
+            ssrc: (seed >> 17) as u32,
+            samples: 0,
+            key: None,
+            marker: true,
+        }
+    }
+
+    /// Calls a URI at an address.
+    pub fn call(&mut self, now: Instant, uri: &str, next_hop: SocketAddr) {
+        let offer = self.local.offer();
+        let invite = Invite {
+            to: uri.into(),
+            from: format!("\"Caller\" <sip:+4930123456@{}>", self.sip.ip()),
+            next_hop: Some(next_hop),
+            headers: vec![("X-Baton-Call".into(), "call_forged".into())],
+            offer: Some(Bytes::from(offer)),
+        };
+        self.dialog = Some(self.endpoint.invite(now, invite));
+        self.state = State::Early;
+    }
+
+    /// Ends the call, whatever its state.
+    pub fn hang_up(&mut self, now: Instant) {
+        if let Some(dialog) = self.dialog
+            && matches!(self.state, State::Early | State::Up)
+        {
+            let _ = self.endpoint.end(now, dialog, None);
+            self.over(now);
+        }
+    }
+
+    /// Presses a key for 100 ms.
+    pub fn press(&mut self, digit: char) {
+        let event = match digit {
+            '0'..='9' => digit as u8 - b'0',
+            '*' => 10,
+            _ => 11,
+        };
+        self.key = Some(Key {
+            event,
+            timestamp: self.timestamp,
+            packets: 0,
+        });
+    }
+
+    /// Sends a re-INVITE with this direction.
+    pub fn reinvite(&mut self, now: Instant, direction: Direction) {
+        if let (Some(dialog), State::Up) = (self.dialog, self.state) {
+            self.local.direction = direction;
+            let offer = self.local.offer();
+            let _ = self.endpoint.reinvite(now, dialog, Bytes::from(offer));
+        }
+    }
+
+    /// A datagram for one of its addresses.
+    pub fn receive(&mut self, now: Instant, datagram: Datagram) {
+        if datagram.to == self.sip {
+            if self.answering != Answering::Dead {
+                self.endpoint
+                    .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
+                self.events(now);
+            }
+        } else if datagram.to == self.rtp
+            && self.state != State::Gone
+            && let Some(packet) = Packet::parse(&datagram.bytes)
+        {
+            let audio = self
+                .agreed
+                .as_ref()
+                .is_some_and(|agreed| agreed.receive == packet.payload_type);
+            let sound = audio.then(|| Sound::of(&g711::decode(&packet.payload, self.alaw())));
+            self.heard.push(Heard { at: now, packet, sound });
+        }
+    }
+
+    fn alaw(&self) -> bool {
+        self.agreed
+            .as_ref()
+            .is_some_and(|agreed| agreed.encoding == Encoding::Pcma)
+    }
+
+    fn events(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            match event {
+                Event::Invite { dialog, request, .. } => self.invited(now, dialog, request.body()),
+                Event::Answered { dialog, body } if Some(dialog) == self.dialog => {
+                    self.agreed = body.and_then(|body| self.local.accept(&body).ok());
+                    self.up(now);
+                }
+                Event::Acked { .. } => {}
+                Event::Reinvite { dialog, body } => self.reinvited(now, dialog, body),
+                Event::ReinviteAnswered { body, .. } => {
+                    if let Some(agreed) = body.and_then(|body| self.local.accept(&body).ok()) {
+                        self.agreed = Some(agreed);
+                    }
+                }
+                Event::Cancelled { dialog } | Event::Refused { dialog, .. } | Event::Bye { dialog, .. }
+                    if Some(dialog) == self.dialog =>
+                {
+                    self.over(now);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn invited(&mut self, now: Instant, dialog: DialogId, offer: &[u8]) {
+        if self.dialog.is_some() && self.state != State::Gone {
+            let _ = self.endpoint.reject(now, dialog, 486, &[]);
+            return;
+        }
+        match self.answering {
+            Answering::Refuse(status) => {
+                let _ = self.endpoint.reject(now, dialog, status, &[]);
+                self.state = State::Gone;
+            }
+            Answering::After(_) | Answering::RingOn | Answering::Dead => {
+                let Ok((_, agreed)) = self.local.answer(offer) else {
+                    let _ = self.endpoint.reject(now, dialog, 488, &[]);
+                    self.state = State::Gone;
+                    return;
+                };
+                let _ = self.endpoint.ring(now, dialog, 180, None);
+                (self.dialog, self.agreed, self.state) = (Some(dialog), Some(agreed), State::Early);
+                if let Answering::After(after) = self.answering {
+                    self.answer_at = Some(now + after);
+                }
+            }
+        }
+    }
+
+    fn reinvited(&mut self, now: Instant, dialog: DialogId, offer: Option<Bytes>) {
+        match offer.map(|offer| self.local.answer(&offer)) {
+            Some(Ok((answer, agreed))) => {
+                self.agreed = Some(agreed);
+                let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(answer));
+            }
+            Some(Err(_)) => drop(self.endpoint.reject_reinvite(now, dialog, 488)),
+            None => {
+                let offer = self.local.offer();
+                let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(offer));
+            }
+        }
+    }
+
+    fn up(&mut self, now: Instant) {
+        self.state = State::Up;
+        self.answered = Some(now);
+        self.next_packet = Some(now + self.phase);
+    }
+
+    fn over(&mut self, now: Instant) {
+        self.state = State::Gone;
+        self.ended = Some(now);
+        self.next_packet = None;
+        self.answer_at = None;
+    }
+
+    /// What it wants to send now.
+    pub fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+        while let Some(transmit) = self.endpoint.poll_transmit() {
+            out.push(Datagram {
+                from: self.sip,
+                to: transmit.to,
+                bytes: transmit.bytes.to_vec(),
+            });
+        }
+        while let Some(at) = self.next_packet.filter(|at| *at <= now) {
+            self.next_packet = Some(at + Duration::from_millis(20));
+            let packet = self.packet();
+            let to = self
+                .agreed
+                .as_ref()
+                .filter(|agreed| may_send(agreed.direction))
+                .and_then(|agreed| agreed.remote);
+            if let Some(to) = to.filter(|_| !self.mute) {
+                out.push(Datagram {
+                    from: self.rtp,
+                    to,
+                    bytes: packet.to_bytes(),
+                });
+            }
+        }
+    }
+
+    fn packet(&mut self) -> Packet {
+        let (sequence, timestamp) = (self.sequence, self.timestamp);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(160);
+        self.samples += 160;
+        let agreed = self.agreed.as_ref();
+        if let (Some(key), Some((events, _))) = (self.key.as_mut(), agreed.and_then(|agreed| agreed.events)) {
+            key.packets += 1;
+            let (marker, end) = (key.packets == 1, key.packets > 5);
+            let duration = key.packets.min(5) * 160;
+            let payload = vec![
+                key.event,
+                u8::from(end) << 7 | 10,
+                (duration >> 8) as u8,
+                duration as u8,
+            ];
+            let packet = Packet {
+                marker,
+                payload_type: events,
+                sequence,
+                timestamp: key.timestamp,
+                ssrc: self.ssrc,
+                payload,
+            };
+            if key.packets == 8 {
+                self.key = None;
+            }
+            return packet;
+        }
+        let marker = std::mem::take(&mut self.marker);
+        let payload = g711::encode(&self.voice.samples(self.samples, 160), self.alaw());
+        let payload_type = self.agreed.as_ref().map_or(0, |agreed| agreed.send);
+        Packet {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc: self.ssrc,
+            payload,
+        }
+    }
+
+    /// Time has passed.
+    pub fn timeout(&mut self, now: Instant) {
+        if self.answer_at.is_some_and(|at| at <= now) {
+            self.answer_at = None;
+            if let (Some(dialog), State::Early) = (self.dialog, self.state) {
+                // The answer was made from the offer when it rang; the text is the same.
+                let answer = self.local.last.clone().unwrap_or_default();
+                if self.endpoint.answer(now, dialog, Bytes::from(answer), &[]).is_ok() {
+                    self.up(now);
+                }
+            }
+        }
+        self.endpoint.handle_timeout(now);
+        self.events(now);
+    }
+
+    /// When it wants to be woken next.
+    pub fn next_at(&self) -> Option<Instant> {
+        [self.answer_at, self.next_packet, self.endpoint.poll_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// What its endpoint still holds.
+    pub fn alive(&self) -> sip::endpoint::Alive {
+        self.endpoint.alive()
+    }
+}
+
+fn may_send(direction: Direction) -> bool {
+    matches!(direction, Direction::SendRecv | Direction::SendOnly)
+}
