@@ -153,8 +153,8 @@ pub(crate) struct Source {
     timestamp: u32,
     /// When the last packet came that a listener could hear, ns.
     pub(crate) heard_at: Option<u64>,
-    /// The last digit: its timestamp.
-    digit: Option<u32>,
+    /// The last digit: its timestamp, and what becomes of it.
+    digit: Option<(u32, Dtmf)>,
     /// Rows that hold it, or wait for it.
     pub(crate) listeners: ArrayVec<Slot, LEGS_MAX>,
 }
@@ -307,15 +307,19 @@ impl Source {
         self.heard_at.is_none_or(|at| now.saturating_sub(at) >= SILENT)
     }
 
-    /// Whether an event's packet is the first of a new digit: every digit has its own timestamp (RFC 4733 §2.5.1.2),
-    /// and a late packet of an old one has an older.
-    pub(crate) fn is_new_digit(&mut self, timestamp: u32) -> bool {
+    /// Whether an event's packet is the first of a new digit, and what becomes of that digit: every digit has its own
+    /// timestamp (RFC 4733 §2.5.1.2), and a late packet of an old one has an older. A digit stays what it was when it
+    /// began: the rest of the key that accepted a call is not the caller's to hear.
+    pub(crate) fn digit(&mut self, timestamp: u32, mode: Dtmf) -> (bool, Dtmf) {
         /// Ticks: a source does not send packets of a digit that was 10 s ago.
         const LATE_MAX: u32 = 80_000;
-        let new = self.digit.is_none_or(|last| last.wrapping_sub(timestamp) > LATE_MAX);
-        if new {
-            self.digit = Some(timestamp);
+        match self.digit {
+            Some((last, began)) if last == timestamp => (false, began),
+            Some((last, _)) if last.wrapping_sub(timestamp) <= LATE_MAX => (false, mode),
+            _ => {
+                self.digit = Some((timestamp, mode));
+                (true, mode)
+            }
         }
-        new
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Row {
     pub(crate) standing_in: bool,
     /// The leg that feeds it from its next packet on; until then the old source goes on.
     pub(crate) next: Option<Slot>,
+    /// Since when it waits for that.
+    waits_from: u64,
     /// The leg of the spec's row: heard when the prompts are done.
     pub(crate) leg: Option<Slot>,
     playing: Option<Playing>,
@@ -87,6 +89,9 @@ enum Plan {
     TakeOut(Reason),
 }
 
+/// The longest that a row waits for a leg that sends, but nothing that can be heard, ns.
+const WAIT_MAX: u64 = 1_000_000_000;
+
 /// The longest stretch of tone in one packet, ticks.
 const TONE_MAX: u16 = 480;
 
@@ -96,6 +101,7 @@ impl Row {
             feed: Feed::Nothing,
             standing_in: false,
             next: None,
+            waits_from: now,
             leg: None,
             playing: None,
             epoch: None,
@@ -207,6 +213,7 @@ impl Leg {
             self.row.standing_in = noise;
         } else if self.row.next != Some(leg) {
             self.row.next = Some(leg);
+            self.row.waits_from = now;
             *self.timer(Timer::Takeover) = now + SILENT;
         }
     }
@@ -320,6 +327,10 @@ impl Leg {
         let fresh = !heard || self.row.standing_in || place == Place::Broken;
         let plan = self.plan(inbound, fresh, buffer.len());
         if let Plan::TakeOut(reason) = plan {
+            if !heard {
+                // It is there, it only has nothing to be heard (the key that accepted the call is still down).
+                *self.timer(Timer::Takeover) = now.saturating_add(SILENT).min(self.row.waits_from + WAIT_MAX);
+            }
             if let Some(epoch) = &mut self.row.epoch {
                 epoch.take_out(now, place, position);
             }

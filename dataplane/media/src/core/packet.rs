@@ -42,44 +42,39 @@ impl Core {
             return Err(Reason::UnmappedPayload);
         }
         let (arrival, ticks) = leg.source.receive(now, &header, leg.format.codec.clock_hz());
+        let (new_digit, dtmf) = match content {
+            Content::Event(_) => leg.source.digit(header.timestamp, leg.dtmf),
+            Content::Audio | Content::Noise | Content::Unmapped => (false, leg.dtmf),
+        };
         let inbound = Inbound {
             header,
             content,
             start: payload.start,
             len: payload.len(),
-            dtmf: leg.dtmf,
+            dtmf,
             format: leg.format,
             arrival,
             ticks,
         };
-        self.take_digit(now, slot, &inbound);
+        self.note(now, slot, &inbound, new_digit);
         self.distribute(now, slot, &inbound, buffer, len)
     }
 
-    /// A digit that is ours to take is told once, whether anybody hears the leg or not.
-    fn take_digit(&mut self, now: Instant, slot: Slot, inbound: &Inbound) {
+    /// Notes that a listener could hear the leg; a digit that is ours to take is told once, whether anybody hears it or not.
+    fn note(&mut self, now: Instant, slot: Slot, inbound: &Inbound, new_digit: bool) {
         let at = self.ns(now);
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
-        let taken = match inbound.content {
-            Content::Event(event) if leg.dtmf == Dtmf::Take => event.digit(),
-            // What a listener can hear.
-            Content::Audio | Content::Noise => {
-                leg.source.heard_at = Some(at);
-                None
+        match (inbound.content, inbound.dtmf) {
+            (Content::Audio | Content::Noise, _) | (Content::Event(_), Dtmf::Relay) => leg.source.heard_at = Some(at),
+            (Content::Event(event), Dtmf::Take) if new_digit => {
+                if let Some(digit) = event.digit() {
+                    let (id, session) = (leg.id, leg.session);
+                    self.tell(session, |mailbox| mailbox.digit(id, digit, at));
+                }
             }
-            Content::Event(_) if leg.dtmf == Dtmf::Relay => {
-                leg.source.heard_at = Some(at);
-                None
-            }
-            Content::Event(_) | Content::Unmapped => None,
-        };
-        if let Some(digit) = taken
-            && leg.source.is_new_digit(inbound.header.timestamp)
-        {
-            let (id, session) = (leg.id, leg.session);
-            self.tell(session, |mailbox| mailbox.digit(id, digit, at));
+            (Content::Event(_), Dtmf::Take | Dtmf::Drop) | (Content::Unmapped, _) => {}
         }
     }
 
