@@ -67,6 +67,10 @@ fn draw(seed: u64) -> Scenario {
         ring: ms(&mut random, 2000, 9000),
         net: [sip, rtp],
         hop: ms(&mut random, 1, 15),
+        quiet_humans: false,
+        caller_keys: (0..random.below(4))
+            .map(|_| (ms(&mut random, 500, 20_000), *random.pick(&['1', '5', '#'])))
+            .collect(),
         spray: random.chance(100).then(|| Duration::from_millis(200)),
         end: Duration::from_secs(50),
     }

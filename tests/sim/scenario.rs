@@ -66,6 +66,10 @@ pub struct Scenario {
     pub net: [Profile; 2],
     /// Longest delay of a command to the core and of an event back.
     pub hop: Duration,
+    /// The humans are on the line and say nothing: no first word closes the window of evidence.
+    pub quiet_humans: bool,
+    /// The caller presses these keys, one after the other, while talking with the AI.
+    pub caller_keys: Vec<(Duration, char)>,
     /// Strangers spray valid-looking RTP at every port, this often.
     pub spray: Option<Duration>,
     /// When whoever is still there hangs up.
@@ -89,6 +93,8 @@ impl Scenario {
             ring: Duration::from_secs(8),
             net: [Profile::PERFECT, Profile::PERFECT],
             hop: Duration::from_micros(500),
+            quiet_humans: false,
+            caller_keys: Vec::new(),
             spray: None,
             end: Duration::from_secs(25),
         }

@@ -131,13 +131,12 @@ impl World {
             .iter()
             .enumerate()
             .map(|(n, human)| {
-                ua(
-                    30 + n as u8,
-                    Sound::Human(n as u8),
-                    human_codecs,
-                    human.answering,
-                    2 + n,
-                )
+                let voice = if scenario.quiet_humans {
+                    Sound::Comfort
+                } else {
+                    Sound::Human(n as u8)
+                };
+                ua(30 + n as u8, voice, human_codecs, human.answering, 2 + n)
             })
             .collect();
         let (library, prompts) = prompts();
@@ -182,6 +181,7 @@ impl World {
     }
 
     fn write_script(&mut self) {
+        self.scenario.caller_keys.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let cues = [
             (Some(Duration::ZERO), Cue::Call),
             (self.scenario.handoff_at, Cue::Handoff),
@@ -262,6 +262,9 @@ impl World {
         if let Some(at) = self.sprayed.filter(|at| *at <= self.now) {
             self.spray();
             self.sprayed = self.scenario.spray.map(|every| at + every);
+        }
+        if let Some((_, digit)) = self.scenario.caller_keys.pop_if(|(at, _)| self.start + *at <= self.now) {
+            self.caller.press(digit);
         }
         for n in 0..self.humans.len() {
             self.play_human(n);
