@@ -217,7 +217,9 @@ impl Judge<'_> {
             };
             let found = listener.whole(samples);
             let in_order = found.at >= before;
-            before = before.max(found.at);
+            if found.peak >= PRESENT {
+                before = before.max(found.at);
+            }
             let at = first + found.at as f64 / 8.0;
             let late = if in_order { "" } else { ", out of order" };
             self.promise(
