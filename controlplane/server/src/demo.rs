@@ -346,7 +346,6 @@ impl Demo {
             .values()
             .filter_map(|party| party.summary()["longest_oversleep_ms"].as_f64())
             .fold(0.0, f64::max);
-        let _ = std::fs::remove_dir_all(&self.work);
         Ok(Run {
             case: self.case,
             mode: self.mode,
@@ -399,6 +398,13 @@ impl Demo {
         while !self.interrupted.load(Ordering::Relaxed) && self.server.has_ended().is_none() {
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // Its keys are worth nothing once the server is gone; a folder that stays is untidy only.
+        let _ = std::fs::remove_dir_all(&self.work);
     }
 }
 
