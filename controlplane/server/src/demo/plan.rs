@@ -85,7 +85,8 @@ pub(super) fn human(case: Case, mode: DemoMode) -> Vec<String> {
         (Case::NoAnswer | Case::CallerHangup, _) => &["--no-answer"],
         // Long enough for the announcement to end and a second of hold audio to be heard.
         (_, DemoMode::Cold) => &["--answer-after", "3600", "--accept", "none", "--no-briefing"],
-        (_, DemoMode::Warm) => &["--answer-after", "1200", "--accept", "key"],
+        // The briefing (2.5 s) is repeated until the key comes, so its end is no silence: what is counted is sound.
+        (_, DemoMode::Warm) => &["--answer-after", "1200", "--accept", "key", "--press-after", "2500"],
     };
     words.iter().map(|word| (*word).to_owned()).collect()
 }
