@@ -104,6 +104,8 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 }
             }
             State::Pressed if party.is_idle_for(BREATH) => {
+                // The rest of the briefing was no word of the caller's.
+                party.listen_anew();
                 party.say_next();
                 State::Talking
             }

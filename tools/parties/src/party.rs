@@ -165,6 +165,11 @@ impl Party {
         heard
     }
 
+    /// What was heard so far is no part of the next sentence.
+    pub(crate) fn listen_anew(&mut self) {
+        self.used = self.media.heard(|heard| heard.voiced());
+    }
+
     /// How much was heard since the last sentence.
     pub(crate) fn heard_since(&self) -> Duration {
         self.media.heard(|heard| heard.voiced()) - self.used
