@@ -1,0 +1,231 @@
+//! One packet through the core, without the kernel: what each path of a row costs, and how often it allocates (never).
+#![allow(unsafe_code, reason = "a global allocator that counts is an unsafe trait")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use media::command::{
+    Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
+    SessionSpec, Watch, WindowId,
+};
+use media::core::{Config, Core};
+use media::prompt::Prompts;
+use media::rtp::{HEADER, Header, Seq};
+use media::verdict::Verdict;
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+// SAFETY: every call is handed on unchanged to the system's allocator, whose contract is the same. The count is a
+// thread-local of a type without a destructor, so touching it neither allocates nor outlives the thread.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promises about `layout` are passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: `pointer` came from `alloc` above, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4000);
+const AI: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)), 4000);
+const FRAME: Duration = Duration::from_millis(20);
+
+/// What the caller hears.
+#[derive(Clone, Copy)]
+enum Row {
+    Relay { codec: Codec, watched: bool },
+    Play,
+    Comfort,
+}
+
+/// A core with one call, and the AI's packets.
+struct Bench {
+    core: Core,
+    now: Instant,
+    buffer: [u8; 2048],
+    sequence: u16,
+}
+
+impl Bench {
+    fn new(row: Row) -> Bench {
+        let now = Instant::now();
+        let mut prompts = Prompts::new();
+        let hold = prompts.add("hold", &[1000; 16_000]).expect("room for a prompt");
+        let config = Config {
+            first_port: Port(40_000),
+            pairs: 8,
+            sessions: 4,
+            pending: 16,
+            prompts: Arc::new(prompts),
+            cname: "baton".to_owned(),
+            seed: 1,
+        };
+        let mut core = Core::new(config, now);
+        let (caller_codec, hears, watched) = match row {
+            Row::Relay { codec, watched } => (codec, legs(&[LegId(1)]), watched),
+            Row::Play => {
+                let play = Play {
+                    id: PlayId(1),
+                    queue: [hold].into_iter().collect(),
+                    repeat_last: true,
+                };
+                (
+                    Codec::Pcmu,
+                    Hears {
+                        play: Some(play),
+                        ..Hears::default()
+                    },
+                    false,
+                )
+            }
+            Row::Comfort => (Codec::Pcmu, Hears::default(), false),
+        };
+        let legs = [
+            leg(LegId(0), 40_000, CALLER, caller_codec, hears),
+            leg(LegId(1), 40_002, AI, Codec::Pcmu, legs(&[LegId(0)])),
+        ];
+        let watch = watched.then_some(Watch {
+            window: WindowId(1),
+            first_word_of: None,
+        });
+        let spec = SessionSpec {
+            legs: legs.into_iter().collect(),
+            watch,
+        };
+        core.handle_command(
+            now,
+            Command::Set {
+                session: SessionId(1),
+                generation: Generation(1),
+                spec,
+            },
+        );
+        Bench {
+            core,
+            now,
+            buffer: [0x55; 2048],
+            sequence: 0,
+        }
+    }
+
+    /// A packet of the AI comes, and leaves in the same buffer.
+    fn packet(&mut self) -> Verdict {
+        self.now += FRAME;
+        self.sequence = self.sequence.wrapping_add(1);
+        let header = Header {
+            marker: false,
+            payload_type: 0,
+            sequence: Seq(self.sequence),
+            timestamp: u32::from(self.sequence).wrapping_mul(160),
+            ssrc: 7,
+        };
+        header.write(&mut self.buffer);
+        self.core
+            .handle_packet(self.now, Port(40_002), AI, &mut self.buffer, HEADER + 160)
+    }
+
+    /// The ticks of 20 ms: at least one packet is made.
+    fn tick(&mut self) -> usize {
+        self.now += FRAME;
+        self.core.handle_timeout(self.now);
+        let mut made = 0;
+        while let Some(transmit) = self.core.poll_transmit(self.now, &mut self.buffer) {
+            black_box(transmit);
+            made += 1;
+        }
+        while let Some(event) = self.core.poll_event() {
+            black_box(event);
+        }
+        made
+    }
+}
+
+fn legs(heard: &[LegId]) -> Hears {
+    Hears {
+        legs: heard.iter().copied().collect(),
+        play: None,
+    }
+}
+
+fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) -> LegSpec {
+    let number = match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+    };
+    LegSpec {
+        leg,
+        port: Port(port),
+        remote: Some(remote),
+        remote_rtcp: None,
+        exchange: 1,
+        format: Format {
+            codec,
+            send: number,
+            receive: number,
+            events: Some(EventFormat {
+                send: 101,
+                receive: 101,
+            }),
+            comfort_noise: None,
+        },
+        ptime_ms: 20,
+        latch: Latch::SignalledIp,
+        dtmf: Dtmf::Relay,
+        send: true,
+        hears,
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the count belongs beside the times")]
+fn count(name: &str, mut once: impl FnMut()) {
+    for _ in 0..100 {
+        once();
+    }
+    let before = ALLOCATIONS.with(Cell::get);
+    for _ in 0..10_000 {
+        once();
+    }
+    let allocated = ALLOCATIONS.with(Cell::get) - before;
+    eprintln!("{name}: {allocated} allocations in 10,000 packets");
+    assert_eq!(allocated, 0, "{name} allocates");
+}
+
+fn paths(criterion: &mut Criterion) {
+    let relay = |codec, watched| Row::Relay { codec, watched };
+    for (name, row) in [
+        ("core relay", relay(Codec::Pcmu, false)),
+        ("core relay, evidence window open", relay(Codec::Pcmu, true)),
+        ("core transcode PCMU to PCMA", relay(Codec::Pcma, false)),
+    ] {
+        let mut bench = Bench::new(row);
+        count(name, || assert!(matches!(bench.packet(), Verdict::Send { .. })));
+        criterion.bench_function(name, |bencher| bencher.iter(|| black_box(bench.packet())));
+    }
+    for (name, row) in [
+        ("core play (and noise to the AI)", Row::Play),
+        ("core comfort noise (both)", Row::Comfort),
+    ] {
+        let mut bench = Bench::new(row);
+        count(name, || assert!(bench.tick() > 0));
+        criterion.bench_function(name, |bencher| bencher.iter(|| black_box(bench.tick())));
+    }
+}
+
+criterion_group!(benches, paths);
+criterion_main!(benches);
