@@ -34,7 +34,7 @@ fn assert_returned(world: &World, spoken: Sound, reason: Reason) {
         .find(|s| s.sound == Some(Sound::Ai))
         .unwrap();
     assert!(
-        back.at - to_caller[last_spoken].at <= Duration::from_millis(40),
+        back.at - to_caller[last_spoken].at <= Duration::from_millis(22),
         "the AI came late"
     );
     let first_spoken = to_caller.iter().find(|s| s.sound == Some(spoken)).unwrap();
