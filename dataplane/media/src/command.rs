@@ -267,7 +267,7 @@ pub enum Event {
         /// Which window.
         window: WindowId,
         /// One for each leg that could be sent to during the window: those that left meanwhile, then the others in the
-        /// order of the spec.
+        /// order of the spec. Where these are more than have room, those that left first are not there.
         listeners: ArrayVec<(LegId, Evidence), LEGS_MAX>,
     },
     /// Nothing of the session is left; its ports may be used again after their quarantine.

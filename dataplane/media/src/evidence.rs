@@ -76,8 +76,6 @@ pub(crate) struct Meter {
     run: Option<(u64, u64)>,
     /// Packets of the sources that the kernel dropped at our socket: gaps that are not upstream's.
     dropped: u64,
-    /// Numbers that we lost ourselves since the last packet: counted as lost, not as a break.
-    holes: u16,
     concealed: u64,
     dead: u64,
 }
@@ -108,10 +106,12 @@ impl Meter {
         }
     }
 
-    /// The listener could not be sent to for a while: no gap of ours.
-    pub(crate) fn paused(&mut self) {
+    /// From now on the listener can, or cannot, be sent to. The time between is no gap of ours, and no dead air.
+    pub(crate) fn restarted(&mut self, now: u64, sends: bool) {
         self.sent_at = None;
         self.heard = None;
+        self.dead += dead_span(self.loud_until, now);
+        self.loud_until = if sends { now } else { u64::MAX };
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -157,11 +157,10 @@ impl Meter {
         }
     }
 
-    /// A packet had its number and found no buffer.
+    /// A packet found no buffer.
     pub(crate) fn lost_within(&mut self) {
         if self.is_open() {
             self.evidence.lost += 1;
-            self.holes = self.holes.saturating_add(1);
         }
     }
 
@@ -196,7 +195,7 @@ impl Meter {
         let ends = now + u64::from(packet.duration) * TICK;
         if level >= BELOW_50_DBM0 {
             self.dead += dead_span(self.loud_until, now);
-            self.loud_until = ends;
+            self.loud_until = self.loud_until.max(ends);
         }
         if packet.origin == Origin::StandIn {
             self.concealed += u64::from(packet.duration) * TICK;
@@ -232,8 +231,7 @@ impl Meter {
         }
         self.seen = self.seen.checked_shl(u32::from(step.unsigned_abs())).unwrap_or(0) | 1;
         let jump = step.unsigned_abs() - 1;
-        let explained = packet.missing.saturating_add(std::mem::take(&mut self.holes));
-        if jump != 0 && jump != explained {
+        if jump != 0 && jump != packet.missing {
             self.evidence.sequence_breaks += 1;
             self.hole = Some((last.sequence.next(), jump, jump));
         }

@@ -62,7 +62,7 @@ pub(crate) struct Outgoing {
     pub(crate) duration: u32,
     pub(crate) sound: Sound,
     pub(crate) origin: Origin,
-    /// Numbers that upstream passed over since the last packet of this source on the line.
+    /// Numbers that upstream passed over since the last packet of this source on the line, and those that found no buffer.
     pub(crate) missing: u16,
     /// Ticks that upstream stepped since then, where that is known.
     pub(crate) ticks: Option<u32>,
@@ -153,8 +153,8 @@ pub(crate) struct Source {
     timestamp: u32,
     /// When the last packet came that a listener could hear, ns.
     pub(crate) heard_at: Option<u64>,
-    /// The last digit: its timestamp, and what becomes of it.
-    digit: Option<(u32, Dtmf)>,
+    /// The last digit and the one before: their timestamps, and what becomes of them.
+    digits: [Option<(u32, Dtmf)>; 2],
     /// Rows that hold it, or wait for it.
     pub(crate) listeners: ArrayVec<Slot, LEGS_MAX>,
 }
@@ -274,7 +274,7 @@ impl Source {
             reception: Reception::new(format.codec.clock_hz()),
             timestamp: 0,
             heard_at: None,
-            digit: None,
+            digits: [None; 2],
             listeners: ArrayVec::new(),
         }
     }
@@ -284,7 +284,7 @@ impl Source {
         if self.ssrc != Some(header.ssrc) {
             self.ssrc = Some(header.ssrc);
             self.reception = Reception::new(clock_hz);
-            self.digit = None;
+            self.digits = [None; 2];
         }
         let arrival = self.reception.receive(now, header.sequence, header.timestamp);
         let ticks = match arrival {
@@ -313,11 +313,13 @@ impl Source {
     pub(crate) fn digit(&mut self, timestamp: u32, mode: Dtmf) -> (bool, Dtmf) {
         /// Ticks: a source does not send packets of a digit that was 10 s ago.
         const LATE_MAX: u32 = 80_000;
-        match self.digit {
-            Some((last, began)) if last == timestamp => (false, began),
-            Some((last, _)) if last.wrapping_sub(timestamp) <= LATE_MAX => (false, mode),
-            _ => {
-                self.digit = Some((timestamp, mode));
+        if let Some((_, began)) = self.digits.into_iter().flatten().find(|digit| digit.0 == timestamp) {
+            return (false, began);
+        }
+        match self.digits {
+            [Some((last, _)), _] if last.wrapping_sub(timestamp) <= LATE_MAX => (false, mode),
+            [last, _] => {
+                self.digits = [Some((timestamp, mode)), last];
                 (true, mode)
             }
         }

@@ -3,7 +3,9 @@
 //! Sources come and go; each brings an [`Epoch`], in which the line is a map of what came in:
 //! `out_seq = in_seq + Δs`, `out_ts = in_ts + Δt`. What is lost, late or doubled upstream passes as it is.
 
-use crate::rtp::{Seq, Sequence, timestamp_distance};
+use std::ops::RangeInclusive;
+
+use crate::rtp::{Arrival, Seq, Sequence, timestamp_distance};
 use crate::seed::Seed;
 
 /// One tick of the 8000 Hz RTP clock, ns.
@@ -23,6 +25,8 @@ pub(crate) struct Line {
     at: Option<u64>,
     /// How many ticks the line is ahead of the time that passed, because packets of two sources overlapped at switches.
     lead: u64,
+    /// Numbers before the next one that were given and then not sent, or that upstream passed over before those.
+    unsent: u16,
     /// Packets sent (RFC 3550 §6.4.1, sender's packet count).
     pub(crate) packets: u32,
     /// Payload bytes sent (RFC 3550 §6.4.1, sender's octet count).
@@ -40,6 +44,7 @@ impl Line {
             end: timestamp,
             at: None,
             lead: 0,
+            unsent: 0,
             packets: 0,
             octets: 0,
         }
@@ -79,6 +84,16 @@ impl Line {
             self.position = if event { self.end } else { timestamp };
             self.at = Some(now);
         }
+    }
+
+    /// A packet that was put on the line found no buffer. `missing`: what it would have explained.
+    pub(crate) fn not_sent(&mut self, missing: u16) {
+        self.unsent = self.unsent.saturating_add(missing).saturating_add(1);
+    }
+
+    /// How many numbers before the next packet were not sent.
+    pub(crate) fn take_unsent(&mut self) -> u16 {
+        std::mem::take(&mut self.unsent)
     }
 
     /// The timestamp that corresponds to `now` (RFC 3550 §6.4.1).
@@ -122,6 +137,9 @@ pub(crate) enum Place {
 /// Ticks that a timestamp may differ from the time that passed: 5 s.
 const MAX_DRIFT: i64 = 5 * 8000;
 
+/// Ticks of a packet: 10 to 60 ms.
+const PACKET_TICKS: RangeInclusive<i64> = 80..=480;
+
 impl Epoch {
     /// Begins with a packet; `position` is its timestamp, or of an event, that of its latest part.
     pub(crate) fn new(
@@ -145,24 +163,32 @@ impl Epoch {
     }
 
     /// Where a packet lies.
-    pub(crate) fn place(&self, now: u64, ssrc: u32, sequence: Seq, position: u32) -> Place {
+    pub(crate) fn place(&self, now: u64, ssrc: u32, sequence: Seq, position: u32, arrival: Arrival) -> Place {
         if ssrc != self.ssrc {
             return Place::Broken;
         }
+        let stepped = i64::from(timestamp_distance(position, self.position));
         let ahead = sequence.0.wrapping_sub(self.highest.0);
         let behind = ahead.wrapping_neg();
         if ahead == 0 {
             Place::Behind(0)
         } else if ahead < Sequence::MAX_DROPOUT {
             let passed = (now.saturating_sub(self.at) / TICK) as i64;
-            let stepped = i64::from(timestamp_distance(position, self.position));
-            if (stepped - passed).abs() > MAX_DRIFT {
+            // A jump that the source's own count does not know came from a single packet out of the run.
+            let jumps = matches!(arrival, Arrival::Ahead { missing } if missing.wrapping_add(1) != ahead);
+            if jumps || (stepped - passed).abs() > MAX_DRIFT {
                 Place::Broken
             } else {
                 Place::Ahead(ahead)
             }
         } else if behind >= Sequence::MAX_MISORDER {
-            Place::Broken
+            // A run that starts anew does not go back by number and time alike: that is one that was long on its way.
+            let late = PACKET_TICKS.start() * i64::from(behind)..=PACKET_TICKS.end() * i64::from(behind);
+            if arrival == Arrival::Wild && behind < Sequence::MAX_DROPOUT && late.contains(&-stepped) {
+                Place::Superseded
+            } else {
+                Place::Broken
+            }
         } else if u32::from(behind) > self.age || behind > 63 {
             Place::Superseded
         } else {

@@ -227,7 +227,8 @@ impl Leg {
         self.row.standing_in = false;
         self.row.since = now;
         self.ready.frame = None;
-        self.meter.paused();
+        let sends = self.destination().is_some();
+        self.meter.restarted(now, sends);
     }
 
     /// The leg that was to take over has not come: noise stands in for it.
@@ -316,9 +317,14 @@ impl Leg {
             _ => timestamp,
         };
         let place = match &self.row.epoch {
-            Some(epoch) if heard => epoch.place(now, ssrc, sequence, position),
+            Some(epoch) if heard => epoch.place(now, ssrc, sequence, position, inbound.arrival),
+            // No beginning: what comes next continues the numbers that are gone already, not this one's.
+            _ if matches!(inbound.arrival, Arrival::Late | Arrival::Duplicate | Arrival::Wild) => Place::Superseded,
             _ => Place::Broken,
         };
+        if place == Place::Superseded && !heard {
+            return Err(Reason::Unheard);
+        }
         let late = matches!(place, Place::Behind(_));
         if place == Place::Superseded || late && self.row.standing_in {
             self.meter.superseded();
@@ -400,7 +406,7 @@ impl Leg {
             arrival: Some(inbound.arrival),
         };
         if !late {
-            outgoing.missing = std::mem::take(&mut self.row.missing);
+            outgoing.missing = std::mem::take(&mut self.row.missing).saturating_add(self.line.take_unsent());
             outgoing.ticks = self.row.ticks.replace(0);
         }
         Ok((HEADER + len, outgoing))
@@ -529,7 +535,7 @@ impl Leg {
                     duration,
                     sound: Sound::Event,
                     origin,
-                    missing: 0,
+                    missing: self.line.take_unsent(),
                     ticks: None,
                     arrival: None,
                 },
@@ -596,7 +602,7 @@ impl Leg {
             duration: len as u32,
             sound: Sound::Audio,
             origin,
-            missing: 0,
+            missing: self.line.take_unsent(),
             ticks: None,
             arrival: None,
         };

@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use crate::command::{Generation, LEGS_MAX, LegId, Refusal, SessionId, Watch, WindowId};
 use crate::events::{Listeners, Mailbox};
+use crate::evidence::Evidence;
 use crate::leg::Slot;
 
 /// How long a window stays open after its first word was asked for, ns.
@@ -85,5 +86,13 @@ impl Window {
             word_of: None,
             gone: Listeners::new(),
         }
+    }
+
+    /// A listener is gone. Of more than have room the first are forgotten.
+    pub(crate) fn leaves(&mut self, leg: LegId, evidence: Evidence) {
+        if self.gone.is_full() {
+            self.gone.remove(0);
+        }
+        self.gone.push((leg, evidence));
     }
 }

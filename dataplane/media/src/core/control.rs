@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use super::{Core, STRAYS_MAX};
-use crate::command::{Event, Generation, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch};
-use crate::events::Mailbox;
+use crate::command::{Event, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch};
+use crate::events::{Listeners, Mailbox};
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
 use crate::route::{Feed, Want};
 use crate::rtcp::{INTERVAL, randomised};
@@ -312,9 +312,8 @@ impl Core {
         if let Some(session) = self.table.session_mut(slot)
             && let Some(window) = &mut session.window
             && let Some(evidence) = leg.meter.close(at)
-            && !window.gone.is_full()
         {
-            window.gone.push((leg.id, evidence));
+            window.leaves(leg.id, evidence);
         }
         if let Some((from, to)) = leg.rtcp()
             && let Some(packet) = self.pending.claim()
@@ -391,15 +390,19 @@ impl Core {
             return;
         };
         session.closed = Some(window.id);
-        let mut listeners = window.gone;
+        let mut here = Listeners::new();
         for (id, place) in session.legs.clone() {
             if let Some(leg) = self.table.leg_mut(place)
                 && let Some(evidence) = leg.meter.close(quiet_until)
-                && !listeners.is_full()
             {
-                listeners.push((id, evidence));
+                here.push((id, evidence));
             }
         }
+        // Who is still there comes before who is gone, and who went last before who went first.
+        let mut listeners = window.gone;
+        let surplus = (listeners.len() + here.len()).saturating_sub(LEGS_MAX);
+        listeners.drain(..surplus);
+        listeners.extend(here);
         self.tell(slot, |mailbox| mailbox.evidence(window.id, listeners));
     }
 

@@ -146,7 +146,7 @@ impl Core {
             return Ok(Verdict::Send { from, to, len });
         }
         let Some(packet) = self.pending.claim().filter(|_| len <= PACKET_MAX) else {
-            return Err(self.no_buffer(listener));
+            return Err(self.no_buffer(listener, Some(&outgoing)));
         };
         packet.bytes[..len].copy_from_slice(&buffer[..len]);
         (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
@@ -165,7 +165,7 @@ impl Core {
     ) -> Result<(), Reason> {
         let mut copy = [0; PACKET_MAX];
         let Some(room) = copy.get_mut(..datagram.len()) else {
-            return Err(self.no_buffer(listener));
+            return Err(self.no_buffer(listener, None));
         };
         room.copy_from_slice(datagram);
         let at = self.ns(now);
@@ -178,7 +178,7 @@ impl Core {
             self.rows_changed(now, listener);
         }
         let Some(packet) = self.pending.claim() else {
-            return Err(self.no_buffer(listener));
+            return Err(self.no_buffer(listener, Some(&outgoing)));
         };
         packet.bytes[..len].copy_from_slice(&copy[..len]);
         (packet.from, packet.to, packet.len, packet.on) = (from, to, len, Some((listener, outgoing)));
@@ -194,9 +194,13 @@ impl Core {
         }
     }
 
-    fn no_buffer(&mut self, listener: Slot) -> Reason {
+    /// `put`: it has its number on the line already.
+    fn no_buffer(&mut self, listener: Slot, put: Option<&Outgoing>) -> Reason {
         self.counters.lost += 1;
         if let Some(leg) = self.table.leg_mut(listener) {
+            if let Some(outgoing) = put {
+                leg.line.not_sent(outgoing.missing);
+            }
             leg.meter.lost_within();
         }
         Reason::NoBuffer

@@ -363,3 +363,128 @@ fn of_a_digit_that_began_before_the_switch_only_the_new_part_is_a_tone() {
     assert!(tones[0].header().marker && !tones[1].header().marker);
     assert_unbroken(&heard, 20 * MS);
 }
+
+/// The human accepts with a key; the caller hears hold audio, then the human.
+fn accepting() -> (Rig, impl Fn(bool) -> SessionSpec) {
+    let state = |joined: bool| {
+        let mut human = leg(HUMAN, nobody());
+        human.dtmf = if joined { Dtmf::Relay } else { Dtmf::Take };
+        let caller = if joined { hears(HUMAN) } else { plays(1, &[HOLD], true) };
+        spec(&[leg(CALLER, caller), human])
+    };
+    let mut rig = Rig::new();
+    rig.set(state(false));
+    rig.talk(HUMAN, 0, [0x92, 0x12]);
+    rig.run(85);
+    (rig, state)
+}
+
+fn keys_heard(rig: &Rig, leg: LegId) -> usize {
+    let heard = rig.heard(leg);
+    heard.iter().filter(|sent| sent.header().payload_type == 101).count()
+}
+
+#[test]
+fn a_digit_that_began_under_take_stays_taken_after_the_join() {
+    let (mut rig, state) = accepting();
+    rig.run(15);
+    rig.hush(HUMAN);
+    let mut press = Press::new(&mut rig, HUMAN, 1);
+    press.packet(&mut rig, HUMAN, false);
+    assert_eq!(digits(&rig), ['1']);
+    let joined = rig.set(state(true));
+    for _ in 0..9 {
+        rig.run(20);
+        assert_eq!(press.packet(&mut rig, HUMAN, false), Verdict::Drop(Reason::Digit));
+    }
+    for _ in 0..3 {
+        assert_eq!(press.packet(&mut rig, HUMAN, true), Verdict::Drop(Reason::Digit));
+    }
+    assert_eq!((rig.applied(joined), keys_heard(&rig, CALLER)), (None, 0));
+    // Hold audio goes on while the key is down, and the human is heard with the first packet of voice.
+    press.release(&mut rig, HUMAN);
+    let (until, next) = (u64::MAX, rig.now + 20 * MS);
+    (rig.talker(HUMAN).until, rig.talker(HUMAN).next) = (until, next);
+    rig.run(50);
+    assert_eq!(rig.applied(joined), Some(next));
+    let heard = rig.heard(CALLER);
+    assert_unbroken(&heard, 40 * MS);
+    assert!(
+        heard
+            .iter()
+            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) > 100_000)
+    );
+    // The next key is the caller's to hear.
+    Press::whole(&mut rig, HUMAN, 2, 3);
+    assert_eq!((digits(&rig).len(), keys_heard(&rig, CALLER)), (1, 6));
+}
+
+#[test]
+fn a_late_end_of_a_taken_digit_is_not_relayed_after_the_next_one_has_begun() {
+    let (mut rig, caller, ai) = call(Dtmf::Take);
+    rig.set(spec(&[caller.clone(), ai.clone()]));
+    rig.talk(CALLER, 0, LOUD);
+    rig.run(85);
+    let mut taken = Press::whole(&mut rig, CALLER, 1, 2);
+    taken.header.sequence = taken.header.sequence.plus(u16::MAX);
+    let relays = LegSpec {
+        dtmf: Dtmf::Relay,
+        ..caller
+    };
+    rig.set(spec(&[relays, ai]));
+    rig.run(40);
+    Press::whole(&mut rig, CALLER, 2, 2);
+    assert_eq!(keys_heard(&rig, AI), 5);
+    assert_eq!(taken.packet(&mut rig, CALLER, true), Verdict::Drop(Reason::Digit));
+    assert_eq!((digits(&rig).len(), keys_heard(&rig, AI)), (1, 5));
+}
+
+#[test]
+fn a_row_waits_a_second_at_the_most_for_a_leg_that_only_presses_a_taken_key() {
+    let (mut rig, state) = accepting();
+    rig.run(15);
+    rig.hush(HUMAN);
+    let mut press = Press::new(&mut rig, HUMAN, 1);
+    press.packet(&mut rig, HUMAN, false);
+    rig.run(10);
+    let joined = rig.set(state(true));
+    let set_at = rig.now;
+    rig.run(10);
+    for _ in 0..60 {
+        press.packet(&mut rig, HUMAN, false);
+        rig.run(20);
+    }
+    assert_eq!(rig.applied(joined), Some(set_at + 1_000 * MS));
+    let heard = rig.heard(CALLER);
+    assert_unbroken(&heard, 20 * MS);
+    let noise = |sent: &&Sent| Codec::Pcmu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0;
+    assert!(
+        heard
+            .iter()
+            .filter(|sent| sent.at < set_at + 1_000 * MS)
+            .all(|sent| !noise(&sent))
+    );
+    assert!(
+        heard
+            .iter()
+            .filter(|sent| sent.at > set_at + 1_000 * MS)
+            .all(|sent| noise(&sent))
+    );
+    assert_eq!((digits(&rig).len(), keys_heard(&rig, CALLER)), (1, 0));
+}
+
+#[test]
+fn a_key_that_ends_and_brings_nothing_after_it_is_waited_for_60_ms_more() {
+    let (mut rig, state) = accepting();
+    rig.run(15);
+    rig.hush(HUMAN);
+    let mut press = Press::new(&mut rig, HUMAN, 1);
+    press.packet(&mut rig, HUMAN, false);
+    let joined = rig.set(state(true));
+    rig.run(20);
+    press.packet(&mut rig, HUMAN, true);
+    let last = rig.now;
+    rig.run(200);
+    assert_eq!(rig.applied(joined), Some(last + 60 * MS));
+    assert_unbroken(&rig.heard(CALLER), 20 * MS);
+}

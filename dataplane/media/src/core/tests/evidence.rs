@@ -381,3 +381,75 @@ fn a_window_without_a_word_closes_after_10_s_and_at_the_end() {
     assert_eq!(rig.events[2].1, Event::Ended { session: CALL });
     assert_conserved(&mut rig);
 }
+
+#[test]
+fn who_is_there_at_the_end_has_its_evidence_however_many_left() {
+    let mut rig = Rig::new();
+    let caller = || leg(CALLER, plays(1, &[HOLD], true));
+    for human in 1..=6 {
+        rig.set(watched(&[caller(), leg(LegId(human), nobody())], None));
+        rig.run(100);
+    }
+    rig.end();
+    assert!(evidence(&rig, CALLER).sent >= 30);
+    assert!(evidence(&rig, LegId(4)).sent > 0 && evidence(&rig, LegId(6)).sent > 0);
+}
+
+#[test]
+fn a_hold_is_neither_a_gap_nor_dead_air() {
+    for ends_held in [false, true] {
+        let mut rig = Rig::new();
+        let legs = |send: bool| {
+            let caller = LegSpec {
+                send,
+                ..leg(CALLER, hears(AI))
+            };
+            [caller, leg(AI, nobody())]
+        };
+        rig.set(watched(&legs(true), None));
+        rig.talk(AI, 0, LOUD);
+        rig.run(210);
+        rig.set(watched(&legs(false), None));
+        rig.run(1_000);
+        if !ends_held {
+            rig.set(watched(&legs(true), None));
+            rig.run(200);
+        }
+        rig.end();
+        let sent = if ends_held { 11 } else { 21 };
+        assert_eq!(evidence(&rig, CALLER), Evidence { sent, ..clean() });
+        assert_unbroken(&rig.heard(CALLER), 1_020 * MS);
+    }
+}
+
+#[test]
+fn what_found_no_buffer_before_the_window_is_no_break_in_it() {
+    let mut config = config();
+    config.pending = 1;
+    let mut rig = Rig::with(config);
+    let legs = [leg(CALLER, nobody()), leg(AI, hears(CALLER)), leg(HUMAN, hears(CALLER))];
+    rig.set(spec(&legs));
+    rig.talk(CALLER, 0, LOUD);
+    rig.run(90);
+    // Two packets before anybody fetches: the second copy finds no room.
+    for _ in 0..2 {
+        let header = rig.talkers[0].header;
+        rig.talker(CALLER).header = Header {
+            sequence: header.sequence.next(),
+            timestamp: header.timestamp + 160,
+            ..header
+        };
+        let mut buffer = [0; 2048];
+        header.write(&mut buffer);
+        let now = rig.instant();
+        rig.core
+            .handle_packet(now, port(CALLER), remote(CALLER), &mut buffer, 172);
+    }
+    assert_eq!(rig.core.counters().lost, 1);
+    rig.drain();
+    rig.set(watched(&legs, None));
+    rig.run(100);
+    rig.end();
+    let ai = evidence(&rig, AI);
+    assert_eq!((ai.lost, ai.sequence_breaks, ai.timestamp_breaks), (0, 0, 0), "{ai:?}");
+}
