@@ -579,7 +579,8 @@ fn a_caller_changes_its_codec_and_the_others_do_not_hear_of_it() {
     assert_eq!(world.leg(0).unwrap().hears, before.legs[0].hears);
     assert_eq!((world.leg(2), world.spec.watch), (Some(&before.legs[2]), before.watch));
     world.played(2, 0);
-    assert_eq!(world.hears("caller"), "relay(human)");
+    // The human took what the caller spoke when it was invited.
+    assert_eq!(world.hears("caller"), "transcode(human)");
     world.hang_up(CALLER);
     world.conserve();
 }
