@@ -81,7 +81,7 @@ pub(crate) struct Inbound {
     pub(crate) dtmf: Dtmf,
     pub(crate) format: Format,
     pub(crate) arrival: Arrival,
-    /// Step of the timestamp from the packet before, for one that is ahead.
+    /// Step of the timestamp from the packet that was ahead of all until now, for one that is ahead of it or late.
     pub(crate) ticks: u32,
 }
 
@@ -288,7 +288,8 @@ impl Source {
         }
         let arrival = self.reception.receive(now, header.sequence, header.timestamp);
         let ticks = match arrival {
-            Arrival::Late | Arrival::Duplicate | Arrival::Wild => 0,
+            Arrival::Duplicate | Arrival::Wild => 0,
+            Arrival::Late => header.timestamp.wrapping_sub(self.timestamp),
             Arrival::First | Arrival::Restart => {
                 self.timestamp = header.timestamp;
                 0

@@ -50,6 +50,12 @@ impl Line {
         }
     }
 
+    /// Goes on from here, so that a test sees the wrap.
+    #[cfg(test)]
+    pub(crate) fn start_at(&mut self, sequence: Seq, timestamp: u32) {
+        (self.sequence, self.position, self.end) = (sequence, timestamp, timestamp);
+    }
+
     /// When the last packet was due, ns.
     pub(crate) fn at(&self) -> Option<u64> {
         self.at

@@ -379,7 +379,7 @@ impl Leg {
                 duration,
             } => {
                 header.payload_type = payload_type;
-                self.relay(inbound, sound, header.timestamp, buffer);
+                self.relay(inbound, sound, header.timestamp, late, buffer);
                 (inbound.len, sound, duration)
             }
             Plan::Tone { tone, offset, duration } => {
@@ -392,6 +392,7 @@ impl Leg {
             Plan::TakeOut(reason) => return Err(reason),
         };
         header.write(buffer);
+        let past = sequence.distance_from(self.line.next_sequence());
         self.line
             .put(now, sequence, header.timestamp, duration, sound == Sound::Event, len);
         let mut outgoing = Outgoing {
@@ -408,6 +409,12 @@ impl Leg {
         if !late {
             outgoing.missing = std::mem::take(&mut self.row.missing).saturating_add(self.line.take_unsent());
             outgoing.ticks = self.row.ticks.replace(0);
+        } else if let Ok(missing) = u16::try_from(past) {
+            // What it was overtaken by was taken out: on the line it is the newest, and explains what lies before it.
+            outgoing.missing = missing;
+            outgoing.ticks = self.row.ticks.map(|ticks| ticks.wrapping_add(inbound.ticks));
+            self.row.missing = self.row.missing.saturating_sub(missing.saturating_add(1));
+            self.row.ticks = self.row.ticks.map(|_| inbound.ticks.wrapping_neg());
         }
         Ok((HEADER + len, outgoing))
     }
@@ -474,23 +481,25 @@ impl Leg {
     }
 
     /// Moves the payload behind a plain header and puts it into the listener's codec.
-    fn relay(&mut self, inbound: &Inbound, sound: Sound, timestamp: u32, buffer: &mut [u8]) {
+    /// What is `late` says nothing of the digit that is on the line now, but for its end.
+    fn relay(&mut self, inbound: &Inbound, sound: Sound, timestamp: u32, late: bool, buffer: &mut [u8]) {
         if inbound.start != HEADER {
             buffer.copy_within(inbound.start..inbound.start + inbound.len, HEADER);
         }
-        match (sound, inbound.content) {
-            (Sound::Audio, _) => {
-                transcode(
-                    inbound.format.codec,
-                    self.format.codec,
-                    &mut buffer[HEADER..HEADER + inbound.len],
-                );
-                self.row.digit = None;
+        if sound == Sound::Audio {
+            transcode(
+                inbound.format.codec,
+                self.format.codec,
+                &mut buffer[HEADER..HEADER + inbound.len],
+            );
+        }
+        match inbound.content {
+            Content::Event(event) if late => {
+                self.row.digit = self.row.digit.filter(|&(began, _)| !event.end || began != timestamp);
             }
-            (Sound::Event, Content::Event(event)) => {
-                self.row.digit = (!event.end).then_some((timestamp, event));
-            }
-            _ => {}
+            Content::Event(event) => self.row.digit = (!event.end).then_some((timestamp, event)),
+            Content::Audio | Content::Noise | Content::Unmapped if late => {}
+            Content::Audio | Content::Noise | Content::Unmapped => self.row.digit = None,
         }
     }
 

@@ -6,6 +6,7 @@ mod evidence;
 mod handoff;
 mod hears;
 mod latch;
+mod model;
 mod order;
 mod random;
 mod rtcp;

@@ -488,3 +488,59 @@ fn a_key_that_ends_and_brings_nothing_after_it_is_waited_for_60_ms_more() {
     assert_eq!(rig.applied(joined), Some(last + 60 * MS));
     assert_unbroken(&rig.heard(CALLER), 20 * MS);
 }
+
+#[test]
+fn a_late_packet_neither_opens_nor_shortens_nor_hides_the_digit_that_a_switch_ends() {
+    // Numbers and durations in the order of arrival (duration 0: audio), and what the switch ends it with.
+    let stories = [
+        (vec![(0, 160), (1, 320), (3, 640), (2, 480)], Some(640)),
+        (vec![(1, 160), (2, 320), (0, 0)], Some(320)),
+        (vec![(0, 160), (2, 0), (1, 320)], None),
+        (vec![(0, 160), (1, 320), (2, 0)], None),
+    ];
+    for (packets, ends) in stories {
+        let mut rig = Rig::new();
+        let legs = |row: Hears| spec(&[leg(CALLER, nobody()), leg(AI, row)]);
+        rig.set(legs(hears(CALLER)));
+        rig.talk(CALLER, 0, LOUD);
+        rig.run(85);
+        rig.hush(CALLER);
+        let first = rig.talker(CALLER).header;
+        for (number, duration) in packets {
+            let event = Digit {
+                code: 5,
+                end: false,
+                volume: 10,
+                duration,
+            };
+            let header = Header {
+                payload_type: if duration == 0 { 0 } else { 101 },
+                sequence: first.sequence.plus(number),
+                // A digit's packets have the time of its beginning.
+                timestamp: match (number, duration) {
+                    (2.., 0) => first.timestamp + 320,
+                    (_, 0) => first.timestamp - 160,
+                    _ => first.timestamp,
+                },
+                ..first
+            };
+            if duration == 0 {
+                rig.packet(CALLER, &header, &[0x10; 160]);
+            } else {
+                rig.packet(CALLER, &header, &event.write());
+            }
+        }
+        rig.forget();
+        rig.set(legs(nobody()));
+        let ended: Vec<_> = rig
+            .heard(AI)
+            .iter()
+            .filter_map(|sent| Digit::parse(sent.payload()).filter(|_| sent.header().payload_type == 101))
+            .collect();
+        assert_eq!(ended.len(), if ends.is_some() { 3 } else { 0 });
+        assert!(
+            ended.iter().all(|digit| digit.end && Some(digit.duration) == ends),
+            "{ended:?}"
+        );
+    }
+}

@@ -151,3 +151,32 @@ fn a_run_that_starts_anew_with_the_same_ssrc_is_followed_at_once() {
         );
     }
 }
+
+#[test]
+fn a_packet_that_only_taken_digits_overtook_is_no_break() {
+    // 0 is late, 1 and 2 are taken, 3 is lost, 4 is sent.
+    let mut rig = Rig::new();
+    let mut state = rows(hears(AI));
+    state.legs[1].dtmf = Dtmf::Take;
+    rig.set(state);
+    rig.talk(AI, 0, LOUD);
+    rig.run(101);
+    let late = nth(&rig, AI, 0);
+    for n in 1..3 {
+        let event = Header {
+            payload_type: 101,
+            timestamp: nth(&rig, AI, 1).timestamp,
+            ..nth(&rig, AI, n)
+        };
+        rig.run(20);
+        rig.talker(AI).next = u64::MAX;
+        assert_eq!(rig.packet(AI, &event, &[5, 10, 0, 160]), Verdict::Drop(Reason::Digit));
+    }
+    rig.talker(AI).header = late;
+    assert!(matches!(rig.packet(AI, &late, &[0x10; 160]), Verdict::Send { .. }));
+    rig.talker(AI).header = nth(&rig, AI, 4);
+    rig.talker(AI).next = rig.now + 10 * MS;
+    rig.run(50);
+    let caller = finish(&mut rig);
+    assert_eq!((caller.upstream_lost, caller.upstream_reordered), (1, 0));
+}
