@@ -1,0 +1,249 @@
+//! The core takes all its memory when it is made: afterwards nothing allocates or frees, neither packets nor commands
+//! nor time. Counted with an allocator of our own, alone in its process.
+#![allow(unsafe_code, reason = "an allocator that counts can only be written with it")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use baton_media::command::{
+    Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
+    SessionSpec, Watch, WindowId,
+};
+use baton_media::core::{Alive, Config, Core, Loss};
+use baton_media::prompt::Prompts;
+use baton_media::rtp::{Header, Seq};
+use baton_media::verdict::Verdict;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    /// Constant and without a destructor: reading it does not allocate.
+    static COUNTED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+fn count() {
+    COUNTED.set(COUNTED.get().map(|counted| counted + 1));
+}
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count();
+        // SAFETY: promised by the caller.
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+fn allocations(work: impl FnOnce()) -> u64 {
+    COUNTED.set(Some(0));
+    work();
+    COUNTED.take().unwrap_or(0)
+}
+
+const CALLER: u16 = 0;
+const AI: u16 = 1;
+const HUMAN: u16 = 2;
+
+fn remote(leg: u16) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 1 + leg as u8], 4_000))
+}
+
+fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play>) -> LegSpec {
+    let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
+    LegSpec {
+        leg: LegId(leg),
+        port: Port(10_000 + 2 * leg),
+        remote: Some(remote(leg)),
+        remote_rtcp: Some(remote(leg)),
+        exchange: 1,
+        format: Format {
+            codec,
+            send: payload_type,
+            receive: payload_type,
+            // The AI is sent keys as tones.
+            events: (leg != AI).then_some(EventFormat {
+                send: 101,
+                receive: 101,
+            }),
+            comfort_noise: None,
+        },
+        ptime_ms: 20,
+        latch: Latch::SignalledIp,
+        dtmf,
+        send: true,
+        hears: Hears {
+            legs: heard.map(LegId).into_iter().collect(),
+            play,
+        },
+    }
+}
+
+struct World {
+    core: Core,
+    now: Instant,
+    generation: u64,
+    sequence: u16,
+    timestamp: u32,
+    sent: u64,
+    events: u64,
+}
+
+impl World {
+    fn set(&mut self, session: u64, watch: bool, legs: [LegSpec; 3]) {
+        self.generation += 1;
+        let spec = SessionSpec {
+            legs: legs.into_iter().collect(),
+            watch: watch.then_some(Watch {
+                window: WindowId(session),
+                first_word_of: Some(LegId(HUMAN)),
+            }),
+        };
+        let command = Command::Set {
+            session: SessionId(session),
+            generation: Generation(self.generation),
+            spec,
+        };
+        self.core.handle_command(self.now, command);
+        self.drain();
+    }
+
+    /// 20 ms, in which each of these legs sends audio, or a key, or nothing.
+    fn step(&mut self, talk: &[u16], key: Option<u16>) {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(160);
+        for &leg in talk {
+            let (payload_type, payload): (u8, &[u8]) = match key {
+                Some(duration) => (101, &[5, 10, (duration >> 8) as u8, duration as u8]),
+                None if leg == AI => (8, &[0x2a; 160]),
+                None => (0, &[0x10; 160]),
+            };
+            let header = Header {
+                marker: false,
+                payload_type,
+                sequence: Seq(self.sequence),
+                timestamp: match key {
+                    Some(duration) => self.timestamp.wrapping_sub(u32::from(duration)),
+                    None => self.timestamp,
+                },
+                ssrc: 0x100 + u32::from(leg),
+            };
+            let mut buffer = [0; 2048];
+            if let Some(room) = header.write(&mut buffer) {
+                room[..payload.len()].copy_from_slice(payload);
+            }
+            let (port, len) = (Port(10_000 + 2 * leg), 12 + payload.len());
+            let verdict = self.core.handle_packet(self.now, port, remote(leg), &mut buffer, len);
+            self.sent += u64::from(matches!(verdict, Verdict::Send { .. }));
+            self.drain();
+        }
+        self.now += Duration::from_millis(20);
+        while self.core.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.core.handle_timeout(self.now);
+            self.drain();
+        }
+    }
+
+    fn drain(&mut self) {
+        let mut buffer = [0; 2048];
+        while self.core.poll_transmit(self.now, &mut buffer).is_some() {
+            self.sent += 1;
+        }
+        while self.core.poll_event().is_some() {
+            self.events += 1;
+        }
+    }
+
+    /// A whole call: relay, transcode, two listeners of one leg, keys, prompts, noise, losses, reports, the end.
+    fn call(&mut self, session: u64, hold: &Play) {
+        let talk = |dtmf, heard| leg(CALLER, Codec::Pcmu, dtmf, heard, None);
+        let ai = |heard| leg(AI, Codec::Pcma, Dtmf::Relay, heard, None);
+        let human = |dtmf, heard, play| leg(HUMAN, Codec::Pcmu, dtmf, heard, play);
+        let held = leg(CALLER, Codec::Pcmu, Dtmf::Relay, None, Some(hold.clone()));
+        let listens = human(Dtmf::Take, Some(CALLER), None);
+        self.set(session, false, [talk(Dtmf::Relay, Some(AI)), ai(Some(CALLER)), listens]);
+        for _ in 0..300 {
+            self.step(&[CALLER, AI], None);
+        }
+        for packet in 1..=5 {
+            self.step(&[CALLER], Some(160 * packet));
+        }
+        self.set(
+            session,
+            true,
+            [held, ai(None), human(Dtmf::Take, None, Some(hold.clone()))],
+        );
+        for _ in 0..20 {
+            self.step(&[HUMAN], None);
+        }
+        for packet in 1..=5 {
+            self.step(&[HUMAN], Some(160 * packet));
+        }
+        let joined = human(Dtmf::Relay, Some(CALLER), None);
+        self.set(session, true, [talk(Dtmf::Relay, Some(HUMAN)), ai(None), joined]);
+        for _ in 0..50 {
+            self.step(&[CALLER, HUMAN], None);
+        }
+        self.core.handle_loss(self.now, Loss::Received(Port(10_000), 1));
+        self.core.handle_loss(self.now, Loss::Sent(Port(10_000), 1));
+        for _ in 0..20 {
+            self.step(&[], None);
+        }
+        let session = SessionId(session);
+        self.core.handle_command(self.now, Command::End { session });
+        self.drain();
+    }
+}
+
+#[test]
+fn nothing_allocates_after_the_core_was_made() {
+    let mut prompts = Prompts::new();
+    let hold = prompts.add("hold", &[1_000; 800]).expect("a prompt of 100 ms");
+    let hold = Play {
+        id: PlayId(1),
+        queue: [hold].into_iter().collect(),
+        repeat_last: true,
+    };
+    let now = Instant::now();
+    let config = Config {
+        first_port: Port(10_000),
+        pairs: 3,
+        sessions: 2,
+        pending: 16,
+        prompts: Arc::new(prompts),
+        cname: "test@baton".to_owned(),
+        seed: 1,
+    };
+    let mut world = World {
+        core: Core::new(config, now),
+        now,
+        generation: 0,
+        sequence: 65_500,
+        timestamp: u32::MAX - 10_000,
+        sent: 0,
+        events: 0,
+    };
+    let counted = allocations(|| (1..=3).for_each(|session| world.call(session, &hold)));
+    assert_eq!(counted, 0);
+    let totals = *world.core.counters();
+    assert!(totals.forwarded > 2_000 && totals.transcoded > 1_500, "{totals:?}");
+    assert!(
+        totals.played > 100 && totals.comfort > 100 && totals.rtcp > 3,
+        "{totals:?}"
+    );
+    assert!(world.sent > 2_000 && world.events >= 3 * 6, "{}", world.events);
+    assert_eq!(world.core.alive(), Alive::default());
+    // The count counts.
+    assert!(allocations(|| drop(world)) > 0);
+}
