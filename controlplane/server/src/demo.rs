@@ -90,7 +90,7 @@ fn demo(args: &DemoArgs) -> Result<bool, Failure> {
     let files = ["caller", "ai", "human"].map(|name| (name, demo.folder.join(format!("{name}.wav"))));
     write_webhooks(&demo.folder, &run)?;
     if args.json {
-        say(&document(args, &run, &promises, &files).to_string());
+        say(&document(&run, &promises, &files).to_string());
     } else {
         report(&run, &promises, &files);
         if args.keep {
@@ -558,7 +558,7 @@ fn write_webhooks(folder: &Path, run: &Run) -> Result<(), String> {
 }
 
 /// The document of `--json`.
-fn document(args: &DemoArgs, run: &Run, promises: &[Promise], files: &[(&str, PathBuf)]) -> Value {
+fn document(run: &Run, promises: &[Promise], files: &[(&str, PathBuf)]) -> Value {
     let failed: Vec<String> = promises
         .iter()
         .filter(|promise| !promise.held)
@@ -583,9 +583,9 @@ fn document(args: &DemoArgs, run: &Run, promises: &[Promise], files: &[(&str, Pa
             "evidence": handoff["evidence"],
         },
         "codecs": {
-            "caller": plan::codec_name(args.caller).unwrap_or_default(),
-            "ai": plan::codec_name(args.ai).unwrap_or_default(),
-            "human": plan::codec_name(args.human).unwrap_or_default(),
+            "caller": packets::codec(&run.parties["caller"].packets),
+            "ai": packets::codec(&run.parties["ai"].packets),
+            "human": packets::codec(&run.parties["human"].packets),
         },
         "webhooks": webhooks(run),
         "files": files,

@@ -6,6 +6,7 @@ pub(super) struct Packet {
     /// Arrival on the demo's clock.
     pub(super) t_ms: f64,
     pub(super) ssrc: u32,
+    pub(super) payload_type: u8,
     pub(super) marker: bool,
 }
 
@@ -14,16 +15,26 @@ pub(super) fn parse(log: &str) -> Vec<Packet> {
     log.lines()
         .filter_map(|line| {
             let words: Vec<&str> = line.split(' ').collect();
-            let [t_ms, ssrc, _, _, _, marker, _] = words[..] else {
+            let [t_ms, ssrc, _, _, payload_type, marker, _] = words[..] else {
                 return None;
             };
             Some(Packet {
                 t_ms: t_ms.parse().ok()?,
                 ssrc: ssrc.parse().ok()?,
+                payload_type: payload_type.parse().ok()?,
                 marker: marker == "1",
             })
         })
         .collect()
+}
+
+/// The codec of what a party got, by the payload types of its audio (RFC 3551 §6); none where it got no audio.
+pub(super) fn codec(packets: &[Packet]) -> Option<&'static str> {
+    packets.iter().find_map(|packet| match packet.payload_type {
+        0 => Some("pcmu"),
+        8 => Some("pcma"),
+        _ => None,
+    })
 }
 
 /// The longest time between two packets that follow each other, of which at least the later came within the span, ms.
@@ -49,6 +60,9 @@ mod tests {
             (packets[3].ssrc, packets[3].marker, packets[2].marker),
             (7, true, false)
         );
+        assert_eq!(codec(&packets), Some("pcmu"));
+        assert_eq!(codec(&parse("1 7 1 0 101 1 0\n2 7 2 0 8 0 160\n")), Some("pcma"));
+        assert_eq!(codec(&[]), None);
         assert_eq!(longest_gap_ms(&packets, 0.0, 200.0), Some(100.0));
         assert_eq!(longest_gap_ms(&packets, 101.0, 200.0), Some(25.0));
         assert_eq!(longest_gap_ms(&packets, 101.0, 119.0), None);

@@ -28,6 +28,7 @@ fn party(speeches: &[Speech], mut events: Vec<Value>) -> Party {
             .map(|n| Packet {
                 t_ms: 400.0 + f64::from(n) * 20.0,
                 ssrc: 7,
+                payload_type: 0,
                 marker: false,
             })
             .collect(),
