@@ -8,10 +8,11 @@ mod listen;
 mod packets;
 mod plan;
 mod receiver;
+mod report;
 mod speech;
 
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -20,18 +21,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver as Said, Sender};
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::{DemoArgs, DemoMode, EXIT_USAGE};
 use children::{ServerChild, Who};
 use clock::{Clock, StallWatch};
-use judge::{Promise, Run};
+use judge::Run;
 use ladder::Ladder;
 use plan::{Case, Places};
 use receiver::{Delivery, Receiver};
-
-/// Version of the document that `--json` prints.
-const SCHEMA: &str = "baton.demo/1";
 
 /// A run that is not over by then has failed.
 const RUN_MAX: Duration = Duration::from_secs(50);
@@ -88,16 +86,16 @@ fn demo(args: &DemoArgs) -> Result<bool, Failure> {
     let promises = judge::judge(&run);
     let ok = promises.iter().all(|promise| promise.held);
     let files = ["caller", "ai", "human"].map(|name| (name, demo.folder.join(format!("{name}.wav"))));
-    write_webhooks(&demo.folder, &run)?;
+    report::write_webhooks(&demo.folder, &run)?;
     if args.json {
-        say(&document(&run, &promises, &files).to_string());
+        report::say(&report::document(&run, &promises, &files).to_string());
     } else {
-        report(&run, &promises, &files);
+        report::print(&run, &promises, &files);
         if args.keep {
             demo.keep();
         }
         if !ok {
-            complain(&demo.server_log);
+            report::complain(&demo.server_log);
         }
     }
     Ok(ok)
@@ -247,7 +245,7 @@ impl Demo {
         while !self.has_said(Who::Caller, "summary") {
             self.listen()?;
             if Instant::now() >= end {
-                complain(&self.server.log());
+                report::complain(&self.server.log());
                 return Err(Failure::Run("the call did not end in time".to_owned()));
             }
         }
@@ -392,7 +390,7 @@ impl Demo {
         let Places {
             sip, http, admin_key, ..
         } = &self.places;
-        say(&format!(
+        report::say(&format!(
             "\nrunning on: SIP {sip}, API http://{http} with the key {admin_key}; the desk page is not built yet\nCtrl-C ends it"
         ));
         while !self.interrupted.load(Ordering::Relaxed) && self.server.has_ended().is_none() {
@@ -542,106 +540,6 @@ fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
     let fail = |error: hound::Error| format!("{}: {error}", path.display());
     let mut reader = hound::WavReader::open(path).map_err(fail)?;
     reader.samples::<i16>().collect::<Result<_, _>>().map_err(fail)
-}
-
-fn webhooks(run: &Run) -> Vec<Value> {
-    run.deliveries
-        .iter()
-        .map(|delivery| delivery.json(&run.secret))
-        .collect()
-}
-
-fn write_webhooks(folder: &Path, run: &Run) -> Result<(), String> {
-    let path = folder.join("webhooks.json");
-    let text = serde_json::to_string_pretty(&webhooks(run)).unwrap_or_default();
-    std::fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
-}
-
-/// The document of `--json`.
-fn document(run: &Run, promises: &[Promise], files: &[(&str, PathBuf)]) -> Value {
-    let failed: Vec<String> = promises
-        .iter()
-        .filter(|promise| !promise.held)
-        .map(|promise| format!("{}: {}", promise.what, promise.figure))
-        .collect();
-    let handoff = &run.handoff;
-    let files: serde_json::Map<String, Value> = files
-        .iter()
-        .map(|(name, path)| ((*name).to_owned(), json!(path)))
-        .collect();
-    json!({
-        "schema": SCHEMA,
-        "ok": failed.is_empty(),
-        "failed": failed,
-        "handoff": {
-            "id": handoff["id"],
-            "mode": handoff["mode"],
-            "state": handoff["state"],
-            "result": handoff["result"],
-            "reason": handoff["reason"],
-            "timeline": handoff["timeline"],
-            "evidence": handoff["evidence"],
-        },
-        "codecs": {
-            "caller": packets::codec(&run.parties["caller"].packets),
-            "ai": packets::codec(&run.parties["ai"].packets),
-            "human": packets::codec(&run.parties["human"].packets),
-        },
-        "webhooks": webhooks(run),
-        "files": files,
-        "host": { "longest_stall_ms": run.stall_ms },
-    })
-}
-
-/// Timeline, evidence, verdict and files, for people.
-fn report(run: &Run, promises: &[Promise], files: &[(&str, PathBuf)]) {
-    let line = |value: &Value| {
-        value.as_object().map_or("none".to_owned(), |fields| {
-            fields
-                .iter()
-                .map(|(name, value)| format!("{name} {value}"))
-                .collect::<Vec<_>>()
-                .join(" · ")
-        })
-    };
-    say(&format!("\ntimeline, ms   {}", line(&run.handoff["timeline"])));
-    for who in ["caller", "human"] {
-        let evidence = &run.handoff["evidence"][who];
-        if evidence.is_object() {
-            say(&format!("evidence, {who:<6} {}", line(evidence)));
-        }
-    }
-    say("");
-    for Promise { held, what, figure } in promises {
-        say(&format!("  {} {what}: {figure}", if *held { '✓' } else { '✗' }));
-    }
-    let failed = promises.iter().filter(|promise| !promise.held).count();
-    say("");
-    for (_, path) in files {
-        say(&format!("  {}", path.display()));
-    }
-    say("  webhooks.json");
-    say(&match failed {
-        0 => format!("\nall {} promises held", promises.len()),
-        failed => format!("\n{failed} of {} promises did not hold", promises.len()),
-    });
-}
-
-/// A line on standard output. Nobody reading it any more is no error.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
-}
-
-#[expect(
-    clippy::print_stderr,
-    reason = "the server's own words, where a promise did not hold"
-)]
-fn complain(log: &str) {
-    if !log.is_empty() {
-        eprintln!("\nthe server said:\n{log}");
-    }
 }
 
 #[cfg(test)]
