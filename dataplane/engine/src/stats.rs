@@ -63,7 +63,7 @@ page! {
     overflowed,
     /// Turns of the worker's loop.
     loops,
-    /// Calls of io_uring_enter(2): the only system call of a running worker.
+    /// Calls of io_uring_enter(2): the only system call that packets cost.
     enters,
     /// Completions walked.
     completions,
@@ -77,7 +77,7 @@ page! {
     sent,
     /// Sends that the kernel refused.
     send_errors,
-    /// Packets that the kernel dropped at our sockets (SO_RXQ_OVFL).
+    /// Packets that the kernel dropped at our sockets (SO_RXQ_OVFL, SO_MEMINFO).
     kernel_drops,
     /// Completions that did not fit into the completion queue at once. None is lost, but it must be 0.
     completion_overflows,

@@ -86,7 +86,7 @@ pub(crate) struct Received {
     /// Bytes, at the start of the buffer's packet.
     pub(crate) len: usize,
     pub(crate) buffer: Buffer,
-    /// Packets that the kernel dropped at this socket since it said so last.
+    /// Packets that the kernel dropped at this socket since that was told last.
     pub(crate) lost: u32,
 }
 
@@ -301,10 +301,7 @@ impl Uring {
             self.recycle(buffer);
             return Completion::Done;
         }
-        let known = &mut self.sockets[usize::from(socket)].drops;
-        let lost = packet.drops.map_or(0, |drops| drops.wrapping_sub(*known));
-        *known = known.wrapping_add(lost);
-        self.totals.kernel_drops += u64::from(lost);
+        let lost = packet.drops.map_or(0, |drops| self.newly_lost(socket, drops));
         #[cfg(test)]
         {
             let place = self.buffers.packet_mut(&buffer).as_ptr() as usize;
@@ -317,6 +314,22 @@ impl Uring {
             buffer,
             lost,
         })
+    }
+
+    /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
+    pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
+        let found = self.sockets.get(usize::from(socket));
+        let drops = found.and_then(|found| socket::drops(&found.fd));
+        drops.map_or(0, |drops| self.newly_lost(socket, drops))
+    }
+
+    /// What is new in the kernel's count. Packets that were queued before it was asked have an older one.
+    fn newly_lost(&mut self, socket: u16, drops: u32) -> u32 {
+        let known = &mut self.sockets[usize::from(socket)].drops;
+        let lost = u32::try_from(drops.wrapping_sub(*known).cast_signed()).unwrap_or(0);
+        *known = known.wrapping_add(lost);
+        self.totals.kernel_drops += u64::from(lost);
+        lost
     }
 
     /// The packet's place in the buffer: [`PACKET_BYTES`] long.

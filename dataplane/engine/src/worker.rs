@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::command::Port;
+use media::command::{Command, Port};
 use media::core::{Core, Loss};
 use media::verdict::Verdict;
 
@@ -135,8 +135,23 @@ impl Worker {
     fn commands(&mut self) {
         for _ in 0..COMMANDS_PER_TURN {
             match self.channel.command() {
-                Some(command) => self.core.handle_command(self.now, command),
+                Some(command) => {
+                    self.drops(&command);
+                    self.core.handle_command(self.now, command);
+                }
                 None => break,
+            }
+        }
+    }
+
+    /// A command may close a window of evidence or release a leg: what was dropped at the end of a burst belongs to it, though
+    /// no packet has come since to tell of it.
+    fn drops(&mut self, command: &Command) {
+        let (Command::Set { session, .. } | Command::End { session }) = *command;
+        for port in self.core.ports(session) {
+            let lost = self.net.ask_drops(port.0.wrapping_sub(self.first_port));
+            if lost > 0 {
+                self.core.handle_loss(self.now, Loss::Received(port, lost));
             }
         }
     }

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::comfort::Comfort;
-use crate::command::{Command, Event, Port};
+use crate::command::{Command, Event, LEGS_MAX, Port, SessionId};
 use crate::leg::{SessionSlot, Slot};
 use crate::pending::Pending;
 use crate::prompt::Prompts;
@@ -73,7 +73,7 @@ const STRAYS_MAX: usize = 64;
 /// Packets that were lost between the wire and the core, or between the core and the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Loss {
-    /// The kernel dropped this many at the socket of this port (SO_RXQ_OVFL).
+    /// The kernel dropped this many at the socket of this port (SO_RXQ_OVFL, SO_MEMINFO).
     Received(Port, u32),
     /// This many sends from this port completed with an error.
     Sent(Port, u32),
@@ -154,6 +154,13 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// The RTP ports of a session's legs, so that their sockets can be asked for losses.
+    pub fn ports(&self, session: SessionId) -> ArrayVec<Port, LEGS_MAX> {
+        let session = self.table.find(session).and_then(|slot| self.table.session(slot));
+        let legs = session.into_iter().flat_map(|session| &session.legs);
+        legs.filter_map(|&(_, leg)| Some(self.table.leg(leg)?.port)).collect()
     }
 
     /// Time has passed. Afterwards ask [`Core::poll_transmit`] until it has nothing.

@@ -74,7 +74,7 @@ pub(crate) struct Meter {
     lead: i64,
     /// Since when the source whose first word is waited for has been loud, and until when.
     run: Option<(u64, u64)>,
-    /// Packets of the sources that the kernel dropped at our socket: gaps that are not upstream's.
+    /// Packets of the sources that the kernel dropped at our socket, and whose gap was not seen yet: it is not upstream's.
     dropped: u64,
     concealed: u64,
     dead: u64,
@@ -125,7 +125,6 @@ impl Meter {
         let dead = self.dead + dead_span(self.loud_until, quiet_until);
         evidence.dead_air = Some(Duration::from_nanos(dead));
         evidence.concealed = Some(Duration::from_nanos(self.concealed));
-        evidence.upstream_lost = evidence.upstream_lost.saturating_sub(self.dropped);
         Some(evidence)
     }
 
@@ -135,7 +134,12 @@ impl Meter {
             return;
         }
         match arrival {
-            Arrival::Ahead { missing } => self.evidence.upstream_lost += u64::from(missing),
+            Arrival::Ahead { missing } => {
+                // A drop is told before its gap is seen, or with it.
+                let ours = self.dropped.min(u64::from(missing));
+                self.dropped -= ours;
+                self.evidence.upstream_lost += u64::from(missing) - ours;
+            }
             // It was counted as missing when it was passed over.
             Arrival::Late => self.evidence.upstream_lost = self.evidence.upstream_lost.saturating_sub(1),
             Arrival::First | Arrival::Duplicate | Arrival::Wild | Arrival::Restart => {}

@@ -82,6 +82,25 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
     Ok(socket)
 }
 
+/// How many packets the kernel has dropped at this socket, from its start (sock_diag(7), `SK_MEMINFO_DROPS`). `None` where
+/// the kernel does not say.
+pub(crate) fn drops(socket: &OwnedFd) -> Option<u32> {
+    const DROPS: usize = 8;
+    let mut figures = [0u32; DROPS + 1];
+    let mut len = size_of_val(&figures) as libc::socklen_t;
+    // SAFETY: `figures` is writable for `len` bytes for the length of the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            figures.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    (result == 0 && len as usize == size_of_val(&figures)).then_some(figures[DROPS])
+}
+
 /// Writes an address and says how long it is.
 pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_storage) -> libc::socklen_t {
     let start = &raw mut *into;

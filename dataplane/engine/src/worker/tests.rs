@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use media::command::{Codec, Event};
+use media::command::{Codec, Command, Event, LegId, SessionId, Watch, WindowId};
 use media::core::Config;
 
 use super::*;
@@ -18,6 +18,7 @@ struct Rig {
     caller: Peer,
     ai: Peer,
     first: u16,
+    events: Events,
 }
 
 impl Rig {
@@ -53,6 +54,7 @@ impl Rig {
             caller: Peer::new(0x11, Codec::Pcmu),
             ai: Peer::new(0x22, Codec::Pcmu),
             first,
+            events,
         };
         let legs = [
             leg(1, first, &rig.caller, hears(&[2])),
@@ -62,7 +64,7 @@ impl Rig {
         let mut applied = false;
         while !applied {
             rig.turn();
-            while let Some((_, event)) = events.try_recv() {
+            while let Some((_, event)) = rig.events.try_recv() {
                 applied |= matches!(event, Event::Applied { .. });
             }
         }
@@ -206,5 +208,57 @@ fn what_the_kernel_drops_is_counted_as_lost() {
     assert_eq!(snapshot.kernel_drops, snapshot.lost);
     while heard[HEADER] != 3 {
         rig.ai.hear(0, &mut heard);
+    }
+}
+
+#[test]
+fn what_the_kernel_dropped_at_the_end_of_a_burst_is_in_the_evidence() {
+    for ends in [false, true] {
+        let mut rig = Rig::new(8, 1);
+        let legs = |rig: &Rig| {
+            [
+                leg(1, rig.first, &rig.caller, hears(&[2])),
+                leg(2, rig.first + 2, &rig.ai, hears(&[1])),
+            ]
+        };
+        let mut watched = set(1, 2, legs(&rig));
+        if let Command::Set { spec, .. } = &mut watched {
+            spec.watch = Some(Watch {
+                window: WindowId(5),
+                first_word_of: None,
+            });
+        }
+        assert!(rig.worker.channel.send(watched).is_ok());
+        rig.turn();
+        for _ in 0..200 {
+            rig.caller.say(rig.first, &[2; 160]);
+        }
+        rig.turn();
+        rig.assert_at_rest(8);
+        assert_eq!(rig.worker.snapshot.lost, 0, "no packet came to tell of it");
+        let closes = if ends {
+            Command::End { session: SessionId(1) }
+        } else {
+            set(1, 3, legs(&rig))
+        };
+        assert!(rig.worker.channel.send(closes).is_ok());
+        let mut evidence = None;
+        while evidence.is_none() {
+            rig.turn();
+            while let Some((_, event)) = rig.events.try_recv() {
+                if let Event::Evidence { listeners, .. } = event {
+                    evidence = listeners.iter().find(|(id, _)| *id == LegId(2)).map(|(_, ai)| *ai);
+                }
+            }
+        }
+        let snapshot = rig.worker.snapshot;
+        let ai = evidence.expect("the AI was listening");
+        assert!(ai.lost > 0, "200 packets fitted into the smallest queue");
+        assert_eq!((ai.sent + ai.lost, ai.upstream_lost), (200, 0));
+        assert_eq!((snapshot.lost, snapshot.kernel_drops), (ai.lost, ai.lost));
+        // The next packet tells the same count: nothing is lost twice.
+        rig.caller.say(rig.first, &[3; 160]);
+        rig.until(|now| now.received > snapshot.received);
+        assert_eq!(rig.worker.snapshot.lost, ai.lost);
     }
 }
