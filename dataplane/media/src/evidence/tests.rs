@@ -156,3 +156,35 @@ fn what_was_not_measured_is_none() {
         Some((0, None, None, None))
     );
 }
+
+#[test]
+fn a_single_number_that_is_passed_over_is_a_break() {
+    let jump = |packets: &mut Vec<Outgoing>| {
+        packets.remove(5);
+        packets.push(relayed(10));
+    };
+    assert_eq!(
+        Evidence {
+            timestamp_breaks: 0,
+            ..measured(jump)
+        },
+        Evidence {
+            sequence_breaks: 1,
+            ..clean()
+        }
+    );
+}
+
+#[test]
+fn a_word_has_no_pause_of_60_ms_in_it() {
+    let word = Some(Origin::Leg(Slot(1)));
+    for (step, is_one) in [(79, true), (81, false)] {
+        let mut meter = Meter::default();
+        meter.open(0);
+        let mut began = None;
+        for n in 0..2 {
+            began = began.or(meter.sent(u64::from(n) * step * 1_000_000, &relayed(n), word, || u32::MAX));
+        }
+        assert_eq!(began.is_some(), is_one, "{step} ms");
+    }
+}

@@ -392,7 +392,10 @@ fn who_is_there_at_the_end_has_its_evidence_however_many_left() {
     }
     rig.end();
     assert!(evidence(&rig, CALLER).sent >= 30);
-    assert!(evidence(&rig, LegId(4)).sent > 0 && evidence(&rig, LegId(6)).sent > 0);
+    // Four have room: those that are there, then those that left last.
+    for human in [4, 5, 6] {
+        assert!(evidence(&rig, LegId(human)).sent > 0);
+    }
 }
 
 #[test]
@@ -452,4 +455,88 @@ fn what_found_no_buffer_before_the_window_is_no_break_in_it() {
     rig.end();
     let ai = evidence(&rig, AI);
     assert_eq!((ai.lost, ai.sequence_breaks, ai.timestamp_breaks), (0, 0, 0), "{ai:?}");
+}
+
+#[test]
+fn the_last_packet_before_the_window_counts_for_gap_and_doubles() {
+    let mut rig = Rig::new();
+    let legs = [leg(CALLER, hears(AI)), leg(AI, nobody())];
+    rig.set(spec(&legs));
+    rig.talk(AI, 0, LOUD);
+    rig.run(110);
+    let mut again = rig.talkers[0].header;
+    again.sequence = again.sequence.plus(u16::MAX);
+    again.timestamp -= 160;
+    rig.set(watched(&legs, None));
+    rig.talker(AI).next += 15 * MS;
+    rig.run(100);
+    rig.end();
+    assert_eq!(evidence(&rig, CALLER).longest_gap, ms(35));
+
+    let mut rig = Rig::new();
+    rig.set(spec(&legs));
+    rig.talk(AI, 0, LOUD);
+    rig.run(110);
+    rig.set(watched(&legs, None));
+    rig.packet(AI, &again, &[0x10; 160]);
+    rig.run(100);
+    rig.end();
+    let caller = evidence(&rig, CALLER);
+    assert_eq!((caller.upstream_duplicated, caller.upstream_reordered), (1, 0));
+}
+
+#[test]
+fn dead_air_before_a_hold_and_of_a_leg_that_leaves_counts() {
+    let mut rig = Rig::new();
+    let caller = |send: bool| LegSpec {
+        send,
+        ..leg(CALLER, nobody())
+    };
+    // Both are sent comfort noise and nothing else.
+    rig.set(watched(&[caller(true), leg(AI, nobody())], None));
+    rig.run(400);
+    rig.set(watched(&[caller(false), leg(AI, nobody())], None));
+    rig.run(100);
+    rig.set(watched(&[caller(false)], None));
+    rig.run(1_000);
+    rig.end();
+    assert_eq!(evidence(&rig, CALLER).dead_air, ms(400));
+    assert_eq!(evidence(&rig, AI).dead_air, ms(500));
+}
+
+#[test]
+fn a_relayed_key_is_no_dead_air() {
+    let pressed = with(|rig| {
+        let key = rig.talkers[0].header;
+        let payload = std::mem::replace(&mut rig.talker(AI).payload, vec![5, 10, 0, 160]);
+        rig.talker(AI).header.payload_type = 101;
+        for packet in 1..=20u16 {
+            let duration = (160 * packet).to_be_bytes();
+            rig.talker(AI).payload[2..].copy_from_slice(&duration);
+            rig.talker(AI).header.timestamp = key.timestamp;
+            rig.run(20);
+        }
+        let talker = rig.talker(AI);
+        talker.payload = payload;
+        talker.header.payload_type = 0;
+        talker.header.timestamp = key.timestamp + 20 * 160;
+    });
+    assert_eq!(pressed, clean());
+}
+
+#[test]
+fn what_is_dropped_at_a_leg_that_a_row_only_waits_for_is_not_its_loss() {
+    let mut rig = Rig::new();
+    let legs = |row: Hears| [leg(CALLER, row), leg(AI, nobody()), leg(HUMAN, nobody())];
+    rig.set(watched(&legs(hears(AI)), None));
+    rig.talk(AI, 0, LOUD);
+    rig.talk(HUMAN, 15, LOUD);
+    rig.run(105);
+    rig.set(watched(&legs(hears(HUMAN)), None));
+    let now = rig.instant();
+    rig.core.handle_loss(now, Loss::Received(port(HUMAN), 3));
+    rig.core.handle_loss(now, Loss::Received(port(AI), 1));
+    rig.run(50);
+    rig.end();
+    assert_eq!(evidence(&rig, CALLER).lost, 1);
 }

@@ -312,3 +312,42 @@ fn a_second_listener_with_another_codec_and_no_events_gets_its_own_copy() {
     );
     assert_unbroken(&ai, 20 * MS);
 }
+
+#[test]
+fn a_play_that_was_about_to_give_way_and_did_not_is_the_same_play() {
+    let mut rig = Rig::new();
+    let state = |row: Hears| spec(&[leg(CALLER, row), leg(AI, nobody())]);
+    rig.talk(AI, 15, LOUD);
+    rig.set(state(plays(1, &[BRIEF], false)));
+    rig.run(101);
+    rig.set(state(hears(AI)));
+    rig.set(state(plays(1, &[BRIEF], false)));
+    rig.run(600);
+    // Heard to its end: the same id does not begin again.
+    let generation = rig.set(state(plays(1, &[BRIEF], false)));
+    rig.forget();
+    rig.run(100);
+    let heard = rig.heard(CALLER);
+    assert!(
+        heard
+            .iter()
+            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0)
+    );
+    assert_eq!(rig.applied(generation), None, "said before, and once");
+}
+
+#[test]
+fn applied_is_said_once_also_when_the_prompts_end_later() {
+    let mut rig = Rig::new();
+    let mut row = plays(1, &[SHORT], false);
+    row.legs.push(AI);
+    let generation = rig.set(spec(&[leg(CALLER, row), leg(AI, nobody())]));
+    rig.talk(AI, 0, LOUD);
+    rig.run(200);
+    let said = rig
+        .events
+        .iter()
+        .filter(|(_, event)| matches!(event, Event::Applied { .. }))
+        .count();
+    assert_eq!((said, rig.applied(generation)), (1, Some(0)));
+}

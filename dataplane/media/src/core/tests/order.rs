@@ -154,29 +154,33 @@ fn a_run_that_starts_anew_with_the_same_ssrc_is_followed_at_once() {
 
 #[test]
 fn a_packet_that_only_taken_digits_overtook_is_no_break() {
-    // 0 is late, 1 and 2 are taken, 3 is lost, 4 is sent.
-    let mut rig = Rig::new();
-    let mut state = rows(hears(AI));
-    state.legs[1].dtmf = Dtmf::Take;
-    rig.set(state);
-    rig.talk(AI, 0, LOUD);
-    rig.run(101);
-    let late = nth(&rig, AI, 0);
-    for n in 1..3 {
-        let event = Header {
-            payload_type: 101,
-            timestamp: nth(&rig, AI, 1).timestamp,
-            ..nth(&rig, AI, n)
-        };
+    // `lost` numbers, a late one, two that are taken, another lost, and speech goes on.
+    for lost in [0, 2] {
+        let mut rig = Rig::new();
+        let mut state = rows(hears(AI));
+        state.legs[1].dtmf = Dtmf::Take;
+        rig.set(state);
+        rig.talk(AI, 0, LOUD);
+        rig.run(101);
+        rig.hush(AI);
+        let late = nth(&rig, AI, lost);
+        for n in 1..3 {
+            let event = Header {
+                payload_type: 101,
+                timestamp: nth(&rig, AI, lost + 1).timestamp,
+                ..nth(&rig, AI, lost + n)
+            };
+            rig.run(10);
+            assert_eq!(rig.packet(AI, &event, &[5, 10, 0, 160]), Verdict::Drop(Reason::Digit));
+        }
         rig.run(20);
-        rig.talker(AI).next = u64::MAX;
-        assert_eq!(rig.packet(AI, &event, &[5, 10, 0, 160]), Verdict::Drop(Reason::Digit));
+        assert!(matches!(rig.packet(AI, &late, &[0x10; 160]), Verdict::Send { .. }));
+        let now = rig.now;
+        let header = nth(&rig, AI, lost + 4);
+        let talker = rig.talker(AI);
+        (talker.header, talker.next, talker.until) = (header, now + 10 * MS, u64::MAX);
+        rig.run(50);
+        let caller = finish(&mut rig);
+        assert_eq!((caller.upstream_lost, caller.upstream_reordered), (lost as u64 + 1, 0));
     }
-    rig.talker(AI).header = late;
-    assert!(matches!(rig.packet(AI, &late, &[0x10; 160]), Verdict::Send { .. }));
-    rig.talker(AI).header = nth(&rig, AI, 4);
-    rig.talker(AI).next = rig.now + 10 * MS;
-    rig.run(50);
-    let caller = finish(&mut rig);
-    assert_eq!((caller.upstream_lost, caller.upstream_reordered), (1, 0));
 }
