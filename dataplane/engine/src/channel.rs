@@ -62,6 +62,10 @@ pub(crate) struct Channel {
     /// The worker found `events` full and wants to be woken when there is room.
     starved: AtomicBool,
     stop: AtomicBool,
+    ended: AtomicBool,
+    /// The worker is to panic.
+    #[cfg(test)]
+    pub(crate) fails: AtomicBool,
     wake: Wake,
     /// One for all workers, read by the control plane.
     events_wake: Arc<Wake>,
@@ -75,6 +79,9 @@ impl Channel {
             sleeping: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            #[cfg(test)]
+            fails: AtomicBool::new(false),
             wake: Wake::new(true)?,
             events_wake,
         })
@@ -100,6 +107,17 @@ impl Channel {
         if self.sleeping.load(Ordering::Relaxed) && self.sleeping.swap(false, Ordering::Relaxed) {
             self.wake.wake();
         }
+    }
+
+    /// The worker's side: its sockets are closed. Who is woken by this sees it, though the thread may live a little longer.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        self.wake_reader();
+    }
+
+    /// The control plane's side.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// What the worker's ring reads to be woken.

@@ -164,8 +164,7 @@ impl Engine {
     /// # Panics
     /// Where there is no such worker.
     pub fn is_running(&self, worker: usize) -> bool {
-        let thread = self.workers[worker].thread.as_ref();
-        thread.is_some_and(|thread| !thread.is_finished())
+        !self.workers[worker].channel.has_ended()
     }
 
     /// Ends all workers, closes their sockets and waits until that is done. Calls on them end without a word.
@@ -261,7 +260,7 @@ struct Leaving(Arc<Channel>);
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.wake_reader();
+        self.0.end();
     }
 }
 

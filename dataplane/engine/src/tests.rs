@@ -2,11 +2,13 @@
 
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use media::command::{Codec, Event, Generation, SessionId};
 
 use super::*;
-use crate::common::{HEADER, LOCALHOST, Peer, free_ports, hears, leg, set};
+use crate::common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
 
 fn config(workers: &[(u16, u16)]) -> EngineConfig {
     EngineConfig {
@@ -144,7 +146,7 @@ fn event(engine: &Engine) -> (usize, Event) {
             revents: 0,
         };
         // SAFETY: one writable `pollfd` for the length of the call.
-        let ready = unsafe { libc::poll(&mut poll, 1, common::PATIENCE.as_millis() as i32) };
+        let ready = unsafe { libc::poll(&mut poll, 1, PATIENCE.as_millis() as i32) };
         assert_eq!(ready, 1, "an event comes in time");
         engine.events().clear();
     }
@@ -219,7 +221,7 @@ fn events_that_find_no_room_come_later() {
     }
     let start = clock::now();
     while engine.stats(0).event_waits == 0 {
-        assert!(start.elapsed() < common::PATIENCE, "{:?}", engine.stats(0));
+        assert!(start.elapsed() < PATIENCE, "{:?}", engine.stats(0));
         thread::yield_now();
     }
     for session in 0..30 {
@@ -227,4 +229,36 @@ fn events_that_find_no_room_come_later() {
         assert_eq!(event(&engine), (0, Event::Ended { session }));
     }
     assert_eq!(engine.events().try_recv(), None);
+}
+
+#[test]
+fn a_worker_that_panics_is_told_and_takes_nobody_with_it() {
+    let (first, second) = (free_ports(2), free_ports(2));
+    let engine = Engine::start(config(&[(first, 1), (second, 1)])).expect("it starts");
+    engine.workers[0].channel.fails.store(true, Ordering::Relaxed);
+    // Wakes it.
+    let nobody = Command::End { session: SessionId(1) };
+    assert!(engine.send(0, nobody.clone()).is_ok());
+    // Whoever is woken by the end sees it: no event comes after it.
+    let start = Instant::now();
+    while engine.is_running(0) {
+        assert!(start.elapsed() < PATIENCE, "the worker ends");
+        let mut poll = libc::pollfd {
+            fd: engine.events().as_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one writable `pollfd` for the length of the call.
+        let readable = unsafe { libc::poll(&raw mut poll, 1, 10_000) };
+        if readable == 1 {
+            engine.events().clear();
+            while engine.events().try_recv().is_some() {}
+        }
+    }
+    assert!(UdpSocket::bind((LOCALHOST, first)).is_ok(), "its sockets are closed");
+    assert!(engine.is_running(1));
+    assert!(engine.send(1, nobody).is_ok());
+    assert_eq!(event(&engine), (1, Event::Ended { session: SessionId(1) }));
+    engine.stop();
+    assert!(UdpSocket::bind((LOCALHOST, second)).is_ok());
 }

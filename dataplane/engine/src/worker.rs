@@ -62,6 +62,11 @@ impl Worker {
     /// Works until it is told to stop, or the ring fails.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         while !self.channel.stopping() {
+            #[cfg(test)]
+            assert!(
+                !self.channel.fails.load(std::sync::atomic::Ordering::Relaxed),
+                "as the test wants"
+            );
             self.turn()?;
         }
         Ok(())
