@@ -1,4 +1,5 @@
 use super::*;
+use ::playbook::Mode;
 
 const EXAMPLE: &str = include_str!("../../baton.example.toml");
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";

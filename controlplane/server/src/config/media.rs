@@ -1,0 +1,108 @@
+//! `[media]`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use ::media::command::Latch;
+
+use super::reader::Table;
+use super::values::{count, milliseconds};
+
+/// `[media]`
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// The address of the RTP sockets.
+    pub listen: IpAddr,
+    /// The address in SDP, where it differs.
+    pub advertise: Option<IpAddr>,
+    /// Lowest RTP port, even.
+    pub first_port: u16,
+    /// Pairs of ports of each worker.
+    pub ports_per_worker: u16,
+    /// Threads.
+    pub workers: u16,
+    /// The core of each worker; empty: none is pinned.
+    pub cores: Vec<usize>,
+    /// Calls that each worker can hold.
+    pub sessions_per_worker: usize,
+    /// Packet buffers of each worker.
+    pub buffers_per_worker: u16,
+    /// Who may send to a leg's port.
+    pub latch: Latch,
+}
+
+pub(super) fn read(table: Table<'_, '_>) -> (Media, Duration) {
+    const ADDRESS: &str = "an address, as 192.0.2.1 or 2001:db8::1";
+    let listen = table.parsed::<IpAddr>("listen", ADDRESS);
+    let advertise = table.parsed::<IpAddr>("advertise", ADDRESS);
+    if let (Some(listen), None) = (&listen, &advertise)
+        && listen.value.is_unspecified()
+    {
+        let message = "names no address that peers could reach: set media.advertise to the one that they reach";
+        table.problem(listen.line, "listen", message);
+    }
+    if let Some(advertise) = &advertise
+        && advertise.value.is_unspecified()
+    {
+        table.problem(advertise.line, "advertise", "must be an address that peers can reach");
+    }
+    let first_port = table.integer("first_port", 1024..=65_534);
+    if let Some(first_port) = &first_port
+        && !first_port.value.is_multiple_of(2)
+    {
+        table.problem(
+            first_port.line,
+            "first_port",
+            "must be even: RTCP is on the odd port above (RFC 3550 §11)",
+        );
+    }
+    let cores = table.integers("cores", 0..=4095);
+    let buffers = table.integer("buffers_per_worker", 64..=32_768);
+    if let Some(buffers) = &buffers
+        && !buffers.value.is_power_of_two()
+    {
+        table.problem(buffers.line, "buffers_per_worker", "must be a power of two");
+    }
+    let media = Media {
+        listen: listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |found| found.value),
+        advertise: advertise.map(|found| found.value),
+        first_port: first_port.as_ref().map_or(20_000, |found| found.value as u16),
+        ports_per_worker: count(&table, "ports_per_worker", 1..=32_000, 500) as u16,
+        workers: count(&table, "workers", 1..=256, 1) as u16,
+        cores: cores
+            .as_ref()
+            .map(|found| found.value.iter().map(|&core| core as usize).collect())
+            .unwrap_or_default(),
+        sessions_per_worker: count(&table, "sessions_per_worker", 1..=100_000, 1024),
+        buffers_per_worker: buffers.map_or(4096, |found| found.value as u16),
+        latch: table
+            .choice(
+                "latch",
+                &[
+                    ("signalled-ip", Latch::SignalledIp),
+                    ("nat", Latch::Nat),
+                    ("off", Latch::Off),
+                ],
+            )
+            .unwrap_or(Latch::SignalledIp),
+    };
+    if let Some(cores) = cores
+        && !media.cores.is_empty()
+        && media.cores.len() != usize::from(media.workers)
+    {
+        let message = format!("must name one core for each of the {} workers, or none", media.workers);
+        table.problem(cores.line, "cores", message);
+    }
+    let last = u32::from(media.first_port) + 2 * u32::from(media.workers) * u32::from(media.ports_per_worker);
+    if last > 65_536 {
+        let message = format!(
+            "{} workers with {} pairs of ports from {} on go beyond port 65535",
+            media.workers, media.ports_per_worker, media.first_port
+        );
+        let line = first_port.map_or(table.line, |found| found.line);
+        table.problem(line, "first_port", message);
+    }
+    let applied = milliseconds(&table, "applied_ms", 20..=10_000, 500);
+    table.finish();
+    (media, applied)
+}

@@ -1,0 +1,33 @@
+//! `[node]`.
+
+use std::time::Duration;
+
+use super::reader::Table;
+use super::values::{count, seconds, text};
+
+/// `[node]`
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// In the `source` of events and in RTCP's CNAME.
+    pub name: String,
+    /// How long a stop waits for running calls.
+    pub drain: Duration,
+    /// Handoff records that are kept; the oldest closed ones go first.
+    pub handoff_records: usize,
+    /// What is logged, as in `RUST_LOG`.
+    pub log: String,
+    /// One JSON object a line instead of text.
+    pub log_json: bool,
+}
+
+pub(super) fn read(table: Table<'_, '_>) -> Node {
+    let node = Node {
+        name: text(&table, "name", "baton"),
+        drain: seconds(&table, "drain_s", 0..=3600, 30),
+        handoff_records: count(&table, "handoff_records", 1..=1_000_000, 10_000),
+        log: text(&table, "log", "info"),
+        log_json: table.boolean("log_json").unwrap_or(false),
+    };
+    table.finish();
+    node
+}

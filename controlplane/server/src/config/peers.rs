@@ -1,0 +1,153 @@
+//! `[[trunks]]`, `[[ai_agents]]` and `[[targets]]`: whom calls come from and go to.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use calls::config::{AiAgent, Trunk};
+
+use super::reader::Table;
+use super::values::{prompt, reference, seconds, unique};
+use crate::prompts::Prompt;
+
+/// `[[targets]]`
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Its name.
+    pub name: String,
+    /// `sip:…`
+    pub uri: String,
+    /// Where its INVITE is sent.
+    pub next_hop: SocketAddr,
+    /// How long it may ring.
+    pub ring: Duration,
+    /// In place of the default briefing.
+    pub briefing: Option<Prompt>,
+}
+
+pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
+    let mut names = BTreeMap::new();
+    let mut agents = Vec::new();
+    for entry in root.tables("ai_agents") {
+        let name = unique(&entry, "name", &mut names);
+        if let (Some(name), Some((uri, next_hop))) = (name, sip_peer(&entry)) {
+            agents.push(AiAgent { name, uri, next_hop });
+        }
+        entry.finish();
+    }
+    agents
+}
+
+pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
+    let mut names = BTreeMap::new();
+    let mut trunks = Vec::new();
+    for entry in root.tables("trunks") {
+        let name = unique(&entry, "name", &mut names);
+        let addresses = match entry.strings("addresses") {
+            None => vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            Some(found) => {
+                let mut addresses = Vec::new();
+                for item in found.value {
+                    match item.value.parse() {
+                        Ok(address) => addresses.push(address),
+                        Err(_) => {
+                            let message =
+                                format!("must be a list of addresses, as 192.0.2.1; {:?} is none", item.value);
+                            entry.problem(item.line, "addresses", message);
+                        }
+                    }
+                }
+                addresses
+            }
+        };
+        let ai_agent = entry.string("ai_agent");
+        if let Some(agent) = &ai_agent {
+            reference(
+                &entry,
+                "ai_agent",
+                agent,
+                "ai_agents",
+                agents.iter().map(|agent| &*agent.name),
+            );
+        } else if agents.is_empty() {
+            entry.problem(
+                entry.line,
+                "ai_agent",
+                "nobody would answer: there are no [[ai_agents]]",
+            );
+        }
+        if let Some(name) = name {
+            trunks.push(Trunk {
+                name,
+                addresses,
+                ai_agent: ai_agent.map(|agent| agent.value),
+            });
+        }
+        entry.finish();
+    }
+    trunks
+}
+
+pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
+    let mut names = BTreeMap::new();
+    let mut targets = Vec::new();
+    for entry in root.tables("targets") {
+        let name = unique(&entry, "name", &mut names);
+        let peer = sip_peer(&entry);
+        let ring = seconds(&entry, "ring_s", 1..=600, 20);
+        let briefing = prompt(&entry, "briefing");
+        if let (Some(name), Some((uri, next_hop))) = (name, peer) {
+            targets.push(Target {
+                name,
+                uri,
+                next_hop,
+                ring,
+                briefing,
+            });
+        }
+        entry.finish();
+    }
+    targets
+}
+
+/// `uri` and `next_hop`: the latter from the former where its host is an address.
+fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
+    let uri = table.required("uri");
+    let next_hop = table.parsed::<SocketAddr>("next_hop", "an address and a port, as 192.0.2.1:5060");
+    let uri = uri?;
+    let Some(host) = uri.value.strip_prefix("sip:").filter(|rest| !rest.is_empty()) else {
+        table.problem(
+            uri.line,
+            "uri",
+            "must be sip:user@host (sips: and tel: are not built yet)",
+        );
+        return None;
+    };
+    if uri
+        .value
+        .contains(|c: char| c.is_whitespace() || c.is_control() || "<>\"".contains(c))
+    {
+        table.problem(uri.line, "uri", "must be a bare URI: no blank, quote or angle bracket");
+        return None;
+    }
+    if let Some(next_hop) = next_hop {
+        return Some((uri.value, next_hop.value));
+    }
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let host = host.split([';', '?']).next().unwrap_or(host);
+    let address = host.parse::<SocketAddr>().ok().or_else(|| {
+        let bare = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::from((ip, 5060)))
+    });
+    match address {
+        Some(address) => Some((uri.value, address)),
+        None => {
+            let message = format!("{host:?} is not an address, and names are not looked up yet: set next_hop");
+            table.problem(uri.line, "uri", message);
+            None
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! `[playbook]`.
+
+use std::time::Duration;
+
+use ::playbook::{Accept, Mode, Playbook};
+use calls::config::Deadlines;
+
+use super::Target;
+use super::reader::Table;
+use super::values::{reference, seconds};
+
+pub(super) fn read(table: Table<'_, '_>, targets: &[Target], applied: Duration) -> (Playbook, Deadlines) {
+    let names = || targets.iter().map(|target| &*target.name);
+    let order = match table.strings("targets") {
+        None => names().map(str::to_owned).collect(),
+        Some(found) => {
+            for name in &found.value {
+                reference(&table, "targets", name, "targets", names());
+            }
+            found.value.into_iter().map(|name| name.value).collect()
+        }
+    };
+    let phrases = table.strings("request_phrases").map_or_else(
+        || DEFAULT_PHRASES.iter().map(|&phrase| phrase.to_owned()).collect(),
+        |found| found.value.into_iter().map(|phrase| phrase.value).collect(),
+    );
+    let required = table.strings("required").map_or_else(
+        || DEFAULT_REQUIRED.iter().map(|&element| element.to_owned()).collect(),
+        |found| found.value.into_iter().map(|element| element.value).collect(),
+    );
+    let playbook = Playbook {
+        mode: table
+            .choice("mode", &[("warm", Mode::Warm), ("cold", Mode::Cold)])
+            .unwrap_or(Mode::Warm),
+        accept: table
+            .choice(
+                "accept",
+                &[("answer", Accept::Answer), ("key", Accept::Key), ("api", Accept::Api)],
+            )
+            .unwrap_or(Accept::Answer),
+        targets: order,
+        request_phrases: phrases,
+        required,
+    };
+    let deadlines = Deadlines {
+        ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
+        accept: seconds(&table, "accept_s", 1..=600, 30),
+        reach: seconds(&table, "reach_s", 1..=3600, 90),
+        applied,
+    };
+    if let Some(rules) = table.tables("rules").first() {
+        table.problem(rules.line, "rules", "is not built yet: remove it");
+    }
+    table.finish();
+    (playbook, deadlines)
+}
+
+const DEFAULT_PHRASES: [&str; 6] = [
+    "speak to a human",
+    "talk to a human",
+    "speak to a person",
+    "talk to a person",
+    "real person",
+    "human agent",
+];
+
+const DEFAULT_REQUIRED: [&str; 2] = ["summary", "intent"];

@@ -1,0 +1,90 @@
+//! Kinds of values that several sections have.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::reader::{self, Table};
+use crate::prompts::{self, Prompt};
+
+pub(super) fn text(table: &Table<'_, '_>, key: &'static str, default: &str) -> String {
+    match table.string(key) {
+        Some(found) if found.value.is_empty() || found.value.contains(char::is_control) => {
+            table.problem(found.line, key, "must be some text without control characters");
+            default.to_owned()
+        }
+        Some(found) => found.value,
+        None => default.to_owned(),
+    }
+}
+
+pub(super) fn count(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    default: usize,
+) -> usize {
+    table.integer(key, range).map_or(default, |found| found.value as usize)
+}
+
+pub(super) fn seconds(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    default: u64,
+) -> Duration {
+    Duration::from_secs(table.integer(key, range).map_or(default, |found| found.value))
+}
+
+pub(super) fn milliseconds(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    range: std::ops::RangeInclusive<u64>,
+    default: u64,
+) -> Duration {
+    Duration::from_millis(table.integer(key, range).map_or(default, |found| found.value))
+}
+
+pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt> {
+    let path = table.string(key)?;
+    match prompts::read(&table.reader.folder.join(&path.value)) {
+        Ok(prompt) => Some(prompt),
+        Err(message) => {
+            table.problem(path.line, key, message);
+            None
+        }
+    }
+}
+
+/// A name that no other entry of the list has.
+pub(super) fn unique(table: &Table<'_, '_>, key: &'static str, names: &mut BTreeMap<String, usize>) -> Option<String> {
+    let name = table.required(key)?;
+    if let Some(line) = names.insert(name.value.clone(), name.line) {
+        table.problem(
+            name.line,
+            key,
+            format!("{:?} is already the name in line {line}", name.value),
+        );
+    }
+    Some(name.value)
+}
+
+pub(super) fn reference<'n>(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    name: &reader::At<String>,
+    list: &str,
+    names: impl Iterator<Item = &'n str> + Clone,
+) {
+    if !names.clone().any(|known| known == name.value) {
+        let hint = reader::nearest(&name.value, names);
+        table.problem(
+            name.line,
+            key,
+            format!("no entry of [[{list}]] has the name {:?}{hint}", name.value),
+        );
+    }
+}
+
+pub(super) fn is_http_url(text: &str) -> bool {
+    reqwest::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}

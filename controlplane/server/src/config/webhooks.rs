@@ -1,0 +1,99 @@
+//! `[[webhooks]]`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Secret;
+use super::reader::{self, Table};
+use super::values::{count, is_http_url, milliseconds, unique};
+
+/// `[[webhooks]]`
+#[derive(Clone, Debug)]
+pub struct Webhook {
+    /// For records and metrics.
+    pub name: String,
+    /// Where events are posted.
+    pub url: String,
+    /// Each signs; several while one is being replaced.
+    pub secrets: Vec<Secret>,
+    /// Types of events that are sent; empty: all.
+    pub types: Vec<String>,
+    /// Of one attempt.
+    pub timeout: Duration,
+    /// Attempts before an event is given up.
+    pub attempts: u32,
+    /// Pause after the first failure; doubled each time.
+    pub retry: Duration,
+    /// The longest pause.
+    pub retry_max: Duration,
+    /// Events that may wait; further ones are dropped and counted.
+    pub queue: usize,
+}
+
+/// Types of events that a webhook can ask for.
+pub const EVENT_TYPES: [&str; 11] = [
+    "baton.call.started",
+    "baton.call.ended",
+    "baton.handoff.requested",
+    "baton.handoff.ringing",
+    "baton.handoff.answered",
+    "baton.handoff.accepted",
+    "baton.handoff.joined",
+    "baton.handoff.completed",
+    "baton.handoff.failed",
+    "baton.handoff.returned",
+    "baton.context.updated",
+];
+
+pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
+    let mut names = BTreeMap::new();
+    let mut webhooks = Vec::new();
+    for entry in root.tables("webhooks") {
+        let name = unique(&entry, "name", &mut names);
+        let url = entry.required("url");
+        if let Some(url) = &url
+            && !is_http_url(&url.value)
+        {
+            entry.problem(url.line, "url", "must be http://… or https://…");
+        }
+        let secrets = entry.secrets("secrets");
+        match &secrets {
+            Some(found) if !found.value.is_empty() => {
+                for secret in &found.value {
+                    let text = secret.value.reveal();
+                    if !text.starts_with("whsec_") || standardwebhooks::Webhook::new(text).is_err() {
+                        let message = "must be whsec_ and base64, as the Standard Webhooks specification has it \
+                                       (`echo whsec_$(head -c 32 /dev/urandom | base64)` makes one)";
+                        entry.problem(secret.line, "secrets", message);
+                    }
+                }
+            }
+            Some(found) => entry.problem(found.line, "secrets", "is empty: an event must be signed"),
+            None if !entry.has("secrets") => entry.problem(entry.line, "secrets", "is missing: it has no default"),
+            None => {}
+        }
+        let types = entry.strings("types").map(|found| found.value).unwrap_or_default();
+        for kind in &types {
+            if !EVENT_TYPES.contains(&&*kind.value) {
+                let hint = reader::nearest(&kind.value, EVENT_TYPES.into_iter());
+                entry.problem(kind.line, "types", format!("there is no event {:?}{hint}", kind.value));
+            }
+        }
+        let webhook = Webhook {
+            name: name.unwrap_or_default(),
+            url: url.map(|url| url.value).unwrap_or_default(),
+            secrets: secrets
+                .map(|found| found.value.into_iter().map(|secret| secret.value).collect())
+                .unwrap_or_default(),
+            types: types.into_iter().map(|kind| kind.value).collect(),
+            timeout: milliseconds(&entry, "timeout_ms", 10..=120_000, 10_000),
+            attempts: count(&entry, "attempts", 1..=100, 12) as u32,
+            retry: milliseconds(&entry, "retry_ms", 1..=3_600_000, 1_000),
+            retry_max: milliseconds(&entry, "retry_max_ms", 1..=86_400_000, 300_000),
+            queue: count(&entry, "queue", 1..=1_000_000, 10_000),
+        };
+        webhooks.push(webhook);
+        entry.finish();
+    }
+    webhooks
+}
