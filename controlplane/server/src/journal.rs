@@ -14,6 +14,9 @@ use crate::webhook::{Endpoint, Event};
 /// Version of the data of our events.
 const EVENT_SCHEMA: &str = "baton.event/1";
 
+/// The same as a URI (CloudEvents 1.0.2 §3.1); a URN's namespace has no dot (RFC 8141 §2).
+const EVENT_DATASCHEMA: &str = "urn:baton:event:1";
+
 /// Everybody who listens.
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -169,7 +172,7 @@ impl Journal {
             "subject": subject,
             "time": self.clock.print(notice.at),
             "datacontenttype": "application/json",
-            "dataschema": format!("urn:{}", EVENT_SCHEMA.replace('/', ":")),
+            "dataschema": EVENT_DATASCHEMA,
             "sequence": format!("{sequence:08}"),
             "schema": EVENT_SCHEMA,
             "data": data,
@@ -349,6 +352,7 @@ mod tests {
             assert_eq!(event["id"], format!("evt_ho_0000000000000002_{sequence:08}"));
             assert_eq!(event["sequence"], format!("{sequence:08}"));
             assert_eq!(event["datacontenttype"], "application/json");
+            assert_eq!(event["dataschema"], "urn:baton:event:1");
             assert!(event["time"].as_str().is_some_and(|time| time.ends_with('Z')));
             let text = |value: &Value| value.as_str().unwrap_or("none").to_owned();
             let data = &event["data"];

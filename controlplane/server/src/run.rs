@@ -207,7 +207,7 @@ impl Run {
     fn command(&mut self, worker: usize, command: Command) {
         let key = (worker, session(&command));
         if let Some(older) = self.waiting.get_mut(&key) {
-            *older = command;
+            supersede(older, command);
             return;
         }
         if let Err(Full(command)) = self.engine.send(worker, command) {
@@ -227,6 +227,13 @@ impl Run {
     }
 }
 
+/// The newest `Set` says all that an older one did; after an `End` nothing more is said.
+fn supersede(older: &mut Command, newer: Command) {
+    if !matches!(older, Command::End { .. }) {
+        *older = newer;
+    }
+}
+
 fn session(command: &Command) -> SessionId {
     match command {
         Command::Set { session, .. } | Command::End { session } => *session,
@@ -237,5 +244,37 @@ async fn sleep_until(at: Option<Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use media::command::{Generation, SessionSpec};
+
+    use super::*;
+
+    fn set(generation: u64) -> Command {
+        Command::Set {
+            session: SessionId(1),
+            generation: Generation(generation),
+            spec: SessionSpec::default(),
+        }
+    }
+
+    #[test]
+    fn of_what_waits_the_newest_set_stays_and_an_end_always() {
+        let end = Command::End { session: SessionId(1) };
+        let mut waiting = set(1);
+        supersede(&mut waiting, set(2));
+        assert!(matches!(
+            &waiting,
+            Command::Set {
+                generation: Generation(2),
+                ..
+            }
+        ));
+        supersede(&mut waiting, end);
+        supersede(&mut waiting, set(3));
+        assert!(matches!(waiting, Command::End { .. }));
     }
 }

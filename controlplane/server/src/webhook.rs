@@ -167,7 +167,7 @@ impl Courier {
         let mut attempt = 0;
         let status = loop {
             attempt += 1;
-            let answer = self.attempt(&event).await;
+            let (answer, retry_after) = self.attempt(&event).await;
             self.counters.attempts.fetch_add(1, Ordering::Relaxed);
             let status = match answer {
                 Ok(_) => DeliveryStatus::Delivered,
@@ -179,7 +179,9 @@ impl Courier {
             if status != DeliveryStatus::Pending {
                 break status;
             }
-            tokio::time::sleep(jittered(pause, &event.id, attempt)).await;
+            // RFC 9110 §10.2.3: the endpoint knows best when it can take more; but it cannot hold events for ever.
+            let least = retry_after.unwrap_or_default().min(self.config.retry_max);
+            tokio::time::sleep(jittered(pause, &event.id, attempt).max(least)).await;
             pause = (pause * 2).min(self.config.retry_max);
         };
         self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -194,8 +196,22 @@ impl Courier {
         event.subject
     }
 
-    /// One attempt: the HTTP status, or why there is none or it is not 2xx.
-    async fn attempt(&self, event: &Event) -> Result<String, String> {
+    /// One attempt: the HTTP status, or why there is none or it is not 2xx; and how long the endpoint wants us to wait.
+    async fn attempt(&self, event: &Event) -> (Result<String, String>, Option<Duration>) {
+        match self.post(event).await {
+            Ok(answer) => {
+                let status = answer.status();
+                let text = status.as_u16().to_string();
+                match status.is_success() {
+                    true => (Ok(text), None),
+                    false => (Err(text), retry_after(answer.headers(), Timestamp::now())),
+                }
+            }
+            Err(why) => (Err(why), None),
+        }
+    }
+
+    async fn post(&self, event: &Event) -> Result<reqwest::Response, String> {
         let _permit = self.permits.acquire().await.map_err(|_| "stopped".to_owned())?;
         let now = Timestamp::now().as_second();
         let mut signatures = Vec::new();
@@ -218,13 +234,11 @@ impl Courier {
             .body(event.body.clone())
             .send()
             .await;
-        match answer {
-            Ok(answer) if answer.status().is_success() => Ok(answer.status().as_u16().to_string()),
-            Ok(answer) => Err(answer.status().as_u16().to_string()),
-            Err(error) if error.is_timeout() => Err("timeout".to_owned()),
-            Err(error) if error.is_connect() => Err("no connection".to_owned()),
-            Err(error) => Err(error.without_url().to_string()),
-        }
+        answer.map_err(|error| match error {
+            error if error.is_timeout() => "timeout".to_owned(),
+            error if error.is_connect() => "no connection".to_owned(),
+            error => error.without_url().to_string(),
+        })
     }
 
     fn note(&self, event: &Event, attempt: u32, status: DeliveryStatus, answer: String) {
@@ -240,6 +254,16 @@ impl Courier {
             }
         }
     }
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). `None` where it is absent, past or neither.
+fn retry_after(headers: &reqwest::header::HeaderMap, now: Timestamp) -> Option<Duration> {
+    let text = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Duration::try_from(at.duration_since(now)).ok()
 }
 
 /// Half to the whole of the pause, so that endpoints that were down are not hit by all at once.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tracing_subscriber::EnvFilter;
+
 use super::reader::Table;
 use super::values::{count, seconds, text};
 
@@ -25,9 +27,19 @@ pub(super) fn read(table: Table<'_, '_>) -> Node {
         name: text(&table, "name", "baton"),
         drain: seconds(&table, "drain_s", 0..=3600, 30),
         handoff_records: count(&table, "handoff_records", 1..=1_000_000, 10_000),
-        log: text(&table, "log", "info"),
+        log: log(&table),
         log_json: table.boolean("log_json").unwrap_or(false),
     };
     table.finish();
     node
+}
+
+fn log(table: &Table<'_, '_>) -> String {
+    let filter = text(table, "log", "info");
+    if let Err(error) = EnvFilter::try_new(&filter) {
+        let line = table.string("log").map_or(table.line, |found| found.line);
+        let message = format!("must be a level or a filter, as \"info\" or \"baton_server=debug,warn\": {error}");
+        table.problem(line, "log", message);
+    }
+    filter
 }

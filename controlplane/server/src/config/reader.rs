@@ -143,6 +143,11 @@ impl<'r, 't> Table<'r, 't> {
             .is_some_and(|entries| entries.iter().any(|(name, _)| name.get_ref() == key))
     }
 
+    /// Whether the key is there and holds `[]`.
+    pub(super) fn is_empty_list(&self, key: &'static str) -> bool {
+        matches!(self.get(key), Some(At { value: DeValue::Array(items), .. }) if items.is_empty())
+    }
+
     fn get(&self, key: &'static str) -> Option<At<&'r DeValue<'t>>> {
         self.asked.borrow_mut().push(key);
         let (name, value) = self.entries?.iter().find(|(name, _)| name.get_ref() == key)?;

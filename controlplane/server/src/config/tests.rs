@@ -365,3 +365,29 @@ fn every_key_changes_the_configuration() {
     }
     assert_eq!(CHANGES.len(), known.len());
 }
+
+#[test]
+fn a_log_filter_that_cannot_be_read_is_found_before_the_start() {
+    let found = problems("[node]\nlog = \"nonsense=[\"\n");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].starts_with("line 2: node.log: must be a level or a filter"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn secrets_that_cannot_be_read_are_not_called_empty() {
+    let of = |secrets: &str| {
+        problems(&format!(
+            "[[webhooks]]\nname = \"a\"\nurl = \"http://127.0.0.1/\"\nsecrets = {secrets}\n"
+        ))
+    };
+    let found = of("[{ file = \"not-there\" }]");
+    assert!(
+        matches!(&found[..], [one] if one.contains("cannot be read")),
+        "{found:?}"
+    );
+    let found = of("[]");
+    assert!(matches!(&found[..], [one] if one.contains("is empty")), "{found:?}");
+}

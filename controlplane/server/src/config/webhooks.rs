@@ -68,7 +68,11 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
                     }
                 }
             }
-            Some(found) => entry.problem(found.line, "secrets", "is empty: an event must be signed"),
+            // Where none could be read, each has said why.
+            Some(found) if found.value.is_empty() && entry.is_empty_list("secrets") => {
+                entry.problem(found.line, "secrets", "is empty: an event must be signed");
+            }
+            Some(_) => {}
             None if !entry.has("secrets") => entry.problem(entry.line, "secrets", "is missing: it has no default"),
             None => {}
         }

@@ -1,9 +1,11 @@
 //! `/v1/handoffs`, and `POST /v1/calls/{call}/handoffs`.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use calls::notice::HandoffId;
+use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request as Ask, RequestError, Response as Answer};
 use playbook::Mode;
 use serde::Deserialize;
@@ -80,30 +82,38 @@ pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Nam
         }
         Some(key) => Some(Idempotency::hash((principal.name, call, key.as_bytes()))),
     };
-    // Held until the node has answered: two requests with one key at one time make one handoff.
-    let mut idempotency = shared.idempotency.lock().await;
-    let known = match key {
-        Some(key) => idempotency.find(key, body_hash)?,
-        None => None,
-    };
-    let id = match known {
-        Some(id) => id,
-        None => {
-            let Answer::Handoff(id) = shared.ask(Ask::Handoff(call, request)).await? else {
-                return Err(unexpected());
-            };
-            if let Some(key) = key {
-                idempotency.keep(key, body_hash, id);
-            }
-            id
-        }
-    };
-    drop(idempotency);
+    // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
+    let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
+    let id = asking.await.map_err(|_| unexpected())??;
     let mut response = document(StatusCode::ACCEPTED, &shared.shown(id)?);
     if let Ok(location) = HeaderValue::from_str(&format!("/v1/handoffs/{}", ids::handoff(id))) {
         response.headers_mut().insert(header::LOCATION, location);
     }
     Ok(response)
+}
+
+/// The handoff that the key stands for, or a new one.
+async fn begin(
+    shared: Arc<Shared>,
+    call: CallId,
+    request: HandoffRequest,
+    key: Option<u64>,
+    body: u64,
+) -> Result<HandoffId, Problem> {
+    // Held until the node has answered: two requests with one key at one time make one handoff.
+    let mut idempotency = shared.idempotency.lock().await;
+    if let Some(key) = key
+        && let Some(id) = idempotency.find(key, body)?
+    {
+        return Ok(id);
+    }
+    let Answer::Handoff(id) = shared.ask(Ask::Handoff(call, request)).await? else {
+        return Err(unexpected());
+    };
+    if let Some(key) = key {
+        idempotency.keep(key, body, id);
+    }
+    Ok(id)
 }
 
 fn read_wish(body: Value) -> Result<HandoffRequest, Problem> {

@@ -25,6 +25,8 @@ struct Receiver {
 #[derive(Clone, Copy)]
 enum Answer {
     Status(u16),
+    /// 503 with this Retry-After, in seconds.
+    Later(u32),
     Never,
 }
 
@@ -58,12 +60,16 @@ async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body
     let answer = lock(&receiver.answers).pop_front();
     lock(&receiver.came).push((headers, body));
     receiver.arrived.notify_waiters();
+    let mut headers = HeaderMap::new();
     let status = match answer {
         None => 200,
         Some(Answer::Status(status)) => status,
+        Some(Answer::Later(seconds)) => {
+            headers.insert("retry-after", seconds.into());
+            503
+        }
         Some(Answer::Never) => std::future::pending().await,
     };
-    let mut headers = HeaderMap::new();
     headers.insert("location", "/elsewhere".parse().expect("a value"));
     (StatusCode::from_u16(status).expect("a status"), headers)
 }
@@ -244,4 +250,38 @@ fn pauses_are_half_to_whole_and_not_all_alike() {
     let pauses: Vec<_> = (0..20).map(|attempt| jittered(pause, "evt", attempt)).collect();
     assert!(pauses.iter().all(|one| (pause / 2..=pause).contains(one)), "{pauses:?}");
     assert!(pauses.iter().any(|one| *one != pauses[0]));
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date() {
+    let now: Timestamp = "2026-01-02T03:04:05Z".parse().expect("a time");
+    let of = |text: &str| {
+        let mut headers = HeaderMap::new();
+        headers.insert("retry-after", text.parse().expect("a value"));
+        retry_after(&headers, now)
+    };
+    assert_eq!(of("120"), Some(Duration::from_secs(120)));
+    assert_eq!(of("Fri, 02 Jan 2026 03:04:35 GMT"), Some(Duration::from_secs(30)));
+    for nothing in ["Fri, 02 Jan 2026 03:04:00 GMT", "-1", "soon", "99999999999999999999999"] {
+        assert_eq!(of(nothing), None, "{nothing}");
+    }
+    assert_eq!(retry_after(&HeaderMap::new(), now), None);
+}
+
+/// The test waits for the event's second attempt alone: with the pauses of `config` it would come at once.
+#[tokio::test]
+async fn an_endpoint_that_says_when_is_not_asked_before() {
+    let receiver = Receiver::answering([Answer::Later(1)]);
+    let mut config = config(receiver.start(loopback().await).await);
+    config.retry_max = Duration::from_secs(10);
+    let (endpoint, task) = start(config);
+    let begin = std::time::Instant::now();
+    assert!(endpoint.offer(event("a", 1)));
+    let came = receiver.wait_for(2).await;
+    // A lower bound only: a slow host makes it later, never sooner.
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+    assert_eq!(ids(&came), ["evt_a_1", "evt_a_1"]);
+    assert_eq!(came[0].1, came[1].1);
+    drop(endpoint);
+    task.await.expect("ended");
 }
