@@ -7,6 +7,7 @@
 mod auth;
 mod body;
 mod calls;
+mod connections;
 mod handoffs;
 mod problem;
 mod status;
@@ -82,14 +83,8 @@ impl Shared {
 }
 
 /// Serves until `closing` says otherwise; then requests under way are finished.
-pub(crate) async fn serve(listener: TcpListener, shared: Shared, mut closing: watch::Receiver<bool>) {
-    let served = axum::serve(listener, router(Arc::new(shared))).with_graceful_shutdown(async move {
-        // An error means that the server itself is gone.
-        let _ = closing.wait_for(|closing| *closing).await;
-    });
-    if let Err(error) = served.await {
-        tracing::error!(%error, "HTTP ended");
-    }
+pub(crate) async fn serve(listener: TcpListener, shared: Shared, closing: watch::Receiver<bool>) {
+    connections::serve(listener, router(Arc::new(shared)), closing).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {

@@ -1,0 +1,111 @@
+//! Connections of the API: a bounded number, each with a bounded time for a request's header.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+/// Connections at one time; further ones wait in the kernel's backlog.
+const CONNECTIONS: usize = 1024;
+
+/// A request's header must be there within this time, and an idle connection is closed after it.
+const HEADER: Duration = Duration::from_secs(15);
+
+/// How long to leave an `accept` alone that failed: most likely there is no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `closing` says otherwise; then requests under way are finished.
+pub(super) async fn serve(listener: TcpListener, router: Router, closing: watch::Receiver<bool>) {
+    serve_with(listener, router, closing, CONNECTIONS, HEADER).await;
+}
+
+async fn serve_with(
+    listener: TcpListener,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+    connections: usize,
+    header: Duration,
+) {
+    let places = Arc::new(Semaphore::new(connections));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
+            listener.accept().await.map(|(stream, _)| (place, stream))
+        };
+        let (place, stream) = tokio::select! {
+            () = closed(&mut closing) => break,
+            accepted = accepted => match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::debug!(%error, "HTTP connection not accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            },
+        };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(header)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "HTTP connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+async fn closed(closing: &mut watch::Receiver<bool>) {
+    // An error means that the server itself is gone.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_slow_with_a_header_is_closed_and_makes_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (close, closing) = watch::channel(false);
+        let router = Router::new().route("/", get(async || "here"));
+        let served = tokio::spawn(serve_with(listener, router, closing, 1, Duration::from_millis(200)));
+
+        let mut slow = TcpStream::connect(address).await.expect("connected");
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n").await.expect("sent");
+        // The only place is taken: this one is answered when the slow one has lost it.
+        let mut next = TcpStream::connect(address).await.expect("connected");
+        next.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("sent");
+        let mut answer = String::new();
+        next.read_to_string(&mut answer).await.expect("an answer");
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("here"),
+            "{answer}"
+        );
+        let mut rest = Vec::new();
+        slow.read_to_end(&mut rest).await.expect("closed");
+        assert!(!rest.starts_with(b"HTTP/1.1 200"), "{rest:?}");
+
+        close.send(true).expect("served");
+        served.await.expect("ended");
+    }
+}
