@@ -1,0 +1,530 @@
+//! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use baton_server::config::Config;
+use baton_server::server::Server;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, Invite};
+use sip::sdp::{Agreed, Encoding, Local};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// A wait that is not over by then fails the test; nothing depends on how long it takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a contract's reader finds in each listener's evidence.
+const EVIDENCE: [&str; 10] = [
+    "sent",
+    "lost",
+    "reordered",
+    "duplicated",
+    "sequence_breaks",
+    "timestamp_breaks",
+    "longest_gap_ms",
+    "dead_air_ms",
+    "concealed_ms",
+    "upstream_lost",
+];
+
+/// Four µ-law codes, then their negatives: 1000 Hz, at a level that tells the parties apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Caller = 0x10,
+    Ai = 0x18,
+    Human = 0x20,
+}
+
+impl Voice {
+    fn payload(self) -> Vec<u8> {
+        let code = self as u8;
+        [[code; 4], [code | 0x80; 4]].concat().repeat(20)
+    }
+}
+
+/// What a party does with an INVITE.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    Answers,
+    IsBusy,
+}
+
+enum Wish {
+    Call(SocketAddr),
+    HangUp,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Signal {
+    /// An INVITE came, with these: the call's id, the handoff's id.
+    Invited(Option<String>, Option<String>),
+    Up,
+    /// The other side's BYE.
+    Bye,
+    Over,
+}
+
+/// A party from the test's side.
+struct Party {
+    at: SocketAddr,
+    wishes: UnboundedSender<Wish>,
+    signals: UnboundedReceiver<Signal>,
+    heard: UnboundedReceiver<Vec<u8>>,
+}
+
+impl Party {
+    async fn start(voice: Voice, manner: Manner) -> Party {
+        let sip = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let rtp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let at = sip.local_addr().expect("bound");
+        let port = rtp.local_addr().expect("bound").port();
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let (signal, signals) = mpsc::unbounded_channel();
+        let (hear, heard) = mpsc::unbounded_channel();
+        let phone = Phone {
+            endpoint: Endpoint::new(sip::endpoint::Config {
+                advertise: at,
+                agent: format!("{voice:?}"),
+                t1: Duration::from_millis(500),
+                t2: Duration::from_secs(4),
+                t4: Duration::from_secs(5),
+                seed: voice as u64,
+                transactions: 100,
+            }),
+            local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
+            voice,
+            manner,
+            dialog: None,
+            agreed: None,
+            sent: 0,
+            sip,
+            rtp,
+            signal,
+            hear,
+        };
+        tokio::spawn(phone.run(wished));
+        Party {
+            at,
+            wishes,
+            signals,
+            heard,
+        }
+    }
+
+    fn wish(&self, wish: Wish) {
+        assert!(self.wishes.send(wish).is_ok(), "the phone has stopped");
+    }
+
+    async fn until(&mut self, wanted: &Signal) {
+        while self.next().await != *wanted {}
+    }
+
+    async fn next(&mut self) -> Signal {
+        let next = timeout(PATIENCE, self.signals.recv()).await;
+        next.expect("a signal came").expect("the phone runs")
+    }
+
+    /// Waits for audio of this voice that has not been received yet.
+    async fn hears(&mut self, voice: Voice) {
+        while self.heard.try_recv().is_ok() {}
+        let heard = async { while self.heard.recv().await.expect("the phone runs") != voice.payload() {} };
+        timeout(PATIENCE, heard)
+            .await
+            .unwrap_or_else(|_| panic!("{voice:?} was not heard"));
+    }
+
+    /// Waits for audio that is none of the parties'.
+    async fn hears_a_prompt(&mut self) {
+        let voices = [Voice::Caller, Voice::Ai, Voice::Human].map(Voice::payload);
+        let heard = async { while voices.contains(&self.heard.recv().await.expect("the phone runs")) {} };
+        timeout(PATIENCE, heard).await.expect("a prompt was heard");
+    }
+}
+
+/// A party: a SIP endpoint and an RTP stream that goes on as long as the call.
+struct Phone {
+    endpoint: Endpoint,
+    local: Local,
+    voice: Voice,
+    manner: Manner,
+    dialog: Option<DialogId>,
+    agreed: Option<Agreed>,
+    sent: u32,
+    sip: UdpSocket,
+    rtp: UdpSocket,
+    signal: UnboundedSender<Signal>,
+    hear: UnboundedSender<Vec<u8>>,
+}
+
+impl Phone {
+    /// Until the party is dropped.
+    async fn run(mut self, mut wishes: UnboundedReceiver<Wish>) {
+        let (mut message, mut packet) = (vec![0; 65_535], vec![0; 2048]);
+        let mut tick = interval(Duration::from_millis(20));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            while let Some(transmit) = self.endpoint.poll_transmit() {
+                self.sip.send_to(&transmit.bytes, transmit.to).await.expect("sent");
+            }
+            let wake = self.endpoint.poll_timeout();
+            tokio::select! {
+                came = self.sip.recv_from(&mut message) => if let Ok((len, from)) = came {
+                    self.endpoint.handle_datagram(Instant::now(), from, Bytes::copy_from_slice(&message[..len]));
+                },
+                came = self.rtp.recv_from(&mut packet) => if let Ok((len, _)) = came {
+                    self.take_rtp(&packet[..len]);
+                },
+                _ = tick.tick() => self.speak().await,
+                wish = wishes.recv() => match wish {
+                    None => return,
+                    Some(wish) => self.take_wish(wish),
+                },
+                () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {
+                    self.endpoint.handle_timeout(Instant::now());
+                }
+            }
+            while let Some(event) = self.endpoint.poll_event() {
+                self.take_event(event);
+            }
+        }
+    }
+
+    fn take_wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::Call(to) => {
+                let offer = Bytes::from(self.local.offer());
+                let invite = Invite {
+                    to: format!("sip:shop@{to}"),
+                    from: format!("<sip:caller@{}>", self.local.address),
+                    next_hop: Some(to),
+                    offer: Some(offer),
+                    ..Invite::default()
+                };
+                self.dialog = Some(self.endpoint.invite(Instant::now(), invite));
+            }
+            Wish::HangUp => {
+                let dialog = self.dialog.expect("a call");
+                self.agreed = None;
+                self.endpoint.end(Instant::now(), dialog, None).expect("a live call");
+            }
+        }
+    }
+
+    fn take_event(&mut self, event: Event) {
+        let now = Instant::now();
+        match event {
+            Event::Invite { dialog, request, .. } => {
+                let header = |name: &str| request.header(name).map(|value| value.into_owned());
+                self.tell(Signal::Invited(header("X-Baton-Call"), header("X-Baton-Handoff")));
+                match self.manner {
+                    Manner::IsBusy => self.endpoint.reject(now, dialog, 486, &[]).expect("refused"),
+                    Manner::Answers => {
+                        let (answer, agreed) = self.local.answer(request.body()).expect("an offer that fits");
+                        self.endpoint.ring(now, dialog, 180, None).expect("rings");
+                        self.endpoint
+                            .answer(now, dialog, Bytes::from(answer), &[])
+                            .expect("answered");
+                        self.dialog = Some(dialog);
+                        self.agreed = Some(agreed);
+                    }
+                }
+            }
+            Event::Answered { body, .. } => {
+                let answer = body.expect("an answer");
+                self.agreed = Some(self.local.accept(&answer).expect("an answer that fits"));
+                self.tell(Signal::Up);
+            }
+            Event::Acked { .. } => self.tell(Signal::Up),
+            Event::Reinvite { dialog, body } => {
+                let (answer, agreed) = self.local.answer(&body.expect("an offer")).expect("an offer that fits");
+                self.agreed = Some(agreed);
+                self.endpoint
+                    .answer_reinvite(now, dialog, Bytes::from(answer))
+                    .expect("answered");
+            }
+            Event::Bye { cause, .. } => {
+                assert_eq!(cause, ByeCause::Peer);
+                self.agreed = None;
+                self.tell(Signal::Bye);
+            }
+            Event::Ended { .. } | Event::Refused { .. } | Event::Cancelled { .. } => self.tell(Signal::Over),
+            Event::Progress { .. } | Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => {}
+        }
+    }
+
+    /// A test that has ended does not listen.
+    fn tell(&self, signal: Signal) {
+        let _ = self.signal.send(signal);
+    }
+
+    /// RTP without CSRC or extension; RTCP on the same port is left alone (RFC 5761 §4).
+    fn take_rtp(&self, packet: &[u8]) {
+        if packet.len() > 12 && packet[0] == 0x80 && packet[1] & 0x7f == 0 {
+            let _ = self.hear.send(packet[12..].to_vec());
+        }
+    }
+
+    async fn speak(&mut self) {
+        let Some(to) = self.agreed.as_ref().and_then(|agreed| agreed.remote) else {
+            return;
+        };
+        let mut packet = vec![0x80, 0];
+        packet.extend((self.sent as u16).to_be_bytes());
+        packet.extend((self.sent * 160).to_be_bytes());
+        packet.extend((self.voice as u32).to_be_bytes());
+        packet.extend(self.voice.payload());
+        self.sent += 1;
+        // A port that is closed already says so here.
+        let _ = self.rtp.send_to(&packet, to).await;
+    }
+}
+
+/// A server, the three parties, and what came to the webhook.
+struct World {
+    server: Server,
+    client: Client,
+    caller: Party,
+    ai: Party,
+    human: Party,
+    came: UnboundedReceiver<(HeaderMap, Bytes)>,
+    call: String,
+}
+
+impl World {
+    /// Caller and AI hear each other.
+    async fn start(manner: Manner) -> World {
+        static PORTS: AtomicU16 = AtomicU16::new(27_000);
+        let (hook, came) = receiver().await;
+        let mut caller = Party::start(Voice::Caller, Manner::IsBusy).await;
+        let mut ai = Party::start(Voice::Ai, Manner::Answers).await;
+        let human = Party::start(Voice::Human, manner).await;
+        // T1 is short only so that the last transaction is forgotten soon.
+        let text = format!(
+            "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\nt1_ms = 100\nt4_ms = 500\n\
+             [media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[playbook]\naccept = \"api\"\n\
+             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
+            PORTS.fetch_add(32, Ordering::Relaxed),
+            ai.at,
+            human.at,
+        );
+        let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let server = Server::start(config).await.expect("started");
+
+        caller.wish(Wish::Call(server.sip()));
+        let Signal::Invited(Some(call), None) = ai.next().await else {
+            panic!("the AI is not invited to a call")
+        };
+        ai.until(&Signal::Up).await;
+        caller.until(&Signal::Up).await;
+        caller.hears(Voice::Ai).await;
+        ai.hears(Voice::Caller).await;
+        World {
+            server,
+            client: Client::builder().no_proxy().build().expect("a client"),
+            caller,
+            ai,
+            human,
+            came,
+            call,
+        }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let answer = self.client.get(format!("http://{}{path}", self.server.http())).send();
+        let answer = answer.await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.text().await.expect("a body")
+    }
+
+    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self
+            .client
+            .post(format!("http://{}{path}", self.server.http()))
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    async fn ask_for_a_human(&self) -> String {
+        let path = format!("/v1/calls/{}/handoffs", self.call);
+        let (status, body) = self
+            .post(&path, json!({ "mode": "warm", "reason": "asked for a human" }))
+            .await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        body["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The types of the handoff's events up to this one, in the order in which they arrived; each is verified.
+    async fn events(&mut self, handoff: &str, last: &str) -> Vec<String> {
+        let verifier = standardwebhooks::Webhook::new(SECRET).expect("a secret");
+        let mut types = Vec::new();
+        while types.last().is_none_or(|kind| kind != last) {
+            let came = timeout(PATIENCE, self.came.recv()).await;
+            let (headers, body) = came
+                .unwrap_or_else(|_| panic!("no {last} after {types:?}"))
+                .expect("the receiver runs");
+            verifier.verify(&body, &headers).expect("verified");
+            let event: Value = serde_json::from_slice(&body).expect("JSON");
+            if event["subject"] == handoff {
+                types.push(event["type"].as_str().expect("a type").to_owned());
+            }
+        }
+        types
+    }
+
+    async fn record(&self, handoff: &str) -> Value {
+        serde_json::from_str(&self.get(&format!("/v1/handoffs/{handoff}")).await).expect("JSON")
+    }
+
+    /// Whether each of these lines is in a scrape.
+    async fn metrics_say(&self, lines: &[&str]) {
+        let text = self.get("/metrics").await;
+        for line in lines {
+            assert!(text.lines().any(|one| one == *line), "{line} is not in\n{text}");
+        }
+    }
+
+    /// The caller hangs up on the human; then nothing of the call may be left.
+    async fn end(mut self) {
+        self.caller.wish(Wish::HangUp);
+        self.caller.until(&Signal::Over).await;
+        self.human.until(&Signal::Bye).await;
+        let gone = async {
+            while self.server.alive().await != calls::node::Alive::default() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if timeout(PATIENCE, gone).await.is_err() {
+            panic!("left over: {:?}", self.server.alive().await);
+        }
+        self.server.stop().await;
+    }
+}
+
+async fn receiver() -> (SocketAddr, UnboundedReceiver<(HeaderMap, Bytes)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, came) = mpsc::unbounded_channel();
+    let take = async |State(sender): State<Arc<UnboundedSender<_>>>, headers: HeaderMap, body: Bytes| {
+        let _ = sender.send((headers, body));
+    };
+    let router = axum::Router::new().route("/", post(take)).with_state(Arc::new(sender));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, came)
+}
+
+fn assert_evidence(record: &Value, party: &str) {
+    let evidence = record["evidence"][party].as_object().expect("evidence");
+    for name in EVIDENCE {
+        assert!(evidence.contains_key(name), "{party} has no {name}: {evidence:?}");
+    }
+    for name in ["lost", "reordered", "duplicated", "sequence_breaks", "timestamp_breaks"] {
+        assert_eq!(evidence[name], 0, "{party}: {name}");
+    }
+    assert!(evidence["sent"].as_u64().is_some_and(|sent| sent > 0), "{evidence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
+    let mut world = World::start(Manner::Answers).await;
+    let handoff = world.ask_for_a_human().await;
+    let invited = world.human.next().await;
+    assert_eq!(
+        invited,
+        Signal::Invited(Some(world.call.clone()), Some(handoff.clone()))
+    );
+    world.human.until(&Signal::Up).await;
+    let mut types = world.events(&handoff, "baton.handoff.answered").await;
+    let (status, body) = world.post(&format!("/v1/handoffs/{handoff}/accept"), Value::Null).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+
+    world.caller.hears(Voice::Human).await;
+    world.human.hears(Voice::Caller).await;
+    world.ai.until(&Signal::Bye).await;
+    types.extend(world.events(&handoff, "baton.handoff.completed").await);
+    assert_eq!(
+        types,
+        ["requested", "ringing", "answered", "accepted", "joined", "completed"]
+            .map(|name| format!("baton.handoff.{name}"))
+    );
+
+    let record = world.record(&handoff).await;
+    assert_eq!(
+        (&record["state"], &record["result"], &record["reason"]),
+        (&json!("completed"), &json!("joined"), &Value::Null)
+    );
+    let timeline = &record["timeline"];
+    let times: Vec<f64> = [
+        "triggered",
+        "ringing",
+        "answered",
+        "accepted",
+        "joined",
+        "first_human_word",
+    ]
+    .map(|step| timeline[step].as_f64().unwrap_or_else(|| panic!("{step}: {timeline}")))
+    .into();
+    assert!(times.is_sorted(), "{timeline}");
+    assert_evidence(&record, "caller");
+    assert_evidence(&record, "human");
+    assert_eq!(
+        (&record["codecs"]["caller"], &record["codecs"]["human"]),
+        (&json!("PCMU"), &json!("PCMU"))
+    );
+    world
+        .metrics_say(&[
+            "baton_calls 1",
+            "baton_calls_started_total 1",
+            "baton_handoffs_requested_total 1",
+            "baton_handoffs_total{result=\"joined\",reason=\"\"} 1",
+            "baton_handoff_step_seconds_count{step=\"joined\"} 1",
+        ])
+        .await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
+    let mut world = World::start(Manner::IsBusy).await;
+    while world.caller.heard.try_recv().is_ok() {}
+    let handoff = world.ask_for_a_human().await;
+    assert!(matches!(world.human.next().await, Signal::Invited(Some(_), Some(_))));
+    world.caller.hears_a_prompt().await;
+    let types = world.events(&handoff, "baton.handoff.failed").await;
+    assert_eq!(
+        types,
+        ["requested", "returned", "failed"].map(|name| format!("baton.handoff.{name}"))
+    );
+    let record = world.record(&handoff).await;
+    assert_eq!(
+        (&record["state"], &record["result"], &record["reason"]),
+        (&json!("failed"), &json!("returned_to_ai"), &json!("busy"))
+    );
+    assert_eq!(
+        record["failed_targets"],
+        json!([{ "target": "support", "reason": "busy" }])
+    );
+    world.caller.hears(Voice::Ai).await;
+    world.ai.hears(Voice::Caller).await;
+    world
+        .metrics_say(&["baton_handoffs_total{result=\"returned_to_ai\",reason=\"busy\"} 1"])
+        .await;
+    world.server.stop().await;
+}
