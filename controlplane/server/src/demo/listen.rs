@@ -101,23 +101,22 @@ impl Listener {
         best
     }
 
+    /// Of the prompt in pieces with sound in them: how many are heard within `slack` samples of where they belong if the
+    /// prompt begins at `near`, and how many there are.
+    pub(super) fn pieces(&mut self, prompt: &[i16], near: usize, slack: usize) -> (usize, usize) {
+        let (mut heard, mut all) = (0, 0);
+        for (start, piece) in sounding(prompt, PIECE) {
+            let found = self.whole(piece);
+            all += 1;
+            heard += usize::from(found.peak >= LEAKED && found.at.abs_diff(near + start) <= slack);
+        }
+        (heard, all)
+    }
+
     /// The best match of any piece of the prompt that has sound in it.
     pub(super) fn any_part(&mut self, prompt: &[i16]) -> Match {
         let mut best = Match { peak: 0.0, at: 0 };
-        let power = |piece: &[i16]| {
-            piece
-                .iter()
-                .map(|sample| f64::from(scale(*sample)).powi(2))
-                .sum::<f64>()
-                / piece.len().max(1) as f64
-        };
-        let all = power(prompt);
-        for start in (0..prompt.len().saturating_sub(PIECE - 1)).step_by(HOP) {
-            let piece = &prompt[start..start + PIECE];
-            // A piece that is mostly a pause says nothing.
-            if power(piece) < all / 4.0 {
-                continue;
-            }
+        for (_, piece) in sounding(prompt, HOP) {
             let found = self.whole(piece);
             if found.peak > best.peak {
                 best = found;
@@ -125,6 +124,20 @@ impl Listener {
         }
         best
     }
+}
+
+/// The pieces of a prompt, one every `hop` samples, and where they begin. One that is mostly a pause says nothing.
+fn sounding(prompt: &[i16], hop: usize) -> impl Iterator<Item = (usize, &[i16])> {
+    let power = |piece: &[i16]| {
+        let sum: f64 = piece.iter().map(|sample| f64::from(scale(*sample)).powi(2)).sum();
+        sum / piece.len().max(1) as f64
+    };
+    let all = power(prompt);
+    prompt
+        .windows(PIECE)
+        .enumerate()
+        .step_by(hop)
+        .filter(move |(_, piece)| power(piece) >= all / 4.0)
 }
 
 fn scale(sample: i16) -> f32 {
@@ -212,8 +225,13 @@ mod tests {
     fn a_slip_or_a_hole_is_not_whole() {
         let prompt = Speech::Ai2.samples();
         let (first, second) = prompt.split_at(prompt.len() / 2);
-        let slipped = Listener::new(&recording(&[&[0; 100], &[first, &[0; 160], second].concat()])).whole(&prompt);
+        let mut listener = Listener::new(&recording(&[&[0; 100], &[first, &[0; 160], second].concat()]));
+        let slipped = listener.whole(&prompt);
         assert!(slipped.peak < PRESENT, "{slipped:?}");
+        // In pieces it is there, but for the piece with the slip in it; another prompt is not.
+        let (heard, all) = listener.pieces(&prompt, slipped.at, 1600);
+        assert!(heard + 1 >= all && all >= 3, "{heard} of {all}");
+        assert_eq!(listener.pieces(&Speech::Ai1.samples(), slipped.at, 1600).0, 0);
         let mut holed = prompt.to_vec();
         holed[6000..6000 + prompt.len() / 3].fill(0);
         let holed = Listener::new(&recording(&[&holed])).whole(&prompt);
