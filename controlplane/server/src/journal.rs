@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
-use crate::records::{Delivery, DeliveryStatus, Record, Records, package_value};
+use crate::records::{Delivery, DeliveryStatus, REQUESTED, Record, Records, package_value};
 use crate::webhook::{Endpoint, Event};
 
 /// Version of the data of our events.
@@ -87,11 +87,7 @@ impl Journal {
                 let told = records
                     .get_mut(id)
                     .is_some_and(|record| std::mem::replace(&mut record.told, true));
-                let kind = if told {
-                    "baton.context.updated"
-                } else {
-                    "baton.handoff.requested"
-                };
+                let kind = if told { "baton.context.updated" } else { REQUESTED };
                 let extra = json!({ "context": package_value(package) });
                 return self.handoff_event(records, notice, id, kind, extra);
             }
@@ -106,13 +102,7 @@ impl Journal {
                     .is_some_and(|record| std::mem::replace(&mut record.told, true));
                 if !told {
                     // Nobody was invited; who listens shall not see an end without a beginning.
-                    self.handoff_event(
-                        records,
-                        notice,
-                        id,
-                        "baton.handoff.requested",
-                        json!({ "context": null }),
-                    );
+                    self.handoff_event(records, notice, id, REQUESTED, json!({ "context": null }));
                 }
                 match end {
                     calls::notice::End::Completed => "baton.handoff.completed",

@@ -14,6 +14,12 @@ use crate::ids::{self, Clock};
 /// Version of a handoff record.
 pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
 
+/// The event that carries the context first.
+pub(crate) const REQUESTED: &str = "baton.handoff.requested";
+
+/// Deliveries that a record keeps. A chatty context makes more: each change of it is an event.
+const DELIVERIES: usize = 100;
+
 /// All records, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Records {
@@ -56,7 +62,9 @@ pub(crate) struct Record {
     invited: Option<Instant>,
     codecs: Vec<(Party, String)>,
     evidence: Option<Vec<(Party, Evidence)>>,
-    deliveries: Vec<Delivery>,
+    deliveries: VecDeque<Delivery>,
+    /// Older ones that are no longer in `deliveries`.
+    deliveries_dropped: u64,
     /// Of the last event about it.
     pub(crate) sequence: u64,
     /// Whether `baton.handoff.requested` went out.
@@ -262,6 +270,7 @@ impl Records {
         if let Value::Object(map) = &mut view {
             map.insert("context_delivery".into(), record.context_delivery(&self.clock));
             map.insert("deliveries".into(), deliveries.into());
+            map.insert("deliveries_dropped".into(), record.deliveries_dropped.into());
         }
         view
     }
@@ -331,7 +340,8 @@ impl Record {
             invited: None,
             codecs: Vec::new(),
             evidence: None,
-            deliveries: Vec::new(),
+            deliveries: VecDeque::new(),
+            deliveries_dropped: 0,
             sequence: 0,
             told: false,
         }
@@ -429,7 +439,15 @@ impl Record {
     }
 
     pub(crate) fn push_delivery(&mut self, delivery: Delivery) {
-        self.deliveries.push(delivery);
+        self.deliveries.push_back(delivery);
+        if self.deliveries.len() <= DELIVERIES {
+            return;
+        }
+        // Those of the context's first way out stay, one for each webhook: `context_delivery` is made from them.
+        let oldest = self.deliveries.iter().position(|delivery| delivery.kind != REQUESTED);
+        if oldest.and_then(|at| self.deliveries.remove(at)).is_some() {
+            self.deliveries_dropped += 1;
+        }
     }
 
     pub(crate) fn delivery_mut(&mut self, webhook: &str, event: &str) -> Option<&mut Delivery> {
@@ -443,7 +461,7 @@ impl Record {
         let mut sent = self
             .deliveries
             .iter()
-            .filter(|delivery| delivery.kind == "baton.handoff.requested")
+            .filter(|delivery| delivery.kind == REQUESTED)
             .peekable();
         let status = if sent.peek().is_none() {
             "no_webhook"

@@ -235,6 +235,19 @@ fn pages_follow_each_other() {
     assert!(!more && odd.len() == 3);
 }
 
+fn delivery(webhook: &str, event: &str, kind: &'static str) -> Delivery {
+    Delivery {
+        webhook: webhook.to_owned(),
+        event: event.to_owned(),
+        kind,
+        status: DeliveryStatus::Pending,
+        attempts: 0,
+        answer: None,
+        queued_at: "q".to_owned(),
+        finished_at: None,
+    }
+}
+
 #[test]
 fn the_context_is_delivered_when_one_webhook_has_it() {
     let mut story = Story::new(10);
@@ -242,16 +255,7 @@ fn the_context_is_delivered_when_one_webhook_has_it() {
     story.invite(5, 1, "support");
     let record = story.records.get_mut(HandoffId(1)).expect("a record");
     for webhook in ["a", "b"] {
-        record.push_delivery(Delivery {
-            webhook: webhook.to_owned(),
-            event: "evt".to_owned(),
-            kind: "baton.handoff.requested",
-            status: DeliveryStatus::Pending,
-            attempts: 0,
-            answer: None,
-            queued_at: "q".to_owned(),
-            finished_at: None,
-        });
+        record.push_delivery(delivery(webhook, "evt", REQUESTED));
     }
     assert_eq!(story.view(1)["context_delivery"]["status"], "pending");
     let record = story.records.get_mut(HandoffId(1)).expect("a record");
@@ -266,4 +270,30 @@ fn the_context_is_delivered_when_one_webhook_has_it() {
         record.delivery_mut(webhook, "evt").expect("queued").status = DeliveryStatus::Failed;
     }
     assert_eq!(story.view(1)["context_delivery"]["status"], "undelivered");
+}
+
+#[test]
+fn a_record_keeps_its_newest_deliveries_and_says_how_many_are_missing() {
+    let mut story = Story::new(10);
+    story.request(0, 1);
+    let record = story.records.get_mut(HandoffId(1)).expect("a record");
+    record.push_delivery(delivery("crm", "first", REQUESTED));
+    for number in 0..1000 {
+        record.push_delivery(delivery("crm", &format!("evt_{number}"), "baton.context.updated"));
+    }
+    // Of one that is gone nobody wants to know how it went.
+    assert!(record.delivery_mut("crm", "evt_900").is_none());
+    record.delivery_mut("crm", "evt_901").expect("kept").status = DeliveryStatus::Delivered;
+    let view = story.view(1);
+    let events: Vec<_> = view["deliveries"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|delivery| delivery["event"].as_str().expect("text").to_owned())
+        .collect();
+    let kept: Vec<_> = (901..1000).map(|number| format!("evt_{number}")).collect();
+    assert_eq!((events[0].as_str(), &events[1..]), ("first", &kept[..]));
+    assert_eq!(view["deliveries_dropped"], 901);
+    // What says whether the context arrived is not lost.
+    assert_eq!(view["context_delivery"]["status"], "pending");
 }
