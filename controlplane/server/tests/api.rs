@@ -253,7 +253,7 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
     assert_eq!(first.status, StatusCode::ACCEPTED, "{}", first.body);
     let handoff = first.body["id"].as_str().expect("an id").to_owned();
     assert_eq!(first.headers["location"], format!("/v1/handoffs/{handoff}"));
-    let again = api.send(Method::POST, &path, &with_key, Some(wish)).await;
+    let again = api.send(Method::POST, &path, &with_key, Some(wish.clone())).await;
     assert_eq!(
         (again.status, &again.body["id"]),
         (StatusCode::ACCEPTED, &json!(handoff))
@@ -310,6 +310,19 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
     assert_eq!(gone.status, StatusCode::NO_CONTENT);
     expect(&call.ai, "BYE").await;
     expect(&call.caller, "BYE").await;
+
+    // The key is answered as long as it is remembered; without it, or with another one, the call is missed.
+    assert_eq!(api.get(&format!("/v1/calls/{id}")).await.status, StatusCode::NOT_FOUND);
+    let again = api.send(Method::POST, &path, &with_key, Some(wish.clone())).await;
+    assert_eq!(
+        (again.status, &again.body["id"]),
+        (StatusCode::ACCEPTED, &json!(handoff))
+    );
+    assert_eq!(again.headers["location"], format!("/v1/handoffs/{handoff}"));
+    for late in [&with_key[..1], &[with_key[0], ("idempotency-key", "twice")]] {
+        let late = api.send(Method::POST, &path, late, Some(wish.clone())).await;
+        assert_eq!(late.status, StatusCode::NOT_FOUND);
+    }
     server.stop().await;
 }
 

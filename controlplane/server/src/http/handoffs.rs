@@ -64,32 +64,45 @@ impl Shared {
             None => Err(Problem::not_found("there is no such handoff")),
         }
     }
+
+    /// 202, and where to look.
+    fn accepted(&self, id: HandoffId) -> Answered {
+        let mut response = document(StatusCode::ACCEPTED, &self.shown(id)?);
+        if let Ok(location) = HeaderValue::from_str(&format!("/v1/handoffs/{}", ids::handoff(id))) {
+            response.headers_mut().insert(header::LOCATION, location);
+        }
+        Ok(response)
+    }
 }
 
 /// Asks for a handoff.
 pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
     let principal = shared.principal(&headers)?;
-    let (call, _) = shared.call(&principal, name).await?;
-    let wish = shared.json(&headers, body).await?;
-    let body_hash = Idempotency::hash(wish.to_string());
-    let request = read_wish(wish)?;
     let key = match headers.get("idempotency-key") {
-        None => None,
         Some(key) if key.is_empty() || key.len() > KEY_MAX => {
             return Err(Problem::bad_request(format!(
                 "Idempotency-Key must have 1 to {KEY_MAX} characters"
             )));
         }
-        Some(key) => Some(Idempotency::hash((principal.name, call, key.as_bytes()))),
+        key => key.map(HeaderValue::as_bytes),
     };
+    let wish = shared.json(&headers, body).await?;
+    let body_hash = Idempotency::hash(wish.to_string());
+    let named = name.as_ref().ok().and_then(|Path(name)| ids::parse_call(name));
+    // The principal is a part of it: nobody finds what another one asked for.
+    let key = key.map(|key| Idempotency::hash((principal.name, named, key)));
+    // Before the call is looked for: the answer to a repeated request is the same when the call is over.
+    if let Some(key) = key
+        && let Some(id) = shared.idempotency.lock().await.find(key, body_hash)?
+    {
+        return shared.accepted(id);
+    }
+    let (call, _) = shared.call(&principal, name).await?;
+    let request = read_wish(wish)?;
     // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
     let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
     let id = asking.await.map_err(|_| unexpected())??;
-    let mut response = document(StatusCode::ACCEPTED, &shared.shown(id)?);
-    if let Ok(location) = HeaderValue::from_str(&format!("/v1/handoffs/{}", ids::handoff(id))) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    Ok(response)
+    shared.accepted(id)
 }
 
 /// The handoff that the key stands for, or a new one.
