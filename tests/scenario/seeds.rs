@@ -5,10 +5,11 @@ use std::time::Duration;
 use playbook::{Accept, Mode};
 use sim::net::Profile;
 use sim::random::Random;
-use sim::scenario::Behaviour;
+use sim::scenario::{Also, Behaviour};
 use sim::ua::Answering;
+use sim::world::Who;
 use sim::{Scenario, World};
-use sip::sdp::Encoding;
+use sip::sdp::{Direction, Encoding};
 
 /// How many seeds the ordinary tests run; `BATON_SEEDS` (count) and `BATON_SEED` (first) change it.
 fn seeds() -> std::ops::Range<u64> {
@@ -53,7 +54,7 @@ fn draw(seed: u64) -> Scenario {
             ..Profile::BAD
         },
     ]);
-    Scenario {
+    let mut scenario = Scenario {
         seed,
         mode: *random.pick(&[None, Some(Mode::Warm), Some(Mode::Cold)]),
         accept: *random.pick(&[Accept::Key, Accept::Answer, Accept::Api]),
@@ -71,8 +72,52 @@ fn draw(seed: u64) -> Scenario {
         caller_keys: (0..random.below(4))
             .map(|_| (ms(&mut random, 500, 20_000), *random.pick(&['1', '5', '#'])))
             .collect(),
+        also: Vec::new(),
         spray: random.chance(100).then(|| Duration::from_millis(200)),
         end: Duration::from_secs(50),
+    };
+    disturb(&mut random, &mut scenario);
+    scenario
+}
+
+/// What disturbs a call: holds, mute parties, wishes at any time, an AI that does not come, a caller that does not wait.
+fn disturb(random: &mut Random, scenario: &mut Scenario) {
+    let ms = |random: &mut Random, least: u64, most: u64| Duration::from_millis(least + random.below(most - least));
+    let who = |random: &mut Random| *random.pick(&[Who::Caller, Who::Caller, Who::Ai, Who::Human(0)]);
+    if random.chance(300) {
+        for _ in 0..1 + random.below(3) {
+            let (who, at) = (who(random), ms(random, 500, 20_000));
+            let direction = *random.pick(&[
+                Direction::SendOnly,
+                Direction::RecvOnly,
+                Direction::Inactive,
+                Direction::SendRecv,
+            ]);
+            let again = at + ms(random, 20, 8000);
+            scenario.also.push((at, Also::Reinvite(who, direction)));
+            scenario.also.push((again, Also::Reinvite(who, Direction::SendRecv)));
+        }
+    }
+    if random.chance(80) {
+        let mute = Also::Mute(who(random));
+        scenario.also.push((ms(random, 500, 20_000), mute));
+    }
+    for (wish, chance) in [(Also::Handoff, 250), (Also::Accept, 250), (Also::Decline, 120)] {
+        if random.chance(chance) {
+            scenario.also.push((ms(random, 2000, 25_000), wish));
+        }
+    }
+    if random.chance(60) {
+        scenario.ai = *random.pick(&[
+            Answering::Refuse(486),
+            Answering::Refuse(503),
+            Answering::RingOn,
+            Answering::Dead,
+        ]);
+    }
+    if random.chance(60) {
+        scenario.ai = Answering::After(ms(random, 500, 3000));
+        scenario.caller_hangs_up = Some(ms(random, 0, 3000));
     }
 }
 

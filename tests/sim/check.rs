@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use calls::notice::{End, Outcome, Party, Reason, Step, What};
 use media::evidence::Evidence;
+use sip::sdp::Direction;
 
 use crate::net::Profile;
+use crate::scenario::Also;
 use crate::tone::Sound;
 use crate::ua::State;
 use crate::world::{Sent, Who, World};
@@ -126,6 +128,7 @@ impl World {
         self.left_over(&mut faults);
         self.isolation(&mut faults);
         self.silence(&mut faults);
+        self.given_back(&mut faults);
         self.lines(&mut faults);
         self.story(&mut faults);
         faults
@@ -176,9 +179,14 @@ impl World {
     /// The caller, and a human who answered, never hear nothing for a second.
     fn silence(&self, faults: &mut Vec<String>) {
         let bound = Duration::from_secs(1);
+        let quiet = self.quiet();
+        let excused = |from: Instant, to: Instant| quiet.iter().any(|(since, until)| *since < to && from < *until);
         for who in self.everyone().into_iter().filter(|who| *who != Who::Ai) {
             let ua = self.ua(who);
-            let Some(answered) = ua.answered else { continue };
+            // What was heard in the first of two calls cannot be told from the second's here.
+            let Some(answered) = ua.answered.filter(|_| ua.calls < 2) else {
+                continue;
+            };
             let ended = ua.ended.unwrap_or(self.now);
             let sounds = self
                 .sent
@@ -186,7 +194,7 @@ impl World {
                 .filter(|s| s.to == who && s.sound.is_some_and(|s| s != Sound::Comfort));
             let mut last = answered;
             for at in sounds.map(|sent| sent.at).chain([ended]).filter(|at| *at <= ended) {
-                if at > last + bound {
+                if at > last + bound && !excused(last, at) {
                     faults.push(format!(
                         "{who:?} heard nothing from {:?} for {:?}",
                         last - self.start,
@@ -199,18 +207,68 @@ impl World {
         }
     }
 
+    /// When somebody may hear nothing, because a party holds or is mute.
+    fn quiet(&self) -> Vec<(Instant, Instant)> {
+        let mut also: Vec<_> = self.scenario.also.iter().collect();
+        also.sort_by_key(|(at, _)| *at);
+        // A re-INVITE whose packets are lost takes its time.
+        let late = match self.scenario.net[0] == Profile::PERFECT {
+            true => Duration::from_secs(1),
+            false => Duration::from_secs(40),
+        };
+        let resumed = |who: Who, since: Duration| {
+            let resume = Also::Reinvite(who, Direction::SendRecv);
+            also.iter().find(|(at, what)| *at > since && *what == resume)
+        };
+        also.iter()
+            .filter_map(|(at, what)| match what {
+                Also::Mute(_) => Some((self.start + *at, self.now)),
+                Also::Reinvite(_, Direction::SendRecv) => None,
+                Also::Reinvite(who, _) => {
+                    let until = resumed(*who, *at).map_or(self.now, |(until, _)| self.start + *until + late);
+                    Some((self.start + *at, until))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// A caller who is given back to the AI is heard by it at once.
+    fn given_back(&self, faults: &mut Vec<String>) {
+        let bound = Duration::from_millis(60);
+        if self.scenario.net[1] != Profile::PERFECT || !self.quiet().is_empty() {
+            return;
+        }
+        let returned = |notice: &&calls::notice::Notice| matches!(notice.what, What::Handoff(_, Step::Returned));
+        for at in self.notices.iter().filter(returned).map(|notice| notice.at) {
+            let up = |who: Who| self.ua(who).ended.is_none_or(|ended| ended > at + bound);
+            // A digit is the caller's too.
+            let heard = |s: &Sent| s.to == Who::Ai && s.sound != Some(Sound::Comfort) && s.at >= at;
+            let soon = self.sent.iter().find(|s| heard(s)).is_some_and(|s| s.at <= at + bound);
+            if up(Who::Caller) && up(Who::Ai) && !soon {
+                faults.push(format!(
+                    "the AI does not hear the caller given back at {:?}",
+                    at - self.start
+                ));
+            }
+        }
+    }
+
     /// One SSRC for ever; on a perfect media network no break of sequence or timestamp either.
     fn lines(&self, faults: &mut Vec<String>) {
         for who in self.everyone() {
             let line = self.line(who, Duration::ZERO, Duration::from_secs(3600));
-            if line.ssrcs > 1 {
+            if line.ssrcs > self.ua(who).calls.max(1) {
                 faults.push(format!("{who:?} got {} SSRCs", line.ssrcs));
             }
             let perfect = self.scenario.net[1];
             let is_perfect = perfect.loss + perfect.duplicate == 0
                 && perfect.jitter == Duration::ZERO
                 && perfect.delay == Profile::PERFECT.delay;
-            if is_perfect && line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps > 0 {
+            if is_perfect
+                && self.ua(who).calls < 2
+                && line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps > 0
+            {
                 faults.push(format!("the line to {who:?} broke: {line:?}"));
             }
         }
@@ -235,7 +293,7 @@ impl World {
                 matches!(who, Who::Human(_)) && self.sent.iter().any(|s| s.to == who && s.sound == Some(Sound::Caller))
             });
             let human_gone_at_once = self.humans.iter().any(|ua| ua.state == State::Gone);
-            if !human_heard && !human_gone_at_once {
+            if !human_heard && !human_gone_at_once && self.quiet().is_empty() {
                 faults.push("completed, but no human ever heard the caller".into());
             }
         }

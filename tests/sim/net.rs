@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::random::Random;
 
 /// What a network does to datagrams.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// Shortest one-way delay.
     pub delay: Duration,

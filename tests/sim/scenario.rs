@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use playbook::{Accept, Mode};
-use sip::sdp::Encoding;
+use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::ua::Answering;
+use crate::world::Who;
 
 /// How a human behaves once invited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,21 @@ impl Behaviour {
             hang_up: None,
         }
     }
+}
+
+/// Something that happens besides, at its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Also {
+    /// A party sends a re-INVITE with this direction (the address stays).
+    Reinvite(Who, Direction),
+    /// A party goes on without sending media.
+    Mute(Who),
+    /// Another handoff is asked for.
+    Handoff,
+    /// The human accepts by API.
+    Accept,
+    /// The human declines by API.
+    Decline,
 }
 
 /// One simulated call. Times are from the start.
@@ -70,6 +86,8 @@ pub struct Scenario {
     pub quiet_humans: bool,
     /// The caller presses these keys, one after the other, while talking with the AI.
     pub caller_keys: Vec<(Duration, char)>,
+    /// What happens besides.
+    pub also: Vec<(Duration, Also)>,
     /// Strangers spray valid-looking RTP at every port, this often.
     pub spray: Option<Duration>,
     /// When whoever is still there hangs up.
@@ -95,6 +113,7 @@ impl Scenario {
             hop: Duration::from_micros(500),
             quiet_humans: false,
             caller_keys: Vec::new(),
+            also: Vec::new(),
             spray: None,
             end: Duration::from_secs(25),
         }

@@ -69,6 +69,8 @@ pub struct Ua {
     pub heard: Vec<Heard>,
     /// Where its call is.
     pub state: State,
+    /// How many calls it got and did not refuse.
+    pub calls: usize,
     /// When it was answered, and when it ended.
     pub answered: Option<Instant>,
     /// The end of its call.
@@ -117,6 +119,7 @@ impl Ua {
             voice,
             heard: Vec::new(),
             state: State::Idle,
+            calls: 0,
             answered: None,
             ended: None,
             mute: false,
@@ -253,6 +256,7 @@ impl Ua {
                     return;
                 };
                 let _ = self.endpoint.ring(now, dialog, 180, None);
+                self.calls += 1;
                 (self.dialog, self.agreed, self.state) = (Some(dialog), Some(agreed), State::Early);
                 if let Answering::After(after) = self.answering {
                     self.answer_at = Some(now + after);

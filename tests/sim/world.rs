@@ -18,7 +18,7 @@ use playbook::Playbook;
 use crate::net::{Datagram, Net};
 use crate::random::Random;
 use crate::rtp::{Packet, g711};
-use crate::scenario::Scenario;
+use crate::scenario::{Also, Scenario};
 use crate::tone::Sound;
 use crate::ua::{Answering, State, Ua};
 
@@ -102,6 +102,7 @@ enum Cue {
     CallerHangsUp,
     AiHangsUp,
     EveryoneHangsUp,
+    Also(Also),
 }
 
 impl World {
@@ -194,6 +195,9 @@ impl World {
             .into_iter()
             .filter_map(|(at, cue)| at.map(|at| (self.start + at, cue)))
             .collect();
+        let also = self.scenario.also.iter();
+        self.script
+            .extend(also.map(|(at, what)| (self.start + *at, Cue::Also(*what))));
         self.script.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     }
 
@@ -253,6 +257,7 @@ impl World {
                 }
                 Cue::CallerHangsUp => self.caller.hang_up(now),
                 Cue::AiHangsUp => self.ai.hang_up(now),
+                Cue::Also(what) => self.play_also(what),
                 Cue::EveryoneHangsUp => {
                     self.caller.hang_up(now);
                     self.sprayed = None;
@@ -268,6 +273,26 @@ impl World {
         }
         for n in 0..self.humans.len() {
             self.play_human(n);
+        }
+    }
+
+    fn play_also(&mut self, what: Also) {
+        let now = self.now;
+        match (what, self.handoff) {
+            (Also::Reinvite(who, direction), _) => self.ua_mut(who).reinvite(now, direction),
+            (Also::Mute(who), _) => self.ua_mut(who).mute = true,
+            (Also::Handoff, _) => self.ask_for_handoff(),
+            (Also::Accept, Some(handoff)) => drop(self.request(Request::Accept(handoff))),
+            (Also::Decline, Some(handoff)) => drop(self.request(Request::Decline(handoff))),
+            (Also::Accept | Also::Decline, None) => {}
+        }
+    }
+
+    fn ua_mut(&mut self, who: Who) -> &mut Ua {
+        match who {
+            Who::Caller => &mut self.caller,
+            Who::Ai => &mut self.ai,
+            Who::Human(n) => &mut self.humans[n],
         }
     }
 
