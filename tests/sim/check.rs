@@ -187,12 +187,21 @@ impl World {
             let Some(answered) = ua.answered.filter(|_| ua.calls < 2) else {
                 continue;
             };
-            let ended = ua.ended.unwrap_or(self.now);
+            // Once the caller is gone, nobody can know it before its BYE has come through.
+            let over = [ua.ended, self.caller.ended].into_iter().flatten().min();
+            let ended = over.unwrap_or(self.now);
             let sounds = self
                 .sent
                 .iter()
                 .filter(|s| s.to == who && s.sound.is_some_and(|s| s != Sound::Comfort));
-            let mut last = answered;
+            // An answer that the network lost is repeated by the one who answered; nobody knows of it before.
+            let known = self
+                .sent
+                .iter()
+                .find(|s| s.to == who)
+                .map_or(answered, |s| s.at.max(answered));
+            let lossless = self.scenario.net[0] == Profile::PERFECT;
+            let mut last = if lossless { answered } else { known };
             for at in sounds.map(|sent| sent.at).chain([ended]).filter(|at| *at <= ended) {
                 if at > last + bound && !excused(last, at) {
                     faults.push(format!(

@@ -303,19 +303,23 @@ impl Ua {
         }
         while let Some(at) = self.next_packet.filter(|at| *at <= now) {
             self.next_packet = Some(at + Duration::from_millis(20));
-            let packet = self.packet();
             let to = self
                 .agreed
                 .as_ref()
                 .filter(|agreed| may_send(agreed.direction))
                 .and_then(|agreed| agreed.remote);
-            if let Some(to) = to.filter(|_| !self.mute) {
-                out.push(Datagram {
-                    from: self.rtp,
-                    to,
-                    bytes: packet.to_bytes(),
-                });
-            }
+            let Some(to) = to.filter(|_| !self.mute) else {
+                // Time passes, but a packet that is not sent has no number.
+                self.timestamp = self.timestamp.wrapping_add(160);
+                self.samples += 160;
+                continue;
+            };
+            let bytes = self.packet().to_bytes();
+            out.push(Datagram {
+                from: self.rtp,
+                to,
+                bytes,
+            });
         }
     }
 
