@@ -179,9 +179,8 @@ impl Courier {
             if status != DeliveryStatus::Pending {
                 break status;
             }
-            // RFC 9110 §10.2.3: the endpoint knows best when it can take more; but it cannot hold events for ever.
-            let least = retry_after.unwrap_or_default().min(self.config.retry_max);
-            tokio::time::sleep(jittered(pause, &event.id, attempt).max(least)).await;
+            let pause_now = jittered(pause, &event.id, attempt);
+            tokio::time::sleep(wait(pause_now, retry_after, self.config.retry_max)).await;
             pause = (pause * 2).min(self.config.retry_max);
         };
         self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -254,6 +253,12 @@ impl Courier {
             }
         }
     }
+}
+
+/// How long until the next attempt. The endpoint knows best when it can take more (RFC 9110 §10.2.3); but it cannot hold
+/// events for ever.
+fn wait(pause: Duration, retry_after: Option<Duration>, most: Duration) -> Duration {
+    pause.max(retry_after.unwrap_or_default().min(most))
 }
 
 /// `Retry-After`: seconds, or a date (RFC 9110 §10.2.3). `None` where it is absent, past or neither.

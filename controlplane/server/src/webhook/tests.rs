@@ -268,20 +268,62 @@ fn retry_after_is_seconds_or_a_date() {
     assert_eq!(retry_after(&HeaderMap::new(), now), None);
 }
 
-/// The test waits for the event's second attempt alone: with the pauses of `config` it would come at once.
 #[tokio::test]
 async fn an_endpoint_that_says_when_is_not_asked_before() {
-    let receiver = Receiver::answering([Answer::Later(1)]);
+    let receiver = Receiver::answering([Answer::Later(7)]);
+    let config = config(receiver.start(loopback().await).await);
+    let courier = Courier {
+        config,
+        client: client().expect("a client"),
+        records: Arc::new(Mutex::new(Records::new(Clock::new(), 10))),
+        counters: Arc::default(),
+        permits: Semaphore::new(1),
+    };
+    let seven = Some(Duration::from_secs(7));
+    assert_eq!(courier.attempt(&event("a", 1)).await, (Err("503".to_owned()), seven));
+    assert_eq!(courier.attempt(&event("a", 1)).await, (Ok("200".to_owned()), None));
+
+    let [second, minute, hour] = [1, 60, 3600].map(Duration::from_secs);
+    assert_eq!(wait(second, seven, minute), Duration::from_secs(7));
+    assert_eq!(wait(second, None, minute), second);
+    assert_eq!(
+        wait(minute, seven, hour),
+        minute,
+        "sooner than we would is no reason to hurry"
+    );
+    assert_eq!(wait(second, Some(hour), minute), minute, "nobody holds events for ever");
+}
+
+/// "base64" of HMAC-SHA256 over "msg_id.timestamp.payload" (Standard Webhooks, "Signature scheme"), by a library that the
+/// signer does not use.
+fn signature(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
+    use aws_lc_rs::hmac;
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+
+    let key = secret.strip_prefix("whsec_").expect("a secret");
+    let key = BASE64_STANDARD.decode(key).expect("base64");
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA256, &key));
+    for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+        context.update(part);
+    }
+    format!("v1,{}", BASE64_STANDARD.encode(context.sign()))
+}
+
+#[tokio::test]
+async fn what_arrives_is_signed_as_the_specification_says() {
+    let receiver = Receiver::answering([]);
     let mut config = config(receiver.start(loopback().await).await);
-    config.retry_max = Duration::from_secs(10);
+    config.secrets.push(Secret::new(NEW));
     let (endpoint, task) = start(config);
-    let begin = std::time::Instant::now();
     assert!(endpoint.offer(event("a", 1)));
-    let came = receiver.wait_for(2).await;
-    // A lower bound only: a slow host makes it later, never sooner.
-    assert!(begin.elapsed() >= Duration::from_secs(1));
-    assert_eq!(ids(&came), ["evt_a_1", "evt_a_1"]);
-    assert_eq!(came[0].1, came[1].1);
+    let came = receiver.wait_for(1).await;
+    let (headers, body) = &came[0];
+    let header = |name: &str| headers[name].to_str().expect("text");
+    let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));
+    assert_eq!(id, "evt_a_1");
+    assert!(timestamp.parse::<i64>().is_ok(), "seconds since 1970: {timestamp}");
+    let expected = [OLD, NEW].map(|secret| signature(secret, id, timestamp, body));
+    assert_eq!(header("webhook-signature"), expected.join(" "));
     drop(endpoint);
     task.await.expect("ended");
 }
