@@ -195,13 +195,11 @@ impl World {
                 .iter()
                 .filter(|s| s.to == who && s.sound.is_some_and(|s| s != Sound::Comfort));
             // An answer that the network lost is repeated by the one who answered; nobody knows of it before.
-            let known = self
-                .sent
-                .iter()
-                .find(|s| s.to == who)
-                .map_or(answered, |s| s.at.max(answered));
+            let known = self.sent.iter().find(|s| s.to == who).map(|s| s.at.max(answered));
             let lossless = self.scenario.net[0] == Profile::PERFECT;
-            let mut last = if lossless { answered } else { known };
+            let Some(mut last) = (if lossless { Some(answered) } else { known }) else {
+                continue;
+            };
             for at in sounds.map(|sent| sent.at).chain([ended]).filter(|at| *at <= ended) {
                 if at > last + bound && !excused(last, at) {
                     faults.push(format!(
