@@ -309,6 +309,20 @@ fn signature(secret: &str, id: &str, timestamp: &str, body: &[u8]) -> String {
     format!("v1,{}", BASE64_STANDARD.encode(context.sign()))
 }
 
+/// The example that the libraries of Standard Webhooks are tested with.
+#[test]
+fn the_published_example_has_its_published_signature() {
+    let (id, timestamp, body) = (
+        "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        1_614_265_330,
+        br#"{"test": 2432232314}"#,
+    );
+    let published = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=";
+    assert_eq!(signature(OLD, id, &timestamp.to_string(), body), published);
+    let signer = standardwebhooks::Webhook::new(OLD).expect("a secret");
+    assert_eq!(signer.sign(id, timestamp, body).expect("signed"), published);
+}
+
 #[tokio::test]
 async fn what_arrives_is_signed_as_the_specification_says() {
     let receiver = Receiver::answering([]);
