@@ -81,7 +81,8 @@ pub fn read(path: &Path) -> Result<Prompt, String> {
     })
 }
 
-fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
+/// Reads a WAV file: its samples, or what is wrong with it.
+pub(crate) fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
     let mut reader =
         hound::WavReader::new(bytes).map_err(|error| format!("not a WAV file that can be read ({error})"))?;
     let spec = reader.spec();

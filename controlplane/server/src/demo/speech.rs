@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::prompts::BuiltIn;
+use crate::prompts::{BuiltIn, decode};
 
 /// A prompt of the server or of a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,8 @@ impl Speech {
     pub(super) fn samples(self) -> Arc<[i16]> {
         macro_rules! party {
             ($name:literal) => {
-                decode(include_bytes!(concat!(
-                    "../../../../tools/parties/prompts/",
-                    $name,
-                    ".wav"
-                )))
+                decode(&include_bytes!(concat!("../../../../tools/parties/prompts/", $name, ".wav"))[..])
+                    .expect("the parties' prompts are what they must be")
             };
         }
         match self {
@@ -95,12 +92,4 @@ impl Speech {
             Speech::Human2 => party!("human-2"),
         }
     }
-}
-
-fn decode(wav: &[u8]) -> Arc<[i16]> {
-    let mut reader = hound::WavReader::new(wav).expect("the prompts in the program are WAV files");
-    reader
-        .samples::<i16>()
-        .collect::<Result<_, _>>()
-        .expect("the prompts in the program are whole")
 }
