@@ -12,6 +12,7 @@ use bytes::Bytes;
 
 mod print;
 mod received;
+mod request;
 mod session;
 mod transactions;
 mod uac;

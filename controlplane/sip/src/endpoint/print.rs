@@ -29,6 +29,9 @@ pub(super) fn allowed(datagram: &[u8]) -> &'static [Method] {
     }
 }
 
+/// The type of offers and answers.
+pub(super) const SDP: &str = "application/sdp";
+
 /// Allow: what we serve.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
 
@@ -42,7 +45,8 @@ pub(super) struct Outgoing<'a> {
     pub(super) cseq: u32,
     pub(super) branch: &'a str,
     pub(super) headers: &'a [(String, String)],
-    pub(super) body: Option<&'a Bytes>,
+    /// Content-Type and body.
+    pub(super) body: Option<(&'a str, &'a Bytes)>,
 }
 
 impl Outgoing<'_> {
@@ -89,7 +93,7 @@ impl Answer<'_> {
         if self.status == 405 || self.status == 501 || request.method == Method::Options {
             message.set("Allow", ALLOW);
         }
-        finish(message, self.headers, self.body)
+        finish(message, self.headers, self.body.map(|body| (SDP, body)))
     }
 }
 
@@ -100,12 +104,12 @@ fn contact(message: &mut Message, config: &Config) {
     message.push("Supported", "");
 }
 
-fn finish(mut message: Message, headers: &[(String, String)], body: Option<&Bytes>) -> Bytes {
+fn finish(mut message: Message, headers: &[(String, String)], body: Option<(&str, &Bytes)>) -> Bytes {
     for (name, value) in headers {
         message.push(name, value);
     }
-    if let Some(body) = body {
-        message.set_body("application/sdp", body.clone());
+    if let Some((kind, body)) = body {
+        message.set_body(kind, body.clone());
     }
     message.to_bytes()
 }

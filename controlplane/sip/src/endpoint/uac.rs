@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::print::{Outgoing, reason};
+use super::print::{Outgoing, SDP, reason};
 use super::received::contact;
+use super::request::Parts;
 use super::session::{Cancel, Invited, Ours, Role, Session, State, TransactionId};
 use super::{ByeCause, DialogId, Endpoint, Event, Invite, WrongState, reason_header};
 use crate::dialog::Dialog;
@@ -84,7 +85,7 @@ impl Endpoint {
             cseq: dialog.local_cseq,
             branch: &branch,
             headers,
-            body: offer,
+            body: offer.map(|offer| (SDP, offer)),
         }
         .print(&self.config);
         let key = Key::Client {
@@ -457,7 +458,7 @@ impl Endpoint {
         session.dialog.local_cseq += 1;
         let copy = session.dialog.clone();
         self.settle_session(dialog);
-        self.bye(now, copy, reason, Some(dialog));
+        self.bye(now, &copy, reason, Some(dialog));
         if let Some(theirs) = theirs {
             self.answer_invitation(now, theirs, 487, &[], None);
         }
@@ -469,27 +470,16 @@ impl Endpoint {
     /// BYE for a dialog that has no session, or none any more.
     pub(super) fn send_stray_bye(&mut self, now: Instant, mut dialog: Dialog, reason: Option<&str>) {
         dialog.local_cseq += 1;
-        self.bye(now, dialog, reason, None);
+        self.bye(now, &dialog, reason, None);
     }
 
-    fn bye(&mut self, now: Instant, dialog: Dialog, reason: Option<&str>, session: Option<DialogId>) {
-        let branch = self.branch();
-        let message = Outgoing {
+    fn bye(&mut self, now: Instant, dialog: &Dialog, reason: Option<&str>, session: Option<DialogId>) {
+        let parts = Parts {
             method: Method::Bye,
-            dialog: &dialog,
-            to: &dialog.remote,
-            cseq: dialog.local_cseq,
-            branch: &branch,
-            headers: &reason_header(reason),
+            headers: reason_header(reason),
             body: None,
-        }
-        .print(&self.config);
-        let key = Key::Client {
-            branch,
-            method: Method::Bye.to_string(),
         };
-        let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
-        self.start(machine, key, dialog.destination(), message, session, Role::Bye);
+        self.start_request(now, dialog, session, parts, Role::Bye);
     }
 
     /// The dialog is dead, though the peer may not know: BYE, and the session is gone.
