@@ -1,7 +1,11 @@
 //! Who is heard: every source has a frequency of its own, a multiple of 50 Hz, so that 20 ms (160 samples at 8000 Hz)
 //! hold whole periods and one packet tells its source.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::f64::consts::TAU;
+
+use crate::rtp::g711;
 
 /// What a packet sounds like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,6 +53,14 @@ const TONES: [(Sound, f64); 13] = [
     (Sound::Other, 0.0),
 ];
 
+/// Payloads remembered by each thread, at most.
+const REMEMBERED: usize = 4096;
+
+thread_local! {
+    static SPOKEN: RefCell<HashMap<(Sound, u64, bool), Vec<u8>>> = RefCell::default();
+    static JUDGED: RefCell<[HashMap<Box<[u8]>, Sound>; 2]> = RefCell::default();
+}
+
 /// Peak of every tone.
 const PEAK: f64 = 8000.0;
 
@@ -66,6 +78,30 @@ impl Sound {
         (0..count as u64)
             .map(|n| (PEAK * (step * ((from + n) % 8000) as f64).sin()) as i16)
             .collect()
+    }
+
+    /// One packet of this sound from sample `from` on, as G.711: made once, for whole packets are whole periods.
+    pub fn packet(self, from: u64, alaw: bool) -> Vec<u8> {
+        SPOKEN.with_borrow_mut(|spoken| {
+            let made = || g711::encode(&self.samples(from, 160), alaw);
+            spoken.entry((self, from % 160, alaw)).or_insert_with(made).clone()
+        })
+    }
+
+    /// What this payload of G.711 sounds like. The judgement is [`Sound::of`]; the same bytes are judged once.
+    pub fn of_packet(payload: &[u8], alaw: bool) -> Sound {
+        JUDGED.with_borrow_mut(|judged| {
+            let judged = &mut judged[usize::from(alaw)];
+            if let Some(sound) = judged.get(payload) {
+                return *sound;
+            }
+            let sound = Sound::of(&g711::decode(payload, alaw));
+            // No two packets of noise are the same.
+            if sound != Sound::Comfort && judged.len() < REMEMBERED {
+                judged.insert(payload.into(), sound);
+            }
+            sound
+        })
     }
 
     /// What these samples sound like.
@@ -94,6 +130,21 @@ impl Sound {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_payload_is_judged_as_its_samples_are() {
+        for (sound, _) in &TONES[..12] {
+            for alaw in [false, true] {
+                for from in [0, 160, 163] {
+                    let payload = g711::encode(&sound.samples(from, 160), alaw);
+                    assert_eq!(sound.packet(from, alaw), payload);
+                    // The second time from memory.
+                    assert_eq!(Sound::of_packet(&payload, alaw), *sound);
+                    assert_eq!(Sound::of_packet(&payload, alaw), *sound);
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_sound_is_told_from_every_other() {

@@ -8,7 +8,7 @@ use sip::endpoint::{Config, DialogId, Endpoint, Event, Invite};
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
 use crate::net::Datagram;
-use crate::rtp::{Packet, g711};
+use crate::rtp::Packet;
 use crate::tone::Sound;
 
 /// How a party that is called behaves.
@@ -203,7 +203,7 @@ impl Ua {
                 .agreed
                 .as_ref()
                 .is_some_and(|agreed| agreed.receive == packet.payload_type);
-            let sound = audio.then(|| Sound::of(&g711::decode(&packet.payload, self.alaw())));
+            let sound = audio.then(|| Sound::of_packet(&packet.payload, self.alaw()));
             self.heard.push(Heard { at: now, packet, sound });
         }
     }
@@ -353,7 +353,7 @@ impl Ua {
             return packet;
         }
         let marker = std::mem::take(&mut self.marker);
-        let payload = g711::encode(&self.voice.samples(self.samples, 160), self.alaw());
+        let payload = self.voice.packet(self.samples, self.alaw());
         let payload_type = self.agreed.as_ref().map_or(0, |agreed| agreed.send);
         Packet {
             marker,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use playbook::Playbook;
 
 use crate::net::{Datagram, Net};
 use crate::random::Random;
-use crate::rtp::{Packet, g711};
+use crate::rtp::Packet;
 use crate::scenario::{Also, Scenario};
 use crate::tone::Sound;
 use crate::ua::{Answering, State, Ua};
@@ -147,7 +147,7 @@ impl World {
                 pairs: PAIRS,
                 sessions: 8,
                 pending: 64,
-                prompts: Arc::new(library),
+                prompts: library,
                 cname: "baton".into(),
                 seed: scenario.seed ^ 1,
             },
@@ -411,8 +411,8 @@ impl World {
         let who = self.who(to);
         if let (Some(who), Some(packet)) = (who, Packet::parse(bytes)) {
             let sound = match packet.payload_type {
-                0 => Some(Sound::of(&g711::decode(&packet.payload, false))),
-                8 => Some(Sound::of(&g711::decode(&packet.payload, true))),
+                0 => Some(Sound::of_packet(&packet.payload, false)),
+                8 => Some(Sound::of_packet(&packet.payload, true)),
                 _ => None,
             };
             self.sent.push(Sent {
@@ -529,7 +529,13 @@ impl World {
     }
 }
 
-fn prompts() -> (media::prompt::Prompts, Prompts) {
+/// The library of prompts, made once, and what each of them is.
+fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
+    static LIBRARY: OnceLock<(Arc<media::prompt::Prompts>, Prompts)> = OnceLock::new();
+    LIBRARY.get_or_init(make_prompts).clone()
+}
+
+fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
     let mut library = media::prompt::Prompts::new();
     let mut add = |name: &str, sound: Sound, seconds: usize| {
         library
@@ -545,7 +551,7 @@ fn prompts() -> (media::prompt::Prompts, Prompts) {
         failed: add("failed", Sound::Failed, 1),
         goodbye: add("goodbye", Sound::Goodbye, 1),
     };
-    (library, prompts)
+    (Arc::new(library), prompts)
 }
 
 fn node_config(
