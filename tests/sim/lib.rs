@@ -5,10 +5,12 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod draw;
 pub mod net;
 pub mod random;
 pub mod rtp;
 pub mod scenario;
+pub mod soak;
 pub mod tone;
 pub mod ua;
 pub mod world;

@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 const HELP: &str = "\
 cargo xtask demo [OPTIONS]   install what is missing, build, and run `baton demo --mode warm` (OPTIONS are the demo's own)
+cargo xtask soak --seeds N [--from SEED] [--json]
+                             N random calls on virtual time; exit 1 on a violation, with the command that repeats it
 cargo xtask test             all that CI runs: format, lints, tests, docs, and the demo in every mode
 ";
 
@@ -17,6 +19,7 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("demo") => steps::demo(words.collect()),
+        Some("soak") => steps::soak(words.collect()),
         Some("test") => steps::test(),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

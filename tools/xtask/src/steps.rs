@@ -53,14 +53,34 @@ pub(crate) fn demo(options: Vec<String>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     eprintln!("xtask: baton demo {}", options.join(" "));
-    match Command::new(release().join("baton"))
-        .arg("demo")
-        .args(&options)
+    run(Command::new(release().join("baton")).arg("demo").args(&options))
+}
+
+/// Builds the soak with optimization and runs it; its options are its own.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn soak(options: Vec<String>) -> ExitCode {
+    if let Err(missing) = install::packages() {
+        return refuse(missing);
+    }
+    let build = ["build", "--release", "--package", "baton-tests", "--bin", "soak"];
+    eprintln!("xtask: cargo {}", build.join(" "));
+    if !cargo(&build)
+        .current_dir(root())
         .status()
+        .is_ok_and(|status| status.success())
     {
+        return ExitCode::FAILURE;
+    }
+    run(Command::new(release().join("soak")).args(&options))
+}
+
+/// Runs a program of ours; its exit status is ours.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn run(command: &mut Command) -> ExitCode {
+    match command.status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
-            eprintln!("xtask: baton: {error}");
+            eprintln!("xtask: {}: {error}", command.get_program().display());
             ExitCode::FAILURE
         }
     }

@@ -1,0 +1,155 @@
+//! Many calls from many seeds, on every core. What comes out does not depend on how many cores there are.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::World;
+use crate::draw::draw;
+
+/// Violations after which no more seeds are begun: the first ones say enough.
+const ENOUGH: usize = 5;
+
+/// What is to be played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The first seed.
+    pub first: u64,
+    /// How many.
+    pub seeds: u64,
+}
+
+/// A seed that broke a promise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Which.
+    pub seed: u64,
+    /// What was wrong, in words.
+    pub faults: Vec<String>,
+    /// The steps of the handoffs, by name.
+    pub steps: Vec<&'static str>,
+}
+
+impl Violation {
+    /// The commands that play this seed again: as a test, and as a soak of one seed.
+    pub fn again(&self) -> [String; 2] {
+        let seed = self.seed;
+        [
+            format!("BATON_SEED={seed} BATON_SEEDS=1 cargo test -p baton-tests --test seeds"),
+            format!("cargo xtask soak --from {seed} --seeds 1"),
+        ]
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "seed {}:", self.seed)?;
+        for fault in &self.faults {
+            writeln!(f, "  {fault}")?;
+        }
+        writeln!(f, "  steps: {}", self.steps.join(", "))?;
+        let [test, soak] = self.again();
+        write!(f, "  again: {test}\n     or: {soak}")
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Seeds that were played.
+    pub played: u64,
+    /// The first violations, by seed.
+    pub violations: Vec<Violation>,
+}
+
+/// How far it is, for whoever watches.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Seeds that are done.
+    pub done: AtomicU64,
+    /// Seeds that broke a promise.
+    pub violations: AtomicUsize,
+}
+
+/// One seed. A panic is a violation like any other.
+pub fn play(seed: u64) -> Option<Violation> {
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let world = World::run(draw(seed));
+        (world.faults(), world.steps())
+    }));
+    let (faults, steps) = played.unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("of an unknown kind");
+        (vec![format!("panic: {text}")], Vec::new())
+    });
+    (!faults.is_empty()).then_some(Violation { seed, faults, steps })
+}
+
+/// Plays them all, on every core, unless there were violations enough.
+///
+/// Seeds are begun in order and what was begun is finished, so the violations reported are the lowest of all.
+pub fn run(plan: Plan, progress: &Progress) -> Report {
+    let next = AtomicU64::new(0);
+    let found = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while progress.violations.load(Ordering::Relaxed) < ENOUGH {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    if n >= plan.seeds {
+                        break;
+                    }
+                    if let Some(violation) = play(plan.first.wrapping_add(n)) {
+                        progress.violations.fetch_add(1, Ordering::Relaxed);
+                        let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                        found.insert(n, violation);
+                    }
+                    progress.done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+    });
+    let found = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    Report {
+        played: progress.done.load(Ordering::Relaxed),
+        violations: found.into_values().take(ENOUGH).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_violation_names_the_commands_that_repeat_it() {
+        let violation = Violation {
+            seed: 4711,
+            faults: vec!["the caller heard nothing".into()],
+            steps: vec!["requested", "closed"],
+        };
+        let text = violation.to_string();
+        for part in [
+            "seed 4711:",
+            "the caller heard nothing",
+            "requested, closed",
+            "BATON_SEED=4711 BATON_SEEDS=1 cargo test -p baton-tests --test seeds",
+            "cargo xtask soak --from 4711 --seeds 1",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn every_seed_of_the_plan_is_played_once() {
+        let progress = Progress::default();
+        let report = run(Plan { first: 7, seeds: 9 }, &progress);
+        assert_eq!((report.played, report.violations), (9, vec![]));
+    }
+}
