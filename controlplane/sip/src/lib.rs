@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod dialog;
+pub mod digest;
 pub mod endpoint;
 pub mod guard;
 pub mod header;
