@@ -8,7 +8,7 @@ use media::evidence::Evidence;
 use sip::sdp::Direction;
 
 use crate::net::Profile;
-use crate::scenario::Also;
+use crate::scenario::{Also, Offer};
 use crate::tone::Sound;
 use crate::ua::State;
 use crate::world::{Sent, Who, World};
@@ -89,7 +89,7 @@ impl World {
         self.notices
             .iter()
             .filter_map(|notice| match &notice.what {
-                What::Handoff(_, step) => Some(name(step)),
+                What::Handoff(_, step) => Some(step_name(step)),
                 _ => None,
             })
             .collect()
@@ -98,7 +98,7 @@ impl World {
     /// When a step first came.
     pub fn step_at(&self, wanted: &str) -> Option<Instant> {
         self.notices.iter().find_map(|notice| match &notice.what {
-            What::Handoff(_, step) if name(step) == wanted => Some(notice.at),
+            What::Handoff(_, step) if step_name(step) == wanted => Some(notice.at),
             _ => None,
         })
     }
@@ -216,21 +216,22 @@ impl World {
 
     /// When somebody may hear nothing, because a party holds or is mute.
     fn quiet(&self) -> Vec<(Instant, Instant)> {
-        let mut also: Vec<_> = self.scenario.also.iter().collect();
+        let mut also: Vec<_> = self.done.iter().collect();
         also.sort_by_key(|(at, _)| *at);
+        let also: Vec<_> = also.iter().map(|(at, what)| (*at - self.start, *what)).collect();
         // A re-INVITE whose packets are lost takes its time.
         let late = match self.scenario.net[0] == Profile::PERFECT {
             true => Duration::from_secs(1),
             false => Duration::from_secs(40),
         };
         let resumed = |who: Who, since: Duration| {
-            let resume = Also::Reinvite(who, Direction::SendRecv);
+            let resume = Also::Reinvite(who, Offer::Direction(Direction::SendRecv));
             also.iter().find(|(at, what)| *at > since && *what == resume)
         };
         also.iter()
             .filter_map(|(at, what)| match what {
                 Also::Mute(_) => Some((self.start + *at, self.now)),
-                Also::Reinvite(_, Direction::SendRecv) => None,
+                Also::Reinvite(_, Offer::Direction(Direction::SendRecv)) => None,
                 Also::Reinvite(who, _) => {
                     let until = resumed(*who, *at).map_or(self.now, |(until, _)| self.start + *until + late);
                     Some((self.start + *at, until))
@@ -307,7 +308,8 @@ impl World {
     }
 }
 
-fn name(step: &Step) -> &'static str {
+/// The name of a step.
+pub fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Requested { .. } => "requested",
         Step::Invited { .. } => "invited",

@@ -7,7 +7,7 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Also, Behaviour, Scenario};
+use crate::scenario::{Also, Behaviour, Offer, Scenario};
 use crate::ua::Answering;
 use crate::world::Who;
 
@@ -88,17 +88,20 @@ fn disturb(random: &mut Random, scenario: &mut Scenario) {
                 Direction::SendRecv,
             ]);
             let again = at + ms(random, 20, 8000);
-            scenario.also.push((at, Also::Reinvite(who, direction)));
-            scenario.also.push((again, Also::Reinvite(who, Direction::SendRecv)));
+            scenario
+                .also
+                .push((at.into(), Also::Reinvite(who, Offer::Direction(direction))));
+            let resume = Offer::Direction(Direction::SendRecv);
+            scenario.also.push((again.into(), Also::Reinvite(who, resume)));
         }
     }
     if random.chance(80) {
         let mute = Also::Mute(who(random));
-        scenario.also.push((ms(random, 500, 20_000), mute));
+        scenario.also.push((ms(random, 500, 20_000).into(), mute));
     }
     for (wish, chance) in [(Also::Handoff, 250), (Also::Accept, 250), (Also::Decline, 120)] {
         if random.chance(chance) {
-            scenario.also.push((ms(random, 2000, 25_000), wish));
+            scenario.also.push((ms(random, 2000, 25_000).into(), wish));
         }
     }
     if random.chance(60) {

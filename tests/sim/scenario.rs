@@ -38,19 +38,65 @@ impl Behaviour {
     }
 }
 
-/// Something that happens besides, at its time.
+/// When something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// This long after the start.
+    At(Duration),
+    /// This long after a step of a handoff first came, by the step's name (`answered`): zero is the same instant.
+    After(&'static str, Duration),
+}
+
+impl From<Duration> for When {
+    fn from(at: Duration) -> When {
+        When::At(at)
+    }
+}
+
+/// Something that happens besides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Also {
-    /// A party sends a re-INVITE with this direction (the address stays).
-    Reinvite(Who, Direction),
+    /// A party sends a re-INVITE.
+    Reinvite(Who, Offer),
     /// A party goes on without sending media.
     Mute(Who),
+    /// It sends again.
+    Unmute(Who),
+    /// A party presses a key.
+    Press(Who, char),
+    /// A party hangs up.
+    HangUp(Who),
     /// Another handoff is asked for.
     Handoff,
     /// The human accepts by API.
     Accept,
     /// The human declines by API.
     Decline,
+    /// The request is taken back by API.
+    Cancel,
+    /// The call is ended by API.
+    EndCall,
+    /// The node takes no new calls.
+    Drain,
+    /// The worker takes no command for this long.
+    Stall(Duration),
+    /// The worker refuses the next table.
+    MediaRefuses,
+}
+
+/// What a party's re-INVITE says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// This direction (RFC 3264 §8.4), all else as it was.
+    Direction(Direction),
+    /// `c=IN IP4 0.0.0.0`: hold as RFC 2543 had it.
+    NoAddress,
+    /// No offer: the other side makes it, and the answer goes with the ACK.
+    Late,
+    /// Only this codec from now on.
+    Codec(Encoding),
+    /// Another port.
+    Moved,
 }
 
 /// One simulated call. Times are from the start.
@@ -87,7 +133,7 @@ pub struct Scenario {
     /// The caller presses these keys, one after the other, while talking with the AI.
     pub caller_keys: Vec<(Duration, char)>,
     /// What happens besides.
-    pub also: Vec<(Duration, Also)>,
+    pub also: Vec<(When, Also)>,
     /// Strangers spray valid-looking RTP at every port, this often.
     pub spray: Option<Duration>,
     /// When whoever is still there hangs up.

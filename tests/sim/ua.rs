@@ -11,6 +11,13 @@ use crate::net::Datagram;
 use crate::rtp::Packet;
 use crate::tone::Sound;
 
+mod media;
+mod reinvite;
+
+use media::Key;
+pub use media::Media;
+use reinvite::Exchange;
+
 /// How a party that is called behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Answering {
@@ -48,14 +55,6 @@ pub enum State {
     Gone,
 }
 
-/// A digit that is being sent: RFC 4733, 100 ms and three end packets.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    event: u8,
-    timestamp: u32,
-    packets: u16,
-}
-
 /// A party.
 #[derive(Debug)]
 pub struct Ua {
@@ -77,8 +76,13 @@ pub struct Ua {
     pub ended: Option<Instant>,
     /// Whether it stops sending media (a party that is there and mute on the wire).
     pub mute: bool,
+    /// What it did with media from when on: every change.
+    pub media: Vec<(Instant, Media)>,
     endpoint: Endpoint,
     local: Local,
+    /// The lowest port that it has received media at; the highest is that of `rtp`.
+    first_port: u16,
+    exchange: Exchange,
     answering: Answering,
     answer_at: Option<Instant>,
     dialog: Option<DialogId>,
@@ -123,8 +127,11 @@ impl Ua {
             answered: None,
             ended: None,
             mute: false,
+            media: Vec::new(),
             endpoint: Endpoint::new(config),
             local: Local::new(rtp.ip(), rtp.port(), encodings, seed >> 33),
+            first_port: rtp.port(),
+            exchange: Exchange::default(),
             answering,
             answer_at: None,
             dialog: None,
@@ -164,27 +171,9 @@ impl Ua {
         }
     }
 
-    /// Presses a key for 100 ms.
-    pub fn press(&mut self, digit: char) {
-        let event = match digit {
-            '0'..='9' => digit as u8 - b'0',
-            '*' => 10,
-            _ => 11,
-        };
-        self.key = Some(Key {
-            event,
-            timestamp: self.timestamp,
-            packets: 0,
-        });
-    }
-
-    /// Sends a re-INVITE with this direction.
-    pub fn reinvite(&mut self, now: Instant, direction: Direction) {
-        if let (Some(dialog), State::Up) = (self.dialog, self.state) {
-            self.local.direction = direction;
-            let offer = self.local.offer();
-            let _ = self.endpoint.reinvite(now, dialog, Bytes::from(offer));
-        }
+    /// Whether this is an address that it receives media at, or did before it moved.
+    pub fn receives_at(&self, to: SocketAddr) -> bool {
+        to.ip() == self.rtp.ip() && (self.first_port..=self.rtp.port()).contains(&to.port())
     }
 
     /// A datagram for one of its addresses.
@@ -195,7 +184,7 @@ impl Ua {
                     .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
                 self.events(now);
             }
-        } else if datagram.to == self.rtp
+        } else if self.receives_at(datagram.to)
             && self.state != State::Gone
             && let Some(packet) = Packet::parse(&datagram.bytes)
         {
@@ -208,12 +197,6 @@ impl Ua {
         }
     }
 
-    fn alaw(&self) -> bool {
-        self.agreed
-            .as_ref()
-            .is_some_and(|agreed| agreed.encoding == Encoding::Pcma)
-    }
-
     fn events(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
@@ -224,11 +207,8 @@ impl Ua {
                 }
                 Event::Acked { .. } => {}
                 Event::Reinvite { dialog, body } => self.reinvited(now, dialog, body),
-                Event::ReinviteAnswered { body, .. } => {
-                    if let Some(agreed) = body.and_then(|body| self.local.accept(&body).ok()) {
-                        self.agreed = Some(agreed);
-                    }
-                }
+                Event::ReinviteAnswered { body, .. } => self.reinvite_answered(body),
+                Event::ReinviteRefused { .. } => self.reinvite_refused(),
                 Event::Cancelled { dialog } | Event::Refused { dialog, .. } | Event::Bye { dialog, .. }
                     if Some(dialog) == self.dialog =>
                 {
@@ -250,6 +230,8 @@ impl Ua {
                 self.state = State::Gone;
             }
             Answering::After(_) | Answering::RingOn | Answering::Dead => {
+                self.local.direction = Direction::SendRecv;
+                self.exchange = Exchange::default();
                 let Ok((_, agreed)) = self.local.answer(offer) else {
                     let _ = self.endpoint.reject(now, dialog, 488, &[]);
                     self.state = State::Gone;
@@ -261,20 +243,6 @@ impl Ua {
                 if let Answering::After(after) = self.answering {
                     self.answer_at = Some(now + after);
                 }
-            }
-        }
-    }
-
-    fn reinvited(&mut self, now: Instant, dialog: DialogId, offer: Option<Bytes>) {
-        match offer.map(|offer| self.local.answer(&offer)) {
-            Some(Ok((answer, agreed))) => {
-                self.agreed = Some(agreed);
-                let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(answer));
-            }
-            Some(Err(_)) => drop(self.endpoint.reject_reinvite(now, dialog, 488)),
-            None => {
-                let offer = self.local.offer();
-                let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(offer));
             }
         }
     }
@@ -298,71 +266,11 @@ impl Ua {
             out.push(Datagram {
                 from: self.sip,
                 to: transmit.to,
-                bytes: transmit.bytes.to_vec(),
+                bytes: self.exchange.rewrite(transmit.bytes.to_vec()),
             });
         }
-        while let Some(at) = self.next_packet.filter(|at| *at <= now) {
-            self.next_packet = Some(at + Duration::from_millis(20));
-            let to = self
-                .agreed
-                .as_ref()
-                .filter(|agreed| may_send(agreed.direction))
-                .and_then(|agreed| agreed.remote);
-            let Some(to) = to.filter(|_| !self.mute) else {
-                // Time passes, but a packet that is not sent has no number.
-                self.timestamp = self.timestamp.wrapping_add(160);
-                self.samples += 160;
-                continue;
-            };
-            let bytes = self.packet().to_bytes();
-            out.push(Datagram {
-                from: self.rtp,
-                to,
-                bytes,
-            });
-        }
-    }
-
-    fn packet(&mut self) -> Packet {
-        let (sequence, timestamp) = (self.sequence, self.timestamp);
-        self.sequence = self.sequence.wrapping_add(1);
-        self.timestamp = self.timestamp.wrapping_add(160);
-        self.samples += 160;
-        let agreed = self.agreed.as_ref();
-        if let (Some(key), Some((events, _))) = (self.key.as_mut(), agreed.and_then(|agreed| agreed.events)) {
-            key.packets += 1;
-            let (marker, end) = (key.packets == 1, key.packets > 5);
-            let duration = key.packets.min(5) * 160;
-            let payload = vec![
-                key.event,
-                u8::from(end) << 7 | 10,
-                (duration >> 8) as u8,
-                duration as u8,
-            ];
-            let packet = Packet {
-                marker,
-                payload_type: events,
-                sequence,
-                timestamp: key.timestamp,
-                ssrc: self.ssrc,
-                payload,
-            };
-            if key.packets == 8 {
-                self.key = None;
-            }
-            return packet;
-        }
-        let marker = std::mem::take(&mut self.marker);
-        let payload = self.voice.packet(self.samples, self.alaw());
-        let payload_type = self.agreed.as_ref().map_or(0, |agreed| agreed.send);
-        Packet {
-            marker,
-            payload_type,
-            sequence,
-            timestamp,
-            ssrc: self.ssrc,
-            payload,
-        }
+        self.note_media(now);
+        self.transmit_media(now, out);
     }
 
     /// Time has passed.
@@ -393,8 +301,4 @@ impl Ua {
     pub fn alive(&self) -> sip::endpoint::Alive {
         self.endpoint.alive()
     }
-}
-
-fn may_send(direction: Direction) -> bool {
-    matches!(direction, Direction::SendRecv | Direction::SendOnly)
 }

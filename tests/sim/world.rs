@@ -2,25 +2,31 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
 use calls::node::{Node, Output};
 use calls::notice::{CallId, HandoffId, Notice, Step, What};
-use calls::request::{HandoffRequest, Request, RequestError, Response};
-use media::command::{Command, Event, Latch, Port};
+use calls::request::RequestError;
+use media::command::{Command, Event, Port, Refusal};
 use media::core::Core;
 use media::verdict::Verdict;
-use playbook::Playbook;
 
+use crate::check::step_name;
 use crate::net::{Datagram, Net};
 use crate::random::Random;
 use crate::rtp::Packet;
 use crate::scenario::{Also, Scenario};
 use crate::tone::Sound;
 use crate::ua::{Answering, State, Ua};
+
+mod config;
+mod script;
+mod wire;
+
+use config::{node_config, prompts};
+use script::Cue;
+pub use wire::Wire;
 
 /// Where Baton is.
 pub const NODE: [u8; 4] = [192, 0, 2, 1];
@@ -78,6 +84,10 @@ pub struct World {
     pub handoff: Option<HandoffId>,
     /// What a second request for a handoff was answered, and other refusals.
     pub refusals: Vec<RequestError>,
+    /// What of [`Scenario::also`] was done, and when.
+    pub done: Vec<(Instant, Also)>,
+    /// All SIP between Baton and the parties, as Baton sent and got it.
+    pub wire: Vec<Wire>,
     /// Datagrams that Baton sent to nobody we know: a fault.
     pub astray: Vec<Datagram>,
     /// The node under test.
@@ -89,20 +99,13 @@ pub struct World {
     commands: VecDeque<(Instant, Command)>,
     events: VecDeque<(Instant, Event)>,
     script: Vec<(Instant, Cue)>,
+    /// What waits for a step.
+    after: Vec<(&'static str, Duration, Also)>,
+    /// Until when the worker takes no command.
+    stalled: Option<Instant>,
+    refuse_next: bool,
     sprayed: Option<Instant>,
     sprayer: u64,
-}
-
-/// What the script does at its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Cue {
-    Call,
-    Handoff,
-    Cancel,
-    CallerHangsUp,
-    AiHangsUp,
-    EveryoneHangsUp,
-    Also(Also),
 }
 
 impl World {
@@ -165,6 +168,8 @@ impl World {
             call: None,
             handoff: None,
             refusals: Vec::new(),
+            done: Vec::new(),
+            wire: Vec::new(),
             astray: Vec::new(),
             node,
             core,
@@ -173,32 +178,15 @@ impl World {
             commands: VecDeque::new(),
             events: VecDeque::new(),
             script: Vec::new(),
+            after: Vec::new(),
+            stalled: None,
+            refuse_next: false,
             sprayed: scenario.spray.map(|_| start),
             sprayer: 0,
             scenario,
         };
         world.write_script();
         world
-    }
-
-    fn write_script(&mut self) {
-        self.scenario.caller_keys.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-        let cues = [
-            (Some(Duration::ZERO), Cue::Call),
-            (self.scenario.handoff_at, Cue::Handoff),
-            (self.scenario.cancel_at, Cue::Cancel),
-            (self.scenario.caller_hangs_up, Cue::CallerHangsUp),
-            (self.scenario.ai_hangs_up, Cue::AiHangsUp),
-            (Some(self.scenario.end), Cue::EveryoneHangsUp),
-        ];
-        self.script = cues
-            .into_iter()
-            .filter_map(|(at, cue)| at.map(|at| (self.start + at, cue)))
-            .collect();
-        let also = self.scenario.also.iter();
-        self.script
-            .extend(also.map(|(at, what)| (self.start + *at, Cue::Also(*what))));
-        self.script.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     }
 
     /// Plays the scenario to its end, then until every timer has run out (two minutes more at the most).
@@ -226,7 +214,7 @@ impl World {
             self.caller.next_at(),
             self.ai.next_at(),
             humans,
-            self.commands.front().map(|(at, _)| *at),
+            self.commands.front().map(|(at, _)| self.takes_at(*at)),
             self.events.front().map(|(at, _)| *at),
             self.script.last().map(|(at, _)| *at),
             self.sprayed,
@@ -242,129 +230,25 @@ impl World {
         true
     }
 
-    fn play_script(&mut self) {
-        while let Some((_, cue)) = self.script.pop_if(|(at, _)| *at <= self.now) {
-            let now = self.now;
-            match cue {
-                Cue::Call => self
-                    .caller
-                    .call(now, "sip:service@192.0.2.1", SocketAddr::from((NODE, 5060))),
-                Cue::Handoff => self.ask_for_handoff(),
-                Cue::Cancel => {
-                    if let Some(handoff) = self.handoff {
-                        self.request(Request::Cancel(handoff));
-                    }
-                }
-                Cue::CallerHangsUp => self.caller.hang_up(now),
-                Cue::AiHangsUp => self.ai.hang_up(now),
-                Cue::Also(what) => self.play_also(what),
-                Cue::EveryoneHangsUp => {
-                    self.caller.hang_up(now);
-                    self.sprayed = None;
-                }
-            }
-        }
-        if let Some(at) = self.sprayed.filter(|at| *at <= self.now) {
-            self.spray();
-            self.sprayed = self.scenario.spray.map(|every| at + every);
-        }
-        if let Some((_, digit)) = self.scenario.caller_keys.pop_if(|(at, _)| self.start + *at <= self.now) {
-            self.caller.press(digit);
-        }
-        for n in 0..self.humans.len() {
-            self.play_human(n);
-        }
-    }
-
-    fn play_also(&mut self, what: Also) {
-        let now = self.now;
-        match (what, self.handoff) {
-            (Also::Reinvite(who, direction), _) => self.ua_mut(who).reinvite(now, direction),
-            (Also::Mute(who), _) => self.ua_mut(who).mute = true,
-            (Also::Handoff, _) => self.ask_for_handoff(),
-            (Also::Accept, Some(handoff)) => drop(self.request(Request::Accept(handoff))),
-            (Also::Decline, Some(handoff)) => drop(self.request(Request::Decline(handoff))),
-            (Also::Accept | Also::Decline, None) => {}
-        }
-    }
-
-    fn ua_mut(&mut self, who: Who) -> &mut Ua {
-        match who {
-            Who::Caller => &mut self.caller,
-            Who::Ai => &mut self.ai,
-            Who::Human(n) => &mut self.humans[n],
-        }
-    }
-
-    fn play_human(&mut self, n: usize) {
-        let (human, now) = (self.scenario.humans[n], self.now);
-        let ua = &mut self.humans[n];
-        let Some(answered) = ua.answered else { return };
-        if let Some((_, digit)) = human.key.filter(|(after, _)| answered + *after <= now) {
-            self.scenario.humans[n].key = None;
-            self.humans[n].press(digit);
-        } else if human.hang_up.is_some_and(|after| answered + after <= now) {
-            ua.hang_up(now);
-        }
-    }
-
-    /// Asks for the handoff of the scenario, as the AI does by API.
-    pub fn ask_for_handoff(&mut self) {
-        let Some(call) = self.call else { return };
-        let wish = HandoffRequest {
-            mode: self.scenario.mode,
-            target: None,
-            reason: "asked for".into(),
-            context: None,
-        };
-        self.request(Request::Handoff(call, wish));
-    }
-
-    /// Any request to the node.
-    pub fn request(&mut self, request: Request) -> Option<Response> {
-        match self.node.handle_request(self.now, request) {
-            Ok(response) => {
-                if let Response::Handoff(handoff) = response {
-                    self.handoff = Some(handoff);
-                }
-                Some(response)
-            }
-            Err(refusal) => {
-                self.refusals.push(refusal);
-                None
-            }
-        }
-    }
-
-    /// A stranger sends valid-looking RTP to every port of the node.
-    fn spray(&mut self) {
-        self.sprayer += 1;
-        let from = SocketAddr::from(([203, 0, 113, 66], 6666));
-        let bytes = Packet {
-            marker: false,
-            payload_type: [0, 8, 101][self.sprayer as usize % 3],
-            sequence: self.sprayer as u16,
-            timestamp: self.sprayer as u32 * 160,
-            ssrc: 0x6666_6666,
-            payload: vec![0x55; 160],
-        }
-        .to_bytes();
-        for port in FIRST_PORT..FIRST_PORT + 2 * PAIRS {
-            self.rtp_in(Datagram {
-                from,
-                to: SocketAddr::from((NODE, port)),
-                bytes: bytes.clone(),
-            });
-        }
-    }
-
     fn deliver(&mut self) {
         let now = self.now;
-        while self.commands.front().is_some_and(|(at, _)| *at <= now) {
+        while self.commands.front().is_some_and(|(at, _)| self.takes_at(*at) <= now) {
             let Some((_, command)) = self.commands.pop_front() else {
                 break;
             };
-            self.core.handle_command(now, command);
+            match command {
+                Command::Set {
+                    session, generation, ..
+                } if std::mem::take(&mut self.refuse_next) => {
+                    let reason = Refusal::Port;
+                    self.tell_node(Event::Refused {
+                        session,
+                        generation,
+                        reason,
+                    });
+                }
+                command => self.core.handle_command(now, command),
+            }
         }
         while self.events.front().is_some_and(|(at, _)| *at <= now) {
             let Some((_, event)) = self.events.pop_front() else {
@@ -375,6 +259,7 @@ impl World {
         while let Some(datagram) = self.net.arrived(now) {
             let ip = datagram.to.ip();
             if ip == IpAddr::from(NODE) && datagram.to.port() == 5060 {
+                self.log(&datagram);
                 self.node
                     .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
             } else if ip == IpAddr::from(NODE) {
@@ -385,6 +270,18 @@ impl World {
                 self.astray.push(datagram);
             }
         }
+    }
+
+    /// When the worker takes a command that reached it at `at`.
+    fn takes_at(&self, at: Instant) -> Instant {
+        self.stalled.map_or(at, |until| at.max(until))
+    }
+
+    /// The worker's word is under way to the node.
+    fn tell_node(&mut self, event: Event) {
+        let at = self.now + self.random.between(Duration::ZERO, self.scenario.hop);
+        let at = self.events.back().map_or(at, |(last, _)| at.max(*last));
+        self.events.push_back((at, event));
     }
 
     fn party(&mut self, ip: IpAddr) -> Option<&mut Ua> {
@@ -431,13 +328,13 @@ impl World {
     }
 
     fn who(&self, to: SocketAddr) -> Option<Who> {
-        if to == self.caller.rtp {
+        if self.caller.receives_at(to) {
             return Some(Who::Caller);
         }
-        if to == self.ai.rtp {
+        if self.ai.receives_at(to) {
             return Some(Who::Ai);
         }
-        self.humans.iter().position(|ua| ua.rtp == to).map(Who::Human)
+        self.humans.iter().position(|ua| ua.receives_at(to)).map(Who::Human)
     }
 
     fn timeouts(&mut self) {
@@ -467,15 +364,13 @@ impl World {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Datagram(transmit) => {
-                    let from = SocketAddr::from((NODE, 5060));
-                    self.net.send(
-                        now,
-                        Datagram {
-                            from,
-                            to: transmit.to,
-                            bytes: transmit.bytes.to_vec(),
-                        },
-                    );
+                    let datagram = Datagram {
+                        from: SocketAddr::from((NODE, 5060)),
+                        to: transmit.to,
+                        bytes: transmit.bytes.to_vec(),
+                    };
+                    self.log(&datagram);
+                    self.net.send(now, datagram);
                 }
                 Output::Media { command, .. } => {
                     let at = now + self.random.between(Duration::ZERO, self.scenario.hop);
@@ -486,9 +381,7 @@ impl World {
             }
         }
         while let Some(event) = self.core.poll_event() {
-            let at = now + self.random.between(Duration::ZERO, self.scenario.hop);
-            let at = self.events.back().map_or(at, |(last, _)| at.max(*last));
-            self.events.push_back((at, event));
+            self.tell_node(event);
         }
         let mut out = Vec::new();
         self.caller.transmit(now, &mut out);
@@ -502,7 +395,12 @@ impl World {
     fn note(&mut self, notice: Notice) {
         match &notice.what {
             What::CallStarted { .. } => self.call = Some(notice.call),
-            What::Handoff(handoff, Step::Requested { .. }) => self.handoff = Some(*handoff),
+            What::Handoff(handoff, step) => {
+                if matches!(step, Step::Requested { .. }) {
+                    self.handoff = Some(*handoff);
+                }
+                self.stepped(step_name(step));
+            }
             _ => {}
         }
         self.notices.push(notice);
@@ -526,90 +424,5 @@ impl World {
     /// Whether a party's phone rings or its call is up.
     pub fn is_busy(&self, who: Who) -> bool {
         matches!(self.ua(who).state, State::Early | State::Up)
-    }
-}
-
-/// The library of prompts, made once, and what each of them is.
-fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
-    static LIBRARY: OnceLock<(Arc<media::prompt::Prompts>, Prompts)> = OnceLock::new();
-    LIBRARY.get_or_init(make_prompts).clone()
-}
-
-fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
-    let mut library = media::prompt::Prompts::new();
-    let mut add = |name: &str, sound: Sound, seconds: usize| {
-        library
-            .add(name, &sound.samples(0, 8000 * seconds))
-            .expect("the library takes a few prompts")
-    };
-    let prompts = Prompts {
-        announcement: add("announcement", Sound::Announcement, 2),
-        hold: add("hold", Sound::Hold, 1),
-        briefing: add("briefing", Sound::Briefing, 3),
-        busy: add("busy", Sound::Busy, 1),
-        no_answer: add("no_answer", Sound::NoAnswer, 1),
-        failed: add("failed", Sound::Failed, 1),
-        goodbye: add("goodbye", Sound::Goodbye, 1),
-    };
-    (Arc::new(library), prompts)
-}
-
-fn node_config(
-    scenario: &Scenario,
-    prompts: Prompts,
-    node: SocketAddr,
-    caller: &Ua,
-    ai: &Ua,
-    humans: &[Ua],
-) -> calls::config::Config {
-    let name = |n: usize| format!("human-{n}");
-    let sip = sip::endpoint::Config {
-        advertise: node,
-        agent: "Baton".into(),
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        seed: scenario.seed ^ 3,
-        transactions: 1000,
-    };
-    let targets = humans.iter().enumerate().map(|(n, ua)| Target {
-        name: name(n),
-        uri: format!("sip:{}@{}", name(n), ua.sip),
-        next_hop: ua.sip,
-        ring: scenario.ring,
-        briefing: None,
-    });
-    calls::config::Config {
-        sip,
-        media_address: node.ip(),
-        workers: vec![(0..PAIRS).map(|n| FIRST_PORT + 2 * n).collect()],
-        latch: Latch::SignalledIp,
-        trunks: vec![Trunk {
-            name: "carrier".into(),
-            addresses: vec![caller.sip.ip()],
-            ai_agent: None,
-        }],
-        ai_agents: vec![AiAgent {
-            name: "ava".into(),
-            uri: format!("sip:ava@{}", ai.sip),
-            next_hop: ai.sip,
-        }],
-        targets: targets.collect(),
-        playbook: Playbook {
-            mode: playbook::Mode::Warm,
-            accept: scenario.accept,
-            targets: (0..humans.len()).map(name).collect(),
-            request_phrases: vec!["speak to a human".into()],
-            required: vec!["summary".into()],
-        },
-        prompts,
-        deadlines: Deadlines {
-            ai_answer: Duration::from_secs(10),
-            accept: Duration::from_secs(10),
-            reach: Duration::from_secs(60),
-            applied: Duration::from_millis(500),
-        },
-        public_url: "http://192.0.2.1:8080".into(),
-        seed: scenario.seed ^ 4,
     }
 }

@@ -1,0 +1,99 @@
+//! What the node and the core of a simulated call are made with.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
+use media::command::Latch;
+use playbook::Playbook;
+
+use crate::scenario::Scenario;
+use crate::tone::Sound;
+use crate::ua::Ua;
+use crate::world::{FIRST_PORT, PAIRS};
+
+/// The library of prompts, made once, and what each of them is.
+pub(super) fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
+    static LIBRARY: OnceLock<(Arc<media::prompt::Prompts>, Prompts)> = OnceLock::new();
+    LIBRARY.get_or_init(make_prompts).clone()
+}
+
+fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
+    let mut library = media::prompt::Prompts::new();
+    let mut add = |name: &str, sound: Sound, seconds: usize| {
+        library
+            .add(name, &sound.samples(0, 8000 * seconds))
+            .expect("the library takes a few prompts")
+    };
+    let prompts = Prompts {
+        announcement: add("announcement", Sound::Announcement, 2),
+        hold: add("hold", Sound::Hold, 1),
+        briefing: add("briefing", Sound::Briefing, 3),
+        busy: add("busy", Sound::Busy, 1),
+        no_answer: add("no_answer", Sound::NoAnswer, 1),
+        failed: add("failed", Sound::Failed, 1),
+        goodbye: add("goodbye", Sound::Goodbye, 1),
+    };
+    (Arc::new(library), prompts)
+}
+
+pub(super) fn node_config(
+    scenario: &Scenario,
+    prompts: Prompts,
+    node: SocketAddr,
+    caller: &Ua,
+    ai: &Ua,
+    humans: &[Ua],
+) -> calls::config::Config {
+    let name = |n: usize| format!("human-{n}");
+    let sip = sip::endpoint::Config {
+        advertise: node,
+        agent: "Baton".into(),
+        t1: Duration::from_millis(500),
+        t2: Duration::from_secs(4),
+        t4: Duration::from_secs(5),
+        seed: scenario.seed ^ 3,
+        transactions: 1000,
+    };
+    let targets = humans.iter().enumerate().map(|(n, ua)| Target {
+        name: name(n),
+        uri: format!("sip:{}@{}", name(n), ua.sip),
+        next_hop: ua.sip,
+        ring: scenario.ring,
+        briefing: None,
+    });
+    calls::config::Config {
+        sip,
+        media_address: node.ip(),
+        workers: vec![(0..PAIRS).map(|n| FIRST_PORT + 2 * n).collect()],
+        latch: Latch::SignalledIp,
+        trunks: vec![Trunk {
+            name: "carrier".into(),
+            addresses: vec![caller.sip.ip()],
+            ai_agent: None,
+        }],
+        ai_agents: vec![AiAgent {
+            name: "ava".into(),
+            uri: format!("sip:ava@{}", ai.sip),
+            next_hop: ai.sip,
+        }],
+        targets: targets.collect(),
+        playbook: Playbook {
+            mode: playbook::Mode::Warm,
+            accept: scenario.accept,
+            targets: (0..humans.len()).map(name).collect(),
+            request_phrases: vec!["speak to a human".into()],
+            required: vec!["summary".into()],
+        },
+        prompts,
+        deadlines: Deadlines {
+            ai_answer: Duration::from_secs(10),
+            accept: Duration::from_secs(10),
+            reach: Duration::from_secs(60),
+            applied: Duration::from_millis(500),
+        },
+        public_url: "http://192.0.2.1:8080".into(),
+        seed: scenario.seed ^ 4,
+    }
+}

@@ -1,0 +1,196 @@
+//! The script: what happens in a call, and when.
+
+use std::cmp::Reverse;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use calls::notice::HandoffId;
+use calls::request::{HandoffRequest, Request, Response};
+
+use crate::net::Datagram;
+use crate::rtp::Packet;
+use crate::scenario::{Also, When};
+use crate::ua::Ua;
+use crate::world::{FIRST_PORT, NODE, PAIRS, Who, World};
+
+/// What the script does at its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cue {
+    Call,
+    Handoff,
+    EveryoneHangsUp,
+    Also(Also),
+}
+
+impl World {
+    pub(super) fn write_script(&mut self) {
+        self.scenario.caller_keys.sort_by_key(|(at, _)| Reverse(*at));
+        let cues = [
+            (Some(Duration::ZERO), Cue::Call),
+            (self.scenario.handoff_at, Cue::Handoff),
+            (self.scenario.cancel_at, Cue::Also(Also::Cancel)),
+            (self.scenario.caller_hangs_up, Cue::Also(Also::HangUp(Who::Caller))),
+            (self.scenario.ai_hangs_up, Cue::Also(Also::HangUp(Who::Ai))),
+            (Some(self.scenario.end), Cue::EveryoneHangsUp),
+        ];
+        for (at, cue) in cues {
+            if let Some(at) = at {
+                self.plan(self.start + at, cue);
+            }
+        }
+        for (when, what) in self.scenario.also.clone() {
+            match when {
+                When::At(at) => self.plan(self.start + at, Cue::Also(what)),
+                When::After(step, wait) => self.after.push((step, wait, what)),
+            }
+        }
+    }
+
+    /// Puts a cue into the script, which is kept with the next one last.
+    fn plan(&mut self, at: Instant, cue: Cue) {
+        let place = self.script.partition_point(|(other, _)| *other > at);
+        self.script.insert(place, (at, cue));
+    }
+
+    /// A step of a handoff came: what waits for it gets its time.
+    pub(super) fn stepped(&mut self, name: &str) {
+        let (now, waiting) = (self.now, std::mem::take(&mut self.after));
+        for (step, wait, what) in waiting {
+            if step == name {
+                self.plan(now + wait, Cue::Also(what));
+            } else {
+                self.after.push((step, wait, what));
+            }
+        }
+    }
+
+    pub(super) fn play_script(&mut self) {
+        while let Some((_, cue)) = self.script.pop_if(|(at, _)| *at <= self.now) {
+            let now = self.now;
+            match cue {
+                Cue::Call => self
+                    .caller
+                    .call(now, "sip:service@192.0.2.1", SocketAddr::from((NODE, 5060))),
+                Cue::Handoff => self.ask_for_handoff(),
+                Cue::Also(what) => {
+                    self.done.push((now, what));
+                    self.play_also(what);
+                }
+                Cue::EveryoneHangsUp => {
+                    self.caller.hang_up(now);
+                    self.sprayed = None;
+                }
+            }
+        }
+        if let Some(at) = self.sprayed.filter(|at| *at <= self.now) {
+            self.spray();
+            self.sprayed = self.scenario.spray.map(|every| at + every);
+        }
+        if let Some((_, digit)) = self.scenario.caller_keys.pop_if(|(at, _)| self.start + *at <= self.now) {
+            self.caller.press(digit);
+        }
+        for n in 0..self.humans.len() {
+            self.play_human(n);
+        }
+    }
+
+    fn play_also(&mut self, what: Also) {
+        let now = self.now;
+        match what {
+            Also::Reinvite(who, offer) => self.ua_mut(who).reinvite(now, offer),
+            Also::Mute(who) => self.ua_mut(who).mute = true,
+            Also::Unmute(who) => self.ua_mut(who).mute = false,
+            Also::Press(who, digit) => self.ua_mut(who).press(digit),
+            Also::HangUp(who) => self.ua_mut(who).hang_up(now),
+            Also::Handoff => self.ask_for_handoff(),
+            Also::Accept => self.wish(Request::Accept),
+            Also::Decline => self.wish(Request::Decline),
+            Also::Cancel => self.wish(Request::Cancel),
+            Also::EndCall => {
+                if let Some(call) = self.call {
+                    self.request(Request::HangUp(call));
+                }
+            }
+            Also::Drain => self.node.drain(),
+            Also::Stall(time) => self.stalled = self.stalled.max(Some(now + time)),
+            Also::MediaRefuses => self.refuse_next = true,
+        }
+    }
+
+    /// What an API user asks of the handoff that was last told of.
+    fn wish(&mut self, wish: impl Fn(HandoffId) -> Request) {
+        if let Some(handoff) = self.handoff {
+            self.request(wish(handoff));
+        }
+    }
+
+    fn ua_mut(&mut self, who: Who) -> &mut Ua {
+        match who {
+            Who::Caller => &mut self.caller,
+            Who::Ai => &mut self.ai,
+            Who::Human(n) => &mut self.humans[n],
+        }
+    }
+
+    fn play_human(&mut self, n: usize) {
+        let (human, now) = (self.scenario.humans[n], self.now);
+        let ua = &mut self.humans[n];
+        let Some(answered) = ua.answered else { return };
+        if let Some((_, digit)) = human.key.filter(|(after, _)| answered + *after <= now) {
+            self.scenario.humans[n].key = None;
+            self.humans[n].press(digit);
+        } else if human.hang_up.is_some_and(|after| answered + after <= now) {
+            ua.hang_up(now);
+        }
+    }
+
+    /// Asks for the handoff of the scenario, as the AI does by API.
+    pub fn ask_for_handoff(&mut self) {
+        let Some(call) = self.call else { return };
+        let wish = HandoffRequest {
+            mode: self.scenario.mode,
+            target: None,
+            reason: "asked for".into(),
+            context: None,
+        };
+        self.request(Request::Handoff(call, wish));
+    }
+
+    /// Any request to the node.
+    pub fn request(&mut self, request: Request) -> Option<Response> {
+        match self.node.handle_request(self.now, request) {
+            Ok(response) => {
+                if let Response::Handoff(handoff) = response {
+                    self.handoff = Some(handoff);
+                }
+                Some(response)
+            }
+            Err(refusal) => {
+                self.refusals.push(refusal);
+                None
+            }
+        }
+    }
+
+    /// A stranger sends valid-looking RTP to every port of the node.
+    fn spray(&mut self) {
+        self.sprayer += 1;
+        let from = SocketAddr::from(([203, 0, 113, 66], 6666));
+        let bytes = Packet {
+            marker: false,
+            payload_type: [0, 8, 101][self.sprayer as usize % 3],
+            sequence: self.sprayer as u16,
+            timestamp: self.sprayer as u32 * 160,
+            ssrc: 0x6666_6666,
+            payload: vec![0x55; 160],
+        }
+        .to_bytes();
+        for port in FIRST_PORT..FIRST_PORT + 2 * PAIRS {
+            self.rtp_in(Datagram {
+                from,
+                to: SocketAddr::from((NODE, port)),
+                bytes: bytes.clone(),
+            });
+        }
+    }
+}

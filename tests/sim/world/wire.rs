@@ -1,0 +1,104 @@
+//! What of SIP passed between Baton and the parties: enough to judge orders and to tell a failure's story.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::time::Instant;
+
+use crate::net::Datagram;
+use crate::world::{NODE, Who, World};
+
+/// One SIP message as it left Baton or reached it; repetitions too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wire {
+    /// When.
+    pub at: Instant,
+    /// The party.
+    pub party: Who,
+    /// Baton sent it.
+    pub ours: bool,
+    /// Status of a response.
+    pub status: Option<u16>,
+    /// Method of the CSeq: of the request, or of what is answered.
+    pub method: String,
+    /// Number of the CSeq.
+    pub number: u32,
+    /// Call-ID.
+    pub call_id: String,
+    /// Status line of a sipfrag (RFC 3420): what a NOTIFY reports.
+    pub reported: Option<u16>,
+    /// `Subscription-State: terminated`.
+    pub terminated: bool,
+}
+
+impl Wire {
+    fn read(at: Instant, party: Who, ours: bool, bytes: &[u8]) -> Option<Wire> {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let header = |wanted: &str| {
+            let of = |line: &'_ str| {
+                line.split_once(':')
+                    .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
+            };
+            let mut found = head.lines().skip(1).filter_map(of);
+            found
+                .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                .map(|(_, value)| value)
+        };
+        let status = |line: &str| line.strip_prefix("SIP/2.0 ")?.get(..3)?.parse().ok();
+        let cseq = header("CSeq")?;
+        let (number, method) = cseq.split_once(' ')?;
+        Some(Wire {
+            at,
+            party,
+            ours,
+            status: status(head),
+            method: method.trim().to_owned(),
+            number: number.parse().ok()?,
+            call_id: header("Call-ID")?,
+            reported: status(body),
+            terminated: header("Subscription-State").is_some_and(|value| value.starts_with("terminated")),
+        })
+    }
+
+    /// Whether it is a request with this method.
+    pub fn is(&self, method: &str) -> bool {
+        self.status.is_none() && self.method == method
+    }
+
+    /// Whether it answers a request with this method.
+    pub fn answers(&self, method: &str) -> bool {
+        self.status.is_some() && self.method == method
+    }
+}
+
+impl fmt::Display for Wire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arrow = if self.ours { "->" } else { "<-" };
+        write!(f, "{arrow} {:?} ", self.party)?;
+        match self.status {
+            Some(status) => write!(f, "{status} to {} {}", self.number, self.method)?,
+            None => write!(f, "{} {}", self.method, self.number)?,
+        }
+        if let Some(reported) = self.reported {
+            write!(f, " ({reported}{})", if self.terminated { ", last" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// Keeps a message from or to the node.
+    pub(super) fn log(&mut self, datagram: &Datagram) {
+        let ours = datagram.from.ip() == IpAddr::from(NODE);
+        let other = if ours { datagram.to.ip() } else { datagram.from.ip() };
+        let party = self.everyone().into_iter().find(|who| self.ua(*who).sip.ip() == other);
+        let Some(party) = party else { return };
+        self.wire.extend(Wire::read(self.now, party, ours, &datagram.bytes));
+    }
+
+    /// All SIP of this call, one message a line, with the milliseconds since the start.
+    pub fn ladder(&self) -> Vec<String> {
+        let line = |wire: &Wire| format!("{:>7.1} {wire}", (wire.at - self.start).as_secs_f64() * 1000.0);
+        self.wire.iter().map(line).collect()
+    }
+}
