@@ -240,8 +240,13 @@ impl Node {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
             }
-            // We send no re-INVITE yet.
+            // We send no re-INVITE and no REFER yet, and obey none.
             Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => None,
+            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => None,
+            Event::Refer { refer, .. } => {
+                let _ = self.endpoint.reject_refer(now, refer, 403);
+                None
+            }
         };
         match input {
             Some(input) => self.drive(now, now, live, input),
@@ -366,6 +371,9 @@ fn dialog(event: &Event) -> DialogId {
         | Event::Reinvite { dialog, .. }
         | Event::ReinviteAnswered { dialog, .. }
         | Event::ReinviteRefused { dialog, .. }
+        | Event::Refer { dialog, .. }
+        | Event::ReferAnswered { dialog, .. }
+        | Event::ReferProgress { dialog, .. }
         | Event::Ended { dialog } => *dialog,
     }
 }

@@ -261,6 +261,7 @@ impl Phone {
             }
             Event::Ended { .. } | Event::Refused { .. } | Event::Cancelled { .. } => self.tell(Signal::Over),
             Event::Progress { .. } | Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => {}
+            Event::Refer { .. } | Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
         }
     }
 

@@ -12,23 +12,33 @@ use bytes::Bytes;
 
 mod print;
 mod received;
+mod referee;
+mod referral;
+mod referrer;
 mod request;
 mod session;
 mod transactions;
 mod uac;
 mod uas;
 
+use crate::dialog::Dialog;
 use crate::guard::{Guarded, guard};
 use crate::message::Limits;
 use crate::random::Random;
 use crate::timer::Times;
 use crate::transaction::{ClientInput, Key};
 use received::Request;
+use referral::Referral;
+pub use referrer::Refer;
 use session::{Cancel, Ours, Owner, Session, State, Transaction, TransactionId};
 
 /// An INVITE session of ours, from its first INVITE to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DialogId(pub u64);
+
+/// One REFER with its implicit subscription (RFC 3515 §2.4.4), in either direction. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ReferId(pub u64);
 
 /// What an endpoint is made with.
 #[derive(Clone, Debug)]
@@ -145,10 +155,41 @@ pub enum Event {
         /// The status.
         status: u16,
     },
-    /// Our BYE was answered or timed out, or our `reject` was acknowledged or given up: nothing of the dialog is left.
+    /// Our BYE was answered or timed out, or our `reject` was acknowledged or given up: nothing of the session is left. A REFER in it
+    /// may go on (RFC 5057).
     Ended {
         /// Which session.
         dialog: DialogId,
+    },
+    /// A REFER came in the dialog; to be answered with `accept_refer` or `reject_refer` within 64·T1.
+    Refer {
+        /// Which session.
+        dialog: DialogId,
+        /// The REFER and its subscription.
+        refer: ReferId,
+        /// The request as it came. Its [`refer_to`](crate::message::Message::refer_to) can be read.
+        request: Box<crate::message::Message>,
+    },
+    /// The final answer to our REFER. Not 2xx: nothing else follows.
+    ReferAnswered {
+        /// Which session. It may be over.
+        dialog: DialogId,
+        /// The REFER.
+        refer: ReferId,
+        /// The status; 408 where none came, which leaves the call as it is, 503 on a transport error.
+        status: u16,
+    },
+    /// A NOTIFY for our REFER came (200 is sent).
+    ReferProgress {
+        /// Which session. It may be over.
+        dialog: DialogId,
+        /// The REFER.
+        refer: ReferId,
+        /// The status in its body: how the referred INVITE stands. In the `last` one: 100–199 where the subscription ended and nobody
+        /// has told the outcome, 408 where nothing more came for 180 s.
+        status: u16,
+        /// Nothing else follows: the status is final, or the subscription ended.
+        last: bool,
     },
 }
 
@@ -184,6 +225,11 @@ pub struct Endpoint {
     random: Random,
     last_id: u64,
     sessions: BTreeMap<DialogId, Session>,
+    /// Dialogs whose INVITE session is over, and in which a subscription goes on (RFC 5057 §4.1).
+    outlived: BTreeMap<DialogId, Dialog>,
+    refers: BTreeMap<ReferId, Referral>,
+    /// Whose they are.
+    referrals: BTreeSet<(DialogId, ReferId)>,
     /// Call-ID and our tag.
     dialogs: BTreeMap<(String, String), DialogId>,
     transactions: BTreeMap<TransactionId, Transaction>,
@@ -212,6 +258,9 @@ impl Endpoint {
             config,
             last_id: 0,
             sessions: BTreeMap::new(),
+            outlived: BTreeMap::new(),
+            refers: BTreeMap::new(),
+            referrals: BTreeSet::new(),
             dialogs: BTreeMap::new(),
             transactions: BTreeMap::new(),
             keys: BTreeMap::new(),
@@ -225,8 +274,7 @@ impl Endpoint {
 
     /// One datagram.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
-        let allowed = print::allowed(&datagram);
-        match guard(datagram, from, &Limits::default(), allowed) {
+        match guard(datagram, from, &Limits::default(), &print::ALLOWED) {
             Guarded::Answer(bytes) => self.send(from, bytes),
             Guarded::Drop(_) => {}
             Guarded::Message(message) if message.status().is_some() => self.response(now, &message),
@@ -260,6 +308,7 @@ impl Endpoint {
             match owner {
                 Owner::Transaction(id) => self.transaction_timeout(now, id),
                 Owner::Session(id) => self.session_timeout(now, id),
+                Owner::Refer(id) => self.referral_timeout(now, id),
             }
         }
     }
@@ -319,7 +368,7 @@ impl Endpoint {
 
     /// Ends a dialog in whatever state it is: CANCEL before the answer (also where no provisional came yet: then as soon as
     /// one does, RFC 3261 §9.1), BYE after it, ACK and BYE where the 200 crosses, 480 to an INVITE that was not answered. After our
-    /// 2xx the BYE waits for the ACK, at most 64·T1 (§15). `reason` becomes a Reason header (RFC 3326).
+    /// 2xx the BYE waits for the ACK, at most 64·T1 (§15); after a last NOTIFY for its answer. `reason` becomes a Reason header (RFC 3326).
     /// `Ended` or `Refused` follows.
     pub fn end(&mut self, now: Instant, dialog: DialogId, reason: Option<&str>) -> Result<(), WrongState> {
         match self.state(dialog)? {
@@ -386,6 +435,7 @@ impl Endpoint {
         Alive {
             dialogs: self.sessions.len(),
             transactions: self.transactions.len(),
+            refers: self.refers.len(),
         }
     }
 
@@ -416,7 +466,12 @@ impl Endpoint {
         if let Some(at) = session.scheduled {
             self.queue.remove(&(at, Owner::Session(id)));
         }
-        self.dialogs.remove(&(session.dialog.call_id, session.dialog.local_tag));
+        let dialog = session.dialog;
+        if self.is_subscribed(id) {
+            self.outlived.insert(id, dialog);
+        } else {
+            self.dialogs.remove(&(dialog.call_id, dialog.local_tag));
+        }
         match session.state {
             State::Calling { invite, .. } => self.client_step(now, invite, ClientInput::GiveUp),
             State::Incoming { invite } => self.answer_invitation(now, invite, 487, &[], None),
@@ -446,6 +501,8 @@ pub struct Alive {
     pub dialogs: usize,
     /// Transactions, finished ones that still absorb retransmissions included.
     pub transactions: usize,
+    /// REFERs with their subscriptions, in both directions.
+    pub refers: usize,
 }
 
 #[cfg(test)]

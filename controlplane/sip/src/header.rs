@@ -6,23 +6,33 @@ use std::fmt;
 mod contact;
 mod content_length;
 mod cseq;
+mod event;
 mod from_to;
 mod max_forwards;
 mod name_addr;
 mod reason;
+mod refer_sub;
+mod refer_to;
+mod referred_by;
 mod retry_after;
 mod route;
+mod subscription_state;
 mod via;
 
 pub use contact::Contact;
 pub use content_length::ContentLength;
 pub use cseq::Cseq;
+pub use event::Event;
 pub use from_to::{From, To};
 pub use max_forwards::MaxForwards;
 pub use name_addr::NameAddr;
 pub use reason::Reason;
+pub use refer_sub::ReferSub;
+pub use refer_to::ReferTo;
+pub use referred_by::ReferredBy;
 pub use retry_after::RetryAfter;
 pub use route::{RecordRoute, Route};
+pub use subscription_state::SubscriptionState;
 pub use via::Via;
 
 /// A header field whose value does not follow its grammar.

@@ -8,7 +8,9 @@ use std::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::header::{self, Contact, Cseq, Header, Malformed, MaxForwards, NameAddr, RetryAfter, Via};
+use crate::header::{
+    self, Contact, Cseq, Header, Malformed, MaxForwards, NameAddr, ReferTo, ReferredBy, RetryAfter, Via,
+};
 use crate::method::Method;
 use crate::uri::{InvalidUri, Uri};
 
@@ -282,6 +284,19 @@ impl Message {
         self.typed::<RetryAfter>()?.ok().map(|seconds| seconds.0)
     }
 
+    /// Refer-To; `None` also where there is more than one (RFC 3515 §2.4.1: exactly one).
+    pub fn refer_to(&self) -> Option<NameAddr> {
+        match self.headers(ReferTo::NAME).count() {
+            1 => self.typed::<ReferTo>()?.ok().map(|refer_to| refer_to.0),
+            _ => None,
+        }
+    }
+
+    /// Referred-By.
+    pub fn referred_by(&self) -> Option<NameAddr> {
+        self.typed::<ReferredBy>()?.ok().map(|by| by.0)
+    }
+
     /// Content-Type.
     pub fn content_type(&self) -> Option<Cow<'_, str>> {
         self.header("Content-Type")
@@ -297,6 +312,20 @@ impl Message {
         let content_type = self.content_type()?;
         let kind = content_type.split(';').next()?.trim();
         (kind.eq_ignore_ascii_case("application/sdp") && !self.body.is_empty()).then(|| self.body.clone())
+    }
+
+    /// The status that a `message/sipfrag` body (RFC 3420) begins with, 100–699: how a referred INVITE stands (RFC 3515 §2.4.5).
+    pub fn sipfrag(&self) -> Option<u16> {
+        let content_type = self.content_type()?;
+        let kind = content_type.split(';').next()?.trim();
+        if !kind.eq_ignore_ascii_case("message/sipfrag") {
+            return None;
+        }
+        let (version, rest) = self.body.split_at_checked(8)?;
+        let (status, rest) = rest.split_at_checked(3)?;
+        let ends = rest.first().is_none_or(|c| matches!(c, b' ' | b'\r' | b'\n'));
+        let status = crate::uri::digits(std::str::from_utf8(status).ok()?)?.try_into().ok()?;
+        (version.eq_ignore_ascii_case(b"SIP/2.0 ") && ends && (100..700).contains(&status)).then_some(status)
     }
 
     /// Appends a field. Control characters in the value become spaces, so a value from outside can never start another

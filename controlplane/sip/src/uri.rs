@@ -155,6 +155,14 @@ impl Uri {
         pairs(&self.text[self.headers.clone()], '&')
     }
 
+    /// The first header behind `?` of that name, its escapes resolved once: `Replaces=a%2540b` is `a%40b`. The name's case does not
+    /// matter; bytes that are not UTF-8 are replaced.
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers()
+            .find(|(key, _)| unescape(key).eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| String::from_utf8_lossy(&unescape(value)).into_owned())
+    }
+
     /// Comparison by RFC 3261 §19.1.4 for `sip:` and `sips:`; other schemes compare by their text. Header values are compared
     /// unescaped and case-sensitively, not by each header's own rules.
     pub fn equivalent(&self, other: &Uri) -> bool {

@@ -9,31 +9,26 @@ use crate::header::Via;
 use crate::message::Message;
 use crate::method::Method;
 
-/// The methods that we serve, and REFER, which comes with a later version and gets 501 until then.
-static KNOWN: [Method; 6] = [
+/// The methods that we serve: everything else gets 405.
+pub(super) static ALLOWED: [Method; 7] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
     Method::Cancel,
     Method::Options,
     Method::Refer,
+    Method::Notify,
 ];
-
-/// What the guard lets through of a datagram; everything else gets 405 with these in Allow. REFER is never in an Allow that others
-/// see: who reads it there would try it.
-pub(super) fn allowed(datagram: &[u8]) -> &'static [Method] {
-    if datagram.trim_ascii_start().starts_with(b"REFER ") {
-        &KNOWN
-    } else {
-        &KNOWN[..5]
-    }
-}
 
 /// The type of offers and answers.
 pub(super) const SDP: &str = "application/sdp";
 
 /// Allow: what we serve.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
+/// Allow-Events (RFC 6665 §8.2.2): of what we send NOTIFYs.
+pub(super) const ALLOW_EVENTS: &str = "refer";
+/// Supported: a REFER without a subscription (RFC 4488).
+pub(super) const SUPPORTED: &str = "norefersub";
 
 /// A request of ours.
 pub(super) struct Outgoing<'a> {
@@ -62,8 +57,12 @@ impl Outgoing<'_> {
         message.push("To", self.to);
         message.push("Call-ID", &self.dialog.call_id);
         message.push("CSeq", &format!("{} {}", self.cseq, self.method));
-        if self.method == Method::Invite {
+        // RFC 3515 §2.2 and RFC 6665 §8.1: a REFER and a NOTIFY have one too.
+        if matches!(self.method, Method::Invite | Method::Refer | Method::Notify) {
             contact(&mut message, config);
+        }
+        if self.method == Method::Invite {
+            abilities(&mut message);
         }
         message.push("User-Agent", &config.agent);
         finish(message, self.headers, self.body)
@@ -86,11 +85,15 @@ impl Answer<'_> {
             message.set_to_tag(tag);
         }
         // §12.1.1: answers that make a dialog, or refresh its target, carry a Contact.
-        if request.method == Method::Invite && (101..300).contains(&self.status) {
+        let positive = (101..300).contains(&self.status);
+        if positive && matches!(request.method, Method::Invite | Method::Refer) {
             contact(&mut message, config);
         }
+        if positive && matches!(request.method, Method::Invite | Method::Options) {
+            abilities(&mut message);
+        }
         message.push("Server", &config.agent);
-        if self.status == 405 || self.status == 501 || request.method == Method::Options {
+        if self.status == 405 || request.method == Method::Options {
             message.set("Allow", ALLOW);
         }
         finish(message, self.headers, self.body.map(|body| (SDP, body)))
@@ -99,9 +102,13 @@ impl Answer<'_> {
 
 fn contact(message: &mut Message, config: &Config) {
     message.push("Contact", &format!("<sip:{}>", config.advertise));
+}
+
+/// What whoever makes a dialog, or asks, is to know (§13.2.1, §13.3.1.4; RFC 6665 §8.2.2).
+fn abilities(message: &mut Message) {
     message.push("Allow", ALLOW);
-    // §20.37: "If empty, it means that no extensions are supported."
-    message.push("Supported", "");
+    message.push("Allow-Events", ALLOW_EVENTS);
+    message.push("Supported", SUPPORTED);
 }
 
 fn finish(mut message: Message, headers: &[(String, String)], body: Option<(&str, &Bytes)>) -> Bytes {
@@ -147,6 +154,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         486 => "Busy Here",
         487 => "Request Terminated",
         488 => "Not Acceptable Here",
+        489 => "Bad Event",
         491 => "Request Pending",
         500 => "Server Internal Error",
         501 => "Not Implemented",

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::print::Outgoing;
-use super::session::{Role, TransactionId};
-use super::{DialogId, Endpoint};
+use super::print::{Outgoing, SDP};
+use super::session::{Role, State, TransactionId};
+use super::{ByeCause, DialogId, Endpoint, WrongState};
 use crate::dialog::Dialog;
 use crate::method::Method;
 use crate::transaction::{ClientOther, Key, Machine};
@@ -46,5 +46,48 @@ impl Endpoint {
         };
         let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
         self.start(machine, key, dialog.destination(), message, session, role)
+    }
+
+    /// Asks in a confirmed dialog whether the peer still knows it (OPTIONS, RFC 3261 §11). 481, or no answer: `Bye` with
+    /// [`ByeCause::Lost`]; any other answer: nothing. One at a time.
+    pub fn probe(&mut self, now: Instant, dialog: DialogId) -> Result<(), WrongState> {
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        if session.state != State::Confirmed || session.end.is_some() || session.probed {
+            return Err(WrongState);
+        }
+        session.probed = true;
+        session.dialog.local_cseq += 1;
+        let copy = session.dialog.clone();
+        let parts = Parts {
+            method: Method::Options,
+            headers: vec![("Accept".to_owned(), SDP.to_owned())],
+            body: None,
+        };
+        self.start_request(now, &copy, Some(dialog), parts, Role::Probe);
+        Ok(())
+    }
+
+    /// The final answer to an OPTIONS of ours, or what stands for it.
+    pub(super) fn probe_answered(&mut self, now: Instant, session: Option<DialogId>, status: u16) {
+        let Some((dialog, session)) = session.and_then(|id| Some((id, self.sessions.get_mut(&id)?))) else {
+            return;
+        };
+        session.probed = false;
+        // §12.2.1.2: 481 and 408 end the dialog.
+        if matches!(status, 408 | 481) {
+            self.dialog_unknown(now, dialog);
+        }
+    }
+
+    /// The peer does not know the dialog any more.
+    pub(super) fn dialog_unknown(&mut self, now: Instant, dialog: DialogId) {
+        let Some(session) = self.sessions.get_mut(&dialog) else {
+            return;
+        };
+        match (session.state, session.end.take()) {
+            (State::Confirmed, Some(reason)) => self.send_bye(now, dialog, reason.as_deref()),
+            (State::Confirmed, None) => self.lost(now, dialog, ByeCause::Lost),
+            _ => {}
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::DialogId;
 use super::received::Request;
+use super::{DialogId, ReferId};
 use crate::dialog::Dialog;
 use crate::timer::Timers;
 use crate::transaction::{Key, Machine};
@@ -20,6 +20,7 @@ pub(super) struct TransactionId(pub(super) u64);
 pub(super) enum Owner {
     Transaction(TransactionId),
     Session(DialogId),
+    Refer(ReferId),
 }
 
 /// How far a session is.
@@ -89,7 +90,11 @@ pub(super) struct Session {
     /// A re-INVITE of theirs that our user is to answer.
     pub(super) theirs: Option<TransactionId>,
     pub(super) unacked: Option<Unacked>,
-    /// The user's wish to end what must first be acknowledged (RFC 3261 §15); with its Reason.
+    /// A REFER came before: the next ones are told apart by their CSeq numbers (RFC 3515 §2.4.6).
+    pub(super) referred: bool,
+    /// An OPTIONS of ours is not answered.
+    pub(super) probed: bool,
+    /// The user's wish to end what must first be acknowledged (RFC 3261 §15), or where a last NOTIFY is not answered; with its Reason.
     pub(super) end: Option<Option<String>>,
     /// Reason of a CANCEL that waits.
     pub(super) cancel_reason: Option<String>,
@@ -106,6 +111,8 @@ impl Session {
             ours: Ours::No,
             theirs: None,
             unacked: None,
+            referred: false,
+            probed: false,
             end: None,
             cancel_reason: None,
             timers: Timers::default(),
@@ -140,6 +147,12 @@ pub(super) enum Role {
     Cancel,
     /// An INVITE of theirs.
     Invitation(Box<Invitation>),
+    /// A REFER of ours.
+    Refer(ReferId),
+    /// A NOTIFY of ours for a REFER of theirs.
+    Notify(ReferId),
+    /// An OPTIONS of ours: is the peer still there?
+    Probe,
     /// Another request of theirs.
     Request,
 }

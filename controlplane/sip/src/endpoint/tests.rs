@@ -4,6 +4,7 @@ mod basics;
 mod crossings;
 mod hostile;
 mod network;
+mod refer;
 mod reinvite;
 mod script;
 mod seeds;

@@ -176,7 +176,11 @@ impl Endpoint {
             Role::Invite(invited) if invited.initial => self.invite_answer(now, id, session, status, response),
             Role::Invite(_) => self.reinvite_answer(now, session, id, status),
             Role::Bye if status >= 200 => self.ended(now, session),
-            Role::Bye | Role::Cancel | Role::Invitation(_) | Role::Request => {}
+            &Role::Refer(refer) if status >= 200 => self.refer_answered(now, refer, status, Some(response)),
+            &Role::Notify(refer) if status >= 200 => self.notify_answered(now, refer, status),
+            Role::Probe if status >= 200 => self.probe_answered(now, session, status),
+            Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe => {}
+            Role::Cancel | Role::Invitation(_) | Role::Request => {}
         }
     }
 
@@ -356,6 +360,9 @@ impl Endpoint {
             Role::Invite(_) => self.reinvite_answer(now, session, id, status),
             Role::Bye => self.ended(now, session),
             Role::Invitation(_) => self.never_acknowledged(now, id, session),
+            &Role::Refer(refer) => self.refer_answered(now, refer, status, None),
+            &Role::Notify(refer) => self.notify_answered(now, refer, status),
+            Role::Probe => self.probe_answered(now, session, status),
             Role::Cancel | Role::Request => {}
         }
     }
@@ -435,14 +442,28 @@ impl Endpoint {
         if session.end.is_some() {
             return Err(WrongState);
         }
-        // §15: "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response or until
-        // the server transaction times out."
-        if session.unacked.as_ref().is_some_and(|unacked| unacked.initial) {
-            session.end = Some(reason.map(str::to_owned));
-        } else {
-            self.send_bye(now, dialog, reason);
-        }
+        session.end = Some(reason.map(str::to_owned));
+        self.end_if_due(now, dialog);
         Ok(())
+    }
+
+    /// Sends the BYE that the user wants, if nothing must come before it.
+    pub(super) fn end_if_due(&mut self, now: Instant, dialog: DialogId) {
+        let owes = self.referrals(dialog).any(|(_, it)| it.phase.owes());
+        let Some(session) = self.sessions.get_mut(&dialog) else {
+            return;
+        };
+        // §15: "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response or until
+        // the server transaction times out." A peer that gets the BYE before it has dealt with our last NOTIFY may answer that with
+        // 481, and then takes the transfer for failed.
+        let unacked = session.unacked.as_ref().is_some_and(|unacked| unacked.initial);
+        if !unacked
+            && !owes
+            && session.state == State::Confirmed
+            && let Some(reason) = session.end.take()
+        {
+            self.send_bye(now, dialog, reason.as_deref());
+        }
     }
 
     /// BYE for a session; `Ended` comes with its answer.
@@ -484,12 +505,13 @@ impl Endpoint {
 
     /// The dialog is dead, though the peer may not know: BYE, and the session is gone.
     pub(super) fn lost(&mut self, now: Instant, dialog: DialogId, cause: ByeCause) {
-        let Some(session) = self.sessions.get(&dialog) else {
+        let Some(session) = self.sessions.get_mut(&dialog) else {
             return;
         };
+        session.dialog.local_cseq += 1;
         let copy = session.dialog.clone();
         self.forget(now, dialog);
-        self.send_stray_bye(now, copy, None);
+        self.bye(now, &copy, None, None);
         self.events.push_back(Event::Bye { dialog, cause });
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::print::Answer;
+use super::print::{Answer, SDP, SUPPORTED};
 use super::received::{Request, contact, tokens};
 use super::session::{Invitation, Ours, Role, Session, State, TransactionId, Unacked};
 use super::transactions::{merge_key, server_key};
@@ -18,7 +18,7 @@ use crate::timer::Timer;
 use crate::transaction::{Act, Key, Machine, ServerInput, ServerInvite, ServerOther};
 
 /// Retry-After where transactions have run out, seconds.
-const BUSY_SECONDS: u32 = 5;
+pub(super) const BUSY_SECONDS: u32 = 5;
 /// §13.3.1.1: a provisional answer is repeated "at every minute".
 const RINGING: Duration = Duration::from_secs(60);
 
@@ -52,7 +52,7 @@ impl Endpoint {
     }
 
     /// Answers without a transaction (§8.2.7): the same request gets the same answer, its To tag included.
-    fn stateless(&mut self, request: &Request, status: u16, headers: &[(&str, &str)]) {
+    pub(super) fn stateless(&mut self, request: &Request, status: u16, headers: &[(&str, &str)]) {
         let mut hash = DefaultHasher::new();
         (self.config.seed, &request.branch, &request.call_id, &request.from_tag).hash(&mut hash);
         let tag = format!("{:016x}", hash.finish());
@@ -70,7 +70,7 @@ impl Endpoint {
         self.send(request.answer_to, bytes);
     }
 
-    fn try_later(&mut self, request: &Request, status: u16, seconds: u32) {
+    pub(super) fn try_later(&mut self, request: &Request, status: u16, seconds: u32) {
         self.stateless(request, status, &[("Retry-After", &seconds.to_string())]);
     }
 
@@ -78,17 +78,14 @@ impl Endpoint {
     fn unserved(&mut self, request: &Request) -> bool {
         match request.method {
             Method::Invite | Method::Bye | Method::Options | Method::Cancel | Method::Ack => {}
-            // REFER is known and comes with a later version; everything else is not allowed.
-            Method::Refer => {
-                self.stateless(request, 501, &[]);
-                return true;
-            }
+            Method::Refer | Method::Notify => {}
             _ => {
                 self.stateless(request, 405, &[]);
                 return true;
             }
         }
-        let unknown = tokens(&request.message, "Require");
+        let mut unknown = tokens(&request.message, "Require");
+        unknown.retain(|option| option != SUPPORTED);
         if !unknown.is_empty() {
             self.stateless(request, 420, &[("Unsupported", &unknown.join(", "))]);
             return true;
@@ -96,7 +93,7 @@ impl Endpoint {
         // §8.2.3. A BYE's body does not matter.
         let bodied = request.method == Method::Invite && !request.message.body().is_empty();
         if bodied && request.message.sdp().is_none() {
-            self.stateless(request, 415, &[("Accept", "application/sdp")]);
+            self.stateless(request, 415, &[("Accept", SDP)]);
             return true;
         }
         false
@@ -114,6 +111,9 @@ impl Endpoint {
             (Method::Invite | Method::Options, Some(seconds)) => self.try_later(&request, 503, seconds),
             (Method::Options, None) => self.options(&request),
             (Method::Invite, None) => self.invitation_came(now, from, request),
+            // We are nobody's errand boy: who wants a transfer is in a call with us.
+            (Method::Refer, _) => self.stateless(&request, 403, &[]),
+            (Method::Notify, _) => self.notify_came(now, None, request),
             // §15.1.2: a BYE that matches no dialog.
             _ => self.stateless(&request, 481, &[]),
         }
@@ -121,7 +121,7 @@ impl Endpoint {
 
     /// §11.2.
     fn options(&mut self, request: &Request) {
-        self.stateless(request, 200, &[("Accept", "application/sdp"), ("Supported", "")]);
+        self.stateless(request, 200, &[("Accept", SDP)]);
     }
 
     fn invitation_came(&mut self, now: Instant, from: SocketAddr, request: Request) {
@@ -337,14 +337,13 @@ impl Endpoint {
         session.unacked = None;
         session.timers.stop(Timer::Repeat2xx);
         session.timers.stop(Timer::NoAck);
-        let end = session.end.take();
+        let ends = session.end.is_some();
         self.settle_session(id);
-        match end {
-            Some(reason) => self.send_bye(now, id, reason.as_deref()),
-            None => {
-                self.events.push_back(Event::Acked { dialog: id, body });
-                self.start_reinvite(now, id);
-            }
+        if ends {
+            self.end_if_due(now, id);
+        } else {
+            self.events.push_back(Event::Acked { dialog: id, body });
+            self.start_reinvite(now, id);
         }
     }
 
@@ -405,26 +404,26 @@ impl Endpoint {
 
     fn in_dialog(&mut self, now: Instant, request: Request, tag: String) {
         let found = self.dialogs.get(&(request.call_id.clone(), tag)).copied();
-        let Some((id, session)) = found.and_then(|id| Some((id, self.sessions.get_mut(&id)?))) else {
+        let Some((id, dialog)) = found.and_then(|id| Some((id, self.dialog_mut(id)?))) else {
             return self.stateless(&request, 481, &[]);
         };
-        match &session.dialog.remote_tag {
+        match &dialog.remote_tag {
             Some(tag) if *tag == request.from_tag => {}
             // The peer answered us, got no ACK and ends what we never knew of.
             None if request.method == Method::Bye => {}
             _ => return self.stateless(&request, 481, &[]),
         }
-        if session.dialog.remote_tag.is_some() {
+        if dialog.remote_tag.is_some() {
             // §12.2.2: "If the remote sequence number was not empty, but the sequence number of the request is lower than the remote
             // sequence number, the request is out of order and MUST be rejected with a 500".
-            let last = session.dialog.remote_cseq.unwrap_or(0);
+            let last = dialog.remote_cseq.unwrap_or(0);
             if request.cseq < last {
                 return self.stateless(&request, 500, &[]);
             }
-            if request.cseq == last && request.method == Method::Invite {
+            if request.cseq == last && matches!(request.method, Method::Invite | Method::Refer) {
                 return self.stateless(&request, 482, &[]);
             }
-            session.dialog.remote_cseq = Some(request.cseq);
+            dialog.remote_cseq = Some(request.cseq);
         }
         if self.unserved(&request) {
             return;
@@ -434,25 +433,33 @@ impl Endpoint {
             return self.try_later(&request, 503, BUSY_SECONDS);
         }
         match request.method {
+            Method::Notify => self.notify_came(now, Some(id), request),
+            // Of the dialog only a subscription is left (RFC 5057): the call is over.
+            _ if !self.sessions.contains_key(&id) => self.stateless(&request, 481, &[]),
             Method::Bye => self.bye_came(now, id, request),
             Method::Invite => self.reinvite_came(now, id, request),
+            Method::Refer => self.refer_came(now, id, request),
             _ => self.options(&request),
         }
     }
 
-    fn bye_came(&mut self, now: Instant, id: DialogId, request: Request) {
+    /// Answers a request other than INVITE with a transaction, so that a repetition gets the same answer and no second effect.
+    pub(super) fn answer_once(&mut self, now: Instant, request: &Request, status: u16) {
         let machine = Machine::ServerOther(ServerOther::new());
-        let key = server_key(&request, Method::Bye.as_str());
+        let key = server_key(request, request.method.as_str());
         let answer = Answer {
-            status: 200,
+            status,
             tag: None,
             headers: &[],
             body: None,
         };
-        let bytes = answer.print(&request, &self.config);
+        let bytes = answer.print(request, &self.config);
         let transaction = self.start(machine, key, request.answer_to, bytes.clone(), None, Role::Request);
-        self.respond(now, transaction, 200, bytes);
+        self.respond(now, transaction, status, bytes);
+    }
 
+    fn bye_came(&mut self, now: Instant, id: DialogId, request: Request) {
+        self.answer_once(now, &request, 200);
         let Some(session) = self.sessions.get(&id) else { return };
         let event = match session.state {
             // Their BYE crossed ours; ours will be answered too.

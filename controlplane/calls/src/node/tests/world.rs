@@ -502,6 +502,9 @@ impl Peer {
             Event::ReinviteAnswered { .. } => "reinvite answered",
             Event::ReinviteRefused { .. } => "reinvite refused",
             Event::Reinvite { .. } => "reinvite",
+            Event::Refer { .. } => "refer",
+            Event::ReferAnswered { .. } => "refer answered",
+            Event::ReferProgress { .. } => "refer progress",
             Event::Ended { .. } => return,
         };
         self.log.push(name);

@@ -101,7 +101,9 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
                 }
             }
             while end.poll_transmit().is_some() {}
-            let Alive { dialogs, transactions } = end.alive();
+            let Alive {
+                dialogs, transactions, ..
+            } = end.alive();
             assert!(
                 transactions <= 200 && dialogs <= 200,
                 "round {round}: {dialogs} dialogs, {transactions} transactions"

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::endpoint::{Config, DialogId, Endpoint, Event, Invite, Transmit};
+use crate::endpoint::{Config, DialogId, Endpoint, Event, Invite, ReferId, Transmit};
 use crate::message::Message;
 
 /// What the network does with a datagram.
@@ -231,6 +231,18 @@ impl Network {
         dialogs[0]
     }
 
+    /// The only REFER that came to an end; its event is taken.
+    pub(super) fn referred(&mut self, end: usize) -> ReferId {
+        let at = self.events[end]
+            .iter()
+            .position(|event| matches!(event, Event::Refer { .. }))
+            .unwrap_or_else(|| panic!("no REFER: {:#?}", self.trace()));
+        match self.events[end].remove(at) {
+            Event::Refer { refer, .. } => refer,
+            _ => unreachable!("just found"),
+        }
+    }
+
     /// A call that both sides have.
     pub(super) fn connect(&mut self) -> (DialogId, DialogId) {
         let (a, b) = self.invite();
@@ -289,6 +301,14 @@ impl Network {
             Event::ReinviteAnswered { body, .. } => format!("reinvite answered{}", text(body)),
             Event::ReinviteRefused { status, .. } => format!("reinvite refused {status}"),
             Event::Ended { .. } => "ended".to_owned(),
+            Event::Refer { request, .. } => match request.refer_to() {
+                Some(to) => format!("refer {}", to.uri),
+                None => "refer".to_owned(),
+            },
+            Event::ReferAnswered { status, .. } => format!("refer answered {status}"),
+            Event::ReferProgress { status, last, .. } => {
+                format!("refer progress {status}{}", if *last { " last" } else { "" })
+            }
         };
         std::mem::take(&mut self.events[end]).iter().map(brief).collect()
     }
@@ -303,5 +323,6 @@ fn text(body: &Option<Bytes>) -> String {
 
 /// Whether no index holds anything either: what `alive` does not count must not leak.
 pub(super) fn nothing_left(end: &Endpoint) -> bool {
-    end.dialogs.is_empty() && end.keys.is_empty() && end.merges.is_empty() && end.queue.is_empty()
+    let refers = end.refers.is_empty() && end.referrals.is_empty() && end.outlived.is_empty();
+    refers && end.dialogs.is_empty() && end.keys.is_empty() && end.merges.is_empty() && end.queue.is_empty()
 }

@@ -9,6 +9,9 @@ use super::network::{config, sdp, what};
 use crate::endpoint::{Alive, DialogId, Endpoint, Event, Invite};
 use crate::message::Message;
 
+/// What we serve.
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
+
 struct Script {
     now: Instant,
     end: Endpoint,
@@ -123,7 +126,8 @@ fn retransmissions_make_no_second_dialog() {
         script.end.alive(),
         Alive {
             dialogs: 1,
-            transactions: 1
+            transactions: 1,
+            ..Alive::default()
         }
     );
 }
@@ -152,11 +156,15 @@ fn requests_that_are_not_served() {
         ("CANCEL", "", "", 481),
         ("INFO", "", "", 405),
         ("UPDATE", "", "", 405),
-        ("NOTIFY", "", "", 405),
+        ("NOTIFY", "", "", 400),
+        ("NOTIFY", "", "Event: refer\n", 481),
+        ("NOTIFY", "", "Event: message-summary\n", 489),
+        ("NOTIFY", "tag", "Event: refer\n", 481),
         ("MESSAGE", "", "", 405),
         ("REGISTER", "", "", 405),
         ("FROBNICATE", "", "", 405),
-        ("REFER", "", "", 501),
+        ("REFER", "", "Refer-To: <sip:x@y.example>\n", 403),
+        ("REFER", "tag", "Refer-To: <sip:x@y.example>\n", 481),
         ("INVITE", "", "Require: foo, bar\n", 420),
         ("OPTIONS", "", "Require: foo\n", 420),
         ("INVITE", "", "Max-Forwards: 0\n", 483),
@@ -173,12 +181,11 @@ fn requests_that_are_not_served() {
         if status == 420 && method == "INVITE" {
             assert_eq!(answer.header("Unsupported").as_deref(), Some("foo, bar"));
         }
-        if status == 405 || status == 501 {
-            assert_eq!(
-                answer.header("Allow").as_deref(),
-                Some("INVITE, ACK, BYE, CANCEL, OPTIONS"),
-                "{method}"
-            );
+        if status == 405 {
+            assert_eq!(answer.header("Allow").as_deref(), Some(ALLOW), "{method}");
+        }
+        if status == 489 {
+            assert_eq!(answer.header("Allow-Events").as_deref(), Some("refer"));
         }
     }
     assert!(
@@ -196,10 +203,10 @@ fn methods_inside_a_dialog() {
     for (cseq, (method, status)) in [
         ("OPTIONS", 200),
         ("INFO", 405),
-        ("NOTIFY", 405),
+        ("NOTIFY", 400),
         ("MESSAGE", 405),
         ("UPDATE", 405),
-        ("REFER", 501),
+        ("REFER", 400),
     ]
     .into_iter()
     .enumerate()
@@ -235,11 +242,9 @@ fn options_and_draining() {
     let answer = script.ask(&request("OPTIONS", "o", "1", "", ""));
     assert_eq!(answer.status(), Some(200));
     assert_eq!(answer.header("Accept").as_deref(), Some("application/sdp"));
-    assert_eq!(
-        answer.header("Allow").as_deref(),
-        Some("INVITE, ACK, BYE, CANCEL, OPTIONS")
-    );
-    assert_eq!(answer.header("Supported").as_deref(), Some(""));
+    assert_eq!(answer.header("Allow").as_deref(), Some(ALLOW));
+    assert_eq!(answer.header("Allow-Events").as_deref(), Some("refer"));
+    assert_eq!(answer.header("Supported").as_deref(), Some("norefersub"));
     let (_, tag) = script.connect();
     script.end.refuse_new(Some(30));
     for method in ["INVITE", "OPTIONS"] {
@@ -277,7 +282,8 @@ fn a_flood_of_invites_meets_the_limit() {
         script.end.alive(),
         Alive {
             dialogs: 100,
-            transactions: 100
+            transactions: 100,
+            ..Alive::default()
         }
     );
     // What is there can still be cancelled.
@@ -299,7 +305,8 @@ fn a_flood_inside_a_dialog_meets_twice_the_limit() {
         script.end.alive(),
         Alive {
             dialogs: 1,
-            transactions: 200
+            transactions: 200,
+            ..Alive::default()
         }
     );
 }

@@ -66,6 +66,7 @@ impl Run {
                         self.asked[end] = Some(dialog);
                     }
                     Event::ReinviteRefused { .. } => {}
+                    Event::Refer { .. } | Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
                     Event::Cancelled { .. } | Event::Refused { .. } | Event::Bye { .. } | Event::Ended { .. } => {
                         *side = Side::Gone
                     }

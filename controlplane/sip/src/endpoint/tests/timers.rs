@@ -208,7 +208,8 @@ fn unreachable_fails_at_once() {
         net.ends[A].alive(),
         crate::endpoint::Alive {
             dialogs: 1,
-            transactions: 1
+            transactions: 1,
+            refers: 0
         }
     );
 }

@@ -1,0 +1,188 @@
+//! We refer: REFERs of ours and the NOTIFYs that come for them (RFC 3515 §2.4, RFC 6665 §4.1).
+
+use std::time::Instant;
+
+use super::print::ALLOW_EVENTS;
+use super::received::{Request, contact};
+use super::referral::{PER_DIALOG, Phase, Referral, SUBSCRIPTION};
+use super::request::Parts;
+use super::session::{Role, State};
+use super::{DialogId, Endpoint, Event, ReferId, WrongState};
+use crate::header::{self, Header, ReferSub, SubscriptionState};
+use crate::message::Message;
+use crate::method::Method;
+
+/// A REFER of ours: the peer shall call somebody else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refer {
+    /// Refer-To: a URI, or an address with a name (`"Bob" <sip:bob@host>`).
+    pub to: String,
+    /// Referred-By (RFC 3892), in the same form.
+    pub by: Option<String>,
+    /// More headers, in order. `Refer-Sub: false` asks for no NOTIFYs (RFC 4488).
+    pub headers: Vec<(String, String)>,
+}
+
+impl Endpoint {
+    /// Asks the peer of a confirmed dialog to call somebody else. `ReferAnswered` follows in any case; after a 2xx `ReferProgress` until
+    /// one is the last, unless both sides said `Refer-Sub: false`. Four at a time in one dialog.
+    pub fn refer(&mut self, now: Instant, dialog: DialogId, refer: Refer) -> Result<ReferId, WrongState> {
+        let ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_ours()).count();
+        let timeout = self.times.timeout();
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        if session.state != State::Confirmed || session.end.is_some() || ours >= PER_DIALOG {
+            return Err(WrongState);
+        }
+        session.dialog.local_cseq += 1;
+        let copy = session.dialog.clone();
+        let mut headers = vec![("Refer-To".to_owned(), bracketed(refer.to))];
+        headers.extend(refer.by.map(|by| ("Referred-By".to_owned(), bracketed(by))));
+        headers.extend(refer.headers);
+        let silent = headers.iter().any(|(name, value)| {
+            name.eq_ignore_ascii_case(ReferSub::NAME) && ReferSub::parse(value) == Ok(ReferSub(false))
+        });
+        let id = self.add_referral(Referral {
+            dialog,
+            cseq: copy.local_cseq,
+            named: false,
+            phase: Phase::Asked { silent },
+            deadline: now + SUBSCRIPTION.max(2 * timeout),
+        });
+        let parts = Parts {
+            method: Method::Refer,
+            headers,
+            body: None,
+        };
+        self.start_request(now, &copy, Some(dialog), parts, Role::Refer(id));
+        Ok(id)
+    }
+
+    /// Ends the subscription of a REFER of ours: nothing more is told of it, and the next NOTIFY gets 481 (RFC 6665 §4.1.2.2).
+    pub fn forget_refer(&mut self, now: Instant, refer: ReferId) -> Result<(), WrongState> {
+        if !self.refers.get(&refer).is_some_and(|it| it.phase.is_ours()) {
+            return Err(WrongState);
+        }
+        self.drop_referral(now, refer);
+        Ok(())
+    }
+
+    /// A final answer to our REFER. Without a response `status` stands for its absence.
+    pub(super) fn refer_answered(&mut self, now: Instant, refer: ReferId, status: u16, response: Option<&Message>) {
+        let Some(referral) = self.refers.get_mut(&refer) else {
+            return;
+        };
+        let dialog = referral.dialog;
+        let silent = matches!(referral.phase, Phase::Asked { silent: true });
+        match (&referral.phase, status) {
+            // RFC 4488 §4: only where both sides say so is there no subscription.
+            (Phase::Asked { .. }, 200..=299) if silent && response.is_some_and(wants_silence) => {
+                self.drop_referral(now, refer);
+                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+            }
+            (Phase::Asked { .. }, 200..=299) => {
+                referral.phase = Phase::Subscribed;
+                self.prolong(refer, now + SUBSCRIPTION);
+                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+            }
+            (Phase::Asked { .. }, _) => {
+                self.drop_referral(now, refer);
+                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+            }
+            // A NOTIFY has told before that the REFER was accepted. A refusal still is one; a 2xx, or none, changes nothing.
+            (Phase::Subscribed, 300..) if response.is_some() => {
+                self.drop_referral(now, refer);
+                self.progress(dialog, refer, status, true);
+            }
+            _ => {}
+        }
+        match response {
+            Some(response) if status < 300 => {
+                if let Some(dialog) = self.dialog_mut(dialog) {
+                    dialog.refresh(contact(response).as_deref());
+                }
+            }
+            // RFC 5057 §5.1: a 481 ends the dialog. So would a 408, but a caller is on the line: the REFER alone has failed then.
+            Some(_) if status == 481 => self.dialog_unknown(now, dialog),
+            _ => {}
+        }
+    }
+
+    /// A NOTIFY came, in a dialog of ours or in none.
+    pub(super) fn notify_came(&mut self, now: Instant, dialog: Option<DialogId>, request: Request) {
+        let message = &request.message;
+        let id = match message.typed::<header::Event>() {
+            Some(Ok(event)) if event.package.eq_ignore_ascii_case("refer") => event.id,
+            // RFC 6665 §7.3.2: "the 489 response MUST include an Allow-Events header field".
+            Some(Ok(_)) => return self.stateless(&request, 489, &[("Allow-Events", ALLOW_EVENTS)]),
+            Some(Err(_)) | None => return self.stateless(&request, 400, &[]),
+        };
+        // RFC 3515 §2.4.6: only the first REFER of a dialog may go without an id.
+        let found = dialog.and_then(|dialog| {
+            let mut ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_ours());
+            match &id {
+                Some(id) => ours.find(|(_, it)| id.parse() == Ok(it.cseq)),
+                None => ours.next(),
+            }
+        });
+        let Some((refer, referral)) = found else {
+            // RFC 6665 §4.1.3: a NOTIFY that matches no subscription.
+            return self.stateless(&request, 481, &[]);
+        };
+        let (dialog, asked, told) = (
+            referral.dialog,
+            matches!(referral.phase, Phase::Asked { .. }),
+            matches!(referral.phase, Phase::Told),
+        );
+        let terminated = matches!(message.typed::<SubscriptionState>(), Some(Ok(state)) if state.is_terminated());
+        // A body that tells nothing is answered with 200 all the same: a refusal would end the subscription (RFC 6665 §4.2.2), and with
+        // it the hope for a NOTIFY that tells how the transfer went.
+        let status = message.sipfrag();
+        if let Some(dialog) = self.dialog_mut(dialog) {
+            dialog.refresh(contact(message).as_deref());
+        }
+        self.answer_once(now, &request, 200);
+        let last = terminated || status.is_some_and(|status| status >= 200);
+        if asked {
+            // It has overtaken the answer to the REFER (RFC 6665 §4.1.2.4).
+            self.events.push_back(Event::ReferAnswered {
+                dialog,
+                refer,
+                status: 202,
+            });
+        }
+        if let Some(status) = status.or(terminated.then_some(100)).filter(|_| !told) {
+            self.progress(dialog, refer, status, last);
+        }
+        if terminated {
+            self.drop_referral(now, refer);
+        } else if let Some(referral) = self.refers.get_mut(&refer) {
+            match last || told {
+                true => referral.phase = Phase::Told,
+                false => referral.phase = Phase::Subscribed,
+            }
+        }
+    }
+
+    pub(super) fn progress(&mut self, dialog: DialogId, refer: ReferId, status: u16, last: bool) {
+        self.events.push_back(Event::ReferProgress {
+            dialog,
+            refer,
+            status,
+            last,
+        });
+    }
+}
+
+/// Whether a message says `Refer-Sub: false`.
+pub(super) fn wants_silence(message: &Message) -> bool {
+    matches!(message.typed::<ReferSub>(), Some(Ok(ReferSub(false))))
+}
+
+/// §20.10: without angle brackets the parameters of the URI would be taken for parameters of the header.
+fn bracketed(address: String) -> String {
+    if address.contains('<') {
+        address
+    } else {
+        format!("<{address}>")
+    }
+}
