@@ -13,7 +13,7 @@ use media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
-use media::core::{Config, Core};
+use media::core::{Config, Core, SILENCE};
 use media::prompt::Prompts;
 use media::rtp::{HEADER, Header, Seq};
 use media::verdict::Verdict;
@@ -75,6 +75,7 @@ impl Bench {
             prompts: Arc::new(prompts),
             cname: "baton".to_owned(),
             seed: 1,
+            silence: SILENCE,
         };
         let mut core = Core::new(config, now);
         let (caller_codec, hears, watched) = match row {
@@ -159,7 +160,7 @@ impl Bench {
 fn legs(heard: &[LegId]) -> Hears {
     Hears {
         legs: heard.iter().copied().collect(),
-        play: None,
+        ..Hears::default()
     }
 }
 
@@ -188,6 +189,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) ->
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,
+        receive: true,
         hears,
     }
 }

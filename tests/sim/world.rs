@@ -153,6 +153,7 @@ impl World {
                 prompts: library,
                 cname: "baton".into(),
                 seed: scenario.seed ^ 1,
+                silence: media::core::SILENCE,
             },
             start,
         );

@@ -170,6 +170,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,
+        receive: true,
         hears,
     }
 }
@@ -177,7 +178,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
 fn hears(leg: LegId) -> Hears {
     Hears {
         legs: [leg].into_iter().collect(),
-        play: None,
+        ..Hears::default()
     }
 }
 
@@ -252,8 +253,8 @@ fn evidence_agrees_with_an_outside_capture() {
     set(
         2,
         Hears {
-            legs: [].into_iter().collect(),
             play: Some(play),
+            ..Hears::default()
         },
         Hears::default(),
         Hears::default(),

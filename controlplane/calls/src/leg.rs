@@ -88,6 +88,12 @@ impl Leg {
         self.state == LegState::Up && matches!(direction, Some(Direction::SendRecv | Direction::SendOnly))
     }
 
+    /// Whether the peer is to send to us (RFC 3264 §8.4).
+    pub(crate) fn receives(&self) -> bool {
+        let direction = self.agreed.as_ref().map(|agreed| agreed.direction);
+        self.state == LegState::Up && matches!(direction, Some(Direction::SendRecv | Direction::RecvOnly))
+    }
+
     /// Packet time of what we make ourselves: what the data plane can make and is next to the peer's wish.
     pub(crate) fn ptime_ms(&self) -> u8 {
         match self.agreed.as_ref().map_or(20, |agreed| agreed.ptime_ms) {

@@ -141,6 +141,8 @@ impl Node {
                     return self.drive(now, now, live, Input::Evidence(listeners));
                 }
             }
+            // Silence ends no call.
+            MediaEvent::Silent { .. } | MediaEvent::Sounding { .. } => {}
             MediaEvent::Ended { .. } => {
                 if live.desired.ending() {
                     return self.drive(now, now, live, Input::MediaEnded);
@@ -386,6 +388,8 @@ fn session(event: &MediaEvent) -> SessionId {
         | MediaEvent::Digit { session, .. }
         | MediaEvent::FirstWord { session, .. }
         | MediaEvent::Evidence { session, .. }
+        | MediaEvent::Silent { session, .. }
+        | MediaEvent::Sounding { session, .. }
         | MediaEvent::Ended { session } => *session,
     }
 }

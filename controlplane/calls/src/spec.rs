@@ -129,6 +129,7 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
         latch: config.latch,
         dtmf,
         send: leg.sends(),
+        receive: leg.receives(),
         hears,
     }
 }
@@ -136,15 +137,15 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
 fn leg(id: Option<LegId>) -> Hears {
     Hears {
         legs: id.into_iter().collect(),
-        play: None,
+        ..Hears::default()
     }
 }
 
 fn prompt(id: PlayId, queue: impl IntoIterator<Item = PromptId>, repeat_last: bool) -> Hears {
     let queue = queue.into_iter().collect();
     Hears {
-        legs: ArrayVec::new(),
         play: Some(Play { id, queue, repeat_last }),
+        ..Hears::default()
     }
 }
 

@@ -3,7 +3,9 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use media::core::SILENCE;
 use media::prompt::Prompts;
 
 /// What [`Engine::start`](crate::Engine::start) is given.
@@ -30,6 +32,8 @@ pub struct EngineConfig {
     pub cname: String,
     /// SSRCs, first sequence numbers and timestamps come from it. Each worker derives its own.
     pub seed: u64,
+    /// A leg that should send and has not for so long is told to be silent.
+    pub silence: Duration,
     /// How completions reach the worker.
     pub mode: TaskRun,
 }
@@ -51,6 +55,7 @@ impl Default for EngineConfig {
             prompts: Arc::default(),
             cname: "baton".to_owned(),
             seed: 0,
+            silence: SILENCE,
             mode: TaskRun::Auto,
         }
     }

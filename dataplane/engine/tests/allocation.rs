@@ -110,12 +110,12 @@ fn a_worker_does_not_allocate() {
     let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcma));
     let human = Peer::new(3, Codec::Pcmu);
     let play = |id: u64| Hears {
-        legs: Default::default(),
         play: Some(Play {
             id: PlayId(id),
             queue: [hold].into_iter().collect(),
             repeat_last: true,
         }),
+        ..Hears::default()
     };
     let mut packet = [0; 1500];
     let mut round = |generation: u64, packets: usize| {

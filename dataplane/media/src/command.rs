@@ -100,6 +100,8 @@ pub struct LegSpec {
     pub dtmf: Dtmf,
     /// Whether we may send to it now (RFC 3264 §8.4: not while the peer is `sendonly` or `inactive`).
     pub send: bool,
+    /// Whether it should send to us now (not while it is `recvonly` or `inactive`): its silence is then told.
+    pub receive: bool,
     /// The row: whom this leg hears.
     pub hears: Hears,
 }
@@ -174,6 +176,13 @@ pub struct Hears {
     pub legs: ArrayVec<LegId, LEGS_MAX>,
     /// The prompts that are heard, before the legs.
     pub play: Option<Play>,
+    /// How long the state may wait for the leg of this row, where the row is to be fed by it and is not yet. Zero: as above.
+    ///
+    /// Then **nothing** of the state but the peers' addresses, codecs and directions is in force before the leg's next packet of
+    /// audio or comfort noise; that packet is the first on the listener's line, and [`Event::Applied`] says that it went out.
+    /// Where it has not come in time: [`Refusal::Silent`], every row as it was, also those of other listeners. A row whose
+    /// listener may not be sent to waits for nobody.
+    pub patience: Duration,
 }
 
 /// Prompts in a row.
@@ -218,7 +227,7 @@ pub enum Event {
         /// When the last row changed.
         at: Instant,
     },
-    /// The `Set` is impossible. The old rows are untouched.
+    /// The `Set` is impossible, or a leg that it waited for was not heard in time. The old rows are untouched.
     Refused {
         /// Which session.
         session: SessionId,
@@ -249,6 +258,26 @@ pub enum Event {
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
         /// When its first packet came.
+        at: Instant,
+    },
+    /// A leg that should send ([`LegSpec::receive`]) has sent nothing that can be heard, nor a digit, for
+    /// [`crate::core::Config::silence`]. Said once, until it sounds. One that sounds and is silent again before this is
+    /// fetched has said nothing.
+    Silent {
+        /// Which session.
+        session: SessionId,
+        /// Who.
+        leg: LegId,
+        /// When the time was up.
+        at: Instant,
+    },
+    /// A leg that was told to be [`Event::Silent`] sends again.
+    Sounding {
+        /// Which session.
+        session: SessionId,
+        /// Who.
+        leg: LegId,
+        /// When its packet came.
         at: Instant,
     },
     /// The first audible word of [`Watch::first_word_of`] went out to its listener.
@@ -294,6 +323,8 @@ pub enum Refusal {
     Mix,
     /// A packet time that we cannot make.
     PacketTime,
+    /// A leg was not heard within [`Hears::patience`].
+    Silent,
 }
 
 /// The longest that a row waits for its new source before comfort noise stands in.

@@ -42,7 +42,12 @@ pub struct Config {
     pub cname: String,
     /// SSRCs, first sequence numbers and timestamps come from it.
     pub seed: u64,
+    /// A leg that should send and has not for so long is told to be silent. [`SILENCE`] where nobody wishes otherwise.
+    pub silence: Duration,
 }
+
+/// The usual [`Config::silence`].
+pub const SILENCE: Duration = Duration::from_secs(1);
 
 /// All state of one CPU.
 #[derive(Debug)]
@@ -63,6 +68,8 @@ pub struct Core {
     prompts: Arc<Prompts>,
     cname: String,
     seed: Seed,
+    /// ns.
+    silence: u64,
     counters: Counters,
 }
 
@@ -97,6 +104,7 @@ impl Core {
             prompts: config.prompts,
             cname: config.cname,
             seed,
+            silence: config.silence.as_nanos() as u64,
             counters: Counters::new(),
         }
     }

@@ -7,6 +7,7 @@ use arrayvec::ArrayVec;
 
 use crate::command::{Event, Generation, LEGS_MAX, LegId, PlayId, Refusal, SessionId, WindowId};
 use crate::evidence::Evidence;
+use crate::session::LEGS_PLACED_MAX;
 
 /// Digits that wait to be fetched. More are counted as overflow: a peer can press keys without end.
 pub(crate) const DIGITS_MAX: usize = 32;
@@ -18,6 +19,8 @@ pub(crate) const PLAYED_MAX: usize = 32;
 pub(crate) struct Mailbox {
     digits: ArrayVec<(LegId, char, u64), DIGITS_MAX>,
     played: ArrayVec<(LegId, PlayId, u8, u64), PLAYED_MAX>,
+    /// Changes of legs that the reader does not know of: to silence or from it.
+    audible: ArrayVec<(LegId, Audible, u64), LEGS_PLACED_MAX>,
     refused: Option<(Generation, Refusal)>,
     applied: Option<(Generation, u64)>,
     first_word: ArrayVec<(WindowId, u64), 2>,
@@ -25,6 +28,13 @@ pub(crate) struct Mailbox {
     ended: bool,
     /// It stands in the queue of mailboxes.
     pub(crate) queued: bool,
+}
+
+/// What a leg's sending has changed to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audible {
+    Silent,
+    Sounding,
 }
 
 /// The evidence of every listener of a window.
@@ -41,9 +51,27 @@ impl Mailbox {
         self.played.try_push((leg, play, item, at)).is_ok()
     }
 
+    /// A change that takes back one that nobody has heard of yet leaves nothing to say.
+    pub(crate) fn audible(&mut self, leg: LegId, audible: Audible, at: u64) -> bool {
+        match self.audible.iter().position(|(id, ..)| *id == leg) {
+            Some(place) => {
+                self.audible.remove(place);
+                true
+            }
+            None => self.audible.try_push((leg, audible, at)).is_ok(),
+        }
+    }
+
+    /// A leg is gone: whether it sounds is of no interest any more.
+    pub(crate) fn leaves(&mut self, leg: LegId) {
+        self.audible.retain(|(id, ..)| *id != leg);
+    }
+
     /// Only the newest is kept.
     pub(crate) fn refused(&mut self, generation: Generation, reason: Refusal) {
-        self.refused = Some((generation, reason));
+        if self.refused.is_none_or(|(newest, _)| newest <= generation) {
+            self.refused = Some((generation, reason));
+        }
     }
 
     /// Only the newest is kept.
@@ -87,6 +115,13 @@ impl Mailbox {
                 at: time(at),
             });
         }
+        if let Some((leg, audible, at)) = self.audible.pop_at(0) {
+            let at = time(at);
+            return Some(match audible {
+                Audible::Silent => Event::Silent { session, leg, at },
+                Audible::Sounding => Event::Sounding { session, leg, at },
+            });
+        }
         if let Some((generation, reason)) = self.refused.take() {
             return Some(Event::Refused {
                 session,
@@ -125,6 +160,7 @@ impl Mailbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.digits.is_empty()
             && self.played.is_empty()
+            && self.audible.is_empty()
             && self.refused.is_none()
             && self.applied.is_none()
             && self.first_word.is_empty()

@@ -107,6 +107,8 @@ pub(crate) enum Timer {
     Takeover,
     /// The next RTCP report.
     Report,
+    /// The check whether the peer still sends.
+    Silence,
 }
 
 /// What a leg has ready for [`crate::core::Core::poll_transmit`].
@@ -132,12 +134,14 @@ pub(crate) struct Leg {
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) remote_rtcp: Option<SocketAddr>,
     pub(crate) send: bool,
+    /// It belongs to a state that was carried out; until then its row is empty.
+    pub(crate) in_force: bool,
     pub(crate) latch: Latched,
     pub(crate) line: Line,
     pub(crate) row: Row,
     pub(crate) source: Source,
     pub(crate) meter: Meter,
-    pub(crate) timers: [u64; 3],
+    pub(crate) timers: [u64; 4],
     pub(crate) ready: Ready,
     /// Packets of this line in [`crate::pending::Pending`]: what follows must not overtake them.
     pub(crate) waiting: u16,
@@ -155,6 +159,14 @@ pub(crate) struct Source {
     pub(crate) heard_at: Option<u64>,
     /// The last digit and the one before: their timestamps, and what becomes of them.
     digits: [Option<(u32, Dtmf)>; 2],
+    /// When the last packet came that is of use, ns.
+    pub(crate) received_at: u64,
+    /// Since when it should send, ns.
+    expected: Option<u64>,
+    /// It was told to be silent.
+    pub(crate) told_silent: bool,
+    /// A `Set` waits for its next packet.
+    pub(crate) awaited: bool,
     /// Rows that hold it, or wait for it.
     pub(crate) listeners: ArrayVec<Slot, LEGS_MAX>,
 }
@@ -172,12 +184,13 @@ impl Leg {
             remote: None,
             remote_rtcp: None,
             send: false,
+            in_force: false,
             latch: Latched::new(spec.latch),
             line: Line::new(seed),
             row: Row::new(now),
             source: Source::new(spec.format),
             meter: Meter::default(),
-            timers: [NEVER; 3],
+            timers: [NEVER; 4],
             ready: Ready::default(),
             waiting: 0,
             reported: 0,
@@ -188,7 +201,6 @@ impl Leg {
     pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec) {
         self.format = spec.format;
         self.ptime_ms = spec.ptime_ms;
-        self.dtmf = spec.dtmf;
         self.remote = spec.remote;
         self.remote_rtcp = spec.remote_rtcp;
         self.send = spec.send;
@@ -275,6 +287,10 @@ impl Source {
             timestamp: 0,
             heard_at: None,
             digits: [None; 2],
+            received_at: 0,
+            expected: None,
+            told_silent: false,
+            awaited: false,
             listeners: ArrayVec::new(),
         }
     }
@@ -301,6 +317,23 @@ impl Source {
             }
         };
         (arrival, ticks)
+    }
+
+    /// Whether it should send from now on. Returns when its silence is to be looked at, if it is.
+    pub(crate) fn expect(&mut self, now: u64, expected: bool, silence: u64) -> u64 {
+        self.expected = match self.expected {
+            _ if !expected => None,
+            since => since.or(Some(now)),
+        };
+        self.silence_due(silence)
+    }
+
+    /// When it has been silent for so long, where that is still to be told.
+    pub(crate) fn silence_due(&self, silence: u64) -> u64 {
+        match self.expected {
+            Some(since) if !self.told_silent => since.max(self.received_at).saturating_add(silence),
+            _ => NEVER,
+        }
     }
 
     /// Whether nothing came that a listener could hear for 60 ms.

@@ -115,6 +115,14 @@ impl Row {
         }
     }
 
+    /// Whether this play would be what is heard: it is another one, or not at its end.
+    pub(crate) fn would_play(&self, play: &Play) -> bool {
+        match &self.playing {
+            Some(playing) if playing.id == play.id => !playing.is_done(),
+            _ => !play.queue.is_empty(),
+        }
+    }
+
     /// The leg that feeds the row and the one that will.
     pub(crate) fn sources(&self) -> impl Iterator<Item = Slot> + use<> {
         let now = match self.feed {

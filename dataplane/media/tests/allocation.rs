@@ -12,7 +12,7 @@ use baton_media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
-use baton_media::core::{Alive, Config, Core, Loss};
+use baton_media::core::{Alive, Config, Core, Loss, SILENCE};
 use baton_media::prompt::Prompts;
 use baton_media::rtp::{Header, Seq};
 use baton_media::verdict::Verdict;
@@ -83,9 +83,11 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
         latch: Latch::SignalledIp,
         dtmf,
         send: true,
+        receive: true,
         hears: Hears {
             legs: heard.map(LegId).into_iter().collect(),
             play,
+            ..Hears::default()
         },
     }
 }
@@ -190,8 +192,18 @@ impl World {
         for packet in 1..=5 {
             self.step(&[HUMAN], Some(160 * packet));
         }
-        let joined = human(Dtmf::Relay, Some(CALLER), None);
-        self.set(session, true, [talk(Dtmf::Relay, Some(HUMAN)), ai(None), joined]);
+        // A join that waits in vain, and one that does not.
+        let joined = || human(Dtmf::Relay, Some(CALLER), None);
+        let mut waits = talk(Dtmf::Relay, Some(HUMAN));
+        waits.hears.patience = Duration::from_millis(200);
+        self.set(session, true, [waits.clone(), ai(None), joined()]);
+        for _ in 0..100 {
+            self.step(&[CALLER], None);
+        }
+        self.set(session, true, [waits, ai(None), joined()]);
+        for _ in 0..5 {
+            self.step(&[CALLER], None);
+        }
         for _ in 0..50 {
             self.step(&[CALLER, HUMAN], None);
         }
@@ -224,6 +236,7 @@ fn nothing_allocates_after_the_core_was_made() {
         prompts: Arc::new(prompts),
         cname: "test@baton".to_owned(),
         seed: 1,
+        silence: SILENCE,
     };
     let mut world = World {
         core: Core::new(config, now),
@@ -242,7 +255,7 @@ fn nothing_allocates_after_the_core_was_made() {
         totals.played > 100 && totals.comfort > 100 && totals.rtcp > 3,
         "{totals:?}"
     );
-    assert!(world.sent > 2_000 && world.events >= 3 * 6, "{}", world.events);
+    assert!(world.sent > 2_000 && world.events >= 3 * 9, "{}", world.events);
     assert_eq!(world.core.alive(), Alive::default());
     // The count counts.
     assert!(allocations(|| drop(world)) > 0);

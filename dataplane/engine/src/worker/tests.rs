@@ -46,6 +46,7 @@ impl Rig {
             prompts: Arc::default(),
             cname: "test".to_owned(),
             seed: 7,
+            silence: media::core::SILENCE,
         };
         let core = Core::new(core, clock::now());
         let page = Arc::new(Page::default());

@@ -94,6 +94,7 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,
+        receive: true,
         hears,
     }
 }
@@ -101,7 +102,7 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
 pub(crate) fn hears(legs: &[u16]) -> Hears {
     Hears {
         legs: legs.iter().copied().map(LegId).collect(),
-        play: None,
+        ..Hears::default()
     }
 }
 

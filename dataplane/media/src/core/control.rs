@@ -2,13 +2,15 @@
 
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
+
 use super::{Core, STRAYS_MAX};
 use crate::command::{Event, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch};
 use crate::events::{Listeners, Mailbox};
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
 use crate::route::{Feed, Want};
 use crate::rtcp::{INTERVAL, randomised};
-use crate::session::{Answer, Session, WINDOW, Window};
+use crate::session::{Answer, Session, WINDOW, Waiting, Window};
 use crate::timers::NEVER;
 
 impl Core {
@@ -54,7 +56,7 @@ impl Core {
             self.stray(Event::Ended { session: id });
             return;
         };
-        self.close_window(now, slot, self.ns(now));
+        self.close_window(slot, self.ns(now));
         let legs = self
             .table
             .session(slot)
@@ -66,8 +68,10 @@ impl Core {
         self.table.forget(id);
         if let Some(session) = self.table.session_mut(slot) {
             session.legs.clear();
+            session.waiting = None;
             session.ended = true;
         }
+        self.rearm_session(slot);
         self.counters.sessions -= 1;
         self.tell(slot, |mailbox| {
             mailbox.ended();
@@ -121,17 +125,18 @@ impl Core {
             return;
         };
         let generation = session.generation;
+        let waits = session.waiting.is_some();
         match (session.answer, session.in_force) {
             (Answer::Refused(reason), _) => self.tell(slot, |mailbox| {
                 mailbox.refused(generation, reason);
                 true
             }),
-            (Answer::Taken, Some(at)) => self.tell(slot, |mailbox| {
+            (Answer::Taken, Some(at)) if !waits => self.tell(slot, |mailbox| {
                 mailbox.applied(generation, at);
                 true
             }),
             // It will be answered.
-            (Answer::Taken, None) => {}
+            (Answer::Taken, _) => {}
         }
     }
 
@@ -153,40 +158,198 @@ impl Core {
                 slot
             }
         };
-        self.watch(now, slot, spec.watch);
-        self.place_legs(now, slot, spec);
-        self.set_rows(now, slot, spec);
         if let Some(session) = self.table.session_mut(slot) {
             session.answer = Answer::Taken;
+        }
+        match self.waits_for(now, slot, generation, spec) {
+            Some(waiting) => self.wait(now, slot, waiting),
+            None => self.carry_out(now, slot, generation, spec),
+        }
+    }
+
+    /// Makes everything so.
+    fn carry_out(&mut self, now: Instant, slot: SessionSlot, generation: Generation, spec: &SessionSpec) {
+        self.forget_waiting(slot);
+        self.watch(now, slot, spec.watch);
+        self.release_others(now, slot, |id, _| spec.legs.iter().any(|wanted| wanted.leg == id));
+        self.place_legs(now, slot, spec);
+        // In the order of the spec.
+        let place = |leg: &LegSpec| Some((leg.leg, self.table.slot(leg.port)?));
+        let legs = spec.legs.iter().filter_map(place).collect();
+        if let Some(session) = self.table.session_mut(slot) {
+            session.legs = legs;
+        }
+        self.set_rows(now, slot, spec);
+        if let Some(session) = self.table.session_mut(slot) {
             session.wanted = Some(generation);
             session.in_force = None;
         }
         self.measure_listeners(now, slot);
         self.relist(slot);
+        self.rearm_session(slot);
         self.check_applied(now, slot);
     }
 
-    /// Releases the legs that the spec does not have, makes the new ones, and tells all about their peers.
-    fn place_legs(&mut self, now: Instant, slot: SessionSlot, spec: &SessionSpec) {
+    /// Where rows of the state have patience for legs that feed them not yet: what it waits for. A leg that the state before
+    /// waited for, too, is waited for no longer than from then on, and has come where it has come meanwhile.
+    fn waits_for(
+        &self,
+        now: Instant,
+        slot: SessionSlot,
+        generation: Generation,
+        spec: &SessionSpec,
+    ) -> Option<Waiting> {
         let at = self.ns(now);
-        let before = self
+        let before = self.table.session(slot).and_then(|session| session.waiting.as_ref());
+        let mut legs = ArrayVec::new();
+        let mut patience = NEVER;
+        for wanted in &spec.legs {
+            if let Some(source) = self.awaits(spec, wanted) {
+                patience = patience.min(wanted.hears.patience.as_nanos() as u64);
+                if !legs.contains(&source) {
+                    legs.push(source);
+                }
+            }
+        }
+        let known = |source: &Slot| before.is_some_and(|before| before.legs.contains(source));
+        let has_come = |source: &Slot| known(source) && self.table.leg(*source).is_some_and(|leg| !leg.source.awaited);
+        if legs.iter().all(has_come) {
+            return None;
+        }
+        let since = before
+            .filter(|_| legs.iter().any(known))
+            .map_or(at, |before| before.since);
+        Some(Waiting {
+            generation,
+            spec: spec.clone(),
+            legs,
+            since,
+            until: since.saturating_add(patience),
+        })
+    }
+
+    /// The leg that this row waits for.
+    fn awaits(&self, spec: &SessionSpec, wanted: &LegSpec) -> Option<Slot> {
+        let row = &wanted.hears;
+        let source = row.legs.first()?;
+        let source = spec.legs.iter().find(|leg| leg.leg == *source)?;
+        let source = self.table.slot(source.port)?;
+        let sent_to = wanted.send && wanted.remote.is_some();
+        let listener = self.table.slot(wanted.port).and_then(|place| self.table.leg(place));
+        let feeds = listener.is_some_and(|leg| leg.row.feed == Feed::Leg(source));
+        let plays = row.play.as_ref().is_some_and(|play| match listener {
+            Some(leg) => leg.row.would_play(play),
+            None => !play.queue.is_empty(),
+        });
+        (!row.patience.is_zero() && sent_to && !feeds && !plays).then_some(source)
+    }
+
+    /// Keeps the state until the legs that it waits for are heard. What it says about peers is a fact, and in force at once;
+    /// legs that are new have a place, so that they can be heard, and nobody hears them.
+    fn wait(&mut self, now: Instant, slot: SessionSlot, waiting: Waiting) {
+        let at = self.ns(now);
+        let Waiting { spec, legs, .. } = &waiting;
+        let come: ArrayVec<Slot, LEGS_MAX> = match self.table.session(slot).and_then(|session| session.waiting.as_ref())
+        {
+            Some(before) => before.legs.iter().copied().filter(|leg| !self.awaited(*leg)).collect(),
+            None => ArrayVec::new(),
+        };
+        self.forget_waiting(slot);
+        self.release_others(now, slot, |id, in_force| {
+            in_force || spec.legs.iter().any(|wanted| wanted.leg == id)
+        });
+        self.place_legs(now, slot, spec);
+        for wanted in &spec.legs {
+            let Some(place) = self.table.slot(wanted.port) else {
+                continue;
+            };
+            if let Some(session) = self.table.session_mut(slot)
+                && session.leg(wanted.leg).is_none()
+            {
+                let _ = session.legs.try_push((wanted.leg, place));
+            }
+            if let Some(leg) = self.table.leg_mut(place) {
+                leg.source.awaited = legs.contains(&place) && !come.contains(&place);
+                leg.arm(at);
+            }
+            self.rearm(place);
+        }
+        if let Some(session) = self.table.session_mut(slot) {
+            session.waiting = Some(waiting);
+        }
+        self.measure_listeners(now, slot);
+        self.rearm_session(slot);
+    }
+
+    fn awaited(&self, leg: Slot) -> bool {
+        self.table.leg(leg).is_some_and(|leg| leg.source.awaited)
+    }
+
+    /// The packet that is in hand is the first of a leg that a state waits for. With that of the last such leg it is carried
+    /// out, before the packet goes to who hears it.
+    pub(super) fn has_come(&mut self, now: Instant, place: Slot) {
+        let Some(leg) = self.table.leg_mut(place) else {
+            return;
+        };
+        leg.source.awaited = false;
+        let slot = leg.session;
+        let waiting = self.table.session(slot).and_then(|session| session.waiting.as_ref());
+        if waiting.is_none_or(|waiting| waiting.legs.iter().any(|&leg| self.awaited(leg))) {
+            return;
+        }
+        let waiting = self.table.session_mut(slot).and_then(|session| session.waiting.take());
+        if let Some(waiting) = waiting {
+            self.carry_out(now, slot, waiting.generation, &waiting.spec);
+        }
+    }
+
+    /// A leg was not heard in time: what was in force stays so.
+    pub(super) fn lose_patience(&mut self, slot: SessionSlot) {
+        let waiting = self.forget_waiting(slot);
+        let (Some(generation), Some(session)) = (waiting, self.table.session_mut(slot)) else {
+            return;
+        };
+        if generation == session.generation {
+            session.answer = Answer::Refused(Refusal::Silent);
+        }
+        self.tell(slot, |mailbox| {
+            mailbox.refused(generation, Refusal::Silent);
+            true
+        });
+    }
+
+    /// Nothing is waited for any more.
+    fn forget_waiting(&mut self, slot: SessionSlot) -> Option<Generation> {
+        let waiting = self.table.session_mut(slot)?.waiting.take()?;
+        for leg in waiting.legs {
+            if let Some(leg) = self.table.leg_mut(leg) {
+                leg.source.awaited = false;
+            }
+        }
+        Some(waiting.generation)
+    }
+
+    /// Releases the legs that are not to stay; it is said of each whether it belongs to the state in force.
+    fn release_others(&mut self, now: Instant, slot: SessionSlot, stays: impl Fn(LegId, bool) -> bool) {
+        let legs = self
             .table
             .session(slot)
             .map(|session| session.legs.clone())
             .unwrap_or_default();
-        for (id, leg) in before {
-            if spec.legs.iter().all(|wanted| wanted.leg != id) {
-                self.release(now, slot, leg);
+        for (id, place) in legs {
+            let in_force = self.table.leg(place).is_some_and(|leg| leg.in_force);
+            if !stays(id, in_force) {
+                self.release(now, slot, place);
+                if let Some(session) = self.table.session_mut(slot) {
+                    session.legs.retain(|(leg, _)| *leg != id);
+                }
             }
         }
-        let mut legs = spec
-            .legs
-            .iter()
-            .filter_map(|leg| Some((leg.leg, self.table.slot(leg.port)?)));
-        let legs = legs.by_ref().collect();
-        if let Some(session) = self.table.session_mut(slot) {
-            session.legs = legs;
-        }
+    }
+
+    /// Makes the legs that are new, and tells all about their peers.
+    fn place_legs(&mut self, now: Instant, slot: SessionSlot, spec: &SessionSpec) {
+        let at = self.ns(now);
         for wanted in &spec.legs {
             let Some(place) = self.table.slot(wanted.port) else {
                 continue;
@@ -204,6 +367,8 @@ impl Core {
             if sent != leg.destination().is_some() {
                 leg.restart(at);
             }
+            let expected = wanted.receive && wanted.remote.is_some();
+            *leg.timer(Timer::Silence) = leg.source.expect(at, expected, self.silence);
             let report = leg.timer(Timer::Report);
             if wanted.remote_rtcp.is_none() {
                 *report = NEVER;
@@ -238,6 +403,8 @@ impl Core {
                 sounds,
             };
             if let Some(leg) = self.table.leg_mut(place) {
+                leg.in_force = true;
+                leg.dtmf = wanted.dtmf;
                 leg.set_row(at, want, &mut self.pending);
             }
             self.rearm(place);
@@ -275,7 +442,7 @@ impl Core {
             };
             for source in leg.row.sources() {
                 if let Some(source) = self.table.leg_mut(source) {
-                    source.source.listeners.push(listener);
+                    let _ = source.source.listeners.try_push(listener);
                 }
             }
         }
@@ -309,11 +476,13 @@ impl Core {
         let Some(mut leg) = self.table.take_leg(place) else {
             return;
         };
-        if let Some(session) = self.table.session_mut(slot)
-            && let Some(window) = &mut session.window
-            && let Some(evidence) = leg.meter.close(at)
-        {
-            window.leaves(leg.id, evidence);
+        if let Some(session) = self.table.session_mut(slot) {
+            session.mailbox.leaves(leg.id);
+            if let Some(window) = &mut session.window
+                && let Some(evidence) = leg.meter.close(at)
+            {
+                window.leaves(leg.id, evidence);
+            }
         }
         if let Some((from, to)) = leg.rtcp()
             && let Some(packet) = self.pending.claim()
@@ -333,12 +502,11 @@ impl Core {
     fn watch(&mut self, now: Instant, slot: SessionSlot, watch: Option<Watch>) {
         let at = self.ns(now);
         if self.table.session(slot).is_some_and(|session| !session.watches(watch)) {
-            self.close_window(now, slot, at);
+            self.close_window(slot, at);
         }
         let Some(watch) = watch else {
             return;
         };
-        let timer = self.pairs + slot.0 as usize;
         let Some(session) = self.table.session_mut(slot) else {
             return;
         };
@@ -347,7 +515,7 @@ impl Core {
         }
         let window = session.window.get_or_insert_with(|| Window::new(watch.window));
         if window.word_of.is_none() && watch.first_word_of.is_some() {
-            self.timers.set(timer, at + WINDOW);
+            session.window_until = at + WINDOW;
         }
         window.word_of = watch.first_word_of;
     }
@@ -360,6 +528,7 @@ impl Core {
         };
         for (_, place) in session.legs.clone() {
             if let Some(leg) = self.table.leg_mut(place)
+                && leg.in_force
                 && leg.destination().is_some()
             {
                 leg.meter.open(at);
@@ -367,25 +536,23 @@ impl Core {
         }
     }
 
-    pub(super) fn window_ends(&mut self, now: Instant, slot: SessionSlot) {
-        self.close_window(now, slot, self.ns(now));
-    }
-
     /// The first word went out: it closes the window.
-    pub(super) fn first_word(&mut self, now: Instant, slot: SessionSlot, began: u64) {
+    pub(super) fn first_word(&mut self, slot: SessionSlot, began: u64) {
         let window = self.table.session(slot).and_then(|session| session.window.as_ref());
         let Some(id) = window.map(|window| window.id) else {
             return;
         };
         self.tell(slot, |mailbox| mailbox.first_word(id, began));
-        self.close_window(now, slot, began);
+        self.close_window(slot, began);
+        self.rearm_session(slot);
     }
 
-    fn close_window(&mut self, _now: Instant, slot: SessionSlot, quiet_until: u64) {
-        self.timers.set(self.pairs + slot.0 as usize, NEVER);
+    /// The session's deadlines are to be armed again.
+    pub(super) fn close_window(&mut self, slot: SessionSlot, quiet_until: u64) {
         let Some(session) = self.table.session_mut(slot) else {
             return;
         };
+        session.window_until = NEVER;
         let Some(window) = session.window.take() else {
             return;
         };

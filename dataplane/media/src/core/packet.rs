@@ -6,11 +6,12 @@ use std::time::Instant;
 use super::Core;
 use crate::command::{Dtmf, Port};
 use crate::dtmf;
+use crate::events::Audible;
 use crate::latch::Admission;
-use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Sound};
+use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Sound, Timer};
 use crate::pending::PACKET_MAX;
 use crate::rtcp::{Compound, Packet as Rtcp};
-use crate::rtp::{HEADER, Header, Kind, Packet, demux};
+use crate::rtp::{Arrival, HEADER, Header, Kind, Packet, demux};
 use crate::verdict::{Reason, Verdict};
 
 impl Core {
@@ -56,13 +57,29 @@ impl Core {
             arrival,
             ticks,
         };
+        let awaited = leg.source.awaited;
         self.note(now, slot, &inbound, new_digit);
+        if awaited {
+            self.heard_at_last(now, slot, &inbound);
+        }
         self.distribute(now, slot, &inbound, buffer, len)
     }
 
     /// Notes that a listener could hear the leg; a digit that is ours to take is told once, whether anybody hears it or not.
     fn note(&mut self, now: Instant, slot: Slot, inbound: &Inbound, new_digit: bool) {
         let at = self.ns(now);
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        if inbound.content != Content::Unmapped {
+            leg.source.received_at = at;
+            if std::mem::take(&mut leg.source.told_silent) {
+                *leg.timer(Timer::Silence) = leg.source.silence_due(self.silence);
+                let (id, session) = (leg.id, leg.session);
+                self.rearm(slot);
+                self.tell(session, |mailbox| mailbox.audible(id, Audible::Sounding, at));
+            }
+        }
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
@@ -75,6 +92,15 @@ impl Core {
                 }
             }
             (Content::Event(_), Dtmf::Take | Dtmf::Drop) | (Content::Unmapped, _) => {}
+        }
+    }
+
+    /// A `Set` waits for the leg's next packet. What a row could not begin with does not count.
+    fn heard_at_last(&mut self, now: Instant, slot: Slot, inbound: &Inbound) {
+        let sounds = matches!(inbound.content, Content::Audio | Content::Noise);
+        let begins = !matches!(inbound.arrival, Arrival::Late | Arrival::Duplicate | Arrival::Wild);
+        if sounds && begins {
+            self.has_come(now, slot);
         }
     }
 
@@ -233,7 +259,7 @@ impl Core {
             Sound::Event | Sound::Noise => 0,
         };
         if let Some(began) = leg.meter.sent(at, outgoing, word_of, level) {
-            self.first_word(now, session, began);
+            self.first_word(session, began);
         }
     }
 }

@@ -8,8 +8,10 @@ mod hears;
 mod latch;
 mod model;
 mod order;
+mod patience;
 mod random;
 mod rtcp;
+mod silence;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,10 +19,10 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use super::{Alive, Config, Core};
+use super::{Alive, Config, Core, SILENCE};
 use crate::command::{
     Codec, Command, Dtmf, Event, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port,
-    PromptId, SessionId, SessionSpec,
+    PromptId, Refusal, SessionId, SessionSpec,
 };
 use crate::prompt::Prompts;
 use crate::rtp::{Header, Packet, Seq, timestamp_distance};
@@ -104,6 +106,7 @@ fn config() -> Config {
         prompts: prompts(),
         cname: "test@baton".to_owned(),
         seed: 42,
+        silence: SILENCE,
     }
 }
 
@@ -140,6 +143,7 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,
+        receive: true,
         hears,
     }
 }
@@ -147,7 +151,15 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
 fn hears(leg: LegId) -> Hears {
     Hears {
         legs: ArrayVec::from_iter([leg]),
-        play: None,
+        ..Hears::default()
+    }
+}
+
+/// The leg, once it is heard.
+fn awaits(leg: LegId, ms: u64) -> Hears {
+    Hears {
+        patience: Duration::from_millis(ms),
+        ..hears(leg)
     }
 }
 
@@ -158,12 +170,12 @@ fn nobody() -> Hears {
 fn plays(id: u64, queue: &[PromptId], repeat_last: bool) -> Hears {
     let queue = queue.iter().copied().collect();
     Hears {
-        legs: ArrayVec::new(),
         play: Some(Play {
             id: PlayId(id),
             queue,
             repeat_last,
         }),
+        ..Hears::default()
     }
 }
 
@@ -359,6 +371,18 @@ impl Rig {
             Event::Applied { generation: g, at, .. } if *g == generation => {
                 Some(at.duration_since(self.start).as_nanos() as u64)
             }
+            _ => None,
+        })
+    }
+
+    /// What was refused for a leg's silence, and when that was said.
+    fn refused_silent(&self, generation: Generation) -> Option<u64> {
+        self.events.iter().find_map(|(at, event)| match event {
+            Event::Refused {
+                generation: g,
+                reason: Refusal::Silent,
+                ..
+            } if *g == generation => Some(*at),
             _ => None,
         })
     }

@@ -3,9 +3,11 @@
 use std::time::Instant;
 
 use super::Core;
+use crate::events::Audible;
 use crate::leg::{Origin, SessionSlot, Slot, Timer};
 use crate::rtcp::{INTERVAL, randomised};
 use crate::rtp::HEADER;
+use crate::session::Session;
 use crate::timers::NEVER;
 use crate::verdict::Transmit;
 
@@ -18,12 +20,29 @@ impl Core {
         for _ in 0..FIRE_MAX {
             match self.timers.next() {
                 Some((due, owner)) if due <= at => match owner.checked_sub(self.pairs) {
-                    Some(session) => self.window_ends(now, SessionSlot(session as u32)),
+                    Some(session) => self.fire_session(now, SessionSlot(session as u32)),
                     None => self.fire_leg(now, Slot(owner as u16)),
                 },
                 _ => return,
             }
         }
+    }
+
+    fn fire_session(&mut self, now: Instant, slot: SessionSlot) {
+        let at = self.ns(now);
+        let Some(session) = self.table.session(slot) else {
+            self.rearm_session(slot);
+            return;
+        };
+        let window = session.window_until <= at;
+        let patience = session.waiting.as_ref().is_some_and(|waiting| waiting.until <= at);
+        if window {
+            self.close_window(slot, at);
+        }
+        if patience {
+            self.lose_patience(slot);
+        }
+        self.rearm_session(slot);
     }
 
     fn fire_leg(&mut self, now: Instant, slot: Slot) {
@@ -45,10 +64,27 @@ impl Core {
         if *leg.timer(Timer::Tick) <= at {
             leg.tick(at, &mut self.pending);
         }
+        let mut silent = None;
+        if *leg.timer(Timer::Silence) <= at {
+            if leg.source.silence_due(self.silence) <= at {
+                leg.source.told_silent = true;
+                silent = Some((leg.session, leg.id));
+            }
+            *leg.timer(Timer::Silence) = leg.source.silence_due(self.silence);
+        }
         self.rearm(slot);
+        if let Some((session, id)) = silent {
+            self.tell(session, |mailbox| mailbox.audible(id, Audible::Silent, at));
+        }
         if changed {
             self.rows_changed(now, slot);
         }
+    }
+
+    /// The heap follows the session's two deadlines.
+    pub(super) fn rearm_session(&mut self, slot: SessionSlot) {
+        let due = self.table.session(slot).map_or(NEVER, Session::due);
+        self.timers.set(self.pairs + slot.0 as usize, due);
     }
 
     /// The heap follows the leg's timers, and the queue what it has ready.

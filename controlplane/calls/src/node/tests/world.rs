@@ -456,6 +456,7 @@ impl World {
             prompts: std::sync::Arc::new(prompts),
             cname: "test".to_owned(),
             seed: 1,
+            silence: media::core::SILENCE,
         };
         let mut now = self.now;
         let mut core = media::core::Core::new(config, now);

@@ -1,7 +1,6 @@
 //! Generations, refusals, ends.
 
 use super::*;
-use crate::command::Refusal;
 
 fn refusals(rig: &Rig) -> Vec<(Generation, Refusal)> {
     let refused = |(_, event): &(u64, Event)| match event {

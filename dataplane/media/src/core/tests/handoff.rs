@@ -30,7 +30,7 @@ impl Row {
 }
 
 /// Hands the caller over, with both legs sending every 20 ms, each in its own phase to the `Set`.
-fn hand_over(old: Row, new: Row, ai: u64, human: u64) {
+fn hand_over(old: Row, new: Row, ai: u64, human: u64, patience_ms: u64) {
     let mut rig = Rig::new();
     let legs = |row: Row| spec(&[leg(CALLER, row.hears()), leg(AI, nobody()), leg(HUMAN, nobody())]);
     rig.set(legs(old));
@@ -42,7 +42,10 @@ fn hand_over(old: Row, new: Row, ai: u64, human: u64) {
         window: WindowId(1),
         first_word_of: None,
     });
-    let generation = rig.set(SessionSpec { watch, ..legs(new) });
+    let mut asked = SessionSpec { watch, ..legs(new) };
+    rig.set(SessionSpec { watch, ..legs(old) });
+    asked.legs[0].hears.patience = Duration::from_millis(patience_ms);
+    let generation = rig.set(asked);
     rig.run(200);
     rig.set(legs(new));
     let heard = rig.heard(CALLER);
@@ -92,7 +95,8 @@ fn the_cut_is_one_packet_time_in_every_phase() {
     ] {
         for ai in 0..20 {
             for human in 0..20 {
-                hand_over(old, new, ai, human);
+                hand_over(old, new, ai, human, 0);
+                hand_over(old, new, ai, human, 5_000);
             }
         }
     }

@@ -99,7 +99,9 @@ fn shift(rig: &Rig, other: &Rig) -> Vec<(u64, Event)> {
             Event::Applied { at, .. }
             | Event::Played { at, .. }
             | Event::Digit { at, .. }
-            | Event::FirstWord { at, .. } => *at = other.start + at.duration_since(rig.start),
+            | Event::FirstWord { at, .. }
+            | Event::Silent { at, .. }
+            | Event::Sounding { at, .. } => *at = other.start + at.duration_since(rig.start),
             Event::Refused { .. } | Event::Evidence { .. } | Event::Ended { .. } => {}
         }
     }

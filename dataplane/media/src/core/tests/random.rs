@@ -24,6 +24,9 @@ fn row(seed: &mut Seed, own: LegId) -> Hears {
             row.legs.retain(|leg| *leg != own);
         }
     }
+    if one_in(seed, 6) {
+        row.patience = Duration::from_millis(seed.next() % 400);
+    }
     row
 }
 
@@ -43,6 +46,7 @@ fn random_leg(seed: &mut Seed, id: LegId) -> LegSpec {
         leg.format.events = None;
     }
     leg.format.comfort_noise = Some(13).filter(|_| id == HUMAN);
+    leg.receive = !one_in(seed, 8);
     leg.dtmf = [Dtmf::Relay, Dtmf::Relay, Dtmf::Take, Dtmf::Drop][(seed.next() % 4) as usize];
     leg.ptime_ms = [20, 20, 30, 10, 40][(seed.next() % 5) as usize];
     leg
