@@ -86,6 +86,8 @@ pub struct World {
     pub refusals: Vec<RequestError>,
     /// What of [`Scenario::also`] was done, and when.
     pub done: Vec<(Instant, Also)>,
+    /// Wishes about a handoff that were granted, and when.
+    pub granted: Vec<(Instant, Also)>,
     /// All SIP between Baton and the parties, as Baton sent and got it.
     pub wire: Vec<Wire>,
     /// Datagrams that Baton sent to nobody we know: a fault.
@@ -170,6 +172,7 @@ impl World {
             handoff: None,
             refusals: Vec::new(),
             done: Vec::new(),
+            granted: Vec::new(),
             wire: Vec::new(),
             astray: Vec::new(),
             node,

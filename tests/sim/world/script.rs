@@ -103,9 +103,9 @@ impl World {
             Also::Press(who, digit) => self.ua_mut(who).press(digit),
             Also::HangUp(who) => self.ua_mut(who).hang_up(now),
             Also::Handoff => self.ask_for_handoff(),
-            Also::Accept => self.wish(Request::Accept),
-            Also::Decline => self.wish(Request::Decline),
-            Also::Cancel => self.wish(Request::Cancel),
+            Also::Accept => self.wish(what, Request::Accept),
+            Also::Decline => self.wish(what, Request::Decline),
+            Also::Cancel => self.wish(what, Request::Cancel),
             Also::EndCall => {
                 if let Some(call) = self.call {
                     self.request(Request::HangUp(call));
@@ -118,9 +118,11 @@ impl World {
     }
 
     /// What an API user asks of the handoff that was last told of.
-    fn wish(&mut self, wish: impl Fn(HandoffId) -> Request) {
-        if let Some(handoff) = self.handoff {
-            self.request(wish(handoff));
+    fn wish(&mut self, what: Also, wish: impl Fn(HandoffId) -> Request) {
+        if let Some(handoff) = self.handoff
+            && self.request(wish(handoff)).is_some()
+        {
+            self.granted.push((self.now, what));
         }
     }
 

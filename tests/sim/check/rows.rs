@@ -1,0 +1,69 @@
+//! Nobody hears what the scene's row does not give them.
+
+use std::time::{Duration, Instant};
+
+use crate::check::scene::{Scene, Scenes};
+use crate::scenario::Also;
+use crate::tone::Sound;
+use crate::world::{Who, World};
+
+/// A row may change this long before the notice that tells of it: the last row of a table waits for its source.
+const EARLY: Duration = Duration::from_millis(80);
+
+impl World {
+    pub(super) fn rows(&self, scenes: &Scenes, faults: &mut Vec<String>) {
+        let mut first = 0;
+        for sent in &self.sent {
+            let Some(sound) = sent.sound.filter(|sound| *sound != Sound::Comfort) else {
+                continue;
+            };
+            // Scenes that were over, with all slack, before this packet.
+            while let Some((next, _)) = scenes.get(first + 1)
+                && *next + self.slack(*next) < sent.at
+            {
+                first += 1;
+            }
+            let near = scenes[first..]
+                .iter()
+                .take_while(|(since, _)| *since <= sent.at + EARLY);
+            let may = |scene: &Scene| scene.gives(sent.to, sound) || self.stands_in(*scene, sent.to, sound, sent.at);
+            if !near.clone().any(|(_, scene)| may(scene)) {
+                let scenes: Vec<_> = near.map(|(_, scene)| scene).collect();
+                let at = sent.at - self.start;
+                faults.push(format!("{:?} heard {sound:?} at {at:?} in {scenes:?}", sent.to));
+                return;
+            }
+        }
+    }
+
+    /// What is heard in place of a party that is not there: goodbye where the peer is gone, hold audio where it sends nothing.
+    fn stands_in(&self, scene: Scene, who: Who, sound: Sound, at: Instant) -> bool {
+        match sound {
+            Sound::Goodbye => who == Who::Caller && scene.peer().is_some_and(|peer| self.is_gone(peer, at)),
+            Sound::Hold => scene.source(who).is_some_and(|source| {
+                let recently = at.checked_sub(Duration::from_millis(500)).unwrap_or(at);
+                self.silent_spans(source)
+                    .iter()
+                    .any(|(since, until)| *since <= at && recently <= *until)
+            }),
+            _ => false,
+        }
+    }
+
+    fn is_gone(&self, who: Who, at: Instant) -> bool {
+        self.ua(who).ended.is_some_and(|ended| ended <= at)
+    }
+
+    /// When a party that was there sent nothing, by its own doing.
+    pub(super) fn silent_spans(&self, who: Who) -> Vec<(Instant, Instant)> {
+        self.media_spans(who, |media| !media.sends)
+    }
+
+    /// When the worker took no command.
+    pub(super) fn stalls(&self) -> impl Iterator<Item = (Instant, Instant)> {
+        self.done.iter().filter_map(|(at, what)| match what {
+            Also::Stall(time) => Some((*at, *at + *time)),
+            _ => None,
+        })
+    }
+}

@@ -1,0 +1,217 @@
+//! Which scene a call was in, from moment to moment: told by its notices alone, not by what the node asked of the core.
+
+use std::time::{Duration, Instant};
+
+use calls::notice::{Reason, Step, What};
+use playbook::Mode;
+
+use crate::scenario::Also;
+use crate::tone::Sound;
+use crate::world::{Who, World};
+
+/// Who hears what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scene {
+    /// Nobody is connected.
+    Setup,
+    /// Caller and peer hear each other.
+    Talking { peer: Who },
+    /// The caller waits; the target hears nothing, or the briefing.
+    Waiting { peer: Who, target: Who, briefing: bool },
+    /// The target has taken the call: from one packet to the next they hear each other.
+    Joining { peer: Who, target: Who },
+    /// It did not work: the caller hears why, and the peer hears the caller.
+    Back { peer: Who, said: Option<Sound> },
+}
+
+/// A scene and when it began.
+pub(super) type Scenes = Vec<(Instant, Scene)>;
+
+/// How long the reason is spoken.
+const SPOKEN: Duration = Duration::from_millis(1200);
+
+impl Scene {
+    /// Whether this sound is in the party's row.
+    pub(super) fn gives(self, who: Who, sound: Sound) -> bool {
+        use Sound::{Announcement, Briefing, Caller, Hold, Other};
+        let voice = |of: Who| match of {
+            Who::Caller => Caller,
+            Who::Ai => Sound::Ai,
+            Who::Human(n) => Sound::Human(n as u8),
+        };
+        match (self, who) {
+            (Scene::Setup, _) => false,
+            (Scene::Talking { peer }, Who::Caller) => sound == voice(peer),
+            (Scene::Talking { peer }, who) => who == peer && sound == Caller,
+            (Scene::Waiting { .. }, Who::Caller) => matches!(sound, Announcement | Hold | Other),
+            (Scene::Waiting { target, briefing, .. }, who) => {
+                who == target && briefing && matches!(sound, Briefing | Other)
+            }
+            (Scene::Joining { target, .. }, Who::Caller) => {
+                matches!(sound, Announcement | Hold | Other) || sound == voice(target)
+            }
+            (Scene::Joining { target, .. }, who) => who == target && matches!(sound, Briefing | Other | Caller),
+            (Scene::Back { peer, said }, Who::Caller) => {
+                sound == voice(peer) || said == Some(sound) || (said.is_some() && sound == Other)
+            }
+            (Scene::Back { peer, .. }, who) => who == peer && sound == Caller,
+        }
+    }
+
+    /// Who talks with the caller, or did before the handoff.
+    pub(super) fn peer(self) -> Option<Who> {
+        match self {
+            Scene::Setup => None,
+            Scene::Talking { peer }
+            | Scene::Waiting { peer, .. }
+            | Scene::Joining { peer, .. }
+            | Scene::Back { peer, .. } => Some(peer),
+        }
+    }
+
+    /// The only party that this one hears, if its row is another leg alone.
+    pub(super) fn source(self, who: Who) -> Option<Who> {
+        match (self, who) {
+            (Scene::Talking { peer } | Scene::Back { peer, .. }, Who::Caller) => Some(peer),
+            (Scene::Talking { peer } | Scene::Back { peer, .. }, who) if who == peer => Some(Who::Caller),
+            _ => None,
+        }
+    }
+
+    /// Whether this party's row has anything in it.
+    pub(super) fn is_heard_by(self, who: Who) -> bool {
+        match (self, who) {
+            (Scene::Setup, _) => false,
+            (_, Who::Caller) => true,
+            (Scene::Talking { peer } | Scene::Back { peer, .. }, who) => who == peer,
+            (Scene::Waiting { target, briefing, .. }, who) => who == target && briefing,
+            (Scene::Joining { target, .. }, who) => who == target,
+        }
+    }
+}
+
+/// What the caller is told where a handoff ends for this reason.
+fn spoken(reason: Reason) -> Sound {
+    match reason {
+        Reason::Busy => Sound::Busy,
+        Reason::NoAnswer => Sound::NoAnswer,
+        _ => Sound::Failed,
+    }
+}
+
+impl World {
+    /// The scenes of this call in order.
+    pub(super) fn scenes(&self) -> Scenes {
+        let mut scenes = vec![(self.start, Scene::Setup)];
+        let mut peer = Who::Ai;
+        let (mut target, mut cold, mut said) = (Who::Human(0), false, None);
+        for notice in &self.notices {
+            let scene = match &notice.what {
+                What::CallStarted { .. } => Scene::Talking { peer },
+                What::Handoff(_, step) => match step {
+                    Step::Requested { mode, target: name, .. } => {
+                        cold = *mode == Mode::Cold;
+                        target = human(name);
+                        Scene::Waiting {
+                            peer,
+                            target,
+                            briefing: false,
+                        }
+                    }
+                    Step::Invited { target: name, .. } => {
+                        (target, said) = (human(name), None);
+                        Scene::Waiting {
+                            peer,
+                            target,
+                            briefing: false,
+                        }
+                    }
+                    Step::Answered if cold => Scene::Joining { peer, target },
+                    Step::Answered => Scene::Waiting {
+                        peer,
+                        target,
+                        briefing: true,
+                    },
+                    Step::Accepted => Scene::Joining { peer, target },
+                    Step::Joined { .. } => {
+                        peer = target;
+                        Scene::Talking { peer }
+                    }
+                    Step::TargetFailed { reason, .. } => {
+                        said = Some(spoken(*reason));
+                        Scene::Back { peer, said }
+                    }
+                    Step::Returned => Scene::Back {
+                        peer,
+                        said: said.take(),
+                    },
+                    _ => continue,
+                },
+                _ => continue,
+            };
+            // The one before ended at this very moment: the next target is tried.
+            let at = notice.at.max(scenes.last().map_or(self.start, |(at, _)| *at));
+            scenes.push((at, scene));
+        }
+        self.cancelled(&mut scenes);
+        self.without_reasons(scenes)
+    }
+
+    /// A request that is taken back sends the caller back at once; the notice comes when the table is in force, if the call
+    /// lives to see it.
+    fn cancelled(&self, scenes: &mut Scenes) {
+        for (at, what) in &self.granted {
+            let next = scenes.partition_point(|(since, _)| since <= at);
+            if let (Also::Cancel, Some((_, Scene::Waiting { peer, .. }))) = (what, scenes.get(next.wrapping_sub(1))) {
+                let (peer, said) = (*peer, None);
+                scenes.insert(next, (*at, Scene::Back { peer, said }));
+            }
+        }
+    }
+
+    /// After its reason has been spoken, a caller who is back talks. To one who holds us it is spoken later.
+    fn without_reasons(&self, scenes: Scenes) -> Scenes {
+        let holds = self.media_spans(Who::Caller, |media| !media.listens || media.unsettled);
+        let mut whole = Scenes::with_capacity(scenes.len());
+        for (n, (at, scene)) in scenes.iter().enumerate() {
+            whole.push((*at, *scene));
+            if let Scene::Back { peer, said: Some(_) } = *scene
+                && scenes
+                    .get(n + 1)
+                    .is_none_or(|(next, _)| *next > *at + SPOKEN + self.slack(*at))
+                && self.returned_at(*at)
+                && !holds
+                    .iter()
+                    .any(|(since, until)| *since <= *at + SPOKEN && *at <= *until)
+            {
+                whole.push((*at + SPOKEN, Scene::Talking { peer }));
+            }
+        }
+        whole
+    }
+
+    fn returned_at(&self, at: Instant) -> bool {
+        let returned = |what: &What| matches!(what, What::Handoff(_, Step::Returned));
+        self.notices
+            .iter()
+            .any(|notice| notice.at == at && returned(&notice.what))
+    }
+
+    /// How long after a notice the old scene may still be heard: the command's way, one packet, and what the worker stalled.
+    pub(super) fn slack(&self, at: Instant) -> Duration {
+        let stalled = self
+            .stalls()
+            .filter(|(since, until)| *since <= at + self.scenario.hop && at <= *until);
+        let stalled = stalled
+            .map(|(_, until)| until - at.min(until))
+            .max()
+            .unwrap_or_default();
+        stalled + self.scenario.hop + Duration::from_millis(80)
+    }
+}
+
+/// `human-2` is the third.
+fn human(target: &str) -> Who {
+    let number = target.strip_prefix("human-").and_then(|n| n.parse().ok());
+    Who::Human(number.unwrap_or(usize::MAX))
+}

@@ -1,0 +1,128 @@
+//! A caller whose handoff failed is told so within a second, and one who is given back is heard.
+
+use std::time::{Duration, Instant};
+
+use calls::notice::{Step, What};
+
+use crate::check::scene::{Scene, Scenes};
+use crate::net::Profile;
+use crate::tone::Sound;
+use crate::world::{Sent, Who, World};
+
+/// From the failure to the first packet that tells of it.
+const TOLD: Duration = Duration::from_secs(1);
+
+impl World {
+    /// What a target's failure leads to.
+    pub(super) fn told(&self, scenes: &Scenes, faults: &mut Vec<String>) {
+        self.failures_are_seen(scenes, faults);
+        let excused = |from: Instant, to: Instant| {
+            let spans = self.media_spans(Who::Caller, |media| !media.listens || media.unsettled);
+            let gone = self.caller.ended.is_some_and(|ended| ended <= to);
+            gone || spans.iter().any(|(since, until)| *since <= to && from <= *until)
+        };
+        for (n, (at, scene)) in scenes.iter().enumerate() {
+            let Scene::Back { peer, said: Some(said) } = *scene else {
+                continue;
+            };
+            let by = *at + TOLD + self.slack(*at);
+            let next = scenes.get(n + 1).filter(|(next, _)| *next == *at);
+            // The next target is tried, or this is the return itself, of which it was told before.
+            if next.is_some() || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(_), .. }) {
+                continue;
+            }
+            let told = |sound: Sound| sound == said || sound == Sound::Goodbye;
+            let told = self
+                .sent
+                .iter()
+                .any(|s| s.to == Who::Caller && (*at..by).contains(&s.at) && s.sound.is_some_and(told));
+            let peer_gone = self.ua(peer).ended.is_some_and(|ended| ended <= by);
+            if !told && !peer_gone && !excused(*at, by) && !self.refused_media() {
+                let since = *at - self.start;
+                faults.push(format!(
+                    "the caller was not told {said:?} within {TOLD:?} of the failure at {since:?}"
+                ));
+            }
+        }
+    }
+
+    /// A refusal or a BYE of the target that is tried ends the try at once.
+    fn failures_are_seen(&self, scenes: &Scenes, faults: &mut Vec<String>) {
+        let mut seen = std::collections::BTreeSet::new();
+        for wire in self.wire.iter().filter(|wire| !wire.ours) {
+            let failure = wire.answers("INVITE") && wire.status.is_some_and(|status| status >= 300) || wire.is("BYE");
+            if !failure || !matches!(wire.party, Who::Human(_)) || !seen.insert(wire.call_id.clone()) {
+                continue;
+            }
+            let current = scenes.iter().rev().find(|(since, _)| *since < wire.at);
+            let tried = match current {
+                Some((_, Scene::Waiting { target, .. } | Scene::Joining { target, .. })) => *target == wire.party,
+                _ => false,
+            };
+            // We may have let it go just before.
+            let let_go = |other: &crate::world::Wire| {
+                other.ours
+                    && other.call_id == wire.call_id
+                    && (other.is("CANCEL") || other.is("BYE"))
+                    && other.at <= wire.at
+            };
+            if !tried || self.wire.iter().any(let_go) || self.caller.ended.is_some_and(|ended| ended <= wire.at) {
+                continue;
+            }
+            let failed = |what: &What| {
+                matches!(
+                    what,
+                    What::Handoff(_, Step::TargetFailed { .. } | Step::Joined { .. } | Step::Closed { .. })
+                )
+            };
+            let seen = self
+                .notices
+                .iter()
+                .any(|notice| failed(&notice.what) && notice.at + TOLD >= wire.at && notice.at <= wire.at + TOLD);
+            if !seen {
+                let at = wire.at - self.start;
+                faults.push(format!("{:?} failed at {at:?} and nobody was told", wire.party));
+            }
+        }
+    }
+
+    /// The worker refused a table: what the caller hears then is what it heard before.
+    pub(super) fn refused_media(&self) -> bool {
+        self.done
+            .iter()
+            .any(|(_, what)| *what == crate::scenario::Also::MediaRefuses)
+    }
+
+    /// A caller who is given back to the AI is heard by it at once.
+    pub(super) fn given_back(&self, faults: &mut Vec<String>) {
+        let bound = Duration::from_millis(60);
+        if self.scenario.net[1] != Profile::PERFECT || !self.undisturbed() {
+            return;
+        }
+        let returned = |notice: &&calls::notice::Notice| matches!(notice.what, What::Handoff(_, Step::Returned));
+        for at in self.notices.iter().filter(returned).map(|notice| notice.at) {
+            let up = |who: Who| self.ua(who).ended.is_none_or(|ended| ended > at + bound);
+            // A digit is the caller's too.
+            let heard = |s: &Sent| s.to == Who::Ai && s.sound != Some(Sound::Comfort) && s.at >= at;
+            let soon = self.sent.iter().find(|s| heard(s)).is_some_and(|s| s.at <= at + bound);
+            if up(Who::Caller) && up(Who::Ai) && !soon {
+                faults.push(format!(
+                    "the AI does not hear the caller given back at {:?}",
+                    at - self.start
+                ));
+            }
+        }
+    }
+
+    /// Nobody holds or is mute, and the worker works.
+    pub(super) fn undisturbed(&self) -> bool {
+        use crate::scenario::Also;
+        let disturbs = |what: &Also| {
+            matches!(
+                what,
+                Also::Mute(_) | Also::Reinvite(..) | Also::Stall(_) | Also::MediaRefuses
+            )
+        };
+        !self.done.iter().any(|(_, what)| disturbs(what))
+    }
+}
