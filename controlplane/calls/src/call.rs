@@ -1,156 +1,22 @@
 //! The call: one match over (state, input) that returns actions.
 //!
+//! The caller talks with a *peer*: the AI, later the human that it was handed to. A handoff reaches a *target*, who becomes
+//! the peer when the join is in force. So a human who hands on to another human is the same machine.
+//!
 //! It knows nothing of SIP, SDP or ports: whoever drives it turns events into [`Input`]s and carries out [`Action`]s, in
-//! order and at once. From the trigger of a handoff to its end the [`Handoff`] decides; what ends the call is decided
-//! here, in every state.
+//! order and at once. From the trigger of a handoff to the join or the return the [`Handoff`] decides; what ends the call
+//! is decided here, in every state.
 
-use media::command::{PlayId, WindowId};
-use media::evidence::Evidence;
+use media::command::PlayId;
 
-use crate::handoff::{Handoff, Next, Order};
-use crate::notice::{HandoffId, Party, Reason, Step};
+use crate::action::cause;
+pub use crate::action::{Action, Apology, Scene, Wait};
+use crate::handoff::{Handoff, Next};
+pub use crate::input::Input;
+use crate::notice::{HandoffId, Outcome, Reason};
 use crate::request::RequestError;
 use crate::timer::Timer;
-
-/// What happens to a call.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// The caller hung up, cancelled, or was lost.
-    CallerGone,
-    /// The AI's phone rings.
-    AiRinging,
-    /// The AI answered, and its codec fits.
-    AiAnswered,
-    /// The AI was not reached: its status.
-    AiFailed(u16),
-    /// The AI hung up.
-    AiGone,
-    /// The human's phone rings.
-    HumanRinging,
-    /// The human answered, and the codec fits.
-    HumanAnswered,
-    /// The human was not reached: the status.
-    HumanFailed(u16),
-    /// The human cannot be invited: no port is left.
-    NoCapacity,
-    /// The human hung up after the answer.
-    HumanGone,
-    /// The human pressed a key.
-    Digit(char),
-    /// The scene that was last asked for is in force.
-    Applied,
-    /// The scene that was last asked for is impossible, or the data plane is silent. What was in force stays so.
-    MediaFailed(Reason),
-    /// This item of this act of playing is over.
-    Played(PlayId, u8),
-    /// The human's first audible word went to the caller.
-    FirstWord,
-    /// The window is closed.
-    Evidence(Vec<(Party, Evidence)>),
-    /// Nothing of the session is left.
-    MediaEnded,
-    /// A timer fired.
-    Timer(Timer),
-    /// Hand off.
-    Handoff(Order),
-    /// The human takes the call, by API.
-    Accept,
-    /// The human does not, by API.
-    Decline,
-    /// The request is taken back.
-    Cancel,
-    /// Hang up, by API.
-    HangUp,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Action {
-    /// 180 to the caller.
-    RingCaller,
-    /// 200 to the caller; the call has started.
-    AnswerCaller,
-    /// Final refusal of the caller's INVITE.
-    RejectCaller(u16),
-    /// BYE to the caller, with a Reason (RFC 3326).
-    EndCaller(&'static str),
-    /// INVITE to this agent: an index into the agents of this call.
-    InviteAi(usize),
-    /// CANCEL or BYE to the AI.
-    EndAi(&'static str),
-    /// INVITE to this target, an index into the targets of the configuration; the context goes out.
-    InviteHuman(usize),
-    /// CANCEL or BYE to the human.
-    EndHuman(&'static str),
-    /// Make the table so; with the window of evidence, if one is open.
-    Show(Scene, Option<WindowId>),
-    /// The scene as it is, with the window closed: its evidence comes.
-    Unwatch,
-    /// End the session.
-    EndMedia,
-    /// Start a timer; its length is the driver's.
-    Arm(Timer),
-    /// Stop a timer.
-    Disarm(Timer),
-    /// Tell a step of a handoff.
-    Tell(HandoffId, Step),
-    /// Tell the step `joined`, with the codecs.
-    TellJoined(HandoffId),
-    /// Tell the end of the call. Nothing of it is left.
-    TellEnded(&'static str),
-}
-
-/// Who hears what, by name. `spec.rs` makes the table of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scene {
-    /// The AI is invited: nobody hears anything.
-    Setup,
-    /// Caller and AI hear each other.
-    Conversation,
-    /// The caller hears announcement (unless `hold_only`) and hold audio, nobody else anything.
-    Waiting {
-        /// The caller's.
-        play: PlayId,
-        /// Without the announcement.
-        hold_only: bool,
-    },
-    /// As waiting, and the human hears the briefing.
-    Briefing {
-        /// The caller's.
-        play: PlayId,
-        /// Without the announcement.
-        hold_only: bool,
-        /// The human's.
-        briefing: PlayId,
-        /// Whose briefing it is: an index into the targets of the configuration.
-        target: usize,
-    },
-    /// Caller and human hear each other; the AI, where it is still there, nothing.
-    Joined,
-    /// The caller hears why it did not work, then the AI; the AI hears the caller at once.
-    Returned {
-        /// The caller's.
-        play: PlayId,
-        /// What is said.
-        apology: Apology,
-    },
-    /// The caller hears goodbye.
-    Goodbye {
-        /// The caller's.
-        play: PlayId,
-    },
-}
-
-/// What a caller is told who goes back to the AI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Apology {
-    /// Everybody is busy.
-    Busy,
-    /// Nobody answered.
-    NoAnswer,
-    /// It did not work.
-    Failed,
-}
+pub use crate::watched::{Verdict, Watched};
 
 /// What a call is doing.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,30 +26,52 @@ pub enum State {
         /// Which.
         agent: usize,
     },
-    /// Caller and AI.
+    /// Caller and peer.
     Talking,
-    /// From the trigger to the last step of the handoff.
+    /// From the trigger to the join or the return.
     HandingOff(Handoff),
-    /// Caller and human.
-    HandedOff,
+    /// Nobody is left for the caller, who hears goodbye.
+    Goodbye {
+        /// The goodbye.
+        play: PlayId,
+        /// Whose leaving ends the call.
+        by: &'static str,
+    },
     /// The dialogs are ended, the session is ending.
     Ending {
         /// Who ended it.
         by: &'static str,
-        /// The handoff that the end cut short, until its evidence is in.
-        handoff: Option<Handoff>,
     },
     /// Nothing is left.
     Over,
 }
 
+/// Whom the caller talks with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The voice AI.
+    Ai,
+    /// The human that the call was handed to.
+    Human,
+}
+
+impl Peer {
+    /// As the end of a call is told.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Peer::Ai => "ai",
+            Peer::Human => "human",
+        }
+    }
+}
+
 /// Who is there besides the caller, and what has been played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parties {
-    /// The AI is invited or there.
-    pub ai: bool,
-    /// A human is invited or there.
-    pub human: bool,
+    /// Invited or there.
+    pub peer: Option<Peer>,
+    /// A target is invited or there.
+    pub target: bool,
     plays: u64,
 }
 
@@ -194,31 +82,26 @@ impl Parties {
         PlayId(self.plays)
     }
 
-    /// CANCEL or BYE to the human, if there is one.
-    pub(crate) fn end_human(&mut self, reason: &'static str, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.human) {
-            out.push(Action::EndHuman(reason));
+    /// CANCEL or BYE to the target, if there is one.
+    pub(crate) fn end_target(&mut self, reason: &'static str, out: &mut Vec<Action>) {
+        if std::mem::take(&mut self.target) {
+            out.push(Action::EndTarget(reason));
         }
     }
 
-    /// CANCEL or BYE to the AI, if it is there.
-    pub(crate) fn end_ai(&mut self, reason: &'static str, out: &mut Vec<Action>) {
-        if std::mem::take(&mut self.ai) {
-            out.push(Action::EndAi(reason));
+    /// CANCEL or BYE to the peer, if it is there.
+    pub(crate) fn end_peer(&mut self, reason: &'static str, out: &mut Vec<Action>) {
+        if self.peer.take().is_some() {
+            out.push(Action::EndPeer(reason));
         }
     }
-}
 
-/// Reason header values (RFC 3326).
-pub(crate) mod cause {
-    pub(crate) const CALLER_GONE: &str = "SIP;cause=487;text=\"Caller hung up\"";
-    pub(crate) const PEER_GONE: &str = "SIP;cause=200;text=\"Other party hung up\"";
-    pub(crate) const HANDED_OFF: &str = "SIP;cause=200;text=\"Handed off to a human\"";
-    pub(crate) const NO_ANSWER: &str = "SIP;cause=480;text=\"No answer in time\"";
-    pub(crate) const NOT_ACCEPTED: &str = "SIP;cause=480;text=\"Not accepted\"";
-    pub(crate) const TAKEN_BACK: &str = "SIP;cause=487;text=\"Request taken back\"";
-    pub(crate) const HUNG_UP: &str = "SIP;cause=200;text=\"Ended by the operator\"";
-    pub(crate) const FAULT: &str = "SIP;cause=500;text=\"Media failure\"";
+    /// The target is the peer.
+    pub(crate) fn promote(&mut self, out: &mut Vec<Action>) {
+        self.target = false;
+        self.peer = Some(Peer::Human);
+        out.push(Action::Promote);
+    }
 }
 
 /// One call.
@@ -226,6 +109,8 @@ pub(crate) mod cause {
 pub struct Call {
     state: State,
     parties: Parties,
+    /// Handoffs whose evidence is awaited, the oldest first: two at the most.
+    watched: Vec<Watched>,
     /// How many agents can be tried.
     agents: usize,
     started: bool,
@@ -235,13 +120,14 @@ impl Call {
     /// A caller's INVITE came: its first actions. `agents` is how many AI agents can be tried, at least one.
     pub fn new(agents: usize) -> (Call, Vec<Action>) {
         let parties = Parties {
-            ai: true,
-            human: false,
+            peer: Some(Peer::Ai),
+            target: false,
             plays: 0,
         };
         let call = Call {
             state: State::Connecting { agent: 0 },
             parties,
+            watched: Vec::new(),
             agents,
             started: false,
         };
@@ -265,25 +151,61 @@ impl Call {
         self.started
     }
 
-    /// The handoff that is not closed yet.
+    /// Whether the caller talks with the AI, or will again if the handoff fails.
+    pub fn with_ai(&self) -> bool {
+        self.parties.peer == Some(Peer::Ai)
+    }
+
+    /// The handoff that reaches for a target, joins or returns.
     pub fn handoff(&self) -> Option<&Handoff> {
         match &self.state {
-            State::HandingOff(handoff)
-            | State::Ending {
-                handoff: Some(handoff), ..
-            } if !handoff.closed() => Some(handoff),
+            State::HandingOff(handoff) => Some(handoff),
             _ => None,
         }
+    }
+
+    /// Handoffs whose evidence is awaited, the oldest first.
+    pub fn watched(&self) -> &[Watched] {
+        &self.watched
+    }
+
+    /// The newest handoff that is not closed.
+    pub fn open(&self) -> Option<HandoffId> {
+        let watched = self.watched.last().map(|watched| watched.id);
+        self.handoff().map(Handoff::id).or(watched)
+    }
+
+    /// Whether this handoff is not closed.
+    pub fn knows(&self, id: HandoffId) -> bool {
+        self.handoff().is_some_and(|handoff| handoff.id() == id) || self.watched.iter().any(|watched| watched.id == id)
     }
 
     /// The state's name, as the API shows it.
     pub fn name(&self) -> &'static str {
         match &self.state {
             State::Connecting { .. } => "connecting",
+            State::Talking if self.parties.peer == Some(Peer::Human) => "handed_off",
             State::Talking => "talking",
-            State::HandingOff(_) => "handing_off",
-            State::HandedOff => "handed_off",
+            State::HandingOff(_) | State::Goodbye { .. } => "handing_off",
             State::Ending { .. } | State::Over => "ending",
+        }
+    }
+
+    /// The state's name in full, the same for ever: in the table of states and inputs, and in what a node observes.
+    pub fn state_name(&self) -> &'static str {
+        let joined = self
+            .watched
+            .last()
+            .map(|watched| watched.verdict.result == Outcome::Joined);
+        match (&self.state, joined) {
+            (State::Connecting { .. }, _) => "connecting",
+            (State::Talking, Some(true)) => "joined",
+            (State::Talking, Some(false)) => "returned",
+            (State::Talking, None) => self.name(),
+            (State::HandingOff(handoff), _) => handoff.state().name(),
+            (State::Goodbye { .. }, _) => "goodbye",
+            (State::Ending { .. }, _) => "ending",
+            (State::Over, _) => "over",
         }
     }
 
@@ -292,26 +214,62 @@ impl Call {
         let wrong = |what: &str| Err(RequestError::WrongState(what.to_owned()));
         match (&self.state, wish) {
             (State::Ending { .. } | State::Over, _) => Err(RequestError::NoCall),
-            (_, Input::HangUp) | (State::Talking, Input::Handoff(_)) => Ok(()),
+            (_, Input::HangUp) => Ok(()),
+            (State::Talking, Input::Handoff(_)) if self.with_ai() => Ok(()),
             (State::HandingOff(handoff), Input::Handoff(_)) => Err(RequestError::Running(handoff.id())),
             (State::HandingOff(handoff), wish) => handoff.allows(wish),
             (State::Connecting { .. }, Input::Handoff(_)) => wrong("the AI has not answered yet"),
-            (State::HandedOff, Input::Handoff(_)) => wrong("the call is with a human"),
+            (State::Talking, Input::Handoff(_)) => wrong("the call is with a human"),
+            (State::Goodbye { .. }, Input::Handoff(_)) => wrong("the caller is told goodbye"),
             (_, _) => Err(RequestError::NoHandoff),
+        }
+    }
+
+    /// Whether a wish that is about this handoff fits the state.
+    pub fn allows_for(&self, id: HandoffId, wish: &Input) -> Result<(), RequestError> {
+        let wrong = |what: &str| Err(RequestError::WrongState(what.to_owned()));
+        match self.watched.iter().find(|watched| watched.id == id) {
+            _ if matches!(self.state, State::Ending { .. } | State::Over) => Err(RequestError::NoCall),
+            Some(watched) if watched.verdict.result == Outcome::Joined => wrong("the human has taken the call"),
+            Some(_) => wrong("the handoff is over"),
+            None => self.allows(wish),
         }
     }
 
     /// What an input leads to.
     pub fn handle(&mut self, input: Input) -> Vec<Action> {
         let mut out = Vec::new();
+        let out = &mut out;
         let state = std::mem::replace(&mut self.state, State::Over);
         self.state = match (state, input) {
+            // Evidence of a handoff that stands aside, in any state.
+            (state, Input::Evidence(id, listeners)) if self.stands_aside(id) => {
+                let (closed, open) = self.watched.drain(..).partition(|watched| watched.id == id);
+                self.watched = open;
+                let closed: Vec<Watched> = closed;
+                closed
+                    .into_iter()
+                    .for_each(|watched| watched.close(Some(listeners.clone()), out));
+                if self.watched.is_empty() && !matches!(state, State::Ending { .. }) {
+                    out.push(Action::Disarm(Timer::Evidence));
+                }
+                state
+            }
+            (state, Input::FirstWord(id)) if self.stands_aside(id) => {
+                out.push(Action::Tell(id, crate::notice::Step::FirstHumanWord));
+                state
+            }
+            (state, Input::Timer(Timer::Evidence)) => {
+                self.close_all(out);
+                state
+            }
+
             // Connecting: the caller waits for an AI.
-            (state @ State::Connecting { .. }, Input::AiRinging) => {
+            (state @ State::Connecting { .. }, Input::PeerRinging) => {
                 out.push(Action::RingCaller);
                 state
             }
-            (State::Connecting { .. }, Input::AiAnswered) => {
+            (State::Connecting { .. }, Input::PeerAnswered) => {
                 self.started = true;
                 out.extend([
                     Action::Disarm(Timer::AiAnswer),
@@ -320,101 +278,103 @@ impl Call {
                 ]);
                 State::Talking
             }
-            (State::Connecting { agent }, Input::AiFailed(status)) => {
-                self.parties.ai = false;
-                self.next_agent(agent, status, &mut out)
+            (State::Connecting { agent }, Input::PeerFailed(status)) => {
+                self.parties.peer = None;
+                self.next_agent(agent, status, out)
             }
             (State::Connecting { agent }, Input::Timer(Timer::AiAnswer)) => {
-                self.parties.end_ai(cause::NO_ANSWER, &mut out);
-                self.next_agent(agent, 480, &mut out)
+                self.parties.end_peer(cause::NO_ANSWER, out);
+                self.next_agent(agent, 480, out)
             }
-            (State::Connecting { .. }, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, None, &mut out),
+            (State::Connecting { .. }, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, out),
             (State::Connecting { .. }, Input::HangUp) => {
                 out.push(Action::RejectCaller(480));
-                self.end("api", cause::HUNG_UP, None, &mut out)
+                self.end("api", cause::HUNG_UP, out)
             }
-            (State::Connecting { .. }, Input::MediaFailed(_)) => {
+            (State::Connecting { .. }, Input::MediaFailed(_) | Input::MediaSilent) => {
                 out.push(Action::RejectCaller(503));
-                self.end("error", cause::FAULT, None, &mut out)
+                self.end("error", cause::FAULT, out)
             }
 
-            // Talking to the AI, or handed off: who hangs up ends it for the other.
-            (State::Talking, Input::Handoff(order)) => {
-                State::HandingOff(Handoff::start(order, &mut self.parties, &mut out))
+            // Talking, to the AI or to the human: who hangs up ends it for the other.
+            (State::Talking, Input::Handoff(order)) if self.with_ai() => {
+                State::HandingOff(Handoff::start(order, &mut self.parties, out))
             }
-            (State::Talking | State::HandedOff, Input::CallerGone) => {
-                self.end("caller", cause::CALLER_GONE, None, &mut out)
-            }
-            (State::Talking, Input::AiGone) => {
-                self.parties.ai = false;
-                out.push(Action::EndCaller(cause::PEER_GONE));
-                self.end("ai", cause::PEER_GONE, None, &mut out)
-            }
-            (State::HandedOff, Input::HumanGone) => {
-                self.parties.human = false;
-                out.push(Action::EndCaller(cause::PEER_GONE));
-                self.end("human", cause::PEER_GONE, None, &mut out)
-            }
-            (State::Talking | State::HandedOff, Input::HangUp) => {
+            (State::Talking, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, out),
+            (State::Talking, Input::PeerGone) => self.peer_gone(out),
+            (State::Talking, Input::HangUp) => {
                 out.push(Action::EndCaller(cause::HUNG_UP));
-                self.end("api", cause::HUNG_UP, None, &mut out)
+                self.end("api", cause::HUNG_UP, out)
             }
-            (State::Talking | State::HandedOff, Input::MediaFailed(_)) => {
+            // After a join or a return the rows in force are already the ones that are wanted: only the window, or the
+            // leg of whom was let go, was to leave the table.
+            (State::Talking, Input::MediaFailed(_)) if !self.watched.is_empty() => State::Talking,
+            (State::Talking, Input::MediaFailed(_) | Input::MediaSilent) => {
                 out.push(Action::EndCaller(cause::FAULT));
-                self.end("error", cause::FAULT, None, &mut out)
+                self.end("error", cause::FAULT, out)
             }
 
             // Handing off: what ends the call is decided here, all else by the handoff.
-            (State::HandingOff(mut handoff), Input::CallerGone) => {
-                handoff.cut_short(Some(Reason::CallerHangup));
-                self.end("caller", cause::CALLER_GONE, Some(handoff), &mut out)
+            (State::HandingOff(handoff), Input::CallerGone) => {
+                self.stand_aside(handoff.cut_short(Some(Reason::CallerHangup)), out);
+                self.end("caller", cause::CALLER_GONE, out)
             }
-            (State::HandingOff(mut handoff), Input::HangUp) => {
-                handoff.cut_short(None);
+            (State::HandingOff(handoff), Input::HangUp) => {
+                self.stand_aside(handoff.cut_short(None), out);
                 out.push(Action::EndCaller(cause::HUNG_UP));
-                self.end("api", cause::HUNG_UP, Some(handoff), &mut out)
+                self.end("api", cause::HUNG_UP, out)
             }
-            (State::HandingOff(mut handoff), input) => match handoff.handle(input, &mut self.parties, &mut out) {
+            (State::HandingOff(mut handoff), input) => match handoff.handle(input, &mut self.parties, out) {
                 Next::Same => State::HandingOff(handoff),
-                Next::Talking => State::Talking,
-                Next::HandedOff => State::HandedOff,
-                Next::End(by, reason) => {
-                    out.push(Action::EndCaller(reason));
-                    self.end(by, reason, Some(handoff), &mut out)
+                Next::Talking(verdict) => {
+                    let watched = Watched {
+                        id: handoff.id(),
+                        verdict,
+                    };
+                    match handoff.evidence() {
+                        Some(evidence) => watched.close(Some(evidence), out),
+                        None => self.stand_aside(watched, out),
+                    }
+                    if !self.watched.is_empty() {
+                        out.push(Action::Arm(Timer::Evidence));
+                    }
+                    State::Talking
+                }
+                Next::Goodbye(verdict) => {
+                    let window = Some(handoff.window());
+                    let id = handoff.id();
+                    let by = handoff.from().name();
+                    self.stand_aside(Watched { id, verdict }, out);
+                    self.say_goodbye(by, window, out)
+                }
+                Next::End(verdict) => {
+                    let id = handoff.id();
+                    self.stand_aside(Watched { id, verdict }, out);
+                    out.push(Action::EndCaller(cause::FAULT));
+                    self.end("error", cause::FAULT, out)
                 }
             },
 
+            // Goodbye: the caller is to hear it to its end.
+            (State::Goodbye { play, by }, Input::Played(over, _)) if play == over => self.goodbye_over(by, out),
+            (State::Goodbye { by, .. }, Input::Timer(Timer::Goodbye) | Input::MediaFailed(_) | Input::MediaSilent) => {
+                self.goodbye_over(by, out)
+            }
+            (State::Goodbye { .. }, Input::CallerGone) => {
+                self.watched
+                    .iter_mut()
+                    .for_each(|watched| watched.cut_short(Some(Reason::CallerHangup)));
+                self.end("caller", cause::CALLER_GONE, out)
+            }
+            (State::Goodbye { .. }, Input::HangUp) => {
+                self.watched.iter_mut().for_each(|watched| watched.cut_short(None));
+                out.push(Action::EndCaller(cause::HUNG_UP));
+                self.end("api", cause::HUNG_UP, out)
+            }
+
             // Ending: the evidence may come, then the session's end must.
-            (
-                State::Ending {
-                    by,
-                    handoff: Some(mut handoff),
-                },
-                Input::Evidence(listeners),
-            ) => {
-                handoff.close(Some(listeners), &mut out);
-                State::Ending {
-                    by,
-                    handoff: Some(handoff),
-                }
-            }
-            (
-                State::Ending {
-                    by,
-                    handoff: Some(handoff),
-                },
-                Input::FirstWord,
-            ) => {
-                handoff.tell_first_word(&mut out);
-                State::Ending {
-                    by,
-                    handoff: Some(handoff),
-                }
-            }
-            (State::Ending { by, handoff }, Input::MediaEnded) => {
-                if let Some(mut handoff) = handoff {
-                    handoff.close(None, &mut out);
-                }
+            (State::Ending { by }, Input::MediaEnded | Input::MediaSilent) => {
+                self.watched.drain(..).for_each(|watched| watched.close(None, out));
                 out.push(Action::TellEnded(by));
                 State::Over
             }
@@ -422,34 +382,75 @@ impl Call {
             // What crossed a change of state, and is of no interest any more.
             (state, _) => state,
         };
-        out
+        std::mem::take(out)
+    }
+
+    fn stands_aside(&self, id: HandoffId) -> bool {
+        self.watched.iter().any(|watched| watched.id == id)
+    }
+
+    /// A handoff's outcome is decided. Of those that await their evidence only the newest two are kept: the window of the
+    /// third was closed two handoffs ago.
+    fn stand_aside(&mut self, watched: Watched, out: &mut Vec<Action>) {
+        if self.watched.len() > 1 {
+            self.watched.remove(0).close(None, out);
+        }
+        self.watched.push(watched);
+    }
+
+    fn close_all(&mut self, out: &mut Vec<Action>) {
+        self.watched.drain(..).for_each(|watched| watched.close(None, out));
     }
 
     fn next_agent(&mut self, agent: usize, status: u16, out: &mut Vec<Action>) -> State {
         if agent + 1 < self.agents {
-            self.parties.ai = true;
+            self.parties.peer = Some(Peer::Ai);
             out.extend([Action::InviteAi(agent + 1), Action::Arm(Timer::AiAnswer)]);
             return State::Connecting { agent: agent + 1 };
         }
         // RFC 3261 §21.4.18 where somebody is there but does not answer, §21.5.4 where the service is down.
         let unreachable = status == 408 || (500..600).contains(&status);
         out.push(Action::RejectCaller(if unreachable { 503 } else { 480 }));
-        self.end("ai", cause::PEER_GONE, None, out)
+        self.end("ai", cause::PEER_GONE, out)
+    }
+
+    /// The peer of a conversation hung up. Who was given back to it a moment ago is told goodbye.
+    fn peer_gone(&mut self, out: &mut Vec<Action>) -> State {
+        let by = self.parties.peer.take().map_or("error", Peer::name);
+        let joined = |watched: &Watched| watched.verdict.result == Outcome::Joined;
+        if self.watched.last().is_some_and(|last| !joined(last)) {
+            return self.say_goodbye(by, None, out);
+        }
+        out.push(Action::EndCaller(cause::PEER_GONE));
+        self.end(by, cause::PEER_GONE, out)
+    }
+
+    fn say_goodbye(
+        &mut self,
+        by: &'static str,
+        window: Option<media::command::WindowId>,
+        out: &mut Vec<Action>,
+    ) -> State {
+        let play = self.parties.play();
+        out.extend([
+            Action::Show(Scene::Goodbye { play }, window),
+            Action::Arm(Timer::Goodbye),
+        ]);
+        State::Goodbye { play, by }
+    }
+
+    fn goodbye_over(&mut self, by: &'static str, out: &mut Vec<Action>) -> State {
+        out.push(Action::EndCaller(cause::PEER_GONE));
+        self.end(by, cause::PEER_GONE, out)
     }
 
     /// Ends every leg but the caller's, and the session.
-    fn end(
-        &mut self,
-        by: &'static str,
-        reason: &'static str,
-        handoff: Option<Handoff>,
-        out: &mut Vec<Action>,
-    ) -> State {
-        self.parties.end_human(reason, out);
-        self.parties.end_ai(reason, out);
+    fn end(&mut self, by: &'static str, reason: &'static str, out: &mut Vec<Action>) -> State {
+        self.parties.end_target(reason, out);
+        self.parties.end_peer(reason, out);
         out.extend(Timer::ALL.map(Action::Disarm));
         out.push(Action::EndMedia);
-        State::Ending { by, handoff }
+        State::Ending { by }
     }
 }
 

@@ -1,16 +1,19 @@
 //! The handoff: one match over (state, input) that returns actions.
 //!
-//! Make before break: the caller's way back to the AI stays until the data plane has said that the human is heard, and
-//! whatever fails before that ends in speech: the AI again with a spoken reason, or a spoken goodbye where the AI is gone.
+//! Make before break: the caller's way back to its peer stays until the data plane has said that the target is heard, and
+//! whatever fails before that ends in speech: the peer again with a spoken reason, or a spoken goodbye where it is gone.
 
 use media::command::{PlayId, WindowId};
 use media::evidence::Evidence;
 use playbook::{Accept, Mode};
 
-use crate::call::{Action, Apology, Input, Parties, Scene, cause};
+use crate::action::{Action, Apology, Scene, Wait, cause};
+use crate::call::{Parties, Peer};
+use crate::input::Input;
 use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step};
 use crate::request::RequestError;
 use crate::timer::Timer;
+use crate::watched::{Verdict, Watched, cut_short};
 
 /// A handoff that was asked for, with everything resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +24,21 @@ pub struct Order {
     pub mode: Mode,
     /// How a human takes a warm call.
     pub accept: Accept,
-    /// Whom to try, in order, at least one: index into the configuration, and name.
-    pub targets: Vec<(usize, String)>,
+    /// Whom to try, in order, at least one.
+    pub targets: Vec<Choice>,
     /// Why, in the words of whoever asked.
     pub why: String,
+}
+
+/// Whom to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// An index into the targets of the configuration.
+    pub target: usize,
+    /// Its name.
+    pub name: String,
+    /// Whom to call there, where it is not the target's own URI.
+    pub uri: Option<String>,
 }
 
 /// What a handoff is doing.
@@ -41,45 +55,26 @@ pub enum State {
     },
     /// The human accepted; the data plane has not said yet that the rows are in force.
     Joining,
-    /// Caller and human hear each other; the evidence is being taken.
-    Joined,
-    /// The caller goes back to the AI; the data plane has not said yet that the rows are in force.
+    /// The caller goes back to its peer; the data plane has not said yet that the rows are in force.
     Returning {
         /// How it ends.
         verdict: Verdict,
         /// The caller hears a reason first.
         spoken: bool,
     },
-    /// The caller is with the AI again; the evidence is awaited.
-    Returned {
-        /// How it ends.
-        verdict: Verdict,
-    },
-    /// The AI is gone: the caller hears goodbye.
-    Goodbye {
-        /// How it ends.
-        verdict: Verdict,
-        /// The goodbye.
-        play: PlayId,
-    },
-    /// The call ends; the evidence is awaited.
-    CutShort {
-        /// How it ends.
-        verdict: Verdict,
-    },
-    /// The last step was told.
-    Closed,
 }
 
-/// How a handoff ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verdict {
-    /// The last state.
-    pub end: End,
-    /// What became of the caller.
-    pub result: Outcome,
-    /// Why it did not join.
-    pub reason: Option<Reason>,
+impl State {
+    /// Its name, the same for ever.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Inviting => "inviting",
+            State::Ringing => "ringing",
+            State::Briefing { .. } => "briefing",
+            State::Joining => "joining",
+            State::Returning { .. } => "returning",
+        }
+    }
 }
 
 /// What becomes of the call.
@@ -87,46 +82,55 @@ pub struct Verdict {
 pub enum Next {
     /// The handoff goes on.
     Same,
-    /// It is closed: caller and AI.
-    Talking,
-    /// It is closed: caller and human.
-    HandedOff,
-    /// The call is to be ended: by whom, and the Reason (RFC 3326).
-    End(&'static str, &'static str),
+    /// Caller and peer, who was the target where it was joined. Only the evidence is awaited.
+    Talking(Verdict),
+    /// Nobody is left for the caller, who is to be told goodbye.
+    Goodbye(Verdict),
+    /// The data plane can do nothing: the call is to be ended.
+    End(Verdict),
 }
 
 /// One handoff.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Handoff {
     order: Order,
     state: State,
+    /// Whose call it was at the trigger.
+    from: Peer,
     /// Place in `order.targets` of the one that is tried.
     at: usize,
-    /// The caller's announcement and hold audio.
-    waiting: PlayId,
-    hold_only: bool,
+    /// What is heard until the join.
+    wait: Wait,
     announced: bool,
     /// The time to reach anybody is over: no other target is tried.
     late: bool,
+    /// Of a window that closed before the data plane had said that the join is in force.
+    evidence: Option<Vec<(Party, Evidence)>>,
 }
 
 impl Handoff {
-    /// The trigger: the caller is told, and the first human invited.
+    /// The trigger: the caller is told, and the first target invited.
     pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> Handoff {
+        let from = parties.peer.unwrap_or(Peer::Ai);
         let mut handoff = Handoff {
             order,
             state: State::Inviting,
+            from,
             at: 0,
-            waiting: parties.play(),
-            hold_only: false,
+            wait: Wait {
+                play: parties.play(),
+                hold_only: false,
+                peer: (from == Peer::Human).then(|| parties.play()),
+            },
             announced: false,
             late: false,
+            evidence: None,
         };
         handoff.show_waiting(out);
         handoff.tell(
             Step::Requested {
                 mode: handoff.order.mode,
-                target: handoff.target().1.clone(),
+                target: handoff.target().name.clone(),
                 why: handoff.order.why.clone(),
             },
             out,
@@ -146,26 +150,30 @@ impl Handoff {
         self.state
     }
 
-    /// Whether its last step was told.
-    pub fn closed(&self) -> bool {
-        self.state == State::Closed
+    /// Whose call it was at the trigger.
+    pub fn from(&self) -> Peer {
+        self.from
     }
 
-    /// The target that is tried: index into the configuration, and name.
-    pub fn target(&self) -> &(usize, String) {
+    /// The target that is tried.
+    pub fn target(&self) -> &Choice {
         // `at` only moves to targets that exist, and an order has at least one.
         &self.order.targets[self.at]
+    }
+
+    /// Evidence that came before the join was known to be in force.
+    pub(crate) fn evidence(self) -> Option<Vec<(Party, Evidence)>> {
+        self.evidence
     }
 
     /// Whether a user's wish fits the state.
     pub fn allows(&self, wish: &Input) -> Result<(), RequestError> {
         use State::*;
         match (self.state, wish) {
-            (Closed, _) => Err(RequestError::NoHandoff),
             (Briefing { .. }, Input::Accept) => Ok(()),
             (Inviting | Ringing | Briefing { .. }, Input::Decline | Input::Cancel) => Ok(()),
             (Inviting | Ringing, _) => Err(RequestError::WrongState("the human has not answered yet".to_owned())),
-            (Joining | Joined, _) => Err(RequestError::WrongState("the human has taken the call".to_owned())),
+            (Joining, _) => Err(RequestError::WrongState("the human has taken the call".to_owned())),
             (_, _) => Err(RequestError::WrongState("the handoff is over".to_owned())),
         }
     }
@@ -174,22 +182,22 @@ impl Handoff {
     pub fn handle(&mut self, input: Input, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
         use State::*;
         match (self.state, input) {
-            // Whatever else goes on: the announcement ends, the AI leaves, time passes.
+            // Whatever else goes on: the announcement ends, the peer leaves, time passes.
             (Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, 0))
-                if play == self.waiting && !self.hold_only && !self.announced =>
+                if play == self.wait.play && !self.wait.hold_only && !self.announced =>
             {
                 self.announced = true;
                 self.tell(Step::Announced, out);
             }
-            (Inviting | Ringing | Briefing { .. } | Joining | Joined, Input::AiGone) => parties.ai = false,
+            (Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => parties.peer = None,
             (Briefing { .. } | Joining, Input::Timer(Timer::Reach)) => self.late = true,
 
-            // Reaching a human.
-            (Inviting, Input::HumanRinging) => {
+            // Reaching a target.
+            (Inviting, Input::TargetRinging) => {
                 self.state = Ringing;
                 self.tell(Step::Ringing, out);
             }
-            (Inviting | Ringing, Input::HumanAnswered) => {
+            (Inviting | Ringing, Input::TargetAnswered) => {
                 out.push(Action::Disarm(Timer::Ring));
                 self.tell(Step::Answered, out);
                 match self.order.mode {
@@ -197,19 +205,19 @@ impl Handoff {
                     Mode::Cold => self.join(out),
                 }
             }
-            (Inviting | Ringing, Input::HumanFailed(status)) => {
-                parties.human = false;
-                self.next_target(reason(status, self.state == Ringing), parties, out);
+            (Inviting | Ringing, Input::TargetFailed(status)) => {
+                parties.target = false;
+                return self.next_target(reason(status, self.state == Ringing), parties, out);
             }
             (Inviting | Ringing, Input::NoCapacity) => {
-                parties.human = false;
+                parties.target = false;
                 self.late = true;
-                self.next_target(Reason::NoCapacity, parties, out);
+                return self.next_target(Reason::NoCapacity, parties, out);
             }
             (Inviting | Ringing, Input::Timer(timer @ (Timer::Ring | Timer::Reach))) => {
                 self.late |= timer == Timer::Reach;
-                parties.end_human(cause::NO_ANSWER, out);
-                self.next_target(reason(408, self.state == Ringing), parties, out);
+                parties.end_target(cause::NO_ANSWER, out);
+                return self.next_target(reason(408, self.state == Ringing), parties, out);
             }
 
             // The human decides.
@@ -218,104 +226,69 @@ impl Handoff {
             }
             (Briefing { .. }, Input::Digit('1')) if self.order.accept != Accept::Answer => self.join(out),
             (Briefing { .. }, Input::Accept) => self.join(out),
-            (Briefing { .. }, Input::Digit('2')) if self.order.accept != Accept::Answer => self.decline(parties, out),
-            (Inviting | Ringing | Briefing { .. }, Input::Decline) => self.decline(parties, out),
-            (Briefing { .. }, Input::Timer(Timer::Accept)) => {
-                parties.end_human(cause::NOT_ACCEPTED, out);
-                self.next_target(Reason::NoAnswer, parties, out);
+            (Briefing { .. }, Input::Digit('2')) if self.order.accept != Accept::Answer => {
+                return self.decline(parties, out);
             }
-            (Briefing { .. } | Joining, Input::HumanGone) => {
-                parties.human = false;
-                self.next_target(Reason::HumanHangup, parties, out);
+            (Inviting | Ringing | Briefing { .. }, Input::Decline) => return self.decline(parties, out),
+            (Briefing { .. }, Input::Timer(Timer::Accept)) => {
+                parties.end_target(cause::NOT_ACCEPTED, out);
+                return self.next_target(Reason::NoAnswer, parties, out);
+            }
+            (Briefing { .. } | Joining, Input::TargetGone) => {
+                parties.target = false;
+                return self.next_target(Reason::HumanHangup, parties, out);
             }
 
-            // The join: the AI leaves only now.
+            // The join: who handed off leaves only now.
             (Joining, Input::Applied) => {
-                self.state = Joined;
                 out.extend([Action::TellJoined(self.order.id), Action::Disarm(Timer::Reach)]);
-                parties.end_ai(cause::HANDED_OFF, out);
-                out.extend([
-                    Action::Show(Scene::Joined, Some(self.window())),
-                    Action::Arm(Timer::Evidence),
-                ]);
+                parties.end_peer(cause::HANDED_OFF, out);
+                parties.promote(out);
+                let window = self.evidence.is_none().then(|| self.window());
+                out.push(Action::Show(Scene::HandedOff, window));
+                return Next::Talking(JOINED);
             }
-            (Joined, Input::FirstWord) => self.tell_first_word(out),
-            (Joined, Input::Evidence(listeners)) => {
-                self.close(Some(listeners), out);
-                return Next::HandedOff;
-            }
-            (Joined, Input::Timer(Timer::Evidence)) => {
-                self.close(None, out);
-                return Next::HandedOff;
-            }
-            (Joined, Input::HumanGone) => {
-                parties.human = false;
-                self.cut_short(None);
-                return Next::End("human", cause::PEER_GONE);
-            }
+            // The human spoke at once: the word went out while the other row of the join was still waited for.
+            (Joining, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
+            (Joining, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
             (Inviting | Ringing | Briefing { .. }, Input::Cancel) => {
-                parties.end_human(cause::TAKEN_BACK, out);
+                parties.end_target(cause::TAKEN_BACK, out);
                 let verdict = Verdict {
                     end: End::Cancelled,
-                    result: Outcome::ReturnedToAi,
+                    result: self.returned(),
                     reason: None,
                 };
-                self.give_back(verdict, None, parties, out);
+                return self.give_back(verdict, None, parties, out);
             }
             (Inviting | Ringing | Briefing { .. } | Joining, Input::MediaFailed(reason)) => {
-                parties.end_human(cause::FAULT, out);
-                self.late = true;
-                self.next_target(reason, parties, out);
+                return self.fault(reason, parties, out);
+            }
+            (Inviting | Ringing | Briefing { .. } | Joining, Input::MediaSilent) => {
+                return self.fault(Reason::Error, parties, out);
             }
 
-            // Back to the AI.
+            // Back to the peer.
             (Returning { verdict, .. }, Input::Applied) => {
-                self.state = Returned { verdict };
                 self.tell(Step::Returned, out);
-                out.extend([Action::Unwatch, Action::Arm(Timer::Evidence)]);
+                out.push(Action::Unwatch);
+                return Next::Talking(verdict);
             }
-            (Returning { verdict, .. }, Input::AiGone) => {
-                parties.ai = false;
-                self.say_goodbye(without_ai(verdict), Some(self.window()), parties, out);
+            (Returning { verdict, .. }, Input::PeerGone) => {
+                parties.peer = None;
+                return Next::Goodbye(self.without_peer(verdict));
             }
-            (Returning { verdict, spoken: true }, Input::MediaFailed(_)) => {
-                // The reason cannot be played: the AI at once is better than hold audio for ever.
+            (Returning { verdict, spoken: true }, Input::MediaFailed(_) | Input::MediaSilent) => {
+                // The reason cannot be played: the peer at once is better than hold audio for ever.
                 self.state = Returning { verdict, spoken: false };
                 out.push(Action::Show(Scene::Conversation, Some(self.window())));
             }
-            (Returning { verdict, spoken: false }, Input::MediaFailed(_)) => {
-                self.state = CutShort {
-                    verdict: Verdict {
-                        result: Outcome::Failed,
-                        ..verdict
-                    },
-                };
-                return Next::End("error", cause::FAULT);
-            }
-            (Returned { .. }, Input::Evidence(listeners)) => {
-                self.close(Some(listeners), out);
-                return Next::Talking;
-            }
-            (Returned { .. }, Input::Timer(Timer::Evidence)) => {
-                self.close(None, out);
-                return Next::Talking;
-            }
-            (Returned { verdict }, Input::AiGone) => {
-                parties.ai = false;
-                self.say_goodbye(verdict, None, parties, out);
-            }
-
-            // Goodbye.
-            (Goodbye { .. }, Input::Evidence(listeners)) => self.tell(Step::Evidence(listeners), out),
-            (Goodbye { verdict, play }, Input::Played(over, _)) if play == over => {
-                self.state = CutShort { verdict };
-                return Next::End("ai", cause::PEER_GONE);
-            }
-            (Goodbye { verdict, .. }, Input::Timer(Timer::Goodbye) | Input::MediaFailed(_)) => {
-                self.state = CutShort { verdict };
-                return Next::End("ai", cause::PEER_GONE);
+            (Returning { verdict, spoken: false }, Input::MediaFailed(_) | Input::MediaSilent) => {
+                return Next::End(Verdict {
+                    result: Outcome::Failed,
+                    ..verdict
+                });
             }
 
             // What crossed a change of state, and is of no interest any more.
@@ -325,95 +298,40 @@ impl Handoff {
     }
 
     /// The call ends now. `reason` is why it did not join; `None` where an operator ended it.
-    pub fn cut_short(&mut self, reason: Option<Reason>) {
-        use State::*;
-        let verdict = match self.state {
-            Joined => Verdict {
-                end: End::Completed,
-                result: Outcome::Joined,
-                reason: None,
-            },
-            Returned { verdict } | CutShort { verdict } => verdict,
-            Goodbye { verdict, .. } if verdict.result == Outcome::ReturnedToAi => verdict,
-            Closed => return,
-            Inviting | Ringing | Briefing { .. } | Joining | Returning { .. } | Goodbye { .. } => Verdict {
-                end: if reason.is_some() { End::Failed } else { End::Cancelled },
-                result: Outcome::Abandoned,
-                reason,
-            },
-        };
-        self.state = CutShort { verdict };
-    }
-
-    /// The last steps.
-    pub fn close(&mut self, evidence: Option<Vec<(Party, Evidence)>>, out: &mut Vec<Action>) {
-        use State::*;
-        let verdict = match self.state {
-            Closed => return,
-            Returned { verdict } | CutShort { verdict } | Returning { verdict, .. } | Goodbye { verdict, .. } => {
-                verdict
-            }
-            Joined => Verdict {
-                end: End::Completed,
-                result: Outcome::Joined,
-                reason: None,
-            },
-            Inviting | Ringing | Briefing { .. } | Joining => Verdict {
-                end: End::Failed,
-                result: Outcome::Abandoned,
-                reason: Some(Reason::Error),
-            },
-        };
-        self.state = Closed;
-        out.push(Action::Disarm(Timer::Evidence));
-        if let Some(listeners) = evidence {
-            self.tell(Step::Evidence(listeners), out);
+    pub fn cut_short(&self, reason: Option<Reason>) -> Watched {
+        Watched {
+            id: self.order.id,
+            verdict: cut_short(reason),
         }
-        self.tell(
-            Step::Closed {
-                end: verdict.end,
-                result: verdict.result,
-                reason: verdict.reason,
-            },
-            out,
-        );
     }
 
-    /// The human's first word went out.
-    pub(crate) fn tell_first_word(&self, out: &mut Vec<Action>) {
-        self.tell(Step::FirstHumanWord, out);
+    /// The window of evidence has the handoff's number.
+    pub(crate) fn window(&self) -> WindowId {
+        WindowId(self.order.id.0)
     }
 
     fn tell(&self, step: Step, out: &mut Vec<Action>) {
         out.push(Action::Tell(self.order.id, step));
     }
 
-    fn window(&self) -> WindowId {
-        WindowId(self.order.id.0)
-    }
-
     fn show_waiting(&self, out: &mut Vec<Action>) {
-        let scene = Scene::Waiting {
-            play: self.waiting,
-            hold_only: self.hold_only,
-        };
+        let scene = Scene::Waiting { wait: self.wait };
         out.push(Action::Show(scene, Some(self.window())));
     }
 
     fn invite(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
         self.state = State::Inviting;
-        parties.human = true;
-        out.extend([Action::InviteHuman(self.target().0), Action::Arm(Timer::Ring)]);
+        parties.target = true;
+        out.extend([Action::InviteTarget, Action::Arm(Timer::Ring)]);
     }
 
     fn brief(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
         let play = parties.play();
         self.state = State::Briefing { play };
         let scene = Scene::Briefing {
-            play: self.waiting,
-            hold_only: self.hold_only,
+            wait: self.wait,
             briefing: play,
-            target: self.target().0,
+            target: self.target().target,
         };
         out.extend([Action::Show(scene, Some(self.window())), Action::Arm(Timer::Accept)]);
     }
@@ -423,24 +341,31 @@ impl Handoff {
         self.tell(Step::Accepted, out);
         out.extend([
             Action::Disarm(Timer::Accept),
-            Action::Show(Scene::Joined, Some(self.window())),
+            Action::Show(Scene::Joined { wait: self.wait }, Some(self.window())),
         ]);
     }
 
-    fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
-        parties.end_human(cause::NOT_ACCEPTED, out);
-        self.next_target(Reason::Declined, parties, out);
+    fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        parties.end_target(cause::NOT_ACCEPTED, out);
+        self.next_target(Reason::Declined, parties, out)
+    }
+
+    /// A failure of ours: no other target will do better.
+    fn fault(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        parties.end_target(cause::FAULT, out);
+        self.late = true;
+        self.next_target(reason, parties, out)
     }
 
     /// The human of this target is gone: the next one, or back.
-    fn next_target(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) {
-        let target = self.target().1.clone();
+    fn next_target(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        let target = self.target().name.clone();
         self.tell(Step::TargetFailed { target, reason }, out);
         out.extend([Action::Disarm(Timer::Ring), Action::Disarm(Timer::Accept)]);
         if self.late || self.at + 1 >= self.order.targets.len() {
             let verdict = Verdict {
                 end: End::Failed,
-                result: Outcome::ReturnedToAi,
+                result: self.returned(),
                 reason: Some(reason),
             };
             let apology = match reason {
@@ -454,20 +379,27 @@ impl Handoff {
         match self.state {
             // The caller may have heard the human for a moment: hold audio from its start, without another announcement.
             State::Joining => {
-                self.waiting = parties.play();
-                self.hold_only = true;
+                self.wait.play = parties.play();
+                self.wait.hold_only = true;
                 self.show_waiting(out);
             }
             State::Briefing { .. } => self.show_waiting(out),
             _ => {}
         }
         self.invite(parties, out);
+        Next::Same
     }
 
-    fn give_back(&mut self, verdict: Verdict, apology: Option<Apology>, parties: &mut Parties, out: &mut Vec<Action>) {
+    fn give_back(
+        &mut self,
+        verdict: Verdict,
+        apology: Option<Apology>,
+        parties: &mut Parties,
+        out: &mut Vec<Action>,
+    ) -> Next {
         out.extend([Timer::Ring, Timer::Reach, Timer::Accept].map(Action::Disarm));
-        if !parties.ai {
-            return self.say_goodbye(without_ai(verdict), Some(self.window()), parties, out);
+        if parties.peer.is_none() {
+            return Next::Goodbye(self.without_peer(verdict));
         }
         let scene = match apology {
             Some(apology) => Scene::Returned {
@@ -481,35 +413,38 @@ impl Handoff {
             spoken: apology.is_some(),
         };
         out.push(Action::Show(scene, Some(self.window())));
+        Next::Same
     }
 
-    fn say_goodbye(
-        &mut self,
-        verdict: Verdict,
-        window: Option<WindowId>,
-        parties: &mut Parties,
-        out: &mut Vec<Action>,
-    ) {
-        let play = parties.play();
-        self.state = State::Goodbye { verdict, play };
-        out.extend([
-            Action::Disarm(Timer::Evidence),
-            Action::Show(Scene::Goodbye { play }, window),
-            Action::Arm(Timer::Goodbye),
-        ]);
+    /// What a caller who was given back is told of.
+    fn returned(&self) -> Outcome {
+        match self.from {
+            Peer::Ai => Outcome::ReturnedToAi,
+            Peer::Human => Outcome::ReturnedToHuman,
+        }
     }
-}
 
-/// Nobody is left whom the caller could be given back to.
-fn without_ai(verdict: Verdict) -> Verdict {
-    Verdict {
-        result: Outcome::Failed,
-        reason: Some(Reason::AiGone),
-        ..verdict
+    /// Nobody is left whom the caller could be given back to.
+    fn without_peer(&self, verdict: Verdict) -> Verdict {
+        let reason = match self.from {
+            Peer::Ai => Reason::AiGone,
+            Peer::Human => Reason::HumanHangup,
+        };
+        Verdict {
+            result: Outcome::Failed,
+            reason: Some(reason),
+            ..verdict
+        }
     }
 }
 
-/// What a final status of the human's INVITE means. `rang`: a provisional answer had come.
+const JOINED: Verdict = Verdict {
+    end: End::Completed,
+    result: Outcome::Joined,
+    reason: None,
+};
+
+/// What a final status of the target's INVITE means. `rang`: a provisional answer had come.
 fn reason(status: u16, rang: bool) -> Reason {
     match status {
         486 | 600 => Reason::Busy,

@@ -9,13 +9,16 @@
 //! nowhere in here: they listen to [`Notice`](notice::Notice)s.
 #![forbid(unsafe_code)]
 
+mod action;
 pub mod call;
 pub mod config;
 mod desired;
 pub mod handoff;
+mod input;
 mod leg;
 pub mod node;
 pub mod notice;
+mod observe;
 mod offer;
 mod ports;
 mod random;
@@ -24,3 +27,4 @@ mod reinvite;
 pub mod request;
 mod spec;
 pub mod timer;
+mod watched;

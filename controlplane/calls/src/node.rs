@@ -12,11 +12,14 @@ use crate::call::{Action, Input, State};
 use crate::config::Config;
 use crate::desired::Unanswered;
 use crate::leg::LegState;
-use crate::notice::{CallId, Notice, Party, Reason};
+use crate::notice::{CallId, HandoffId, Notice, Reason};
+use crate::observe::Observed;
+pub use crate::observe::Pair;
 use crate::ports::Ports;
 use crate::random::Random;
 use crate::registry::Registry;
 use crate::request::{Request, RequestError, Response};
+use crate::spec::Role;
 use crate::timer::Timer;
 
 mod act;
@@ -61,6 +64,7 @@ pub struct Node {
     pub(crate) registry: Registry<Box<Live>>,
     pub(crate) random: Random,
     pub(crate) outputs: VecDeque<Output>,
+    observed: Observed,
 }
 
 impl Node {
@@ -72,6 +76,7 @@ impl Node {
             registry: Registry::default(),
             random: Random::new(config.seed),
             outputs: VecDeque::new(),
+            observed: Observed::default(),
             config,
         }
     }
@@ -126,19 +131,21 @@ impl Node {
                 return self.drive(now, at, live, Input::Played(play, item));
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                if live.legs.human.as_ref().is_some_and(|human| human.id == leg) {
+                if live.legs.role(leg) == Some(Role::Target) {
                     return self.drive(now, now, live, Input::Digit(digit));
                 }
             }
             MediaEvent::FirstWord { window, at, .. } => {
-                if live.runs(window) {
-                    return self.drive(now, at, live, Input::FirstWord);
+                let handoff = HandoffId(window.0);
+                if live.call.knows(handoff) {
+                    return self.drive(now, at, live, Input::FirstWord(handoff));
                 }
             }
             MediaEvent::Evidence { window, listeners, .. } => {
-                if live.runs(window) {
+                let handoff = HandoffId(window.0);
+                if live.call.knows(handoff) {
                     let listeners = live.name(&listeners);
-                    return self.drive(now, now, live, Input::Evidence(listeners));
+                    return self.drive(now, now, live, Input::Evidence(handoff, listeners));
                 }
             }
             // Silence ends no call.
@@ -212,6 +219,16 @@ impl Node {
         }
     }
 
+    /// From now on, notes which pairs of a call's state and an input come up, by their names.
+    pub fn observe(&mut self) {
+        self.observed.start();
+    }
+
+    /// The pairs since the last time, each once; none before [`Node::observe`].
+    pub fn observed(&mut self) -> Vec<Pair> {
+        self.observed.take()
+    }
+
     /// What the endpoint has to say.
     fn handle_sip(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
@@ -228,16 +245,16 @@ impl Node {
             return;
         };
         let Some(mut live) = self.registry.take(id) else { return };
-        let Some(party) = live.legs.find(leg).map(|leg| leg.party) else {
+        let Some(role) = live.legs.role(leg) else {
             return self.put_back(now, live);
         };
         let input = match event {
             Event::Invite { .. } | Event::Ended { .. } => None,
-            Event::Cancelled { .. } | Event::Bye { .. } => self.gone(now, &mut live, party),
-            Event::Progress { .. } => live.rings(leg, party),
-            Event::Answered { body, .. } => self.answered(now, &mut live, leg, party, body.as_deref()),
-            Event::Refused { status, .. } => self.refused(now, &mut live, party, status),
-            Event::Acked { body, .. } => self.acked(now, &mut live, leg, party, body.as_deref()),
+            Event::Cancelled { .. } | Event::Bye { .. } => self.gone(now, &mut live, role),
+            Event::Progress { .. } => live.rings(leg, role),
+            Event::Answered { body, .. } => self.answered(now, &mut live, leg, role, body.as_deref()),
+            Event::Refused { status, .. } => self.refused(now, &mut live, role, status),
+            Event::Acked { body, .. } => self.acked(now, &mut live, leg, role, body.as_deref()),
             Event::Reinvite { body, .. } => {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
@@ -257,23 +274,23 @@ impl Node {
     }
 
     /// A dialog ended without us.
-    pub(crate) fn gone(&mut self, now: Instant, live: &mut Live, party: Party) -> Option<Input> {
-        match party {
-            Party::Caller => {
+    pub(crate) fn gone(&mut self, now: Instant, live: &mut Live, role: Role) -> Option<Input> {
+        match role {
+            Role::Caller => {
                 self.registry.unbind(live.legs.caller.dialog);
                 Some(Input::CallerGone)
             }
-            Party::Ai => self.drop_ai(now, live).map(|_| Input::AiGone),
-            Party::Human => self.drop_human(now, live).map(|_| Input::HumanGone),
+            Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerGone),
+            Role::Target => self.drop_target(now, live).map(|_| Input::TargetGone),
         }
     }
 
     /// An INVITE of ours failed.
-    fn refused(&mut self, now: Instant, live: &mut Live, party: Party, status: u16) -> Option<Input> {
-        match party {
-            Party::Caller => None,
-            Party::Ai => self.drop_ai(now, live).map(|_| Input::AiFailed(status)),
-            Party::Human => self.drop_human(now, live).map(|_| Input::HumanFailed(status)),
+    fn refused(&mut self, now: Instant, live: &mut Live, role: Role, status: u16) -> Option<Input> {
+        match role {
+            Role::Caller => None,
+            Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerFailed(status)),
+            Role::Target => self.drop_target(now, live).map(|_| Input::TargetFailed(status)),
         }
     }
 
@@ -283,7 +300,7 @@ impl Node {
         now: Instant,
         live: &mut Live,
         leg: LegId,
-        party: Party,
+        role: Role,
         body: Option<&[u8]>,
     ) -> Option<Input> {
         let found = live.legs.find(leg)?;
@@ -293,22 +310,27 @@ impl Node {
             let _ = self
                 .endpoint
                 .end(now, dialog, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-            return self.refused(now, live, party, 488);
+            return self.refused(now, live, role, 488);
         };
         found.agree(agreed);
         found.state = LegState::Up;
-        match party {
-            Party::Caller => None,
-            Party::Ai => Some(Input::AiAnswered),
-            Party::Human => Some(Input::HumanAnswered),
+        match role {
+            Role::Caller => None,
+            Role::Peer => Some(Input::PeerAnswered),
+            Role::Target => Some(Input::TargetAnswered),
         }
     }
 
     /// Gives an input to the call, and carries out what follows. `at` is when it happened.
     pub(crate) fn drive(&mut self, now: Instant, at: Instant, mut live: Box<Live>, input: Input) {
         live.at = at;
-        let actions = live.call.handle(input);
+        let actions = self.handle_input(&mut live, input);
         self.carry_out(now, live, actions);
+    }
+
+    fn handle_input(&mut self, live: &mut Live, input: Input) -> Vec<Action> {
+        self.observed.see(&live.call, &input);
+        live.call.handle(input)
     }
 
     /// Carries out actions, and the actions that their failures lead to.
@@ -320,7 +342,7 @@ impl Node {
                 inputs.extend(self.act(now, &mut live, action));
             }
             let Some(input) = inputs.pop_front() else { break };
-            actions = live.call.handle(input);
+            actions = self.handle_input(&mut live, input);
         }
         self.put_back(now, live);
     }
@@ -355,8 +377,7 @@ impl Node {
                 });
                 self.put_back(now, live);
             }
-            Unanswered::GiveUp if live.desired.ending() => self.drive(now, now, live, Input::MediaEnded),
-            Unanswered::GiveUp => self.drive(now, now, live, Input::MediaFailed(Reason::Error)),
+            Unanswered::GiveUp => self.drive(now, now, live, Input::MediaSilent),
         }
     }
 }

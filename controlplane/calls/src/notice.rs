@@ -176,9 +176,11 @@ pub enum Outcome {
     Joined,
     /// With the AI again.
     ReturnedToAi,
+    /// With the human again who had handed on.
+    ReturnedToHuman,
     /// Hung up, or the call ended otherwise.
     Abandoned,
-    /// Told goodbye: the AI was gone.
+    /// Told goodbye: whom it could have gone back to was gone.
     Failed,
 }
 

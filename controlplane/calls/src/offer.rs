@@ -115,8 +115,8 @@ impl Node {
             call,
             legs: Legs {
                 caller,
-                ai: None,
-                human: None,
+                peer: None,
+                target: None,
             },
             worker,
             trunk,

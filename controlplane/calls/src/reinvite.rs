@@ -7,7 +7,7 @@ use media::command::LegId;
 
 use crate::call::Input;
 use crate::node::{Live, Node};
-use crate::notice::Party;
+use crate::spec::Role;
 
 impl Node {
     /// A re-INVITE came on a leg.
@@ -43,7 +43,7 @@ impl Node {
         now: Instant,
         live: &mut Live,
         leg: LegId,
-        party: Party,
+        role: Role,
         body: Option<&[u8]>,
     ) -> Option<Input> {
         let leg = live.legs.find(leg)?;
@@ -62,6 +62,6 @@ impl Node {
         let _ = self
             .endpoint
             .end(now, leg.dialog, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-        self.gone(now, live, party)
+        self.gone(now, live, role)
     }
 }

@@ -1,13 +1,13 @@
 //! From a scene to the table of who hears whom.
 //!
-//! | scene | caller hears | AI hears | human hears | digits of the human |
+//! | scene | caller hears | peer hears | target hears | digits of the target |
 //! |---|---|---|---|---|
 //! | setup | – (nothing is sent) | | | |
-//! | conversation | AI | caller | | |
-//! | waiting | announcement, hold | – | | |
-//! | briefing | announcement, hold | – | briefing | taken |
-//! | joined | human | – | caller | relayed |
-//! | returned | reason, then AI | caller | | |
+//! | conversation, handed off | peer | caller | | |
+//! | waiting | announcement, hold | – (AI), hold (human) | | |
+//! | briefing | announcement, hold | as waiting | briefing | taken |
+//! | joined | target | as waiting | caller | relayed |
+//! | returned | reason, then peer | caller | | |
 //! | goodbye | goodbye | | | |
 //!
 //! A leg is in the table from its answer on and as long as its dialog lives; the caller always.
@@ -16,7 +16,7 @@ use arrayvec::ArrayVec;
 use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionSpec, Watch, WindowId};
 use playbook::Accept;
 
-use crate::call::{Apology, Scene};
+use crate::call::{Apology, Scene, Wait};
 use crate::config::{Config, Prompts};
 use crate::leg::{Leg, LegState};
 
@@ -25,73 +25,92 @@ use crate::leg::{Leg, LegState};
 pub(crate) struct Legs {
     /// Who called.
     pub(crate) caller: Leg,
-    /// The AI, from its INVITE to the end of its dialog.
-    pub(crate) ai: Option<Leg>,
-    /// The human, likewise.
-    pub(crate) human: Option<Leg>,
+    /// Whom the caller talks with, from its INVITE to the end of its dialog: the AI, then the human.
+    pub(crate) peer: Option<Leg>,
+    /// Whom a handoff reaches for, likewise, until it is the peer.
+    pub(crate) target: Option<Leg>,
+}
+
+/// What a leg is to its call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Who called.
+    Caller,
+    /// Whom the caller talks with.
+    Peer,
+    /// Whom a handoff reaches for.
+    Target,
 }
 
 impl Legs {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Leg> {
-        [Some(&self.caller), self.ai.as_ref(), self.human.as_ref()]
+        [Some(&self.caller), self.peer.as_ref(), self.target.as_ref()]
             .into_iter()
             .flatten()
     }
 
     /// The one with this id.
     pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
-        [Some(&mut self.caller), self.ai.as_mut(), self.human.as_mut()]
+        [Some(&mut self.caller), self.peer.as_mut(), self.target.as_mut()]
             .into_iter()
             .flatten()
             .find(|leg| leg.id == id)
+    }
+
+    /// What the leg with this id is.
+    pub(crate) fn role(&self, id: LegId) -> Option<Role> {
+        let is = |leg: &Option<Leg>| leg.as_ref().is_some_and(|leg| leg.id == id);
+        match () {
+            () if self.caller.id == id => Some(Role::Caller),
+            () if is(&self.peer) => Some(Role::Peer),
+            () if is(&self.target) => Some(Role::Target),
+            () => None,
+        }
     }
 }
 
 /// The table of a scene.
 pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: &Config) -> SessionSpec {
     let up = |leg: &Option<Leg>| leg.as_ref().filter(|leg| leg.state == LegState::Up).map(|leg| leg.id);
-    let (ai, human) = (up(&legs.ai), up(&legs.human));
+    let (peer, target) = (up(&legs.peer), up(&legs.target));
     let caller = Some(legs.caller.id);
     let prompts = &config.prompts;
 
-    let waiting = |play, hold_only: bool| {
-        let announcement = (!hold_only).then_some(prompts.announcement);
-        prompt(play, announcement.into_iter().chain([prompts.hold]), true)
+    let nothing = Hears::default;
+    let waiting = |wait: Wait| {
+        let announcement = (!wait.hold_only).then_some(prompts.announcement);
+        prompt(wait.play, announcement.into_iter().chain([prompts.hold]), true)
     };
-    let (caller_row, ai_row, human_row) = match scene {
-        Scene::Setup => (Hears::default(), Hears::default(), Hears::default()),
-        Scene::Conversation => (leg(ai), leg(caller), Hears::default()),
-        Scene::Waiting { play, hold_only } => (waiting(play, hold_only), Hears::default(), Hears::default()),
-        Scene::Briefing {
-            play,
-            hold_only,
-            briefing,
-            target,
-        } => {
+    // A human who hands on does not wait in silence. An AI does: it would answer the music.
+    let on_hold = |wait: Wait| {
+        let hold = wait.peer.map(|play| prompt(play, [prompts.hold], true));
+        hold.unwrap_or_default()
+    };
+    let (caller_row, peer_row, target_row) = match scene {
+        Scene::Setup => (nothing(), nothing(), nothing()),
+        Scene::Conversation | Scene::HandedOff => (leg(peer), leg(caller), nothing()),
+        Scene::Waiting { wait } => (waiting(wait), on_hold(wait), nothing()),
+        Scene::Briefing { wait, briefing, target } => {
             let own = config.targets.get(target).and_then(|target| target.briefing);
             // A human who is to press a key or click hears it again until then: silence would say that nobody is there.
             let again = config.playbook.accept != Accept::Answer;
             let told = prompt(briefing, [own.unwrap_or(prompts.briefing)], again);
-            (waiting(play, hold_only), Hears::default(), told)
+            (waiting(wait), on_hold(wait), told)
         }
-        Scene::Joined => (leg(human), Hears::default(), leg(caller)),
+        Scene::Joined { wait } => (leg(target), on_hold(wait), leg(caller)),
         Scene::Returned { play, apology } => {
             let said = prompt(play, [apologise(apology, prompts)], false);
             (
                 Hears {
-                    legs: leg(ai).legs,
+                    legs: leg(peer).legs,
                     ..said
                 },
                 leg(caller),
-                Hears::default(),
+                nothing(),
             )
         }
-        Scene::Goodbye { play } => (
-            prompt(play, [prompts.goodbye], false),
-            Hears::default(),
-            Hears::default(),
-        ),
+        Scene::Goodbye { play } => (prompt(play, [prompts.goodbye], false), nothing(), nothing()),
     };
 
     let mut spec = SessionSpec {
@@ -99,20 +118,23 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         watch: None,
     };
     spec.legs.push(row(&legs.caller, Dtmf::Relay, caller_row, config));
-    if let Some(leg) = legs.ai.as_ref().filter(|leg| leg.state == LegState::Up) {
-        spec.legs.push(row(leg, Dtmf::Relay, ai_row, config));
+    if let Some(leg) = legs.peer.as_ref().filter(|leg| leg.state == LegState::Up) {
+        spec.legs.push(row(leg, Dtmf::Relay, peer_row, config));
     }
-    if let Some(leg) = legs.human.as_ref().filter(|leg| leg.state == LegState::Up) {
-        let dtmf = if scene == Scene::Joined {
-            Dtmf::Relay
-        } else {
-            Dtmf::Take
+    if let Some(leg) = legs.target.as_ref().filter(|leg| leg.state == LegState::Up) {
+        let dtmf = match scene {
+            Scene::Joined { .. } => Dtmf::Relay,
+            _ => Dtmf::Take,
         };
-        spec.legs.push(row(leg, dtmf, human_row, config));
+        spec.legs.push(row(leg, dtmf, target_row, config));
     }
     spec.watch = window.map(|window| Watch {
         window,
-        first_word_of: if scene == Scene::Joined { human } else { None },
+        first_word_of: match scene {
+            Scene::Joined { .. } => target,
+            Scene::HandedOff => peer,
+            _ => None,
+        },
     });
     spec
 }

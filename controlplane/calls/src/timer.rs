@@ -35,6 +35,21 @@ impl Timer {
     ];
 }
 
+impl Timer {
+    /// What its firing is called, the same for ever.
+    pub fn name(self) -> &'static str {
+        match self {
+            Timer::AiAnswer => "ai_answer over",
+            Timer::Ring => "ring over",
+            Timer::Reach => "reach over",
+            Timer::Accept => "accept over",
+            Timer::Media => "applied over",
+            Timer::Evidence => "evidence over",
+            Timer::Goodbye => "goodbye over",
+        }
+    }
+}
+
 /// When each timer fires, if it is armed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timers([Option<Instant>; Timer::ALL.len()]);

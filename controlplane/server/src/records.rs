@@ -559,6 +559,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Joined => "joined",
         Outcome::ReturnedToAi => "returned_to_ai",
+        Outcome::ReturnedToHuman => "returned_to_human",
         Outcome::Abandoned => "abandoned",
         Outcome::Failed => "failed",
     }

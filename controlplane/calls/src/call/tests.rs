@@ -3,9 +3,16 @@
 use playbook::Mode;
 
 use super::*;
+use crate::handoff::{Choice, Order};
+use crate::notice::{Reason, Step};
 
 fn order(mode: Mode, accept: playbook::Accept) -> Input {
-    let targets = vec![(0, "sales".to_owned()), (1, "support".to_owned())];
+    let choice = |(target, name): (usize, &str)| Choice {
+        target,
+        name: name.to_owned(),
+        uri: None,
+    };
+    let targets = [(0, "sales"), (1, "support")].map(choice).into();
     Input::Handoff(Order {
         id: HandoffId(9),
         mode,
@@ -19,36 +26,39 @@ fn order(mode: Mode, accept: playbook::Accept) -> Input {
 fn states() -> Vec<(&'static str, Call)> {
     use Input::*;
     let warm = || order(Mode::Warm, playbook::Accept::Key);
-    let joined = vec![AiAnswered, warm(), HumanAnswered, Digit('1'), Applied];
-    let failed = vec![AiAnswered, warm(), HumanFailed(486), HumanFailed(486)];
+    let joined = vec![PeerAnswered, warm(), TargetAnswered, Digit('1'), Applied];
+    let failed = vec![PeerAnswered, warm(), TargetFailed(486), TargetFailed(486)];
     let ways = vec![
         ("connecting", vec![]),
-        ("talking", vec![AiAnswered]),
-        ("inviting", vec![AiAnswered, warm()]),
-        ("ringing", vec![AiAnswered, warm(), HumanRinging]),
-        ("briefing", vec![AiAnswered, warm(), HumanRinging, HumanAnswered]),
+        ("talking", vec![PeerAnswered]),
+        ("inviting", vec![PeerAnswered, warm()]),
+        ("ringing", vec![PeerAnswered, warm(), TargetRinging]),
+        ("briefing", vec![PeerAnswered, warm(), TargetRinging, TargetAnswered]),
         (
             "joining",
-            vec![AiAnswered, warm(), HumanRinging, HumanAnswered, Digit('1')],
+            vec![PeerAnswered, warm(), TargetRinging, TargetAnswered, Digit('1')],
         ),
         ("joined", joined.clone()),
-        ("last ringing", vec![AiAnswered, warm(), HumanFailed(486), HumanRinging]),
+        (
+            "last ringing",
+            vec![PeerAnswered, warm(), TargetFailed(486), TargetRinging],
+        ),
         (
             "last briefing",
-            vec![AiAnswered, warm(), HumanFailed(486), HumanAnswered],
+            vec![PeerAnswered, warm(), TargetFailed(486), TargetAnswered],
         ),
         (
             "last joining",
-            vec![AiAnswered, warm(), HumanFailed(486), HumanAnswered, Digit('1')],
+            vec![PeerAnswered, warm(), TargetFailed(486), TargetAnswered, Digit('1')],
         ),
         ("returning", failed.clone()),
         ("returned", [failed.clone(), vec![Applied]].concat()),
         (
             "goodbye",
-            [vec![AiAnswered, warm(), AiGone], failed[2..].to_vec()].concat(),
+            [vec![PeerAnswered, warm(), PeerGone], failed[2..].to_vec()].concat(),
         ),
-        ("handed off", [joined, vec![Evidence(vec![])]].concat()),
-        ("ending", vec![AiAnswered, warm(), CallerGone]),
+        ("handed off", [joined, vec![Evidence(HandoffId(9), vec![])]].concat()),
+        ("ending", vec![PeerAnswered, warm(), CallerGone]),
     ];
     let walk = |(name, way): (&'static str, Vec<Input>)| {
         let (mut call, _) = Call::new(1);
@@ -69,16 +79,18 @@ fn brief(actions: &[Action]) -> String {
             Action::RejectCaller(status) => status.to_string(),
             Action::EndCaller(_) => "bye caller".to_owned(),
             Action::InviteAi(_) => "invite ai".to_owned(),
-            Action::EndAi(_) => "bye ai".to_owned(),
-            Action::InviteHuman(target) => format!("invite {target}"),
-            Action::EndHuman(_) => "end human".to_owned(),
+            Action::EndPeer(_) => "bye peer".to_owned(),
+            Action::InviteTarget => "invite".to_owned(),
+            Action::EndTarget(_) => "end target".to_owned(),
+            Action::Promote => "promote".to_owned(),
             Action::Show(scene, _) => match scene {
                 Scene::Setup => "show setup".to_owned(),
                 Scene::Conversation => "show conversation".to_owned(),
-                Scene::Waiting { hold_only: false, .. } => "show waiting".to_owned(),
-                Scene::Waiting { hold_only: true, .. } => "show hold".to_owned(),
+                Scene::Waiting { wait } if wait.hold_only => "show hold".to_owned(),
+                Scene::Waiting { .. } => "show waiting".to_owned(),
                 Scene::Briefing { .. } => "show briefing".to_owned(),
-                Scene::Joined => "show joined".to_owned(),
+                Scene::Joined { .. } => "show joined".to_owned(),
+                Scene::HandedOff => "show handed off".to_owned(),
                 Scene::Returned { apology, .. } => format!("show {apology:?}").to_lowercase(),
                 Scene::Goodbye { .. } => "show goodbye".to_owned(),
             },
@@ -104,29 +116,30 @@ fn inputs() -> Vec<(&'static str, Input)> {
     use Input::*;
     vec![
         ("caller gone", CallerGone),
-        ("ai rings", AiRinging),
-        ("ai answers", AiAnswered),
-        ("ai busy", AiFailed(486)),
-        ("ai down", AiFailed(503)),
-        ("ai gone", AiGone),
-        ("human rings", HumanRinging),
-        ("human answers", HumanAnswered),
-        ("human busy", HumanFailed(486)),
-        ("human silent", HumanFailed(408)),
-        ("human 480", HumanFailed(480)),
-        ("human 404", HumanFailed(404)),
-        ("human 500", HumanFailed(500)),
-        ("human 603", HumanFailed(603)),
+        ("peer rings", PeerRinging),
+        ("peer answers", PeerAnswered),
+        ("peer busy", PeerFailed(486)),
+        ("peer down", PeerFailed(503)),
+        ("peer gone", PeerGone),
+        ("target rings", TargetRinging),
+        ("target answers", TargetAnswered),
+        ("target busy", TargetFailed(486)),
+        ("target silent", TargetFailed(408)),
+        ("target 480", TargetFailed(480)),
+        ("target 404", TargetFailed(404)),
+        ("target 500", TargetFailed(500)),
+        ("target 603", TargetFailed(603)),
         ("no capacity", NoCapacity),
-        ("human gone", HumanGone),
+        ("target gone", TargetGone),
         ("key 1", Digit('1')),
         ("key 2", Digit('2')),
         ("key 3", Digit('3')),
         ("applied", Applied),
         ("media fails", MediaFailed(Reason::Error)),
+        ("media silent", MediaSilent),
         ("announced", Played(PlayId(1), 0)),
-        ("first word", FirstWord),
-        ("evidence", Evidence(vec![])),
+        ("first word", FirstWord(HandoffId(9))),
+        ("evidence", Evidence(HandoffId(9), vec![])),
         ("media ended", MediaEnded),
         ("ai late", Timer(crate::timer::Timer::AiAnswer)),
         ("ring over", Timer(crate::timer::Timer::Ring)),
@@ -154,14 +167,18 @@ fn the_table_of_states_and_inputs() {
             }
         }
     }
+    if std::env::var_os("BATON_WRITE").is_some() {
+        std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/call/table.txt"), &table).unwrap();
+        return;
+    }
     assert_eq!(table, include_str!("table.txt"), "{table}");
 }
 
 /// What a driver sees of a call: who was invited and not ended, which timers run, what the caller hears.
 #[derive(Default)]
 struct Seen {
-    ai: bool,
-    human: bool,
+    peer: bool,
+    target: bool,
     caller_ended: bool,
     timers: Vec<Timer>,
     scene: Option<Scene>,
@@ -173,8 +190,8 @@ struct Seen {
 impl Seen {
     fn input(&mut self, input: &Input) {
         match input {
-            Input::AiFailed(_) | Input::AiGone => self.ai = false,
-            Input::HumanFailed(_) | Input::HumanGone | Input::NoCapacity => self.human = false,
+            Input::PeerFailed(_) | Input::PeerGone => self.peer = false,
+            Input::TargetFailed(_) | Input::TargetGone | Input::NoCapacity => self.target = false,
             Input::CallerGone => self.caller_ended = true,
             Input::Timer(timer) => self.timers.retain(|other| other != timer),
             _ => {}
@@ -184,10 +201,14 @@ impl Seen {
     fn actions(&mut self, actions: &[Action]) {
         for action in actions {
             match action {
-                Action::InviteAi(_) => assert!(!std::mem::replace(&mut self.ai, true), "two AIs"),
-                Action::InviteHuman(_) => assert!(!std::mem::replace(&mut self.human, true), "two humans"),
-                Action::EndAi(_) => assert!(std::mem::take(&mut self.ai), "no AI to end"),
-                Action::EndHuman(_) => assert!(std::mem::take(&mut self.human), "no human to end"),
+                Action::InviteAi(_) => assert!(!std::mem::replace(&mut self.peer, true), "two AIs"),
+                Action::InviteTarget => assert!(!std::mem::replace(&mut self.target, true), "two targets"),
+                Action::EndPeer(_) => assert!(std::mem::take(&mut self.peer), "no peer to end"),
+                Action::EndTarget(_) => assert!(std::mem::take(&mut self.target), "no target to end"),
+                Action::Promote => {
+                    assert!(!std::mem::replace(&mut self.peer, true), "two peers");
+                    assert!(std::mem::take(&mut self.target), "no target to promote");
+                }
                 Action::EndCaller(_) | Action::RejectCaller(_) => {
                     assert!(
                         !std::mem::replace(&mut self.caller_ended, true),
@@ -216,10 +237,10 @@ impl Seen {
             State::HandingOff(handoff) => match handoff.state() {
                 H::Inviting | H::Ringing => Some(Timer::Ring),
                 H::Briefing { .. } => Some(Timer::Accept),
-                H::Joined | H::Returned { .. } => Some(Timer::Evidence),
-                H::Goodbye { .. } => Some(Timer::Goodbye),
-                H::Joining | H::Returning { .. } | H::CutShort { .. } | H::Closed => None,
+                H::Joining | H::Returning { .. } => None,
             },
+            State::Talking if !call.watched().is_empty() => Some(Timer::Evidence),
+            State::Goodbye { .. } => Some(Timer::Goodbye),
             _ => None,
         };
         if let Some(timer) = bound {
@@ -229,11 +250,13 @@ impl Seen {
         match self.scene {
             _ if matches!(call.state(), State::Ending { .. } | State::Over) => {
                 assert!(self.caller_ended, "{call:?} leaves the caller on the line");
-                assert!(!self.ai && !self.human, "{call:?} leaves somebody on the line");
+                assert!(!self.peer && !self.target, "{call:?} leaves somebody on the line");
                 assert!(self.timers.is_empty());
             }
-            Some(Scene::Conversation | Scene::Returned { .. }) => assert!(self.ai, "{call:?}: silence"),
-            Some(Scene::Joined | Scene::Briefing { .. }) => assert!(self.human, "{call:?}: silence"),
+            Some(Scene::Conversation | Scene::Returned { .. } | Scene::HandedOff) => {
+                assert!(self.peer, "{call:?}: silence")
+            }
+            Some(Scene::Joined { .. } | Scene::Briefing { .. }) => assert!(self.target, "{call:?}: silence"),
             Some(Scene::Setup) => assert!(!call.started()),
             Some(Scene::Waiting { .. } | Scene::Goodbye { .. }) | None => {}
         }
@@ -242,20 +265,19 @@ impl Seen {
 
 /// Inputs that the driver can give: nobody hangs up who is not there, a timer fires only when it runs.
 fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
-    let handing_off = matches!(call.state(), State::HandingOff(_));
     match input {
-        Input::AiRinging | Input::AiAnswered | Input::AiFailed(_) => seen.ai && !call.started(),
-        Input::AiGone => seen.ai && call.started(),
-        Input::HumanRinging | Input::HumanAnswered | Input::HumanFailed(_) | Input::NoCapacity => {
-            seen.human && matches!(seen.scene, Some(Scene::Waiting { .. }))
+        Input::PeerRinging | Input::PeerAnswered | Input::PeerFailed(_) => seen.peer && !call.started(),
+        Input::PeerGone => seen.peer && call.started(),
+        Input::TargetRinging | Input::TargetAnswered | Input::TargetFailed(_) | Input::NoCapacity => {
+            seen.target && matches!(seen.scene, Some(Scene::Waiting { .. }))
         }
-        Input::HumanGone => seen.human && !matches!(seen.scene, Some(Scene::Waiting { .. })),
+        Input::TargetGone => seen.target && !matches!(seen.scene, Some(Scene::Waiting { .. })),
         Input::CallerGone => !seen.caller_ended,
         Input::Timer(timer) => seen.timers.contains(timer),
         Input::Accept | Input::Decline | Input::Cancel | Input::HangUp | Input::Handoff(_) => {
             call.allows(input).is_ok()
         }
-        Input::FirstWord | Input::Evidence(_) => handing_off || matches!(call.state(), State::Ending { .. }),
+        Input::FirstWord(id) | Input::Evidence(id, _) => call.knows(*id),
         Input::MediaEnded => matches!(call.state(), State::Ending { .. }),
         _ => true,
     }
@@ -287,11 +309,14 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
             // Without a little help nearly every story ends before it gets interesting.
             let input = match draw(12) {
                 0 => Input::Applied,
-                1 => Input::HumanAnswered,
+                1 => Input::TargetAnswered,
                 2 => Input::Digit('1'),
                 _ => inputs[draw(inputs.len())].1.clone(),
             };
-            let deadly = matches!(input, Input::CallerGone | Input::HangUp | Input::MediaFailed(_));
+            let deadly = matches!(
+                input,
+                Input::CallerGone | Input::HangUp | Input::MediaFailed(_) | Input::MediaSilent
+            );
             if !can_come(&input, &seen, &call) || deadly && draw(16) != 0 {
                 continue;
             }
@@ -323,8 +348,8 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
 #[test]
 fn agents_are_tried_in_order() {
     let (mut call, _) = Call::new(2);
-    assert_eq!(brief(&call.handle(Input::AiFailed(486))), "invite ai");
-    assert_eq!(brief(&call.handle(Input::Timer(Timer::AiAnswer))), "bye ai, 480, end");
+    assert_eq!(brief(&call.handle(Input::PeerFailed(486))), "invite ai");
+    assert_eq!(brief(&call.handle(Input::Timer(Timer::AiAnswer))), "bye peer, 480, end");
 }
 
 #[test]
@@ -335,9 +360,9 @@ fn the_briefing_s_end_joins_only_where_answering_is_accepting() {
         (playbook::Accept::Api, ""),
     ] {
         let (mut call, _) = Call::new(1);
-        call.handle(Input::AiAnswered);
+        call.handle(Input::PeerAnswered);
         call.handle(order(Mode::Warm, accept));
-        let shown = call.handle(Input::HumanAnswered);
+        let shown = call.handle(Input::TargetAnswered);
         let briefing = shown.iter().find_map(|action| match action {
             Action::Show(Scene::Briefing { briefing, .. }, _) => Some(*briefing),
             _ => None,
@@ -349,13 +374,13 @@ fn the_briefing_s_end_joins_only_where_answering_is_accepting() {
 #[test]
 fn after_the_time_to_reach_anybody_no_other_target_is_tried() {
     let (mut call, _) = Call::new(1);
-    call.handle(Input::AiAnswered);
+    call.handle(Input::PeerAnswered);
     call.handle(order(Mode::Warm, playbook::Accept::Key));
-    call.handle(Input::HumanAnswered);
+    call.handle(Input::TargetAnswered);
     assert_eq!(brief(&call.handle(Input::Timer(Timer::Reach))), "");
     assert_eq!(
         brief(&call.handle(Input::Digit('2'))),
-        "end human, [Declined], show failed"
+        "end target, [Declined], show failed"
     );
 }
 
@@ -364,9 +389,16 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
     let ask = || order(Mode::Warm, playbook::Accept::Key);
     for (state, call) in states() {
         let running = call.allows(&ask()) == Err(RequestError::Running(HandoffId(9)));
-        let idle = matches!(state, "connecting" | "talking" | "handed off" | "ending");
+        let idle = matches!(
+            state,
+            "connecting" | "talking" | "returned" | "joined" | "handed off" | "goodbye" | "ending"
+        );
         assert_eq!(running, !idle, "{state}");
-        assert_eq!(call.allows(&ask()).is_ok(), state == "talking", "{state}");
+        assert_eq!(
+            call.allows(&ask()).is_ok(),
+            matches!(state, "talking" | "returned"),
+            "{state}"
+        );
         let briefed = matches!(state, "briefing" | "last briefing");
         assert_eq!(call.allows(&Input::Accept).is_ok(), briefed, "{state}");
         let open = briefed || matches!(state, "inviting" | "ringing" | "last ringing");

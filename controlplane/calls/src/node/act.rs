@@ -40,17 +40,18 @@ impl Node {
                 self.registry.unbind(live.legs.caller.dialog);
             }
             Action::InviteAi(agent) => return self.invite_ai(now, live, agent),
-            Action::EndAi(reason) => {
-                if let Some(leg) = self.drop_ai(now, live) {
+            Action::EndPeer(reason) => {
+                if let Some(leg) = self.drop_peer(now, live) {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
-            Action::InviteHuman(target) => return self.invite_human(now, live, target),
-            Action::EndHuman(reason) => {
-                if let Some(leg) = self.drop_human(now, live) {
+            Action::InviteTarget => return self.invite_target(now, live),
+            Action::EndTarget(reason) => {
+                if let Some(leg) = self.drop_target(now, live) {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
+            Action::Promote => live.legs.peer = live.legs.target.take(),
             Action::Show(scene, window) => self.show(now, live, scene, window),
             Action::Unwatch => {
                 live.window = None;
@@ -161,7 +162,7 @@ impl Node {
             .get(agent)
             .and_then(|agent| self.config.ai_agents.get(*agent));
         let (Some(chosen), Some(taken)) = (chosen.cloned(), self.ports.take(live.worker)) else {
-            return Some(Input::AiFailed(503));
+            return Some(Input::PeerFailed(503));
         };
         let invite = Invite {
             to: chosen.uri,
@@ -170,13 +171,15 @@ impl Node {
             headers: vec![(offer::CALL.to_owned(), live.id.to_string())],
             offer: None,
         };
-        live.legs.ai = Some(self.invite(now, live, Party::Ai, taken, invite));
+        live.legs.peer = Some(self.invite(now, live, Party::Ai, taken, invite));
         None
     }
 
-    fn invite_human(&mut self, now: Instant, live: &mut Live, target: usize) -> Option<Input> {
-        let id = live.call.handoff()?.id();
-        let chosen = self.config.targets.get(target).cloned();
+    fn invite_target(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
+        let handoff = live.call.handoff()?;
+        let (id, choice) = (handoff.id(), handoff.target());
+        let uri = choice.uri.clone();
+        let chosen = self.config.targets.get(choice.target).cloned();
         let (Some(chosen), Some(taken)) = (chosen, self.ports.take(live.worker)) else {
             return Some(Input::NoCapacity);
         };
@@ -184,13 +187,13 @@ impl Node {
         let headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
         let from = live.from.clone();
         let invite = Invite {
-            to: chosen.uri,
+            to: uri.unwrap_or(chosen.uri),
             from,
             next_hop: Some(chosen.next_hop),
             headers,
             offer: None,
         };
-        live.legs.human = Some(self.invite(now, live, Party::Human, taken, invite));
+        live.legs.target = Some(self.invite(now, live, Party::Human, taken, invite));
         let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
         self.tell(
             live,
@@ -249,20 +252,20 @@ impl Node {
         let target = live
             .call
             .handoff()
-            .and_then(|handoff| self.config.targets.get(handoff.target().0));
+            .and_then(|handoff| self.config.targets.get(handoff.target().target));
         target.map_or(self.config.deadlines.reach, |target| target.ring)
     }
 
-    /// The AI leg is no part of the call any more.
-    pub(super) fn drop_ai(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
-        let leg = live.legs.ai.take()?;
+    /// The peer is no part of the call any more.
+    pub(super) fn drop_peer(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
+        let leg = live.legs.peer.take()?;
         self.dropped(now, live, &leg);
         Some(leg)
     }
 
-    /// Nor the human leg.
-    pub(super) fn drop_human(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
-        let leg = live.legs.human.take()?;
+    /// Nor the target.
+    pub(super) fn drop_target(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
+        let leg = live.legs.target.take()?;
         self.dropped(now, live, &leg);
         Some(leg)
     }

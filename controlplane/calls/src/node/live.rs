@@ -11,7 +11,7 @@ use crate::desired::Desired;
 use crate::leg::LegState;
 use crate::notice::{CallId, Party};
 use crate::ports::Taken;
-use crate::spec::Legs;
+use crate::spec::{Legs, Role};
 use crate::timer::Timers;
 
 #[derive(Debug)]
@@ -58,11 +58,6 @@ impl Live {
         LegId(u16::try_from(self.parties.len() - 1).unwrap_or(u16::MAX))
     }
 
-    /// Whether the handoff that runs has this window.
-    pub(crate) fn runs(&self, window: WindowId) -> bool {
-        self.call.handoff().is_some_and(|handoff| handoff.id().0 == window.0)
-    }
-
     /// Ports whose legs are not in the table any more, now that this generation is in force.
     pub(crate) fn retired(&mut self, generation: Generation) -> Vec<Taken> {
         let (gone, stay): (Vec<_>, Vec<_>) = self.retiring.drain(..).partition(|(since, _)| *since <= generation);
@@ -102,16 +97,16 @@ impl Live {
     }
 
     /// A provisional answer came.
-    pub(crate) fn rings(&mut self, leg: LegId, party: Party) -> Option<Input> {
+    pub(crate) fn rings(&mut self, leg: LegId, role: Role) -> Option<Input> {
         let leg = self.legs.find(leg)?;
         if leg.state != LegState::Inviting {
             return None;
         }
         leg.state = LegState::Ringing;
-        match party {
-            Party::Caller => None,
-            Party::Ai => Some(Input::AiRinging),
-            Party::Human => Some(Input::HumanRinging),
+        match role {
+            Role::Caller => None,
+            Role::Peer => Some(Input::PeerRinging),
+            Role::Target => Some(Input::TargetRinging),
         }
     }
 }

@@ -7,7 +7,7 @@ use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
 use serde_json::Value;
 
 use crate::call::Input;
-use crate::handoff::Order;
+use crate::handoff::{Choice, Order};
 use crate::node::{Live, Node};
 use crate::notice::{CallId, HandoffId, What};
 use crate::request::{HandoffRequest, Request, RequestError, Response};
@@ -49,6 +49,8 @@ impl Node {
     /// The same with a handoff's id.
     fn wish_of(&mut self, now: Instant, id: HandoffId, wish: Input) -> Result<Response, RequestError> {
         let call = self.registry.handoff(id).ok_or(RequestError::NoHandoff)?;
+        let live = self.registry.call(call).ok_or(RequestError::NoCall)?;
+        live.call.allows_for(id, &wish)?;
         self.wish(now, call, wish)?;
         Ok(Response::Handoff(id))
     }
@@ -102,7 +104,7 @@ impl Node {
 
     /// Whoever got the context at the INVITE gets it again when it changes.
     fn tell_context(&mut self, now: Instant, live: &mut Live) {
-        if live.call.handoff().is_some() {
+        if live.call.open().is_some() {
             live.at = now;
             let package = live.context.package(&live.caller, &self.config.playbook.required);
             self.tell(live, What::ContextUpdated(Box::new(package)));
@@ -139,7 +141,13 @@ impl Node {
         let names = config.playbook.order(target);
         let targets: Vec<_> = names
             .iter()
-            .filter_map(|name| Some((known(name)?, (*name).to_owned())))
+            .filter_map(|name| {
+                Some(Choice {
+                    target: known(name)?,
+                    name: (*name).to_owned(),
+                    uri: None,
+                })
+            })
             .collect();
         if targets.is_empty() {
             return Err(RequestError::NoTarget(target.unwrap_or_default().to_owned()));

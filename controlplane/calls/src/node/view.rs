@@ -20,7 +20,7 @@ impl Node {
             trunk: live.trunk.clone(),
             ai_agent: agent.map(|agent| agent.name.clone()).unwrap_or_default(),
             caller: live.caller.clone(),
-            handoff: live.call.handoff().map(|handoff| handoff.id().to_string()),
+            handoff: live.call.open().map(|handoff| handoff.to_string()),
             legs: live.legs.iter().map(|leg| self.leg_view(live, leg)).collect(),
         }
     }

@@ -1,0 +1,121 @@
+//! What a call wants to be done: the machine's only outputs.
+
+use media::command::{PlayId, WindowId};
+
+use crate::notice::{HandoffId, Step};
+use crate::timer::Timer;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// 180 to the caller.
+    RingCaller,
+    /// 200 to the caller; the call has started.
+    AnswerCaller,
+    /// Final refusal of the caller's INVITE.
+    RejectCaller(u16),
+    /// BYE to the caller, with a Reason (RFC 3326).
+    EndCaller(&'static str),
+    /// INVITE to this agent: an index into the agents of this call.
+    InviteAi(usize),
+    /// CANCEL or BYE to whom the caller talks with.
+    EndPeer(&'static str),
+    /// INVITE to the target that the handoff tries; the context goes out.
+    InviteTarget,
+    /// CANCEL or BYE to the target.
+    EndTarget(&'static str),
+    /// The target is the peer from now on.
+    Promote,
+    /// Make the table so; with the window of evidence, if one is open.
+    Show(Scene, Option<WindowId>),
+    /// The scene as it is, with the window closed: its evidence comes.
+    Unwatch,
+    /// End the session.
+    EndMedia,
+    /// Start a timer; its length is the driver's.
+    Arm(Timer),
+    /// Stop a timer.
+    Disarm(Timer),
+    /// Tell a step of a handoff.
+    Tell(HandoffId, Step),
+    /// Tell the step `joined`, with the codecs.
+    TellJoined(HandoffId),
+    /// Tell the end of the call. Nothing of it is left.
+    TellEnded(&'static str),
+}
+
+/// Who hears what, by name. `spec.rs` makes the table of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// The AI is invited: nobody hears anything.
+    Setup,
+    /// Caller and peer hear each other.
+    Conversation,
+    /// The caller hears announcement (unless `hold_only`) and hold audio, nobody else anything.
+    Waiting {
+        /// What is heard.
+        wait: Wait,
+    },
+    /// As waiting, and the target hears the briefing.
+    Briefing {
+        /// What is heard.
+        wait: Wait,
+        /// The target's.
+        briefing: PlayId,
+        /// Whose briefing it is: an index into the targets of the configuration.
+        target: usize,
+    },
+    /// Caller and target hear each other; the peer, where it is still there, what it heard while waiting.
+    Joined {
+        /// What the peer hears.
+        wait: Wait,
+    },
+    /// Caller and peer, who was the target, hear each other; the peer's first word is waited for.
+    HandedOff,
+    /// The caller hears why it did not work, then the peer; the peer hears the caller at once.
+    Returned {
+        /// The caller's.
+        play: PlayId,
+        /// What is said.
+        apology: Apology,
+    },
+    /// The caller hears goodbye.
+    Goodbye {
+        /// The caller's.
+        play: PlayId,
+    },
+}
+
+/// What is heard while a target is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The caller's.
+    pub play: PlayId,
+    /// Without the announcement.
+    pub hold_only: bool,
+    /// Hold audio of the peer that hands off: of a human. An AI hears nothing, so that it does not answer the music.
+    pub peer: Option<PlayId>,
+}
+
+/// What a caller is told who is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Apology {
+    /// Everybody is busy.
+    Busy,
+    /// Nobody answered.
+    NoAnswer,
+    /// It did not work.
+    Failed,
+}
+
+/// Reason header values (RFC 3326).
+pub(crate) mod cause {
+    pub(crate) const CALLER_GONE: &str = "SIP;cause=487;text=\"Caller hung up\"";
+    pub(crate) const PEER_GONE: &str = "SIP;cause=200;text=\"Other party hung up\"";
+    pub(crate) const HANDED_OFF: &str = "SIP;cause=200;text=\"Handed off to a human\"";
+    pub(crate) const NO_ANSWER: &str = "SIP;cause=480;text=\"No answer in time\"";
+    pub(crate) const NOT_ACCEPTED: &str = "SIP;cause=480;text=\"Not accepted\"";
+    pub(crate) const TAKEN_BACK: &str = "SIP;cause=487;text=\"Request taken back\"";
+    pub(crate) const HUNG_UP: &str = "SIP;cause=200;text=\"Ended by the operator\"";
+    pub(crate) const FAULT: &str = "SIP;cause=500;text=\"Media failure\"";
+}

@@ -1,0 +1,95 @@
+//! What happens to a call: the machine's only inputs.
+
+use media::command::PlayId;
+use media::evidence::Evidence;
+
+use crate::handoff::Order;
+use crate::notice::{HandoffId, Party, Reason};
+use crate::timer::Timer;
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// The caller hung up, cancelled, or was lost.
+    CallerGone,
+    /// The phone of the AI rings.
+    PeerRinging,
+    /// The AI answered, and its codec fits.
+    PeerAnswered,
+    /// The AI was not reached: its status.
+    PeerFailed(u16),
+    /// Whom the caller talks with hung up: the AI, or the human that it was handed to.
+    PeerGone,
+    /// The target's phone rings.
+    TargetRinging,
+    /// The target answered, and the codec fits.
+    TargetAnswered,
+    /// The target was not reached: the status.
+    TargetFailed(u16),
+    /// The target cannot be invited: no port is left.
+    NoCapacity,
+    /// The target hung up after the answer.
+    TargetGone,
+    /// The target pressed a key.
+    Digit(char),
+    /// The scene that was last asked for is in force.
+    Applied,
+    /// The scene that was last asked for is impossible. What was in force stays so.
+    MediaFailed(Reason),
+    /// The data plane does not answer at all.
+    MediaSilent,
+    /// This item of this act of playing is over.
+    Played(PlayId, u8),
+    /// The human's first audible word went to the caller, in the window of this handoff.
+    FirstWord(HandoffId),
+    /// The window of this handoff is closed.
+    Evidence(HandoffId, Vec<(Party, Evidence)>),
+    /// Nothing of the session is left.
+    MediaEnded,
+    /// A timer fired.
+    Timer(Timer),
+    /// Hand off.
+    Handoff(Order),
+    /// The human takes the call, by API.
+    Accept,
+    /// The human does not, by API.
+    Decline,
+    /// The request is taken back.
+    Cancel,
+    /// Hang up, by API.
+    HangUp,
+}
+
+impl Input {
+    /// Its name, the same for ever: in the table of states and inputs, and in what a node observes.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Input::CallerGone => "caller gone",
+            Input::PeerRinging => "peer rings",
+            Input::PeerAnswered => "peer answers",
+            Input::PeerFailed(_) => "peer failed",
+            Input::PeerGone => "peer gone",
+            Input::TargetRinging => "target rings",
+            Input::TargetAnswered => "target answers",
+            Input::TargetFailed(_) => "target failed",
+            Input::NoCapacity => "no capacity",
+            Input::TargetGone => "target gone",
+            Input::Digit('1') => "key 1",
+            Input::Digit('2') => "key 2",
+            Input::Digit(_) => "other key",
+            Input::Applied => "applied",
+            Input::MediaFailed(_) => "media failed",
+            Input::MediaSilent => "media silent",
+            Input::Played(..) => "played",
+            Input::FirstWord(_) => "first word",
+            Input::Evidence(..) => "evidence",
+            Input::MediaEnded => "media ended",
+            Input::Timer(timer) => timer.name(),
+            Input::Handoff(_) => "handoff",
+            Input::Accept => "accept",
+            Input::Decline => "decline",
+            Input::Cancel => "cancel",
+            Input::HangUp => "hang up",
+        }
+    }
+}
