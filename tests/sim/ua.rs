@@ -156,6 +156,7 @@ impl Ua {
             next_hop: Some(next_hop),
             headers: vec![("X-Baton-Call".into(), "call_forged".into())],
             offer: Some(Bytes::from(offer)),
+            ..Invite::default()
         };
         self.dialog = Some(self.endpoint.invite(now, invite));
         self.state = State::Early;

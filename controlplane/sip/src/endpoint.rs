@@ -5,11 +5,13 @@
 //! are the endpoint's own work.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+mod auth;
 mod print;
 mod received;
 mod referee;
@@ -22,11 +24,13 @@ mod uac;
 mod uas;
 
 use crate::dialog::Dialog;
+use crate::digest::Credentials;
 use crate::guard::{Guarded, guard};
-use crate::message::Limits;
+use crate::message::{Limits, Message};
 use crate::random::Random;
 use crate::timer::Times;
 use crate::transaction::{ClientInput, Key};
+use auth::Keyring;
 use received::Request;
 use referral::Referral;
 pub use referrer::Refer;
@@ -72,6 +76,8 @@ pub struct Invite {
     pub headers: Vec<(String, String)>,
     /// The offer (application/sdp). Without one the 2xx brings an offer that its ACK does not answer.
     pub offer: Option<Bytes>,
+    /// What is shown where this INVITE, or a later request in its dialog, is challenged (RFC 3261 §22).
+    pub credentials: Vec<Credentials>,
 }
 
 /// What the endpoint tells its user.
@@ -84,7 +90,7 @@ pub enum Event {
         /// The datagram's source.
         from: SocketAddr,
         /// The request as it came.
-        request: Box<crate::message::Message>,
+        request: Box<Message>,
     },
     /// The caller cancelled before we answered (487 and 200 are sent), or our INVITE's transaction died unanswered by us.
     /// The dialog is gone.
@@ -112,7 +118,8 @@ pub enum Event {
     Refused {
         /// Which session.
         dialog: DialogId,
-        /// The final status; 408 where nothing came (timer B, or the silence after a CANCEL), 503 on a transport error.
+        /// The final status; 408 where nothing came (timer B, or the silence after a CANCEL), 503 on a transport error. 401 and 407
+        /// only where no credentials fit, or those that do were not accepted.
         status: u16,
         /// Its reason phrase.
         reason: String,
@@ -168,7 +175,7 @@ pub enum Event {
         /// The REFER and its subscription.
         refer: ReferId,
         /// The request as it came. Its [`refer_to`](crate::message::Message::refer_to) can be read.
-        request: Box<crate::message::Message>,
+        request: Box<Message>,
     },
     /// The final answer to our REFER. Not 2xx: nothing else follows.
     ReferAnswered {
@@ -204,8 +211,8 @@ pub enum ByeCause {
     Lost,
 }
 
-/// A datagram to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A datagram to be sent. `Debug` shows no credentials.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Transmit {
     /// Where to.
     pub to: SocketAddr,
@@ -213,12 +220,21 @@ pub struct Transmit {
     pub bytes: Bytes,
 }
 
+impl fmt::Debug for Transmit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = Message::parse(self.bytes.clone()).ok();
+        f.debug_struct("Transmit")
+            .field("to", &self.to)
+            .field("message", &message)
+            .finish()
+    }
+}
+
 /// A command that does not fit the dialog's state: our bug, or a crossing that the user did not see yet. Harmless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WrongState;
 
 /// The user agent core.
-#[derive(Debug)]
 pub struct Endpoint {
     config: Config,
     times: Times,
@@ -241,6 +257,13 @@ pub struct Endpoint {
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
     refusing: Option<u32>,
+}
+
+/// What is alive, not what is in it: requests have credentials.
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Endpoint").field(&self.alive()).finish()
+    }
 }
 
 impl Endpoint {
@@ -415,6 +438,14 @@ impl Endpoint {
         let invite = session.theirs.take().ok_or(WrongState)?;
         self.answer_invitation(now, invite, status, &[], None);
         self.start_reinvite(now, dialog);
+        Ok(())
+    }
+
+    /// What is shown where a request of ours in a dialog is challenged: for dialogs that came in. It replaces what was there, and forgets
+    /// what the dialog was asked for.
+    pub fn set_credentials(&mut self, dialog: DialogId, credentials: Vec<Credentials>) -> Result<(), WrongState> {
+        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        session.keyring = Keyring::new(credentials);
         Ok(())
     }
 

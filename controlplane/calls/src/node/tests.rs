@@ -597,6 +597,7 @@ fn an_offer_that_does_not_fit_is_refused_and_changes_nothing() {
         next_hop: Some(us()),
         headers: Vec::new(),
         offer: Some(strange.into()),
+        ..Invite::default()
     };
     peer.endpoint.invite(world.now, invite);
     world.settle();
@@ -628,6 +629,7 @@ fn a_call_without_an_offer_is_offered_ours_and_ended_where_no_answer_comes() {
         next_hop: Some(us()),
         headers: Vec::new(),
         offer: None,
+        ..Invite::default()
     };
     peer.dialog = Some(peer.endpoint.invite(world.now, invite));
     world.settle();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::auth::{Attempt, Keyring};
 use super::received::Request;
 use super::{DialogId, ReferId};
 use crate::dialog::Dialog;
@@ -98,6 +99,8 @@ pub(super) struct Session {
     pub(super) end: Option<Option<String>>,
     /// Reason of a CANCEL that waits.
     pub(super) cancel_reason: Option<String>,
+    /// What we may show where a request of ours is challenged.
+    pub(super) keyring: Keyring,
     pub(super) timers: Timers,
     pub(super) scheduled: Option<Instant>,
 }
@@ -115,6 +118,7 @@ impl Session {
             probed: false,
             end: None,
             cancel_reason: None,
+            keyring: Keyring::default(),
             timers: Timers::default(),
             scheduled: None,
         }
@@ -134,6 +138,8 @@ pub(super) struct Transaction {
     /// Whose it is. The session may be gone already.
     pub(super) session: Option<DialogId>,
     pub(super) role: Role,
+    /// Of a client: what it showed, and what it was asked for.
+    pub(super) attempt: Attempt,
 }
 
 /// What a transaction is for.
@@ -155,6 +161,8 @@ pub(super) enum Role {
     Probe,
     /// Another request of theirs.
     Request,
+    /// A request of ours that was challenged and sent again.
+    Settled,
 }
 
 /// What an INVITE of ours keeps: it must acknowledge answers even where its session is gone.

@@ -1,5 +1,6 @@
 //! Two endpoints on virtual time; only SIP bytes cross between them.
 
+mod auth;
 mod basics;
 mod crossings;
 mod hostile;

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::auth::Attempt;
 use super::received::Request;
 use super::session::{Invitation, Owner, Role, Transaction, TransactionId};
 use super::{DialogId, Endpoint, Transmit};
@@ -31,9 +32,13 @@ impl Endpoint {
         role: Role,
     ) -> TransactionId {
         let id = TransactionId(self.next_id());
-        if matches!(machine, Machine::ClientInvite(_) | Machine::ClientOther(_)) {
+        let (message, attempt) = if matches!(machine, Machine::ClientInvite(_) | Machine::ClientOther(_)) {
+            let (message, attempt) = self.authorized(session, &role, message);
             self.send(to, message.clone());
-        }
+            (message, attempt)
+        } else {
+            (message, Attempt::default())
+        };
         if let Role::Invitation(invitation) = &role {
             self.merges.insert(merge_key(&invitation.request), id);
         }
@@ -46,6 +51,7 @@ impl Endpoint {
             message,
             session,
             role,
+            attempt,
         };
         self.transactions.insert(id, transaction);
         self.settle(id);

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::auth::Keyring;
 use super::print::{Outgoing, SDP, reason};
 use super::received::contact;
 use super::request::Parts;
@@ -55,7 +56,9 @@ impl Endpoint {
             invite: TransactionId(0),
             cancel: Cancel::No,
         };
-        self.add_session(id, Session::new(dialog.clone(), true, state));
+        let mut session = Session::new(dialog.clone(), true, state);
+        session.keyring = Keyring::new(invite.credentials);
+        self.add_session(id, session);
         let transaction = self.send_invite(now, id, dialog, peer, true, &invite.headers, invite.offer.as_ref());
         if let Some(session) = self.sessions.get_mut(&id) {
             session.state = State::Calling {
@@ -126,10 +129,13 @@ impl Endpoint {
         };
         let act = transaction.machine.client(now, &times, ClientInput::Status(status));
         match act {
-            Act::Pass => self.deliver(now, id, status, response),
-            Act::AckAndPass => {
-                self.acknowledge_refusal(id, response);
-                self.deliver(now, id, status, response);
+            Act::Pass | Act::AckAndPass => {
+                if act == Act::AckAndPass {
+                    self.acknowledge_refusal(id, response);
+                }
+                if !(matches!(status, 401 | 407) && self.try_again(now, id, response)) {
+                    self.deliver(now, id, status, response);
+                }
             }
             Act::Ack => self.acknowledge_refusal(id, response),
             Act::Nothing | Act::Send | Act::TimedOut | Act::Failed => {}
@@ -154,7 +160,7 @@ impl Endpoint {
                 to: &response.header("To").unwrap_or_default(),
                 cseq: invited.dialog.local_cseq,
                 branch: &invited.branch,
-                headers: &[],
+                headers: &transaction.attempt.headers,
                 body: None,
             }
             .print(config)
@@ -180,7 +186,7 @@ impl Endpoint {
             &Role::Notify(refer) if status >= 200 => self.notify_answered(now, refer, status),
             Role::Probe if status >= 200 => self.probe_answered(now, session, status),
             Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe => {}
-            Role::Cancel | Role::Invitation(_) | Role::Request => {}
+            Role::Cancel | Role::Invitation(_) | Role::Request | Role::Settled => {}
         }
     }
 
@@ -213,9 +219,14 @@ impl Endpoint {
                 _ => {}
             },
             _ => {
+                let cancelled = matches!(session.state, State::Calling { cancel, .. } if cancel != Cancel::No);
                 let text = response.reason().map(|text| text.into_owned()).unwrap_or_default();
                 self.forget(now, dialog);
-                self.refused(dialog, status, &text, response.retry_after());
+                match status {
+                    // Credentials might have fitted, but nobody wants the call any more.
+                    401 | 407 if cancelled => self.refused(dialog, 487, reason(487), None),
+                    _ => self.refused(dialog, status, &text, response.retry_after()),
+                }
             }
         }
     }
@@ -250,13 +261,15 @@ impl Endpoint {
         }
         dialog.refresh(contact(response).as_deref());
         let branch = self.branch();
+        // §22.1: the ACK has the credentials of its INVITE, since it cannot be challenged.
+        let transaction = self.transactions.get(&id);
         let ack = Outgoing {
             method: Method::Ack,
             dialog: &dialog,
             to: &dialog.remote,
             cseq: dialog.local_cseq,
             branch: &branch,
-            headers: &[],
+            headers: transaction.map_or(&[], |transaction| &transaction.attempt.headers),
             body: None,
         }
         .print(&self.config);
@@ -363,7 +376,7 @@ impl Endpoint {
             &Role::Refer(refer) => self.refer_answered(now, refer, status, None),
             &Role::Notify(refer) => self.notify_answered(now, refer, status),
             Role::Probe => self.probe_answered(now, session, status),
-            Role::Cancel | Role::Request => {}
+            Role::Cancel | Role::Request | Role::Settled => {}
         }
     }
 

@@ -279,6 +279,7 @@ impl World {
             next_hop: Some(us()),
             headers: vec![("X-Baton-Call".to_owned(), "call_0000000000000bad".to_owned())],
             offer: Some(peer.local.offer().into()),
+            ..Invite::default()
         };
         peer.dialog = Some(peer.endpoint.invite(self.now, invite));
         self.settle();

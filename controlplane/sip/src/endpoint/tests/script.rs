@@ -12,14 +12,14 @@ use crate::message::Message;
 /// What we serve.
 const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
 
-struct Script {
-    now: Instant,
-    end: Endpoint,
-    peer: SocketAddr,
+pub(super) struct Script {
+    pub(super) now: Instant,
+    pub(super) end: Endpoint,
+    pub(super) peer: SocketAddr,
 }
 
 impl Script {
-    fn new() -> Script {
+    pub(super) fn new() -> Script {
         let address = "192.0.2.1:5060".parse().expect("address");
         Script {
             now: Instant::now(),
@@ -29,31 +29,31 @@ impl Script {
     }
 
     /// Sends text, `\n` for CRLF, and takes what comes back.
-    fn send(&mut self, text: &str) -> Vec<Message> {
+    pub(super) fn send(&mut self, text: &str) -> Vec<Message> {
         self.end
             .handle_datagram(self.now, self.peer, Bytes::from(text.replace('\n', "\r\n")));
         self.sent()
     }
 
-    fn sent(&mut self) -> Vec<Message> {
+    pub(super) fn sent(&mut self) -> Vec<Message> {
         std::iter::from_fn(|| self.end.poll_transmit())
             .map(|transmit| Message::parse(transmit.bytes).expect("our own messages can be read"))
             .collect()
     }
 
     /// The one answer to a request.
-    fn ask(&mut self, text: &str) -> Message {
+    pub(super) fn ask(&mut self, text: &str) -> Message {
         let mut answers = self.send(text);
         assert_eq!(answers.len(), 1, "{answers:?}");
         answers.remove(0)
     }
 
-    fn event(&mut self) -> Option<Event> {
+    pub(super) fn event(&mut self) -> Option<Event> {
         self.end.poll_event()
     }
 
     /// The dialog of an INVITE that just came.
-    fn invited(&mut self) -> DialogId {
+    pub(super) fn invited(&mut self) -> DialogId {
         match self.event() {
             Some(Event::Invite { dialog, .. }) => dialog,
             other => panic!("{other:?}"),
@@ -61,7 +61,7 @@ impl Script {
     }
 
     /// Advances to every timer for so long.
-    fn wait(&mut self, ms: u64) {
+    pub(super) fn wait(&mut self, ms: u64) {
         let end = self.now + Duration::from_millis(ms);
         while let Some(at) = self.end.poll_timeout().filter(|at| *at <= end) {
             self.now = at;
@@ -71,7 +71,7 @@ impl Script {
     }
 
     /// A call that came, was answered and acknowledged; our tag.
-    fn connect(&mut self) -> (DialogId, String) {
+    pub(super) fn connect(&mut self) -> (DialogId, String) {
         self.send(&request("INVITE", "1", "1", "", ""));
         let dialog = self.invited();
         self.end.answer(self.now, dialog, sdp("answer"), &[]).expect("answer");
@@ -84,7 +84,7 @@ impl Script {
 }
 
 /// A request of the peer. A header in `more` ends with `\n`.
-fn request(method: &str, branch: &str, cseq: &str, to_tag: &str, more: &str) -> String {
+pub(super) fn request(method: &str, branch: &str, cseq: &str, to_tag: &str, more: &str) -> String {
     let tag = if to_tag.is_empty() {
         String::new()
     } else {
@@ -97,7 +97,7 @@ fn request(method: &str, branch: &str, cseq: &str, to_tag: &str, more: &str) -> 
     )
 }
 
-fn whats(messages: &[Message]) -> Vec<String> {
+pub(super) fn whats(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| what(&message.to_bytes())).collect()
 }
 
@@ -402,7 +402,7 @@ fn the_route_set_of_an_invite_that_came() {
 }
 
 /// Our INVITE as it went out, and the answer that a peer gives to it.
-fn answer_to(invite: &Message, status: &str, tag: &str, more: &str) -> String {
+pub(super) fn answer_to(invite: &Message, status: &str, tag: &str, more: &str) -> String {
     let header = |name| invite.header(name).expect("header").into_owned();
     let (via, from, to, call_id, cseq) = (
         header("Via"),
@@ -423,6 +423,7 @@ fn call(script: &mut Script) -> (DialogId, Message) {
         next_hop: Some(script.peer),
         headers: vec![("X-Evil".into(), "a\r\nInjected: yes".into())],
         offer: Some(sdp("offer")),
+        ..Invite::default()
     };
     let dialog = script.end.invite(script.now, invite);
     (dialog, script.sent().remove(0))
