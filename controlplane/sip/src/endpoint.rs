@@ -437,7 +437,7 @@ impl Endpoint {
         let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
         let invite = session.theirs.take().ok_or(WrongState)?;
         self.answer_invitation(now, invite, status, &[], None);
-        self.start_reinvite(now, dialog);
+        self.go_on(now, dialog);
         Ok(())
     }
 
@@ -497,6 +497,7 @@ impl Endpoint {
         if let Some(at) = session.scheduled {
             self.queue.remove(&(at, Owner::Session(id)));
         }
+        self.abandon_refers(now, id);
         let dialog = session.dialog;
         if self.is_subscribed(id) {
             self.outlived.insert(id, dialog);

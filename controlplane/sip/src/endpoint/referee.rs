@@ -9,7 +9,7 @@ use super::received::{Request, contact};
 use super::referral::{Ending, Notice, PER_DIALOG, Phase, Referral, SUBSCRIPTION};
 use super::referrer::wants_silence;
 use super::request::Parts;
-use super::session::{Role, State};
+use super::session::{Role, State, TransactionId};
 use super::transactions::server_key;
 use super::uas::BUSY_SECONDS;
 use super::{DialogId, Endpoint, Event, ReferId, WrongState};
@@ -42,7 +42,7 @@ impl Endpoint {
         };
         self.prolong(refer, now + SUBSCRIPTION);
         self.answer_refer(now, transaction, &request, 202, &headers);
-        // RFC 3515 §2.4.4: "the agent receiving the REFER MUST send a NOTIFY immediately".
+        // RFC 3515 §2.4.4, RFC 6665 §4.2.2: at once, whatever is known.
         self.notify(now, refer, 100, false)
     }
 
@@ -80,7 +80,7 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Nobody has said the last word in time (RFC 6665 §4.2.1.4): `timeout`, and nothing about the outcome.
+    /// Nobody has said the last word in time: `timeout`, and nothing about the outcome.
     pub(super) fn subscription_over(&mut self, now: Instant, refer: ReferId) {
         let Some(referral) = self.refers.get_mut(&refer) else {
             return;
@@ -161,7 +161,7 @@ impl Endpoint {
             return self.stateless(&request, 481, &[]);
         };
         let named = std::mem::replace(&mut session.referred, true);
-        // RFC 3515 §2.4.2: a REFER "containing zero or multiple Refer-To header field values MUST" get 400.
+        // RFC 3515 §2.4.2: 400 "if the request contained zero or more than one Refer-To header field values."
         if request.message.refer_to().is_none() {
             return self.stateless(&request, 400, &[]);
         }
@@ -193,7 +193,7 @@ impl Endpoint {
     fn answer_refer(
         &mut self,
         now: Instant,
-        transaction: super::session::TransactionId,
+        transaction: TransactionId,
         request: &Request,
         status: u16,
         headers: &[(String, String)],

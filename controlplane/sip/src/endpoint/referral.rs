@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::received::Request;
 use super::session::{Owner, TransactionId};
-use super::{DialogId, Endpoint, Event, ReferId};
+use super::{DialogId, Endpoint, Refer, ReferId};
 use crate::dialog::Dialog;
 
 /// Subscriptions that a dialog may have at the most, in each direction.
@@ -29,6 +29,8 @@ pub(super) struct Referral {
 /// How far it is.
 #[derive(Clone, Debug)]
 pub(super) enum Phase {
+    /// Our REFER waits until no INVITE is under way in the dialog.
+    Wanted { refer: Box<Refer> },
     /// Our REFER has no answer.
     Asked {
         /// It asks for no NOTIFY (RFC 4488).
@@ -71,7 +73,20 @@ pub(super) enum Ending {
 impl Phase {
     /// Our REFER, so that NOTIFYs come to us.
     pub(super) fn is_ours(&self) -> bool {
-        matches!(self, Phase::Asked { .. } | Phase::Subscribed | Phase::Told)
+        matches!(
+            self,
+            Phase::Wanted { .. } | Phase::Asked { .. } | Phase::Subscribed | Phase::Told
+        )
+    }
+
+    /// Our REFER has left, and its subscription is not over.
+    pub(super) fn is_notified(&self) -> bool {
+        self.is_ours() && !matches!(self, Phase::Wanted { .. })
+    }
+
+    /// It needs a dialog, even if the call is over.
+    fn is_subscription(&self) -> bool {
+        !matches!(self, Phase::Wanted { .. } | Phase::Silent)
     }
 
     /// A last NOTIFY of ours is not answered.
@@ -123,7 +138,7 @@ impl Endpoint {
 
     /// Whether the dialog is needed for more than its INVITE session.
     pub(super) fn is_subscribed(&self, dialog: DialogId) -> bool {
-        self.referrals(dialog).any(|(_, it)| !matches!(it.phase, Phase::Silent))
+        self.referrals(dialog).any(|(_, it)| it.phase.is_subscription())
     }
 
     /// A dialog, whether its INVITE session is over or not.
@@ -138,17 +153,13 @@ impl Endpoint {
         let Some(referral) = self.refers.get(&id) else { return };
         let (dialog, refer) = (referral.dialog, id);
         match &referral.phase {
-            Phase::Asked { .. } => {
+            Phase::Wanted { .. } | Phase::Asked { .. } => {
                 self.drop_referral(now, id);
-                self.events.push_back(Event::ReferAnswered {
-                    dialog,
-                    refer,
-                    status: 408,
-                });
+                self.tell_answer(dialog, refer, 408);
             }
             Phase::Subscribed => {
                 self.drop_referral(now, id);
-                self.progress(dialog, refer, 408, true);
+                self.tell_progress(dialog, refer, 408, true);
             }
             Phase::Told | Phase::Silent => self.drop_referral(now, id),
             // Their transaction has timed out by now.

@@ -6,7 +6,7 @@ use super::print::ALLOW_EVENTS;
 use super::received::{Request, contact};
 use super::referral::{PER_DIALOG, Phase, Referral, SUBSCRIPTION};
 use super::request::Parts;
-use super::session::{Role, State};
+use super::session::{Ours, Role, State};
 use super::{DialogId, Endpoint, Event, ReferId, WrongState};
 use crate::header::{self, Header, ReferSub, SubscriptionState};
 use crate::message::Message;
@@ -25,39 +25,89 @@ pub struct Refer {
 
 impl Endpoint {
     /// Asks the peer of a confirmed dialog to call somebody else. `ReferAnswered` follows in any case; after a 2xx `ReferProgress` until
-    /// one is the last, unless both sides said `Refer-Sub: false`. Four at a time in one dialog.
+    /// one is the last, unless both sides said `Refer-Sub: false`. It waits while an INVITE is under way in the dialog, at most 64·T1;
+    /// where the call ends before, its answer is 481. Four at a time in one dialog.
     pub fn refer(&mut self, now: Instant, dialog: DialogId, refer: Refer) -> Result<ReferId, WrongState> {
         let ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_ours()).count();
-        let timeout = self.times.timeout();
-        let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
+        let session = self.sessions.get(&dialog).ok_or(WrongState)?;
         if session.state != State::Confirmed || session.end.is_some() || ours >= PER_DIALOG {
             return Err(WrongState);
         }
-        session.dialog.local_cseq += 1;
-        let copy = session.dialog.clone();
+        let id = self.add_referral(Referral {
+            dialog,
+            cseq: 0,
+            named: false,
+            phase: Phase::Wanted { refer: Box::new(refer) },
+            deadline: now + self.times.timeout(),
+        });
+        self.start_refers(now, dialog);
+        Ok(id)
+    }
+
+    /// Sends the REFERs that wait, if no INVITE is under way: peers answer them with 491 else, as they should (RFC 3261 §21.4.27).
+    pub(super) fn start_refers(&mut self, now: Instant, dialog: DialogId) {
+        let Some(session) = self.sessions.get(&dialog) else {
+            return;
+        };
+        let busy =
+            session.theirs.is_some() || session.unacked.is_some() || matches!(session.ours, Ours::Pending { .. });
+        if busy || session.state != State::Confirmed || session.end.is_some() {
+            return;
+        }
+        for id in self.wanted(dialog) {
+            self.send_refer(now, id);
+        }
+    }
+
+    /// The session is over before they could go.
+    pub(super) fn abandon_refers(&mut self, now: Instant, dialog: DialogId) {
+        for id in self.wanted(dialog) {
+            self.drop_referral(now, id);
+            self.tell_answer(dialog, id, 481);
+        }
+    }
+
+    fn wanted(&self, dialog: DialogId) -> Vec<ReferId> {
+        self.referrals(dialog)
+            .filter(|(_, it)| matches!(it.phase, Phase::Wanted { .. }))
+            .map(|(id, _)| id)
+            .collect()
+    }
+
+    fn send_refer(&mut self, now: Instant, id: ReferId) {
+        let Some(referral) = self.refers.get_mut(&id) else {
+            return;
+        };
+        let Some(session) = self.sessions.get_mut(&referral.dialog) else {
+            return;
+        };
+        let Phase::Wanted { refer } = &referral.phase else {
+            return;
+        };
+        let refer = refer.as_ref().clone();
         let mut headers = vec![("Refer-To".to_owned(), bracketed(refer.to))];
         headers.extend(refer.by.map(|by| ("Referred-By".to_owned(), bracketed(by))));
         headers.extend(refer.headers);
         let silent = headers.iter().any(|(name, value)| {
             name.eq_ignore_ascii_case(ReferSub::NAME) && ReferSub::parse(value) == Ok(ReferSub(false))
         });
-        let id = self.add_referral(Referral {
-            dialog,
-            cseq: copy.local_cseq,
-            named: false,
-            phase: Phase::Asked { silent },
-            deadline: now + SUBSCRIPTION.max(2 * timeout),
-        });
+        session.dialog.local_cseq += 1;
+        let dialog = session.dialog.clone();
+        referral.cseq = dialog.local_cseq;
+        referral.phase = Phase::Asked { silent };
+        let session = referral.dialog;
+        // Its transaction ends long before.
+        self.prolong(id, now + SUBSCRIPTION.max(2 * self.times.timeout()));
         let parts = Parts {
             method: Method::Refer,
             headers,
             body: None,
         };
-        self.start_request(now, &copy, Some(dialog), parts, Role::Refer(id));
-        Ok(id)
+        self.start_request(now, &dialog, Some(session), parts, Role::Refer(id));
     }
 
-    /// Ends the subscription of a REFER of ours: nothing more is told of it, and the next NOTIFY gets 481 (RFC 6665 §4.1.2.2).
+    /// Ends the subscription of a REFER of ours: nothing more is told of it, and the next NOTIFY gets 481,
+    /// which ends it at the peer too (RFC 6665 §4.2.2).
     pub fn forget_refer(&mut self, now: Instant, refer: ReferId) -> Result<(), WrongState> {
         if !self.refers.get(&refer).is_some_and(|it| it.phase.is_ours()) {
             return Err(WrongState);
@@ -74,24 +124,20 @@ impl Endpoint {
         let dialog = referral.dialog;
         let silent = matches!(referral.phase, Phase::Asked { silent: true });
         match (&referral.phase, status) {
-            // RFC 4488 §4: only where both sides say so is there no subscription.
-            (Phase::Asked { .. }, 200..=299) if silent && response.is_some_and(wants_silence) => {
-                self.drop_referral(now, refer);
-                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
-            }
-            (Phase::Asked { .. }, 200..=299) => {
+            (Phase::Asked { .. }, 200..=299) if !silent || !response.is_some_and(wants_silence) => {
                 referral.phase = Phase::Subscribed;
                 self.prolong(refer, now + SUBSCRIPTION);
-                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+                self.tell_answer(dialog, refer, status);
             }
+            // A refusal; or (RFC 4488 §4) both sides want no subscription.
             (Phase::Asked { .. }, _) => {
                 self.drop_referral(now, refer);
-                self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+                self.tell_answer(dialog, refer, status);
             }
             // A NOTIFY has told before that the REFER was accepted. A refusal still is one; a 2xx, or none, changes nothing.
             (Phase::Subscribed, 300..) if response.is_some() => {
                 self.drop_referral(now, refer);
-                self.progress(dialog, refer, status, true);
+                self.tell_progress(dialog, refer, status, true);
             }
             _ => {}
         }
@@ -112,16 +158,16 @@ impl Endpoint {
         let message = &request.message;
         let id = match message.typed::<header::Event>() {
             Some(Ok(event)) if event.package.eq_ignore_ascii_case("refer") => event.id,
-            // RFC 6665 §7.3.2: "the 489 response MUST include an Allow-Events header field".
+            // RFC 6665 §8.3.2 and §4.1.3: another package, and which one is ours.
             Some(Ok(_)) => return self.stateless(&request, 489, &[("Allow-Events", ALLOW_EVENTS)]),
             Some(Err(_)) | None => return self.stateless(&request, 400, &[]),
         };
-        // RFC 3515 §2.4.6: only the first REFER of a dialog may go without an id.
+        // RFC 3515 §2.4.6: NOTIFYs for the first REFER of a dialog may go without an id, those for the others must have one.
         let found = dialog.and_then(|dialog| {
-            let mut ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_ours());
+            let mut ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_notified());
             match &id {
                 Some(id) => ours.find(|(_, it)| id.parse() == Ok(it.cseq)),
-                None => ours.next(),
+                None => ours.min_by_key(|(id, it)| (matches!(it.phase, Phase::Told), *id)),
             }
         });
         let Some((refer, referral)) = found else {
@@ -144,14 +190,10 @@ impl Endpoint {
         let last = terminated || status.is_some_and(|status| status >= 200);
         if asked {
             // It has overtaken the answer to the REFER (RFC 6665 §4.1.2.4).
-            self.events.push_back(Event::ReferAnswered {
-                dialog,
-                refer,
-                status: 202,
-            });
+            self.tell_answer(dialog, refer, 202);
         }
         if let Some(status) = status.or(terminated.then_some(100)).filter(|_| !told) {
-            self.progress(dialog, refer, status, last);
+            self.tell_progress(dialog, refer, status, last);
         }
         if terminated {
             self.drop_referral(now, refer);
@@ -163,7 +205,11 @@ impl Endpoint {
         }
     }
 
-    pub(super) fn progress(&mut self, dialog: DialogId, refer: ReferId, status: u16, last: bool) {
+    pub(super) fn tell_answer(&mut self, dialog: DialogId, refer: ReferId, status: u16) {
+        self.events.push_back(Event::ReferAnswered { dialog, refer, status });
+    }
+
+    pub(super) fn tell_progress(&mut self, dialog: DialogId, refer: ReferId, status: u16, last: bool) {
         self.events.push_back(Event::ReferProgress {
             dialog,
             refer,

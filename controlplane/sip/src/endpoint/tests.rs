@@ -6,6 +6,8 @@ mod crossings;
 mod hostile;
 mod network;
 mod refer;
+mod referee;
+mod referrer;
 mod reinvite;
 mod script;
 mod seeds;

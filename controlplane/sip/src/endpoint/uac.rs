@@ -305,6 +305,7 @@ impl Endpoint {
                         dialog: id,
                         body: response.sdp(),
                     });
+                    self.go_on(now, id);
                 }
             }
             // Another branch of a fork answered, or nobody waits for the answer any more.
@@ -343,12 +344,14 @@ impl Endpoint {
                 };
                 session.timers.set(Timer::Glare, now + Duration::from_millis(delay));
                 self.settle_session(dialog);
+                self.start_refers(now, dialog);
             }
             // §12.2.1.2: "If the response for a request within a dialog is a 481 […] or a 408 […], the UAC SHOULD terminate the dialog."
             408 | 481 => self.lost(now, dialog, ByeCause::Lost),
             _ => {
                 session.ours = Ours::No;
                 self.events.push_back(Event::ReinviteRefused { dialog, status });
+                self.go_on(now, dialog);
             }
         }
     }
@@ -492,6 +495,7 @@ impl Endpoint {
         session.dialog.local_cseq += 1;
         let copy = session.dialog.clone();
         self.settle_session(dialog);
+        self.abandon_refers(now, dialog);
         self.bye(now, &copy, reason, Some(dialog));
         if let Some(theirs) = theirs {
             self.answer_invitation(now, theirs, 487, &[], None);
@@ -526,6 +530,12 @@ impl Endpoint {
         self.forget(now, dialog);
         self.bye(now, &copy, None, None);
         self.events.push_back(Event::Bye { dialog, cause });
+    }
+
+    /// An INVITE in the dialog is over: what waited for that goes.
+    pub(super) fn go_on(&mut self, now: Instant, dialog: DialogId) {
+        self.start_reinvite(now, dialog);
+        self.start_refers(now, dialog);
     }
 
     /// Sends the re-INVITE that waits, if the dialog is free for it: §14.1: "a UAC MUST NOT initiate a new INVITE transaction within a

@@ -343,7 +343,7 @@ impl Endpoint {
             self.end_if_due(now, id);
         } else {
             self.events.push_back(Event::Acked { dialog: id, body });
-            self.start_reinvite(now, id);
+            self.go_on(now, id);
         }
     }
 
@@ -398,7 +398,7 @@ impl Endpoint {
             {
                 session.theirs = None;
             }
-            self.start_reinvite(now, dialog);
+            self.go_on(now, dialog);
         }
     }
 

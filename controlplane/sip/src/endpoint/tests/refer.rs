@@ -1,7 +1,7 @@
 //! REFER and NOTIFY between two endpoints (RFC 3515, 4488, 5057, 6665).
 
-use super::network::{A, B, Network};
-use crate::endpoint::{DialogId, Refer, ReferId, WrongState};
+use super::network::{A, B, Fate, Network, sdp};
+use crate::endpoint::{DialogId, Event, Refer, ReferId, WrongState};
 
 fn to(uri: &str) -> Refer {
     Refer {
@@ -187,5 +187,552 @@ fn a_probe_is_answered_in_the_dialog() {
     net.run(50);
     assert_eq!((net.said(A), net.said(B)), (vec![], vec![]));
     net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+/// T1 doubling up to T2.
+const CAPPED: [u64; 11] = [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
+
+#[test]
+fn a_refer_that_nobody_answers_leaves_the_call_alone() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.lose(|end, _| end == B);
+    let start = net.ms();
+    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.run(31_999);
+    assert_eq!(net.said(A), [""; 0]);
+    net.run(1);
+    assert_eq!(net.said(A), ["refer answered 408"]);
+    assert_eq!(net.times(A, "REFER"), CAPPED.map(|ms| start + ms));
+    // Their user never answered either. The call is still there.
+    net.lose(|_, _| false);
+    net.run(30_000);
+    assert_eq!((net.ends[A].alive().refers, net.ends[B].alive().refers), (0, 0));
+    net.ends[A].probe(net.now, a).expect("a call");
+    net.run(50);
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+    assert_eq!(net.said(A), ["bye Peer"]);
+}
+
+#[test]
+fn a_refer_whose_user_never_answers_is_given_up() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.run(33_000);
+    assert_eq!(net.said(A), ["refer answered 408"]);
+    assert_eq!(net.ends[B].accept_refer(net.now, theirs), Err(WrongState));
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_refer_to_an_unreachable_peer_leaves_the_call_alone() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    net.lose(|_, _| true);
+    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.pump();
+    let peer = net.addresses[B];
+    net.ends[A].handle_unreachable(net.now, peer);
+    net.pump();
+    assert_eq!(net.said(A), ["refer answered 503"]);
+    net.lose(|_, _| false);
+    net.ends[A].end(net.now, a, None).expect("a call");
+    net.finish();
+}
+
+#[test]
+fn accepted_and_never_notified_ends_after_180_s() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.lose(|_, what| what == "NOTIFY");
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(10);
+    let accepted = net.ms();
+    assert_eq!(net.said(A), ["refer answered 202"]);
+    net.run(179_999);
+    assert_eq!(net.said(A), [""; 0]);
+    net.run(1);
+    assert_eq!(net.said(A), ["refer progress 408 last"]);
+    assert_eq!(net.ms(), accepted + 180_000);
+    net.ends[A].end(net.now, a, None).expect("the call goes on");
+    net.finish();
+}
+
+#[test]
+fn the_first_notify_overtakes_the_202() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.judge = Box::new(|_, what| match what {
+        "202 REFER" => Fate::After(vec![300]),
+        _ => Fate::normal(),
+    });
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(20);
+    assert_eq!(net.said(A), ["refer answered 202", "refer progress 100"]);
+    net.ends[B].notify(net.now, theirs, 486, true).expect("notify");
+    net.run(2_000);
+    assert_eq!(net.said(A), ["refer progress 486 last"], "the 202 says nothing new");
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn the_202_never_arrives_and_notifies_do() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.lose(|_, what| what == "202 REFER");
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(40_000);
+    assert_eq!(
+        net.said(A),
+        ["refer answered 202", "refer progress 100"],
+        "no 408: it was accepted"
+    );
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    net.run(50);
+    assert_eq!(net.said(A), ["refer progress 200 last"]);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn the_referee_hangs_up_right_after_its_202() {
+    let mut net = Network::new();
+    let (_, b, _, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.run(100);
+    assert_eq!(net.said(A), ["refer answered 202", "refer progress 100", "bye Peer"]);
+    assert_eq!(net.said(B), ["ended"]);
+    assert_eq!(net.ends[A].alive().dialogs, 0);
+    net.ends[B]
+        .notify(net.now, theirs, 180, false)
+        .expect("the subscription goes on");
+    net.run(100);
+    net.ends[B].notify(net.now, theirs, 503, true).expect("notify");
+    net.finish();
+    assert_eq!(net.said(A), ["refer progress 180", "refer progress 503 last"]);
+    let cseqs: Vec<_> = net
+        .log
+        .iter()
+        .filter(|sent| sent.from == net.addresses[B] && matches!(&*sent.what(), "NOTIFY" | "BYE"))
+        .map(|sent| sent.message().cseq().expect("CSeq").number)
+        .collect();
+    assert_eq!(cseqs, [1, 2, 3, 4], "one count for the whole dialog");
+}
+
+#[test]
+fn the_transferor_hangs_up_before_we_have_answered() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.run(50);
+    assert_eq!(net.said(B), ["bye Peer"]);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    net.finish();
+    assert_eq!(
+        net.said(A),
+        [
+            "ended",
+            "refer answered 202",
+            "refer progress 100",
+            "refer progress 200 last"
+        ]
+    );
+}
+
+#[test]
+fn the_bye_waits_for_a_lost_notify_no_longer_than_timer_f() {
+    let mut net = Network::new();
+    let (_, b, _, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    net.lose(|_, what| what == "NOTIFY");
+    let start = net.ms();
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+    let notifies: Vec<_> = net.times(B, "NOTIFY").into_iter().filter(|at| *at >= start).collect();
+    assert_eq!(notifies, CAPPED.map(|ms| start + ms));
+    assert_eq!(net.times(B, "BYE"), [start + 32_000]);
+    assert_eq!(net.said(B), ["ended"]);
+}
+
+#[test]
+fn a_bye_of_theirs_while_our_bye_waits_is_answered_at_once() {
+    let mut net = Network::new();
+    let (a, b, _, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    let mut lost = false;
+    net.lose(move |_, what| what == "NOTIFY" && !std::mem::replace(&mut lost, true));
+    net.said(A);
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.ends[A].end(net.now, a, None).expect("end");
+    let start = net.ms();
+    net.finish();
+    assert_eq!(net.times(B, "200 BYE"), [start + 10]);
+    assert_eq!(net.times(B, "BYE"), [0; 0]);
+    assert_eq!(net.said(B), ["ended"]);
+    assert_eq!(
+        net.said(A),
+        ["ended", "refer progress 200 last"],
+        "the NOTIFY is repeated all the same"
+    );
+}
+
+#[test]
+fn a_481_to_a_notify_ends_the_subscription_and_not_the_call() {
+    let mut net = Network::new();
+    let (a, b, ours, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    net.ends[A].forget_refer(net.now, ours).expect("forget");
+    net.said(A);
+    net.ends[B].notify(net.now, theirs, 180, false).expect("notify");
+    net.run(50);
+    assert_eq!(net.times(A, "481 NOTIFY").len(), 1);
+    assert_eq!(net.ends[B].notify(net.now, theirs, 200, true), Err(WrongState));
+    assert_eq!((net.said(A), net.said(B)), (vec![], vec![]));
+    net.ends[A].probe(net.now, a).expect("a call");
+    net.run(50);
+    net.ends[B].end(net.now, b, None).expect("a call");
+    net.finish();
+    assert_eq!(net.said(A), ["bye Peer"]);
+}
+
+#[test]
+fn a_481_to_the_last_notify_lets_the_bye_go() {
+    let mut net = Network::new();
+    let (_, b, ours, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    net.ends[A].forget_refer(net.now, ours).expect("forget");
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    net.ends[B].end(net.now, b, None).expect("end");
+    let start = net.ms();
+    net.finish();
+    assert_eq!(net.times(B, "BYE"), [start + 20]);
+}
+
+#[test]
+fn of_several_notifies_that_wait_the_newest_goes() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    for status in [180, 183, 181] {
+        net.ends[B].notify(net.now, theirs, status, false).expect("notify");
+    }
+    assert_eq!(net.ends[B].notify(net.now, theirs, 99, false), Err(WrongState));
+    net.run(100);
+    for (status, last) in [(182, false), (180, false), (200, true)] {
+        net.ends[B].notify(net.now, theirs, status, last).expect("notify");
+    }
+    assert_eq!(net.ends[B].notify(net.now, theirs, 180, false), Err(WrongState));
+    net.run(100);
+    assert_eq!(
+        net.said(A),
+        [
+            "refer answered 202",
+            "refer progress 100",
+            "refer progress 181",
+            "refer progress 182",
+            "refer progress 200 last"
+        ]
+    );
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn refer_sub_false_makes_no_subscription() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    let refer = Refer {
+        headers: vec![("Refer-Sub".into(), "false".into())],
+        ..to("sip:carol@c.example")
+    };
+    net.ends[A].refer(net.now, a, refer).expect("refer");
+    net.run(15);
+    let theirs = net.referred(B);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.ends[B]
+        .notify(net.now, theirs, 180, false)
+        .expect("taken, and not sent");
+    net.run(50);
+    assert_eq!(net.sent(B, "202 REFER").header("Refer-Sub").as_deref(), Some("false"));
+    assert_eq!(net.ends[A].alive().refers, 0);
+    net.ends[B]
+        .notify(net.now, theirs, 200, true)
+        .expect("taken, and not sent");
+    assert_eq!(net.ends[B].notify(net.now, theirs, 200, true), Err(WrongState));
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+    assert_eq!(net.said(A), ["refer answered 202", "ended"]);
+    assert_eq!(net.times(B, "NOTIFY"), [0; 0]);
+}
+
+#[test]
+fn several_refers_are_told_apart_by_id() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    let mut theirs = Vec::new();
+    let mut ours = Vec::new();
+    for at in 0..4 {
+        let uri = format!("sip:target{at}@c.example");
+        ours.push(net.ends[A].refer(net.now, a, to(&uri)).expect("refer"));
+        net.run(15);
+        theirs.push(net.referred(B));
+    }
+    assert_eq!(
+        net.ends[A].refer(net.now, a, to("sip:fifth@c.example")),
+        Err(WrongState)
+    );
+    // The first one is refused: the second is still not the first of the dialog.
+    net.ends[B].reject_refer(net.now, theirs[0], 403).expect("reject");
+    for &refer in &theirs[1..] {
+        net.ends[B].accept_refer(net.now, refer).expect("accept");
+    }
+    net.run(50);
+    for at in [2, 1, 3] {
+        net.ends[B]
+            .notify(net.now, theirs[at], 480 + at as u16, true)
+            .expect("notify");
+        net.run(50);
+    }
+    let outcomes: Vec<_> = net.events[A]
+        .iter()
+        .filter_map(|event| match event {
+            Event::ReferProgress {
+                refer,
+                status,
+                last: true,
+                ..
+            } => Some((*refer, *status)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes, [(ours[2], 482), (ours[1], 481), (ours[3], 483)]);
+    let ids: Vec<_> = net
+        .log
+        .iter()
+        .filter(|sent| sent.what() == "NOTIFY")
+        .map(|sent| sent.message().header("Event").expect("Event").into_owned())
+        .collect();
+    let id = |cseq| format!("refer;id={cseq}");
+    assert_eq!(ids, [id(3), id(4), id(5), id(4), id(3), id(5)]);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_refer_waits_until_the_hold_is_acknowledged() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.run(50);
+    assert_eq!(net.times(A, "REFER"), [0; 0]);
+    net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
+    net.run(50);
+    let theirs = net.referred(B);
+    net.ends[B].reject_refer(net.now, theirs, 603).expect("reject");
+    net.run(50);
+    // The same where the peer puts us on hold.
+    net.ends[B].reinvite(net.now, b, sdp("hold")).expect("reinvite");
+    net.run(15);
+    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].answer_reinvite(net.now, a, sdp("held")).expect("answer");
+    net.run(50);
+    let order: Vec<_> = net
+        .trace()
+        .iter()
+        .map(|line| line.split_once(' ').expect("time").1.to_owned())
+        .filter(|what| !what.contains("100"))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "A INVITE",
+            "B 200 INVITE",
+            "A ACK",
+            "A REFER",
+            "B 603 REFER",
+            "B INVITE",
+            "A 200 INVITE",
+            "B ACK",
+            "A REFER"
+        ]
+    );
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_refused_hold_lets_the_refer_go() {
+    for status in [488, 491] {
+        let mut net = Network::new();
+        let (a, b) = net.connect();
+        net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+        net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+        net.run(15);
+        net.ends[B].reject_reinvite(net.now, b, status).expect("reject");
+        net.run(25);
+        assert_eq!(net.times(A, "REFER").len(), 1, "{status}");
+        net.ends[A].end(net.now, a, None).expect("end");
+        net.finish();
+    }
+}
+
+#[test]
+fn a_refer_that_waits_is_answered_when_the_call_ends() {
+    for end in [A, B] {
+        let mut net = Network::new();
+        let (a, b) = net.connect();
+        net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+        let refer = net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+        net.run(15);
+        let dialog = if end == A { a } else { b };
+        net.ends[end].end(net.now, dialog, None).expect("end");
+        net.run(50);
+        let answered = net.events[A]
+            .iter()
+            .any(|event| matches!(event, Event::ReferAnswered { refer: it, status: 481, .. } if *it == refer));
+        assert!(answered, "{:?}", net.events[A]);
+        assert_eq!(net.times(A, "REFER"), [0; 0]);
+        net.finish();
+    }
+}
+
+#[test]
+fn only_a_confirmed_call_can_be_referred_or_probed() {
+    let mut net = Network::new();
+    let (a, b) = net.invite();
+    for (end, dialog) in [(A, a), (B, b), (A, DialogId(999))] {
+        assert_eq!(
+            net.ends[end].refer(net.now, dialog, to("sip:c@c.example")),
+            Err(WrongState)
+        );
+        assert_eq!(net.ends[end].probe(net.now, dialog), Err(WrongState));
+    }
+    net.ends[B].answer(net.now, b, sdp("answer"), &[]).expect("answer");
+    net.run(50);
+    net.ends[B].end(net.now, b, None).expect("end");
+    assert_eq!(net.ends[B].refer(net.now, b, to("sip:c@c.example")), Err(WrongState));
+    assert_eq!(net.ends[B].probe(net.now, b), Err(WrongState));
+    net.finish();
+}
+
+#[test]
+fn a_subscription_that_nobody_ends_is_closed_with_timeout() {
+    let mut net = Network::new();
+    let (a, _, _, theirs) = referred(&mut net);
+    net.run(20_000);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(200_000);
+    let last = net
+        .log
+        .iter()
+        .rfind(|sent| sent.what() == "NOTIFY")
+        .expect("a NOTIFY")
+        .message();
+    assert_eq!(
+        last.header("Subscription-State").as_deref(),
+        Some("terminated;reason=timeout")
+    );
+    assert_eq!(last.sipfrag(), Some(100), "nothing about the outcome");
+    assert_eq!((net.ends[A].alive().refers, net.ends[B].alive().refers), (0, 0));
+    let said = net.said(A);
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[2].ends_with("last"), "{said:?}");
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn each_message_of_a_transfer_lost_once() {
+    for victim in ["REFER", "202 REFER", "NOTIFY", "200 NOTIFY", "BYE", "200 BYE"] {
+        for nth in 0..3 {
+            let mut net = Network::new();
+            let (a, _) = net.connect();
+            let mut count = 0;
+            net.lose(move |_, what| {
+                count += u32::from(what == victim);
+                what == victim && count == nth + 1
+            });
+            net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+            net.run(1_000);
+            let theirs = net.referred(B);
+            net.ends[B].accept_refer(net.now, theirs).expect("accept");
+            net.run(1_000);
+            net.ends[B].notify(net.now, theirs, 180, false).expect("notify");
+            net.run(1_000);
+            net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+            net.run(1_000);
+            net.ends[A].end(net.now, a, None).expect("end");
+            net.finish();
+            assert_eq!(
+                net.said(A),
+                [
+                    "refer answered 202",
+                    "refer progress 100",
+                    "refer progress 180",
+                    "refer progress 200 last",
+                    "ended"
+                ],
+                "without {victim} {nth}"
+            );
+            assert_eq!(net.said(B), ["bye Peer"], "without {victim} {nth}");
+        }
+    }
+}
+
+#[test]
+fn a_probe_finds_out_that_the_peer_has_lost_the_call() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.lose(|end, what| end == B && what == "BYE");
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.run(33_000);
+    net.ends[A].probe(net.now, a).expect("probe");
+    net.finish();
+    assert_eq!(net.times(B, "481 OPTIONS").len(), 1);
+    assert_eq!(net.said(A), ["bye Lost"]);
+}
+
+#[test]
+fn a_probe_that_nobody_answers_ends_the_call() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    net.lose(|end, _| end == B);
+    let start = net.ms();
+    net.ends[A].probe(net.now, a).expect("probe");
+    net.run(31_999);
+    assert_eq!(net.said(A), [""; 0]);
+    net.run(1);
+    assert_eq!(net.said(A), ["bye Lost"]);
+    assert_eq!(net.times(A, "BYE")[0], start + 32_000);
+    net.finish();
+}
+
+#[test]
+fn a_probe_says_nothing_where_the_network_failed() {
+    let mut net = Network::new();
+    let (a, _) = net.connect();
+    net.lose(|_, _| true);
+    net.ends[A].probe(net.now, a).expect("probe");
+    net.pump();
+    let peer = net.addresses[B];
+    net.ends[A].handle_unreachable(net.now, peer);
+    net.pump();
+    assert_eq!(net.said(A), [""; 0]);
+    net.lose(|_, _| false);
+    net.ends[A].end(net.now, a, None).expect("a call");
     net.finish();
 }

@@ -416,7 +416,7 @@ pub(super) fn answer_to(invite: &Message, status: &str, tag: &str, more: &str) -
     )
 }
 
-fn call(script: &mut Script) -> (DialogId, Message) {
+pub(super) fn call(script: &mut Script) -> (DialogId, Message) {
     let invite = Invite {
         to: "sip:peer@p.example".into(),
         from: "<sip:us@192.0.2.1>".into(),
