@@ -1,9 +1,10 @@
 //! A whole server in process: SIP over loopback, the API as its users see it, webhooks as they arrive.
 
+mod ports;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use axum::body::Bytes;
 use axum::extract::State;
@@ -11,6 +12,7 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use baton_server::config::Config;
 use baton_server::server::Server;
+use ports::Ports;
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, UdpSocket};
@@ -18,16 +20,10 @@ use tokio::sync::mpsc;
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-/// Ports of one test: others run beside it.
-fn media_ports() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    24_000 + NEXT.fetch_add(32, Ordering::Relaxed)
-}
-
-async fn start(more: &str) -> Server {
+async fn start(ports: &mut Ports, more: &str) -> Server {
     let text = format!(
         "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {}\nports_per_worker = 8\n{more}",
-        media_ports()
+        ports.take(16)
     );
     let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
     Server::start(config).await.expect("started")
@@ -207,12 +203,16 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
         let gone = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         gone.local_addr().expect("bound")
     };
-    let server = start(&format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
+    let mut ports = Ports::claim();
+    let server = start(
+        &mut ports,
+        &format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{closed}\"\n\
          [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n"
-    ))
+        ),
+    )
     .await;
     let api = Api::of(&server, None);
     let (call, id) = Call::new(&server, ai).await;
@@ -330,15 +330,19 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
 async fn keys_open_what_their_scope_says_and_no_more() {
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let ai_at = ai.local_addr().expect("bound");
-    let server = start(&format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\nbody_limit = 2000\n\
+    let mut ports = Ports::claim();
+    let server = start(
+        &mut ports,
+        &format!(
+            "[http]\nlisten = \"127.0.0.1:0\"\nbody_limit = 2000\n\
          [[http.keys]]\nname = \"own\"\nkey = \"own-key\"\nscope = \"ai\"\nagent = \"assistant\"\n\
          [[http.keys]]\nname = \"other\"\nkey = \"other-key\"\nscope = \"ai\"\nagent = \"second\"\n\
          [[http.keys]]\nname = \"desk\"\nkey = \"desk-key\"\nscope = \"desk\"\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
          [[ai_agents]]\nname = \"second\"\nuri = \"sip:ai@127.0.0.1:9\"\n\
          [[trunks]]\nname = \"carrier\"\nai_agent = \"assistant\"\n"
-    ))
+        ),
+    )
     .await;
     let (_call, id) = Call::new(&server, ai).await;
     let of = |key| Api::of(&server, key);
@@ -420,10 +424,14 @@ async fn keys_open_what_their_scope_says_and_no_more() {
 async fn a_stop_hangs_up_what_is_left_when_its_time_is_over() {
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let ai_at = ai.local_addr().expect("bound");
-    let server = start(&format!(
-        "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
+    let mut ports = Ports::claim();
+    let server = start(
+        &mut ports,
+        &format!(
+            "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n"
-    ))
+        ),
+    )
     .await;
     let (call, _) = Call::new(&server, ai).await;
     assert_eq!(server.calls().await, 1);
@@ -440,7 +448,11 @@ async fn a_stop_hangs_up_what_is_left_when_its_time_is_over() {
 async fn what_cannot_be_bound_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("bound");
-    let text = format!("[sip]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"{address}\"\n");
+    let mut ports = Ports::claim();
+    let text = format!(
+        "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"{address}\"\n",
+        ports.take(16)
+    );
     let config = Config::from_toml(&text, Path::new("")).expect("good");
     let error = Server::start(config).await.expect_err("taken").to_string();
     assert!(

@@ -1,9 +1,10 @@
 //! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
 
+mod ports;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
@@ -12,6 +13,7 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use baton_server::config::Config;
 use baton_server::server::Server;
+use ports::Ports;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, Invite};
@@ -301,12 +303,13 @@ struct World {
     human: Party,
     came: UnboundedReceiver<(HeaderMap, Bytes)>,
     call: String,
+    _ports: Ports,
 }
 
 impl World {
     /// Caller and AI hear each other.
     async fn start(manner: Manner) -> World {
-        static PORTS: AtomicU16 = AtomicU16::new(27_000);
+        let mut ports = Ports::claim();
         let (hook, came) = receiver().await;
         let mut caller = Party::start(Voice::Caller, Manner::IsBusy).await;
         let mut ai = Party::start(Voice::Ai, Manner::Answers).await;
@@ -318,7 +321,7 @@ impl World {
              [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[playbook]\naccept = \"api\"\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
-            PORTS.fetch_add(32, Ordering::Relaxed),
+            ports.take(16),
             ai.at,
             human.at,
         );
@@ -341,6 +344,7 @@ impl World {
             human,
             came,
             call,
+            _ports: ports,
         }
     }
 
