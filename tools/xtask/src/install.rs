@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 struct Need {
     package: &'static str,
     what_for: &'static str,
+    /// Only the tests need it.
+    for_tests: bool,
     is_there: fn() -> bool,
 }
 
@@ -15,12 +17,34 @@ const NEEDS: &[Need] = &[
         package: "gcc",
         // Rust itself cannot link this very program without it, so it is mostly there.
         what_for: "links every program, and compiles the C parts of the TLS library",
+        for_tests: false,
         is_there: || runs("cc", &["--version"]),
     },
     Need {
         package: "libc6-dev",
         what_for: "the C library's headers and start files",
+        for_tests: false,
         is_there: || Path::new("/usr/include/stdio.h").exists(),
+    },
+    Need {
+        package: "sip-tester",
+        what_for: "sipp, a peer of other hands in tests/interop",
+        for_tests: true,
+        is_there: || is_on_path("sipp"),
+    },
+    Need {
+        // The program and its modules. `baresip` itself is only what draws in the ones for a display.
+        package: "baresip-core",
+        what_for: "baresip, a softphone in tests/interop",
+        for_tests: true,
+        is_there: || is_on_path("baresip"),
+    },
+    Need {
+        // Of every Debian; not of every image that is derived from it.
+        package: "util-linux",
+        what_for: "setpriv: the programs that a test starts die with it",
+        for_tests: true,
+        is_there: || is_on_path("setpriv"),
     },
 ];
 
@@ -30,10 +54,17 @@ const COMPONENTS: &[(&str, &[&str])] = &[("rustfmt", &["fmt", "--version"]), ("c
 /// Why the task cannot go on: the line that the user must run.
 pub(crate) struct Missing(pub(crate) String);
 
+/// What the packages are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Demo,
+    Tests,
+}
+
 /// Installs the packages that are missing. Only root can; for others the line to run is the error.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-pub(crate) fn packages() -> Result<(), Missing> {
-    let missing: Vec<&Need> = NEEDS.iter().filter(|need| !(need.is_there)()).collect();
+pub(crate) fn packages(purpose: Purpose) -> Result<(), Missing> {
+    let missing: Vec<&Need> = needs(purpose).filter(|need| !(need.is_there)()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -57,6 +88,12 @@ pub(crate) fn packages() -> Result<(), Missing> {
     } else {
         Err(Missing(format!("this failed: {line}")))
     }
+}
+
+fn needs(purpose: Purpose) -> impl Iterator<Item = &'static Need> {
+    NEEDS
+        .iter()
+        .filter(move |need| purpose == Purpose::Tests || !need.for_tests)
 }
 
 /// Checks that the toolchain has what `test` uses.
@@ -88,6 +125,12 @@ fn runs(program: &str, arguments: &[&str]) -> bool {
         .stderr(Stdio::null())
         .status()
         .is_ok_and(|status| status.success())
+}
+
+/// Whether there is a program of this name: some have no option that only says that they are there.
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Runs a line of ours, word by word; its output is for the user, but not on standard output.
@@ -130,6 +173,22 @@ mod tests {
             install_line(&["gcc", "libc6-dev"]),
             "apt-get install -y --no-install-recommends gcc libc6-dev"
         );
+    }
+
+    #[test]
+    fn the_demo_needs_no_peers_of_other_hands() {
+        let names = |purpose| needs(purpose).map(|need| need.package).collect::<Vec<_>>();
+        assert_eq!(names(Purpose::Demo), ["gcc", "libc6-dev"]);
+        assert_eq!(
+            names(Purpose::Tests),
+            ["gcc", "libc6-dev", "sip-tester", "baresip-core", "util-linux"]
+        );
+    }
+
+    #[test]
+    fn a_program_on_the_path_is_found() {
+        assert!(is_on_path("cargo"));
+        assert!(!is_on_path("no-such-program-here"));
     }
 
     #[test]

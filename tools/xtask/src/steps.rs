@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::install::{self, Missing};
+use crate::install::{self, Missing, Purpose};
 
 /// What both tasks build: the product and the parties of its demo.
 const BUILD: [&str; 6] = [
@@ -32,7 +32,7 @@ const DEMOS: &[&[&str]] = &[
 /// Installs, builds, and runs one demo in the current folder.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 pub(crate) fn demo(options: Vec<String>) -> ExitCode {
-    if let Err(missing) = install::packages() {
+    if let Err(missing) = install::packages(Purpose::Demo) {
         return refuse(missing);
     }
     let mut options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -89,7 +89,7 @@ fn run(command: &mut Command) -> ExitCode {
 /// Everything that CI runs; the first step that fails ends it.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 pub(crate) fn test() -> ExitCode {
-    if let Err(missing) = install::packages().and_then(|()| install::components()) {
+    if let Err(missing) = install::packages(Purpose::Tests).and_then(|()| install::components()) {
         return refuse(missing);
     }
     let mut steps = vec![
