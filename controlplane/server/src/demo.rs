@@ -4,7 +4,7 @@ mod children;
 mod clock;
 mod judge;
 mod ladder;
-mod listen;
+pub mod listen;
 mod packets;
 mod plan;
 mod receiver;

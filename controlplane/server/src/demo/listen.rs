@@ -12,10 +12,10 @@ use realfft::RealFftPlanner;
 use realfft::num_complex::Complex;
 
 /// From here on a whole prompt was heard, entirely and in one piece.
-pub(super) const PRESENT: f32 = 0.9;
+pub const PRESENT: f32 = 0.9;
 
 /// From here on a part of a prompt was heard.
-pub(super) const LEAKED: f32 = 0.9;
+pub const LEAKED: f32 = 0.9;
 
 /// What a part is: 500 ms.
 const PIECE: usize = 4000;
@@ -31,15 +31,15 @@ const FLOOR: f64 = 7.6e-7;
 
 /// Where a prompt is most likely, and how much it is like it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Match {
+pub struct Match {
     /// −1 to 1.
-    pub(super) peak: f32,
+    pub peak: f32,
     /// The recording's sample where it begins.
-    pub(super) at: usize,
+    pub at: usize,
 }
 
 /// A recording that is searched.
-pub(super) struct Listener {
+pub struct Listener {
     planner: RealFftPlanner<f32>,
     size: usize,
     spectrum: Vec<Complex<f32>>,
@@ -48,7 +48,8 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn new(recording: &[i16]) -> Listener {
+    /// Searches this recording, mono, 8000 Hz.
+    pub fn new(recording: &[i16]) -> Listener {
         let mut planner = RealFftPlanner::new();
         let size = (recording.len() + PROMPT_MAX).next_power_of_two();
         let spectrum = spectrum(&mut planner, recording, size);
@@ -67,7 +68,7 @@ impl Listener {
     }
 
     /// The best match of the whole prompt. One that does not fit into the recording, or into 8 s, is not there.
-    pub(super) fn whole(&mut self, prompt: &[i16]) -> Match {
+    pub fn whole(&mut self, prompt: &[i16]) -> Match {
         let nothing = Match { peak: 0.0, at: 0 };
         let length = prompt.len();
         let samples = self.energy.len() - 1;
@@ -103,7 +104,7 @@ impl Listener {
 
     /// Of the prompt in pieces with sound in them: how many are heard within `slack` samples of where they belong if the
     /// prompt begins at `near`, and how many there are.
-    pub(super) fn pieces(&mut self, prompt: &[i16], near: usize, slack: usize) -> (usize, usize) {
+    pub fn pieces(&mut self, prompt: &[i16], near: usize, slack: usize) -> (usize, usize) {
         let (mut heard, mut all) = (0, 0);
         for (start, piece) in sounding(prompt, PIECE) {
             let found = self.whole(piece);
@@ -114,7 +115,7 @@ impl Listener {
     }
 
     /// The best match of any piece of the prompt that has sound in it.
-    pub(super) fn any_part(&mut self, prompt: &[i16]) -> Match {
+    pub fn any_part(&mut self, prompt: &[i16]) -> Match {
         let mut best = Match { peak: 0.0, at: 0 };
         for (_, piece) in sounding(prompt, HOP) {
             let found = self.whole(piece);

@@ -1,0 +1,348 @@
+//! One test's world: the server, its peers, and their audio.
+
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::Value;
+use sim::Sound;
+
+use crate::baresip::Baresip;
+use crate::baton::Baton;
+use crate::party::{Law, Party};
+use crate::ports::Ports;
+use crate::sipp::{Sipp, Start, Transport};
+
+/// Prompts, each a tone of its own: what is said, its key in `[prompts]`, and for how long.
+const PROMPTS: [(Sound, &str, usize); 7] = [
+    (Sound::Announcement, "announcement", 400),
+    (Sound::Hold, "hold", 1000),
+    (Sound::Briefing, "briefing", 600),
+    (Sound::Busy, "busy", 400),
+    (Sound::NoAnswer, "no_answer", 400),
+    (Sound::Failed, "failed", 400),
+    (Sound::Goodbye, "goodbye", 400),
+];
+
+/// A human.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Human {
+    /// With this scenario.
+    Sipp(&'static str),
+    Baresip,
+}
+
+/// What a world is made of.
+pub(crate) struct Plan {
+    pub(crate) transport: Transport,
+    /// Scenario of the AI.
+    pub(crate) ai: &'static str,
+    /// Who the human is.
+    pub(crate) human: Human,
+    /// Values for the human's scenario.
+    pub(crate) human_values: &'static [(&'static str, &'static str)],
+    /// Keys of `[playbook]`.
+    pub(crate) playbook: &'static str,
+    /// How long the human may ring, seconds.
+    pub(crate) ring_s: u32,
+    /// RFC 3261's T1, ms.
+    pub(crate) t1_ms: u32,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan {
+            transport: Transport::Udp,
+            ai: "answers",
+            human: Human::Sipp("rings_until_told"),
+            human_values: &[],
+            playbook: "",
+            ring_s: 30,
+            t1_ms: 200,
+        }
+    }
+}
+
+/// A peer: sipp for what it signals, and us for what it says.
+pub(crate) struct Peer {
+    pub(crate) sipp: Sipp,
+    pub(crate) party: Party,
+}
+
+impl Peer {
+    /// Waits for `up`, and speaks to where that says.
+    pub(crate) fn is_up(&mut self) {
+        let words = self.sipp.until("up");
+        let [address, port, payload_type] = &words[..] else {
+            panic!("up, but where: {words:?}")
+        };
+        let to = format!("{address}:{port}").parse().expect("an address and a port");
+        let law = match payload_type.as_str() {
+            "0" => Law::Mu,
+            "8" => Law::A,
+            other => panic!("payload type {other} is no G.711"),
+        };
+        self.party.speak_to(to, law);
+    }
+}
+
+/// The server and its peers.
+pub(crate) struct World {
+    pub(crate) baton: Option<Baton>,
+    pub(crate) sip: SocketAddr,
+    /// Who calls, once it does.
+    caller: Option<Peer>,
+    ai: Peer,
+    human: Option<Peer>,
+    phone: Option<Baresip>,
+    /// The call's id.
+    pub(crate) call: String,
+    transport: Transport,
+    ports: Ports,
+    folder: Folder,
+}
+
+/// A folder that goes with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    fn new(ports: &mut Ports) -> Folder {
+        // A port of ours is nobody else's, so the name is not either.
+        let name = format!("baton-interop-{}-{}", std::process::id(), ports.take(1));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&path).expect("a folder");
+        Folder(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl World {
+    /// Starts the server, the AI and the human.
+    pub(crate) fn start(plan: Plan) -> World {
+        let mut ports = Ports::claim();
+        let folder = Folder::new(&mut ports);
+        let (sip, http) = (local(ports.take(1)), local(ports.take(1)));
+        let media = ports.take(20);
+        let mut start = |name, scenario, voice, values: &[(&'static str, &str)]| {
+            start_peer(&mut ports, &folder, plan.transport, name, scenario, voice, values, None)
+        };
+        let ai = start("ai", plan.ai, Sound::Ai, &[]);
+        let (human, phone) = match plan.human {
+            Human::Sipp(scenario) => (Some(start("human", scenario, Sound::Human(0), plan.human_values)), None),
+            Human::Baresip => (None, Some(Baresip::start(&mut ports, folder.path()))),
+        };
+        let human_at = human.as_ref().map(|human| human.sipp.at);
+        let human_at = human_at
+            .or(phone.as_ref().map(|phone| phone.at))
+            .expect("one of the two");
+        let mut config = format!(
+            "[node]\ndrain_s = 0\nlog = \"debug,hyper=info,reqwest=info\"\n[sip]\nlisten = \"{sip}\"\nt1_ms = {}\n\
+             [media]\nfirst_port = {media}\nports_per_worker = 10\n[http]\nlisten = \"{http}\"\n\
+             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\nring_s = {}\n\
+             [playbook]\nrequest_phrases = []\n{}\n[prompts]\n",
+            plan.t1_ms, ai.sipp.at, human_at, plan.ring_s, plan.playbook,
+        );
+        for (sound, name, ms) in PROMPTS {
+            write_wav(&folder.path().join(format!("{name}.wav")), &sound.samples(0, ms * 8));
+            let _ = writeln!(config, "{name} = \"{name}.wav\"");
+        }
+        std::fs::write(folder.path().join("baton.toml"), config).expect("a file in our folder");
+        World {
+            baton: Some(Baton::start(folder.path(), http)),
+            sip,
+            caller: None,
+            ai,
+            human,
+            phone,
+            call: String::new(),
+            transport: plan.transport,
+            ports,
+            folder,
+        }
+    }
+
+    pub(crate) fn baton(&self) -> &Baton {
+        self.baton.as_ref().expect("it runs")
+    }
+
+    pub(crate) fn caller(&mut self) -> &mut Peer {
+        self.caller.as_mut().expect("somebody called")
+    }
+
+    pub(crate) fn ai(&mut self) -> &mut Peer {
+        &mut self.ai
+    }
+
+    pub(crate) fn human(&mut self) -> &mut Peer {
+        self.human.as_mut().expect("the human is a sipp")
+    }
+
+    pub(crate) fn phone(&mut self) -> &mut Baresip {
+        self.phone.as_mut().expect("the human is a baresip")
+    }
+
+    fn peers(&self) -> impl Iterator<Item = &Peer> {
+        [self.caller.as_ref(), Some(&self.ai), self.human.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+
+    /// Somebody calls by this scenario; caller and AI hear each other.
+    pub(crate) fn call(&mut self, scenario: &str) {
+        let (ports, folder) = (&mut self.ports, &self.folder);
+        let to = Some(self.sip);
+        let mut caller = start_peer(
+            ports,
+            folder,
+            self.transport,
+            "caller",
+            scenario,
+            Sound::Caller,
+            &[],
+            to,
+        );
+        let invited = self.ai.sipp.until("invited");
+        self.call.clone_from(&invited[1]);
+        self.ai.is_up();
+        caller.is_up();
+        caller.party.hears(Sound::Ai);
+        self.ai.party.hears(Sound::Caller);
+        self.caller = Some(caller);
+    }
+
+    /// Asks for a handoff by the API; its id.
+    pub(crate) fn hand_off(&self, mode: &str) -> String {
+        self.baton().hand_off(&self.call, mode)
+    }
+
+    /// The record, once it says how the handoff went, closed or not.
+    pub(crate) fn outcome(&self, handoff: &str) -> Value {
+        self.baton()
+            .until(&format!("/v1/handoffs/{handoff}"), |record| !record["result"].is_null())
+    }
+
+    /// The record, once the handoff is in this state.
+    pub(crate) fn until_state(&self, handoff: &str, state: &str) -> Value {
+        self.baton()
+            .until(&format!("/v1/handoffs/{handoff}"), |record| record["state"] == state)
+    }
+
+    /// The operator hangs up.
+    pub(crate) fn hang_up(&self) {
+        let (status, body) = self
+            .baton()
+            .request(Method::DELETE, &format!("/v1/calls/{}", self.call), None);
+        assert_eq!(status, 204, "{body}");
+    }
+
+    /// The longest time by which the host kept us from our work.
+    pub(crate) fn longest_stall(&self) -> Duration {
+        self.peers()
+            .map(|peer| peer.party.longest_stall())
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The lines to the caller and, where it is a sipp that was joined, to the human were one line each, whatever happened.
+    pub(crate) fn assert_lines(&mut self) {
+        let stall = self.longest_stall();
+        self.caller().party.assert_one_line(stall);
+        if let Some(human) = self.human.as_ref().filter(|human| human.party.now() > 0) {
+            human.party.assert_one_line(stall);
+        }
+    }
+
+    /// Everybody named has come to the end of its scenario, and the server ends with nothing left.
+    pub(crate) fn end(mut self, peers: &[&str]) {
+        for name in peers {
+            match *name {
+                "caller" => self.caller().sipp.finish(),
+                "ai" => self.ai.sipp.finish(),
+                "human" => self.human().sipp.finish(),
+                other => panic!("{other} is nobody"),
+            }
+        }
+        self.baton.take().expect("it runs").stop();
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+    }
+}
+
+impl World {
+    /// For whoever looks into a failure.
+    #[expect(clippy::print_stderr, reason = "a test that fails says why")]
+    fn tell(&self) {
+        for peer in self.peers() {
+            eprintln!("heard: {:?}\n{}", peer.party.story(), peer.sipp.complaints());
+        }
+        if let Some(phone) = &self.phone {
+            eprintln!("--- baresip\n{}", phone.said());
+        }
+        if let Some(baton) = &self.baton {
+            eprintln!("--- baton\n{}", baton.log());
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one thing")]
+fn start_peer(
+    ports: &mut Ports,
+    folder: &Folder,
+    transport: Transport,
+    name: &'static str,
+    scenario: &str,
+    voice: Sound,
+    values: &[(&'static str, &str)],
+    calls: Option<SocketAddr>,
+) -> Peer {
+    let party = Party::new(voice, local(ports.take(2)));
+    let start = Start {
+        name,
+        scenario,
+        calls,
+        at: local(ports.take(1)),
+        control_port: ports.take(1),
+        audio: party.at,
+        transport,
+        values,
+    };
+    let sipp = Sipp::start(folder.path(), &start);
+    Peer { sipp, party }
+}
+
+pub(crate) fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
+
+/// Mono, 8000 Hz, 16 bit.
+pub(crate) fn write_wav(path: &Path, samples: &[i16]) {
+    let spec = hound::WavSpec {
+        channels: 1,
+        sample_rate: 8000,
+        bits_per_sample: 16,
+        sample_format: hound::SampleFormat::Int,
+    };
+    let mut writer = hound::WavWriter::create(path, spec).expect("a file in our folder");
+    for sample in samples {
+        writer.write_sample(*sample).expect("room on the disk");
+    }
+    writer.finalize().expect("room on the disk");
+}
