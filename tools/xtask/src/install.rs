@@ -57,7 +57,7 @@ pub(crate) struct Missing(pub(crate) String);
 /// What the packages are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Demo,
+    Build,
     Tests,
 }
 
@@ -176,9 +176,9 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_needs_no_peers_of_other_hands() {
+    fn a_build_needs_no_peers_of_other_hands() {
         let names = |purpose| needs(purpose).map(|need| need.package).collect::<Vec<_>>();
-        assert_eq!(names(Purpose::Demo), ["gcc", "libc6-dev"]);
+        assert_eq!(names(Purpose::Build), ["gcc", "libc6-dev"]);
         assert_eq!(
             names(Purpose::Tests),
             ["gcc", "libc6-dev", "sip-tester", "baresip-core", "util-linux"]

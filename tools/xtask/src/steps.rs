@@ -32,7 +32,7 @@ const DEMOS: &[&[&str]] = &[
 /// Installs, builds, and runs one demo in the current folder.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 pub(crate) fn demo(options: Vec<String>) -> ExitCode {
-    if let Err(missing) = install::packages(Purpose::Demo) {
+    if let Err(missing) = install::packages(Purpose::Build) {
         return refuse(missing);
     }
     let mut options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -59,7 +59,7 @@ pub(crate) fn demo(options: Vec<String>) -> ExitCode {
 /// Builds the soak with optimization and runs it; its options are its own.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 pub(crate) fn soak(options: Vec<String>) -> ExitCode {
-    if let Err(missing) = install::packages() {
+    if let Err(missing) = install::packages(Purpose::Build) {
         return refuse(missing);
     }
     let build = ["build", "--release", "--package", "baton-tests", "--bin", "soak"];
