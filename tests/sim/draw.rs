@@ -8,7 +8,7 @@ use sip::sdp::{Direction, Encoding};
 use crate::net::Profile;
 use crate::random::Random;
 use crate::scenario::{Also, Behaviour, Offer, Scenario};
-use crate::ua::Answering;
+use crate::ua::{Answering, Referred};
 use crate::world::Who;
 
 /// The call of this seed.
@@ -55,6 +55,7 @@ pub fn draw(seed: u64) -> Scenario {
         encodings: [codecs(&mut random), codecs(&mut random), codecs(&mut random)],
         humans: (0..1 + random.below(3)).map(|_| human(&mut random)).collect(),
         ai: Answering::After(ms(&mut random, 0, 500)),
+        carrier: Referred::Refuses(405),
         handoff_at: Some(ms(&mut random, 2000, 6000)),
         caller_hangs_up: random.chance(250).then(|| ms(&mut random, 100, 30_000)),
         ai_hangs_up: random.chance(200).then(|| ms(&mut random, 2000, 20_000)),

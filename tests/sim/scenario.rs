@@ -6,7 +6,7 @@ use playbook::{Accept, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
-use crate::ua::Answering;
+use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
 
 /// How a human behaves once invited.
@@ -62,6 +62,8 @@ pub enum Also {
     Mute(Who),
     /// It sends again.
     Unmute(Who),
+    /// A party sends a REFER.
+    Refer(Who, Aim, Afterwards),
     /// A party presses a key.
     Press(Who, char),
     /// A party hangs up.
@@ -82,6 +84,17 @@ pub enum Also {
     Stall(Duration),
     /// The worker refuses the next table.
     MediaRefuses,
+}
+
+/// Whom a REFER names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aim {
+    /// The n-th target, by the URI that the configuration has.
+    Target(usize),
+    /// A number that nobody configured: toll fraud.
+    Stranger,
+    /// A host that is a target's, and a user that is not.
+    StrangeUser,
 }
 
 /// What a party's re-INVITE says.
@@ -114,6 +127,8 @@ pub struct Scenario {
     pub humans: Vec<Behaviour>,
     /// How the AI answers.
     pub ai: Answering,
+    /// What the caller's carrier does with a REFER.
+    pub carrier: Referred,
     /// When the handoff is asked for; `None`: never.
     pub handoff_at: Option<Duration>,
     /// When the caller hangs up; `None`: at `end`.
@@ -150,6 +165,7 @@ impl Scenario {
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
             humans: vec![Behaviour::GOOD],
             ai: Answering::After(Duration::from_millis(50)),
+            carrier: Referred::Refuses(405),
             handoff_at: Some(Duration::from_secs(3)),
             caller_hangs_up: None,
             ai_hangs_up: None,

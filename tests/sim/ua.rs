@@ -12,10 +12,13 @@ use crate::rtp::Packet;
 use crate::tone::Sound;
 
 mod media;
+mod refer;
 mod reinvite;
 
 use media::Key;
 pub use media::Media;
+use refer::Refers;
+pub use refer::{Afterwards, Referred, Told};
 use reinvite::Exchange;
 
 /// How a party that is called behaves.
@@ -76,6 +79,10 @@ pub struct Ua {
     pub ended: Option<Instant>,
     /// Whether it stops sending media (a party that is there and mute on the wire).
     pub mute: bool,
+    /// What it does with a REFER.
+    pub on_refer: Referred,
+    /// What it was told of its own REFERs.
+    pub told: Vec<Told>,
     /// What it did with media from when on: every change.
     pub media: Vec<(Instant, Media)>,
     endpoint: Endpoint,
@@ -83,6 +90,9 @@ pub struct Ua {
     /// The lowest port that it has received media at; the highest is that of `rtp`.
     first_port: u16,
     exchange: Exchange,
+    refers: Refers,
+    /// It takes and sends nothing.
+    deaf: bool,
     answering: Answering,
     answer_at: Option<Instant>,
     dialog: Option<DialogId>,
@@ -127,11 +137,15 @@ impl Ua {
             answered: None,
             ended: None,
             mute: false,
+            on_refer: Referred::Refuses(405),
+            told: Vec::new(),
             media: Vec::new(),
             endpoint: Endpoint::new(config),
             local: Local::new(rtp.ip(), rtp.port(), encodings, seed >> 33),
             first_port: rtp.port(),
             exchange: Exchange::default(),
+            refers: Refers::default(),
+            deaf: answering == Answering::Dead,
             answering,
             answer_at: None,
             dialog: None,
@@ -180,7 +194,7 @@ impl Ua {
     /// A datagram for one of its addresses.
     pub fn receive(&mut self, now: Instant, datagram: Datagram) {
         if datagram.to == self.sip {
-            if self.answering != Answering::Dead {
+            if !self.deaf {
                 self.endpoint
                     .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
                 self.events(now);
@@ -215,7 +229,7 @@ impl Ua {
                 {
                     self.over(now);
                 }
-                _ => {}
+                other => self.refer_event(now, other),
             }
         }
     }
@@ -264,11 +278,11 @@ impl Ua {
     /// What it wants to send now.
     pub fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>) {
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            out.push(Datagram {
-                from: self.sip,
-                to: transmit.to,
-                bytes: self.exchange.rewrite(transmit.bytes.to_vec()),
-            });
+            let bytes = self.exchange.rewrite(transmit.bytes.to_vec());
+            let (from, to) = (self.sip, transmit.to);
+            if let Some(bytes) = self.rewrite_refer(bytes).filter(|_| !self.deaf) {
+                out.push(Datagram { from, to, bytes });
+            }
         }
         self.note_media(now);
         self.transmit_media(now, out);
@@ -286,16 +300,23 @@ impl Ua {
                 }
             }
         }
+        self.refer_timeout(now);
         self.endpoint.handle_timeout(now);
         self.events(now);
     }
 
     /// When it wants to be woken next.
     pub fn next_at(&self) -> Option<Instant> {
-        [self.answer_at, self.next_packet, self.endpoint.poll_timeout()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.answer_at,
+            self.next_packet,
+            self.refers.hang_up_at,
+            self.refers.report.map(|(at, ..)| at),
+            self.endpoint.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What its endpoint still holds.

@@ -130,7 +130,8 @@ impl World {
                 seed,
             )
         };
-        let caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0);
+        let mut caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0);
+        caller.on_refer = scenario.carrier;
         let ai = ua(20, Sound::Ai, ai_codecs, scenario.ai, 1);
         let humans: Vec<Ua> = scenario
             .humans

@@ -9,7 +9,7 @@ use calls::request::{HandoffRequest, Request, Response};
 
 use crate::net::Datagram;
 use crate::rtp::Packet;
-use crate::scenario::{Also, When};
+use crate::scenario::{Aim, Also, When};
 use crate::ua::Ua;
 use crate::world::{FIRST_PORT, NODE, PAIRS, Who, World};
 
@@ -100,6 +100,10 @@ impl World {
             Also::Reinvite(who, offer) => self.ua_mut(who).reinvite(now, offer),
             Also::Mute(who) => self.ua_mut(who).mute = true,
             Also::Unmute(who) => self.ua_mut(who).mute = false,
+            Also::Refer(who, aim, afterwards) => {
+                let to = self.aim(aim);
+                self.ua_mut(who).refer(now, &to, afterwards);
+            }
             Also::Press(who, digit) => self.ua_mut(who).press(digit),
             Also::HangUp(who) => self.ua_mut(who).hang_up(now),
             Also::Handoff => self.ask_for_handoff(),
@@ -114,6 +118,18 @@ impl World {
             Also::Drain => self.node.drain(),
             Also::Stall(time) => self.stalled = self.stalled.max(Some(now + time)),
             Also::MediaRefuses => self.refuse_next = true,
+        }
+    }
+
+    /// The Refer-To of a REFER.
+    fn aim(&self, aim: Aim) -> String {
+        match aim {
+            Aim::Target(n) => match self.humans.get(n) {
+                Some(human) => format!("sip:human-{n}@{}", human.sip),
+                None => "sip:nobody@192.0.2.99".into(),
+            },
+            Aim::Stranger => "sip:+900123456789@203.0.113.9".into(),
+            Aim::StrangeUser => format!("sip:+900123456789@{}", self.humans[0].sip),
         }
     }
 
