@@ -1,4 +1,7 @@
 //! From a seed to what happens in a call.
+//!
+//! Chance alone seldom brings two things together, so much is drawn *after a step* of the handoff rather than at a time:
+//! in the same instant, within one packet, within a round trip; and whoever waits for a deadline often acts just then.
 
 use std::time::Duration;
 
@@ -7,38 +10,34 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Also, Behaviour, Offer, Scenario};
-use crate::ua::{Answering, Referred};
+use crate::scenario::{Aim, Also, Behaviour, Offer, Scenario, When};
+use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
+
+/// Steps after which something may happen.
+const STEPS: [&str; 9] = [
+    "requested",
+    "ringing",
+    "answered",
+    "accepted",
+    "joined",
+    "first_human_word",
+    "target_failed",
+    "returned",
+    "closed",
+];
+
+fn ms(random: &mut Random, least: u64, most: u64) -> Duration {
+    Duration::from_millis(least + random.below(most - least))
+}
 
 /// The call of this seed.
 pub fn draw(seed: u64) -> Scenario {
     let mut random = Random::new(seed ^ 0x5eed);
-    let ms = |random: &mut Random, least: u64, most: u64| Duration::from_millis(least + random.below(most - least));
-    let human = |random: &mut Random| {
-        let answering = match random.below(8) {
-            0 => Answering::Refuse(*random.pick(&[486, 600, 603, 480, 404, 503])),
-            1 => Answering::RingOn,
-            2 => Answering::Dead,
-            _ => Answering::After(ms(random, 0, 9000)),
-        };
-        let key = (!random.chance(200)).then(|| (ms(random, 100, 12_000), *random.pick(&['1', '1', '1', '2', '5'])));
-        let hang_up = random.chance(200).then(|| ms(random, 50, 9000));
-        Behaviour {
-            answering,
-            key,
-            hang_up,
-        }
-    };
-    let codecs = |random: &mut Random| {
-        let both = [Encoding::Pcmu, Encoding::Pcma];
-        match random.below(4) {
-            0 => vec![both[0]],
-            1 => vec![both[1]],
-            2 => vec![both[0], both[1]],
-            _ => vec![both[1], both[0]],
-        }
-    };
+    let random = &mut random;
+    let ring = ms(random, 2000, 9000);
+    let accept_within = *random.pick(&[3, 6, 10].map(Duration::from_secs));
+    let reach = *random.pick(&[5, 12, 60, 60].map(Duration::from_secs));
     let sip = *random.pick(&[Profile::PERFECT, Profile::BAD]);
     let rtp = *random.pick(&[
         Profile::PERFECT,
@@ -48,64 +47,197 @@ pub fn draw(seed: u64) -> Scenario {
             ..Profile::BAD
         },
     ]);
+    let end = *random.pick(&[20, 30, 50].map(Duration::from_secs));
     let mut scenario = Scenario {
-        seed,
         mode: *random.pick(&[None, Some(Mode::Warm), Some(Mode::Cold)]),
         accept: *random.pick(&[Accept::Key, Accept::Answer, Accept::Api]),
-        encodings: [codecs(&mut random), codecs(&mut random), codecs(&mut random)],
-        humans: (0..1 + random.below(3)).map(|_| human(&mut random)).collect(),
-        ai: Answering::After(ms(&mut random, 0, 500)),
-        carrier: Referred::Refuses(405),
-        handoff_at: Some(ms(&mut random, 2000, 6000)),
-        caller_hangs_up: random.chance(250).then(|| ms(&mut random, 100, 30_000)),
-        ai_hangs_up: random.chance(200).then(|| ms(&mut random, 2000, 20_000)),
-        cancel_at: random.chance(150).then(|| ms(&mut random, 2000, 15_000)),
-        ring: ms(&mut random, 2000, 9000),
-        net: [sip, rtp],
-        hop: ms(&mut random, 1, 15),
-        quiet_humans: false,
-        caller_keys: (0..random.below(4))
-            .map(|_| (ms(&mut random, 500, 20_000), *random.pick(&['1', '5', '#'])))
+        encodings: [codecs(random), codecs(random), codecs(random)],
+        humans: (0..1 + random.below(3))
+            .map(|_| human(random, ring, accept_within))
             .collect(),
-        also: Vec::new(),
+        ai: Answering::After(ms(random, 0, 500)),
+        carrier: carrier(random),
+        handoff_at: Some(ms(random, 2000, 6000)),
+        caller_hangs_up: random.chance(200).then(|| ms(random, 100, 30_000)),
+        ai_hangs_up: random.chance(120).then(|| ms(random, 2000, 20_000)),
+        cancel_at: random.chance(80).then(|| ms(random, 2000, 15_000)),
+        ring,
+        accept_within,
+        reach,
+        net: [sip, rtp],
+        hop: ms(random, 1, 15),
+        caller_keys: (0..random.below(4))
+            .map(|_| (ms(random, 500, 20_000), *random.pick(&['1', '5', '#'])))
+            .collect(),
         spray: random.chance(100).then(|| Duration::from_millis(200)),
-        end: Duration::from_secs(50),
+        end,
+        ..Scenario::warm(seed)
     };
-    disturb(&mut random, &mut scenario);
+    if random.chance(30) {
+        scenario.pairs = 1 + random.below(2) as u16;
+    }
+    bad_start(random, &mut scenario);
+    for _ in 0..random.below(4) {
+        let (when, what) = (when(random), also(random));
+        scenario.also.push((when, what));
+        // Who holds, mostly resumes.
+        if let Also::Reinvite(who, _) | Also::Mute(who) = what
+            && random.chance(700)
+        {
+            let again = match what {
+                Also::Mute(_) => Also::Unmute(who),
+                _ => Also::Reinvite(who, Offer::Direction(Direction::SendRecv)),
+            };
+            let wait = *random.pick(&[3, 25, 300, 2500, 8000].map(Duration::from_millis));
+            let then = match when {
+                When::At(at) => When::At(at + wait),
+                When::After(step, after) => When::After(step, after + wait),
+            };
+            scenario.also.push((then, again));
+        }
+    }
     scenario
 }
 
-/// What disturbs a call: holds, mute parties, wishes at any time, an AI that does not come, a caller that does not wait.
-fn disturb(random: &mut Random, scenario: &mut Scenario) {
-    let ms = |random: &mut Random, least: u64, most: u64| Duration::from_millis(least + random.below(most - least));
-    let who = |random: &mut Random| *random.pick(&[Who::Caller, Who::Caller, Who::Ai, Who::Human(0)]);
+fn codecs(random: &mut Random) -> Vec<Encoding> {
+    let both = [Encoding::Pcmu, Encoding::Pcma];
+    match random.below(4) {
+        0 => vec![both[0]],
+        1 => vec![both[1]],
+        2 => vec![both[0], both[1]],
+        _ => vec![both[1], both[0]],
+    }
+}
+
+/// One of three acts in the very moment that a deadline ends: a packet's way takes 1 ms each way.
+fn about(random: &mut Random, deadline: Duration) -> Duration {
+    let shift = random.below(5) + 1;
+    deadline.saturating_sub(Duration::from_millis(shift))
+}
+
+fn human(random: &mut Random, ring: Duration, accept_within: Duration) -> Behaviour {
+    let answering = match random.below(12) {
+        0 => Answering::Refuse(*random.pick(&[486, 600, 603, 480, 404, 503])),
+        1 => Answering::RingOn,
+        2 => Answering::Dead,
+        3 => Answering::After(about(random, ring)),
+        _ => Answering::After(ms(random, 0, 7000)),
+    };
+    let key = (!random.chance(200)).then(|| {
+        let after = match random.below(8) {
+            0 => about(random, accept_within),
+            _ => ms(random, 100, 8000),
+        };
+        (after, *random.pick(&['1', '1', '1', '1', '2', '5']))
+    });
+    let hang_up = random.chance(150).then(|| match random.below(4) {
+        0 => key.map_or(Duration::from_secs(1), |(after, _)| after + ms(random, 0, 150)),
+        _ => ms(random, 50, 9000),
+    });
+    Behaviour {
+        answering,
+        key,
+        hang_up,
+    }
+}
+
+fn carrier(random: &mut Random) -> Referred {
+    let wait = *random.pick(&[0, 50, 3000].map(Duration::from_millis));
+    *random.pick(&[
+        Referred::Refuses(403),
+        Referred::Refuses(503),
+        Referred::Refuses(603),
+        Referred::Challenges(401),
+        Referred::Challenges(407),
+        Referred::Ignores,
+        Referred::SaysNothing,
+        Referred::Reports(200, wait),
+        Referred::Reports(200, wait),
+        Referred::Reports(486, wait),
+        Referred::Reports(603, wait),
+        Referred::Babbles(wait),
+        Referred::HangsUp,
+        Referred::HangsUpAndReports(200, wait),
+        Referred::HangsUpAndReports(486, wait),
+    ])
+}
+
+fn when(random: &mut Random) -> When {
     if random.chance(300) {
-        for _ in 0..1 + random.below(3) {
-            let (who, at) = (who(random), ms(random, 500, 20_000));
-            let direction = *random.pick(&[
-                Direction::SendOnly,
-                Direction::RecvOnly,
-                Direction::Inactive,
-                Direction::SendRecv,
-            ]);
-            let again = at + ms(random, 20, 8000);
-            scenario
-                .also
-                .push((at.into(), Also::Reinvite(who, Offer::Direction(direction))));
-            let resume = Offer::Direction(Direction::SendRecv);
-            scenario.also.push((again.into(), Also::Reinvite(who, resume)));
-        }
+        return When::At(ms(random, 500, 25_000));
     }
-    if random.chance(80) {
-        let mute = Also::Mute(who(random));
-        scenario.also.push((ms(random, 500, 20_000).into(), mute));
+    let step = *random.pick(&STEPS);
+    let wait = *random.pick(&[0, 0, 1, 2, 3, 5, 10, 20, 40, 100, 500, 1500, 4000]);
+    When::After(step, Duration::from_millis(wait))
+}
+
+fn who(random: &mut Random) -> Who {
+    *random.pick(&[
+        Who::Caller,
+        Who::Caller,
+        Who::Ai,
+        Who::Ai,
+        Who::Human(0),
+        Who::Human(0),
+        Who::Human(1),
+    ])
+}
+
+fn also(random: &mut Random) -> Also {
+    let who = who(random);
+    match random.below(100) {
+        0..25 => Also::Reinvite(who, offer(random)),
+        25..30 => Also::Mute(who),
+        30..38 => Also::Press(who, *random.pick(&['1', '2', '5', '*'])),
+        38..48 => Also::HangUp(who),
+        48..60 => Also::Handoff,
+        60..66 => Also::Accept,
+        66..72 => Also::Decline,
+        72..77 => Also::Cancel,
+        77..80 => Also::EndCall,
+        80..82 => Also::Drain,
+        82..87 => Also::Stall(*random.pick(&[100, 700, 3000].map(Duration::from_millis))),
+        87..90 => Also::MediaRefuses,
+        _ => Also::Refer(*random.pick(&[Who::Ai, Who::Human(0)]), aim(random), afterwards(random)),
     }
-    for (wish, chance) in [(Also::Handoff, 250), (Also::Accept, 250), (Also::Decline, 120)] {
-        if random.chance(chance) {
-            scenario.also.push((ms(random, 2000, 25_000).into(), wish));
-        }
+}
+
+fn offer(random: &mut Random) -> Offer {
+    match random.below(10) {
+        0 | 1 => Offer::Direction(Direction::SendOnly),
+        2 => Offer::Direction(Direction::RecvOnly),
+        3 | 4 => Offer::Direction(Direction::Inactive),
+        5 => Offer::Direction(Direction::SendRecv),
+        6 => Offer::Direction(Direction::Inactive),
+        7 => Offer::Late,
+        8 => Offer::Codec(*random.pick(&[Encoding::Pcmu, Encoding::Pcma])),
+        _ => Offer::Moved,
     }
-    if random.chance(60) {
+}
+
+fn aim(random: &mut Random) -> Aim {
+    match random.below(6) {
+        0 => Aim::Stranger,
+        1 => Aim::StrangeUser,
+        n => Aim::Target(n as usize % 3),
+    }
+}
+
+fn afterwards(random: &mut Random) -> Afterwards {
+    *random.pick(&[
+        Afterwards::Stays,
+        Afterwards::Stays,
+        Afterwards::HangsUp,
+        Afterwards::HangsUpAfter(Duration::from_millis(2)),
+        Afterwards::HangsUpAfter(Duration::from_millis(1500)),
+        Afterwards::FallsSilent,
+        Afterwards::Vanishes,
+    ])
+}
+
+/// An AI that does not come, and a caller that does not wait for it.
+fn bad_start(random: &mut Random, scenario: &mut Scenario) {
+    if random.chance(40) {
         scenario.ai = *random.pick(&[
             Answering::Refuse(486),
             Answering::Refuse(503),
@@ -113,7 +245,7 @@ fn disturb(random: &mut Random, scenario: &mut Scenario) {
             Answering::Dead,
         ]);
     }
-    if random.chance(60) {
+    if random.chance(40) {
         scenario.ai = Answering::After(ms(random, 500, 3000));
         scenario.caller_hangs_up = Some(ms(random, 0, 3000));
     }

@@ -7,7 +7,7 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::ua::{Afterwards, Answering, Referred};
-use crate::world::Who;
+use crate::world::{PAIRS, Who};
 
 /// How a human behaves once invited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +139,12 @@ pub struct Scenario {
     pub cancel_at: Option<Duration>,
     /// How long a target may ring.
     pub ring: Duration,
+    /// How long a human who answered may take to accept.
+    pub accept_within: Duration,
+    /// How long all targets together may take.
+    pub reach: Duration,
+    /// Pairs of media ports that Baton has, [`PAIRS`](crate::world::PAIRS) at the most.
+    pub pairs: u16,
     /// The network for SIP and for media.
     pub net: [Profile; 2],
     /// Longest delay of a command to the core and of an event back.
@@ -171,6 +177,9 @@ impl Scenario {
             ai_hangs_up: None,
             cancel_at: None,
             ring: Duration::from_secs(8),
+            accept_within: Duration::from_secs(10),
+            reach: Duration::from_secs(60),
+            pairs: PAIRS,
             net: [Profile::PERFECT, Profile::PERFECT],
             hop: Duration::from_micros(500),
             quiet_humans: false,

@@ -7,6 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use calls::node::Pair;
+
 use crate::World;
 use crate::draw::draw;
 
@@ -31,6 +33,8 @@ pub struct Violation {
     pub faults: Vec<String>,
     /// The steps of the handoffs, by name.
     pub steps: Vec<&'static str>,
+    /// All that happened, where only this seed was asked for.
+    pub ladder: Vec<String>,
 }
 
 impl Violation {
@@ -46,6 +50,9 @@ impl Violation {
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for line in &self.ladder {
+            writeln!(f, "{line}")?;
+        }
         writeln!(f, "seed {}:", self.seed)?;
         for fault in &self.faults {
             writeln!(f, "  {fault}")?;
@@ -63,6 +70,8 @@ pub struct Report {
     pub played: u64,
     /// The first violations, by seed.
     pub violations: Vec<Violation>,
+    /// Which pairs of state and input came up, in how many seeds.
+    pub visited: BTreeMap<Pair, u64>,
 }
 
 /// How far it is, for whoever watches.
@@ -74,21 +83,34 @@ pub struct Progress {
     pub violations: AtomicUsize,
 }
 
-/// One seed. A panic is a violation like any other.
-pub fn play(seed: u64) -> Option<Violation> {
+/// One seed, and the pairs of state and input that came up. A panic is a violation like any other.
+fn play(seed: u64, tell: bool) -> (Option<Violation>, Vec<Pair>) {
     let played = catch_unwind(AssertUnwindSafe(|| {
-        let world = World::run(draw(seed));
-        (world.faults(), world.steps())
+        let mut world = World::new(draw(seed));
+        world.node.observe();
+        world.run_to_the_end();
+        let faults = world.faults();
+        let ladder = match tell && !faults.is_empty() {
+            true => [vec![format!("{:#?}", world.scenario)], world.ladder()].concat(),
+            false => Vec::new(),
+        };
+        (faults, world.steps(), ladder, world.node.observed())
     }));
-    let (faults, steps) = played.unwrap_or_else(|panic| {
+    let (faults, steps, ladder, visited) = played.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("of an unknown kind");
-        (vec![format!("panic: {text}")], Vec::new())
+        (vec![format!("panic: {text}")], Vec::new(), Vec::new(), Vec::new())
     });
-    (!faults.is_empty()).then_some(Violation { seed, faults, steps })
+    let violation = (!faults.is_empty()).then_some(Violation {
+        seed,
+        faults,
+        steps,
+        ladder,
+    });
+    (violation, visited)
 }
 
 /// Plays them all, on every core, unless there were violations enough.
@@ -97,6 +119,7 @@ pub fn play(seed: u64) -> Option<Violation> {
 pub fn run(plan: Plan, progress: &Progress) -> Report {
     let next = AtomicU64::new(0);
     let found = Mutex::new(BTreeMap::new());
+    let visited: Mutex<BTreeMap<Pair, u64>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -106,11 +129,17 @@ pub fn run(plan: Plan, progress: &Progress) -> Report {
                     if n >= plan.seeds {
                         break;
                     }
-                    if let Some(violation) = play(plan.first.wrapping_add(n)) {
+                    let (violation, pairs) = play(plan.first.wrapping_add(n), plan.seeds == 1);
+                    if let Some(violation) = violation {
                         progress.violations.fetch_add(1, Ordering::Relaxed);
                         let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                         found.insert(n, violation);
                     }
+                    let mut visited = visited.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    pairs
+                        .into_iter()
+                        .for_each(|pair| *visited.entry(pair).or_default() += 1);
+                    drop(visited);
                     progress.done.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -120,6 +149,7 @@ pub fn run(plan: Plan, progress: &Progress) -> Report {
     Report {
         played: progress.done.load(Ordering::Relaxed),
         violations: found.into_values().take(ENOUGH).collect(),
+        visited: visited.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
     }
 }
 
@@ -133,6 +163,7 @@ mod tests {
             seed: 4711,
             faults: vec!["the caller heard nothing".into()],
             steps: vec!["requested", "closed"],
+            ladder: Vec::new(),
         };
         let text = violation.to_string();
         for part in [

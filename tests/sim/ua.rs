@@ -87,8 +87,9 @@ pub struct Ua {
     pub media: Vec<(Instant, Media)>,
     endpoint: Endpoint,
     local: Local,
-    /// The lowest port that it has received media at; the highest is that of `rtp`.
+    /// Ports that it receives media at, or did.
     first_port: u16,
+    last_port: u16,
     exchange: Exchange,
     refers: Refers,
     /// It takes and sends nothing.
@@ -143,6 +144,7 @@ impl Ua {
             endpoint: Endpoint::new(config),
             local: Local::new(rtp.ip(), rtp.port(), encodings, seed >> 33),
             first_port: rtp.port(),
+            last_port: rtp.port(),
             exchange: Exchange::default(),
             refers: Refers::default(),
             deaf: answering == Answering::Dead,
@@ -188,7 +190,7 @@ impl Ua {
 
     /// Whether this is an address that it receives media at, or did before it moved.
     pub fn receives_at(&self, to: SocketAddr) -> bool {
-        to.ip() == self.rtp.ip() && (self.first_port..=self.rtp.port()).contains(&to.port())
+        to.ip() == self.rtp.ip() && (self.first_port..=self.last_port).contains(&to.port())
     }
 
     /// A datagram for one of its addresses.

@@ -197,9 +197,14 @@ impl World {
     /// Plays the scenario to its end, then until every timer has run out (two minutes more at the most).
     pub fn run(scenario: Scenario) -> World {
         let mut world = World::new(scenario);
-        let last = world.start + world.scenario.end + Duration::from_secs(120);
-        while world.step(last) {}
+        world.run_to_the_end();
         world
+    }
+
+    /// Plays on to the end, then until every timer has run out.
+    pub fn run_to_the_end(&mut self) {
+        let last = self.start + self.scenario.end + Duration::from_secs(120);
+        while self.step(last) {}
     }
 
     /// Plays until `at` after the start.

@@ -56,7 +56,7 @@ impl World {
 
     /// When a party that was there sent nothing, by its own doing.
     pub(super) fn silent_spans(&self, who: Who) -> Vec<(Instant, Instant)> {
-        self.media_spans(who, |media| !media.sends)
+        self.media_spans(who, |media| !media.sends || media.unsettled)
     }
 
     /// When the worker took no command.

@@ -44,6 +44,10 @@ impl Scene {
             (Scene::Talking { peer }, Who::Caller) => sound == voice(peer),
             (Scene::Talking { peer }, who) => who == peer && sound == Caller,
             (Scene::Waiting { .. }, Who::Caller) => matches!(sound, Announcement | Hold | Other),
+            // A human who hands on does not wait in silence; an AI would answer the music.
+            (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, who @ Who::Human(_)) if who == peer => {
+                sound == Hold
+            }
             (Scene::Waiting { target, briefing, .. }, who) => {
                 who == target && briefing && matches!(sound, Briefing | Other)
             }
@@ -84,6 +88,7 @@ impl Scene {
             (Scene::Setup, _) => false,
             (_, Who::Caller) => true,
             (Scene::Talking { peer } | Scene::Back { peer, .. }, who) => who == peer,
+            (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, who @ Who::Human(_)) if who == peer => true,
             (Scene::Waiting { target, briefing, .. }, who) => who == target && briefing,
             (Scene::Joining { target, .. }, who) => who == target,
         }

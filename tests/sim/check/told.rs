@@ -26,9 +26,11 @@ impl World {
                 continue;
             };
             let by = *at + TOLD + self.slack(*at);
-            let next = scenes.get(n + 1).filter(|(next, _)| *next == *at);
+            let goes_on = |(next, scene): &(Instant, Scene)| *next <= by && matches!(scene, Scene::Waiting { .. });
             // The next target is tried, or this is the return itself, of which it was told before.
-            if next.is_some() || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(_), .. }) {
+            if scenes[n + 1..].iter().any(goes_on)
+                || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(_), .. })
+            {
                 continue;
             }
             let told = |sound: Sound| sound == said || sound == Sound::Goodbye;
@@ -37,7 +39,9 @@ impl World {
                 .iter()
                 .any(|s| s.to == Who::Caller && (*at..by).contains(&s.at) && s.sound.is_some_and(told));
             let peer_gone = self.ua(peer).ended.is_some_and(|ended| ended <= by);
-            if !told && !peer_gone && !excused(*at, by) && !self.refused_media() {
+            // Where the worker takes no command for long, the AI at once is better than the reason late.
+            let stalled = self.stalls().any(|(since, until)| since <= by && *at <= until);
+            if !told && !peer_gone && !stalled && !excused(*at, by) && !self.refused_media() {
                 let since = *at - self.start;
                 faults.push(format!(
                     "the caller was not told {said:?} within {TOLD:?} of the failure at {since:?}"
@@ -105,7 +109,13 @@ impl World {
             // A digit is the caller's too.
             let heard = |s: &Sent| s.to == Who::Ai && s.sound != Some(Sound::Comfort) && s.at >= at;
             let soon = self.sent.iter().find(|s| heard(s)).is_some_and(|s| s.at <= at + bound);
-            if up(Who::Caller) && up(Who::Ai) && !soon {
+            // Another handoff may have begun meanwhile.
+            let again = |notice: &calls::notice::Notice| {
+                notice.at >= at
+                    && notice.at <= at + bound
+                    && matches!(notice.what, What::Handoff(_, Step::Requested { .. }))
+            };
+            if up(Who::Caller) && up(Who::Ai) && !soon && !self.notices.iter().any(again) {
                 faults.push(format!(
                     "the AI does not hear the caller given back at {:?}",
                     at - self.start

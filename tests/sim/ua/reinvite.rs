@@ -49,9 +49,6 @@ impl Ua {
         let (Some(dialog), State::Up) = (self.dialog, self.state) else {
             return;
         };
-        if matches!(self.exchange.late, Some((_, None))) {
-            self.exchange.late = None;
-        }
         let before = self.local.clone();
         let body = match offer {
             Offer::Direction(direction) => {
@@ -77,7 +74,11 @@ impl Ua {
         };
         match self.endpoint.reinvite(now, dialog, Bytes::from(body)) {
             Ok(()) => {
-                self.rtp.set_port(self.rtp.port().max(self.local.port));
+                // Nothing is under way any more that the 2xx could belong to.
+                if matches!(self.exchange.late, Some((_, None))) {
+                    self.exchange.late = None;
+                }
+                self.last_port = self.last_port.max(self.local.port);
                 self.exchange.before.get_or_insert(before);
             }
             Err(_) => self.local = before,
@@ -91,6 +92,8 @@ impl Ua {
 
     pub(super) fn reinvite_answered(&mut self, body: Option<Bytes>) {
         self.exchange.before = None;
+        // One that moves sends from the new port once the other side knows it (RFC 3264 §8.3.1).
+        self.rtp.set_port(self.local.port);
         let body = body.unwrap_or_default();
         if let Some((_, answer @ None)) = &mut self.exchange.late {
             if let Ok((text, agreed)) = self.local.answer(&body) {

@@ -11,7 +11,7 @@ use playbook::Playbook;
 use crate::scenario::Scenario;
 use crate::tone::Sound;
 use crate::ua::Ua;
-use crate::world::{FIRST_PORT, PAIRS};
+use crate::world::FIRST_PORT;
 
 /// The library of prompts, made once, and what each of them is.
 pub(super) fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
@@ -66,7 +66,7 @@ pub(super) fn node_config(
     calls::config::Config {
         sip,
         media_address: node.ip(),
-        workers: vec![(0..PAIRS).map(|n| FIRST_PORT + 2 * n).collect()],
+        workers: vec![(0..scenario.pairs).map(|n| FIRST_PORT + 2 * n).collect()],
         latch: Latch::SignalledIp,
         trunks: vec![Trunk {
             name: "carrier".into(),
@@ -89,8 +89,8 @@ pub(super) fn node_config(
         prompts,
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(10),
-            accept: Duration::from_secs(10),
-            reach: Duration::from_secs(60),
+            accept: scenario.accept_within,
+            reach: scenario.reach,
             applied: Duration::from_millis(500),
         },
         public_url: "http://192.0.2.1:8080".into(),

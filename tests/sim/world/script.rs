@@ -142,11 +142,15 @@ impl World {
         }
     }
 
+    /// A party; of humans the last one where there are fewer.
     fn ua_mut(&mut self, who: Who) -> &mut Ua {
         match who {
             Who::Caller => &mut self.caller,
             Who::Ai => &mut self.ai,
-            Who::Human(n) => &mut self.humans[n],
+            Who::Human(n) => {
+                let last = self.humans.len() - 1;
+                &mut self.humans[n.min(last)]
+            }
         }
     }
 

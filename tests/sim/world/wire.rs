@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Instant;
 
+use calls::notice::{Step, What};
+
 use crate::net::Datagram;
 use crate::world::{NODE, Who, World};
 
@@ -96,9 +98,40 @@ impl World {
         self.wire.extend(Wire::read(self.now, party, ours, &datagram.bytes));
     }
 
-    /// All SIP of this call, one message a line, with the milliseconds since the start.
+    /// All that happened in this call, a line each, with the milliseconds since the start: SIP, what the node told, what was
+    /// done besides, what the parties did with media, and the sounds that each party was sent.
     pub fn ladder(&self) -> Vec<String> {
-        let line = |wire: &Wire| format!("{:>7.1} {wire}", (wire.at - self.start).as_secs_f64() * 1000.0);
-        self.wire.iter().map(line).collect()
+        let mut lines: Vec<(Instant, String)> = Vec::new();
+        lines.extend(self.wire.iter().map(|wire| (wire.at, wire.to_string())));
+        lines.extend(self.done.iter().map(|(at, what)| (*at, format!("!  {what:?}"))));
+        for notice in &self.notices {
+            let text = match &notice.what {
+                What::Handoff(_, step) => match step {
+                    Step::Invited { target, .. } => format!("invited {target}"),
+                    Step::Evidence(_) => "evidence".into(),
+                    step => format!("{step:?}"),
+                },
+                What::CallStarted { .. } => "call started".into(),
+                What::CallEnded { by } => format!("call ended by {by}"),
+                What::ContextUpdated(_) => continue,
+            };
+            lines.push((notice.at, format!("*  {text}")));
+        }
+        for who in self.everyone() {
+            let media = self.ua(who).media.iter();
+            lines.extend(media.map(|(at, media)| (*at, format!("%  {who:?} {media:?}"))));
+            let mut last = None;
+            for sent in self.sent.iter().filter(|sent| sent.to == who) {
+                let (sound, sequence) = (sent.sound, sent.packet.sequence);
+                let goes_on = last.is_some_and(|(_, before): (_, u16)| before.wrapping_add(1) == sequence);
+                if last.map(|(sound, _)| sound) != Some(sound) || !goes_on {
+                    lines.push((sent.at, format!("~  {who:?} hears {sound:?} from packet {sequence} on")));
+                }
+                last = Some((sound, sequence));
+            }
+        }
+        lines.sort_by_key(|(at, _)| *at);
+        let line = |(at, text): (Instant, String)| format!("{:>9.3} {text}", (at - self.start).as_secs_f64() * 1000.0);
+        lines.into_iter().map(line).collect()
     }
 }
