@@ -181,6 +181,7 @@ impl Endpoint {
                 transaction,
                 request: Box::new(request),
             },
+            forgotten: false,
             deadline: now + timeout,
         });
         self.events.push_back(Event::Refer {

@@ -23,6 +23,8 @@ pub(super) struct Referral {
     /// Theirs, and not the first one in the dialog: NOTIFYs must name it.
     pub(super) named: bool,
     pub(super) phase: Phase,
+    /// Ours, and our user wants to hear no more of it. It is kept, so that its late NOTIFYs are not taken for another REFER's.
+    pub(super) forgotten: bool,
     pub(super) deadline: Instant,
 }
 
@@ -84,11 +86,6 @@ impl Phase {
         self.is_ours() && !matches!(self, Phase::Wanted { .. })
     }
 
-    /// It needs a dialog, even if the call is over.
-    fn is_subscription(&self) -> bool {
-        !matches!(self, Phase::Wanted { .. } | Phase::Silent)
-    }
-
     /// A last NOTIFY of ours is not answered.
     pub(super) fn owes(&self) -> bool {
         let last = |notice: &Option<Notice>| notice.is_some_and(|notice| notice.end.is_some());
@@ -112,12 +109,17 @@ impl Endpoint {
         };
         self.queue.remove(&(referral.deadline, Owner::Refer(id)));
         self.referrals.remove(&(referral.dialog, id));
-        if !self.is_subscribed(referral.dialog)
-            && let Some(dialog) = self.outlived.remove(&referral.dialog)
+        self.release(referral.dialog);
+        self.end_if_due(now, referral.dialog);
+    }
+
+    /// Lets a dialog go that neither a session nor a subscription needs.
+    pub(super) fn release(&mut self, id: DialogId) {
+        if !self.is_subscribed(id)
+            && let Some(dialog) = self.outlived.remove(&id)
         {
             self.dialogs.remove(&(dialog.call_id, dialog.local_tag));
         }
-        self.end_if_due(now, referral.dialog);
     }
 
     /// Gives it a new deadline.
@@ -138,7 +140,8 @@ impl Endpoint {
 
     /// Whether the dialog is needed for more than its INVITE session.
     pub(super) fn is_subscribed(&self, dialog: DialogId) -> bool {
-        self.referrals(dialog).any(|(_, it)| it.phase.is_subscription())
+        self.referrals(dialog)
+            .any(|(_, it)| !it.forgotten && !matches!(it.phase, Phase::Wanted { .. } | Phase::Silent))
     }
 
     /// A dialog, whether its INVITE session is over or not.
@@ -153,6 +156,7 @@ impl Endpoint {
         let Some(referral) = self.refers.get(&id) else { return };
         let (dialog, refer) = (referral.dialog, id);
         match &referral.phase {
+            _ if referral.forgotten => self.drop_referral(now, id),
             Phase::Wanted { .. } | Phase::Asked { .. } => {
                 self.drop_referral(now, id);
                 self.tell_answer(dialog, refer, 408);

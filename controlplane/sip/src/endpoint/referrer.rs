@@ -25,8 +25,8 @@ pub struct Refer {
 
 impl Endpoint {
     /// Asks the peer of a confirmed dialog to call somebody else. `ReferAnswered` follows in any case; after a 2xx `ReferProgress` until
-    /// one is the last, unless both sides said `Refer-Sub: false`. It waits while an INVITE is under way in the dialog, at most 64·T1;
-    /// where the call ends before, its answer is 481. Four at a time in one dialog.
+    /// one is the last, unless both sides said `Refer-Sub: false`. It waits while an INVITE or another REFER of ours is under way in the
+    /// dialog, at most 64·T1; where the call ends before, its answer is 481. Four at a time in one dialog.
     pub fn refer(&mut self, now: Instant, dialog: DialogId, refer: Refer) -> Result<ReferId, WrongState> {
         let ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_ours()).count();
         let session = self.sessions.get(&dialog).ok_or(WrongState)?;
@@ -38,24 +38,29 @@ impl Endpoint {
             cseq: 0,
             named: false,
             phase: Phase::Wanted { refer: Box::new(refer) },
+            forgotten: false,
             deadline: now + self.times.timeout(),
         });
-        self.start_refers(now, dialog);
+        self.start_refer(now, dialog);
         Ok(id)
     }
 
-    /// Sends the REFERs that wait, if no INVITE is under way: peers answer them with 491 else, as they should (RFC 3261 §21.4.27).
-    pub(super) fn start_refers(&mut self, now: Instant, dialog: DialogId) {
+    /// Sends the REFER that waits longest, if no INVITE is under way: peers answer it with 491 else, as they should (RFC 3261 §21.4.27).
+    /// One after the other: they must not overtake each other, for the peer names only the later ones in its NOTIFYs.
+    pub(super) fn start_refer(&mut self, now: Instant, dialog: DialogId) {
         let Some(session) = self.sessions.get(&dialog) else {
             return;
         };
-        let busy =
+        let inviting =
             session.theirs.is_some() || session.unacked.is_some() || matches!(session.ours, Ours::Pending { .. });
-        if busy || session.state != State::Confirmed || session.end.is_some() {
+        let asking = self
+            .referrals(dialog)
+            .any(|(_, it)| matches!(it.phase, Phase::Asked { .. }));
+        if inviting || asking || session.state != State::Confirmed || session.end.is_some() {
             return;
         }
-        for id in self.wanted(dialog) {
-            self.send_refer(now, id);
+        if let Some(&refer) = self.wanted(dialog).first() {
+            self.send_refer(now, refer);
         }
     }
 
@@ -106,13 +111,18 @@ impl Endpoint {
         self.start_request(now, &dialog, Some(session), parts, Role::Refer(id));
     }
 
-    /// Ends the subscription of a REFER of ours: nothing more is told of it, and the next NOTIFY gets 481,
-    /// which ends it at the peer too (RFC 6665 §4.2.2).
+    /// Nothing more is told of a REFER of ours. The next NOTIFY for it gets 481, which ends the subscription at the peer (RFC 6665 §4.2.2).
     pub fn forget_refer(&mut self, now: Instant, refer: ReferId) -> Result<(), WrongState> {
-        if !self.refers.get(&refer).is_some_and(|it| it.phase.is_ours()) {
+        let referral = self.refers.get_mut(&refer).ok_or(WrongState)?;
+        if !referral.phase.is_ours() || referral.forgotten {
             return Err(WrongState);
         }
-        self.drop_referral(now, refer);
+        referral.forgotten = true;
+        let dialog = referral.dialog;
+        if matches!(referral.phase, Phase::Wanted { .. } | Phase::Told) {
+            self.drop_referral(now, refer);
+        }
+        self.release(dialog);
         Ok(())
     }
 
@@ -121,18 +131,22 @@ impl Endpoint {
         let Some(referral) = self.refers.get_mut(&refer) else {
             return;
         };
-        let dialog = referral.dialog;
+        let (dialog, forgotten) = (referral.dialog, referral.forgotten);
         let silent = matches!(referral.phase, Phase::Asked { silent: true });
         match (&referral.phase, status) {
             (Phase::Asked { .. }, 200..=299) if !silent || !response.is_some_and(wants_silence) => {
                 referral.phase = Phase::Subscribed;
                 self.prolong(refer, now + SUBSCRIPTION);
-                self.tell_answer(dialog, refer, status);
+                if !forgotten {
+                    self.tell_answer(dialog, refer, status);
+                }
             }
             // A refusal; or (RFC 4488 §4) both sides want no subscription.
             (Phase::Asked { .. }, _) => {
                 self.drop_referral(now, refer);
-                self.tell_answer(dialog, refer, status);
+                if !forgotten {
+                    self.tell_answer(dialog, refer, status);
+                }
             }
             // A NOTIFY has told before that the REFER was accepted. A refusal still is one; a 2xx, or none, changes nothing.
             (Phase::Subscribed, 300..) if response.is_some() => {
@@ -151,6 +165,7 @@ impl Endpoint {
             Some(_) if status == 481 => self.dialog_unknown(now, dialog),
             _ => {}
         }
+        self.start_refer(now, dialog);
     }
 
     /// A NOTIFY came, in a dialog of ours or in none.
@@ -174,6 +189,10 @@ impl Endpoint {
             // RFC 6665 §4.1.3: a NOTIFY that matches no subscription.
             return self.stateless(&request, 481, &[]);
         };
+        if referral.forgotten {
+            self.drop_referral(now, refer);
+            return self.stateless(&request, 481, &[]);
+        }
         let (dialog, asked, told) = (
             referral.dialog,
             matches!(referral.phase, Phase::Asked { .. }),
@@ -203,6 +222,7 @@ impl Endpoint {
                 false => referral.phase = Phase::Subscribed,
             }
         }
+        self.start_refer(now, dialog);
     }
 
     pub(super) fn tell_answer(&mut self, dialog: DialogId, refer: ReferId, status: u16) {

@@ -49,10 +49,12 @@ impl Endpoint {
     }
 
     /// Asks in a confirmed dialog whether the peer still knows it (OPTIONS, RFC 3261 §11). 481, or no answer: `Bye` with
-    /// [`ByeCause::Lost`]; any other answer: nothing. One at a time.
+    /// [`ByeCause::Lost`]; any other answer, and a transport error: nothing. One at a time, and not before our 2xx is acknowledged: the
+    /// peer may not have got it yet.
     pub fn probe(&mut self, now: Instant, dialog: DialogId) -> Result<(), WrongState> {
         let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
-        if session.state != State::Confirmed || session.end.is_some() || session.probed {
+        let ready = session.state == State::Confirmed && session.end.is_none() && session.unacked.is_none();
+        if !ready || session.probed {
             return Err(WrongState);
         }
         session.probed = true;

@@ -344,7 +344,7 @@ impl Endpoint {
                 };
                 session.timers.set(Timer::Glare, now + Duration::from_millis(delay));
                 self.settle_session(dialog);
-                self.start_refers(now, dialog);
+                self.start_refer(now, dialog);
             }
             // §12.2.1.2: "If the response for a request within a dialog is a 481 […] or a 408 […], the UAC SHOULD terminate the dialog."
             408 | 481 => self.lost(now, dialog, ByeCause::Lost),
@@ -535,7 +535,7 @@ impl Endpoint {
     /// An INVITE in the dialog is over: what waited for that goes.
     pub(super) fn go_on(&mut self, now: Instant, dialog: DialogId) {
         self.start_reinvite(now, dialog);
-        self.start_refers(now, dialog);
+        self.start_refer(now, dialog);
     }
 
     /// Sends the re-INVITE that waits, if the dialog is free for it: §14.1: "a UAC MUST NOT initiate a new INVITE transaction within a

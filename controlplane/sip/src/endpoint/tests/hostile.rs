@@ -5,7 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::network::{A, B, Network, config, nothing_left, sdp};
-use crate::endpoint::{Alive, DialogId, Endpoint, Event};
+use super::script::{Script, answer_to, request};
+use crate::endpoint::{Alive, DialogId, Endpoint, Event, Refer};
 use crate::random::Random;
 
 /// All that two endpoints say to each other in a call with everything in it.
@@ -20,6 +21,23 @@ fn corpus() -> Vec<Bytes> {
     net.run(15);
     net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
     net.run(50);
+    for (from, to, sender) in [(A, B, a), (B, A, b)] {
+        net.ends[from].probe(net.now, sender).expect("probe");
+        for _ in 0..2 {
+            let refer = Refer {
+                to: "sip:carol@c.example".into(),
+                by: Some("sip:us@h.example".into()),
+                headers: Vec::new(),
+            };
+            net.ends[from].refer(net.now, sender, refer).expect("refer");
+            net.run(15);
+            let theirs = net.referred(to);
+            net.ends[to].accept_refer(net.now, theirs).expect("accept");
+            net.run(30);
+            net.ends[to].notify(net.now, theirs, 486, true).expect("notify");
+            net.run(30);
+        }
+    }
     net.ends[B].end(net.now, b, None).expect("end");
     net.run(50);
     let second = net.call();
@@ -96,17 +114,27 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
                     Event::Reinvite { dialog, .. } => drop(end.answer_reinvite(now, dialog, sdp("answer"))),
                     Event::Answered { dialog, .. } | Event::Acked { dialog, .. } => {
                         let _ = end.reinvite(now, dialog, sdp("more"));
+                        let _ = end.probe(now, dialog);
+                        for _ in 0..2 {
+                            let refer = Refer {
+                                to: "sip:carol@c.example".into(),
+                                ..Refer::default()
+                            };
+                            let _ = end.refer(now, dialog, refer);
+                        }
+                    }
+                    Event::Refer { refer, .. } => {
+                        end.accept_refer(now, refer).expect("it has just come");
+                        end.notify(now, refer, 200, random.below(2) == 0).expect("accepted");
                     }
                     _ => {}
                 }
             }
             while end.poll_transmit().is_some() {}
-            let Alive {
-                dialogs, transactions, ..
-            } = end.alive();
+            let alive = end.alive();
             assert!(
-                transactions <= 200 && dialogs <= 200,
-                "round {round}: {dialogs} dialogs, {transactions} transactions"
+                alive.transactions <= 200 && alive.dialogs <= 200 && alive.refers <= 200,
+                "round {round}: {alive:?}"
             );
         }
         for dialog in live {
@@ -118,6 +146,74 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
         assert_eq!(end.alive(), Alive::default(), "round {round}");
         assert!(nothing_left(&end), "round {round}");
     }
+}
+
+/// The same in a dialog that is there, with CSeq numbers that count up: each message is a valid one with a few bytes changed.
+#[test]
+fn mutated_transfers_neither_break_nor_fill_a_dialog() {
+    let mut random = Random::new(7);
+    let (mut referred, mut notified) = (0, 0);
+    for _ in 0..20 {
+        let mut script = Script::new();
+        let (mut dialog, mut tag) = script.connect();
+        for cseq in 2..200 {
+            let sipfrag = "Event: refer\nSubscription-State: active\nContent-Type: message/sipfrag\n";
+            let (method, more) = match random.below(3) {
+                0 => ("REFER", "Refer-To: <sip:carol@c.example>\n"),
+                1 => ("NOTIFY", sipfrag),
+                _ => ("OPTIONS", ""),
+            };
+            let text = request(method, &format!("m{cseq}"), &cseq.to_string(), &tag, more);
+            let text = text.replace("Content-Length: 0\n\n", "Content-Length: 21\n\nSIP/2.0 180 Ringing\n\n");
+            let sound = Bytes::from(text.replace('\n', "\r\n"));
+            let datagram = mutate(&mut random, &[sound]);
+            script.end.handle_datagram(script.now, script.peer, datagram);
+            while let Some(event) = script.event() {
+                match event {
+                    Event::Refer { refer, .. } => {
+                        referred += 1;
+                        script.end.accept_refer(script.now, refer).expect("it has just come");
+                        let _ = script.end.notify(script.now, refer, 200, random.below(2) == 0);
+                    }
+                    Event::ReferProgress { .. } => notified += 1,
+                    _ => {}
+                }
+            }
+            // Our own REFERs and NOTIFYs get answers of the same kind.
+            for message in script.sent() {
+                if message.method().is_some() && random.below(3) > 0 {
+                    let status = ["202 Accepted", "200 OK", "481 Gone"][random.below(16).min(2) as usize];
+                    let text = answer_to(&message, status, "pt", "").replace(";tag=pt;tag=pt", ";tag=pt");
+                    let answer = mutate(&mut random, &[Bytes::from(text.replace('\n', "\r\n"))]);
+                    script.end.handle_datagram(script.now, script.peer, answer);
+                }
+            }
+            script.sent();
+            let refer = Refer {
+                to: "sip:carol@c.example".into(),
+                ..Refer::default()
+            };
+            let _ = script.end.refer(script.now, dialog, refer);
+            script.wait(random.below(20_000));
+            let alive = script.end.alive();
+            assert!(alive.refers <= 16 && alive.transactions <= 200, "{alive:?}");
+            if script.end.call_id(dialog).is_none() {
+                script.wait(400_000);
+                assert_eq!(script.end.alive(), Alive::default());
+                while script.event().is_some() {}
+                script.sent();
+                (dialog, tag) = script.connect();
+            }
+        }
+        let _ = script.end.end(script.now, dialog, None);
+        script.wait(400_000);
+        assert_eq!(script.end.alive(), Alive::default());
+        assert!(nothing_left(&script.end));
+    }
+    assert!(
+        referred > 100 && notified > 100,
+        "mutations must reach transfers: {referred} {notified}"
+    );
 }
 
 #[test]

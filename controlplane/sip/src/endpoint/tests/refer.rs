@@ -484,23 +484,24 @@ fn several_refers_are_told_apart_by_id() {
     let (a, _) = net.connect();
     let mut theirs = Vec::new();
     let mut ours = Vec::new();
-    for at in 0..4 {
+    for at in 0..5 {
         let uri = format!("sip:target{at}@c.example");
         ours.push(net.ends[A].refer(net.now, a, to(&uri)).expect("refer"));
         net.run(15);
         theirs.push(net.referred(B));
+        // The first one is refused: the second is still not the first of the dialog.
+        match at {
+            0 => net.ends[B].reject_refer(net.now, theirs[at], 403),
+            _ => net.ends[B].accept_refer(net.now, theirs[at]),
+        }
+        .expect("answer");
+        net.run(50);
     }
     assert_eq!(
         net.ends[A].refer(net.now, a, to("sip:fifth@c.example")),
         Err(WrongState)
     );
-    // The first one is refused: the second is still not the first of the dialog.
-    net.ends[B].reject_refer(net.now, theirs[0], 403).expect("reject");
-    for &refer in &theirs[1..] {
-        net.ends[B].accept_refer(net.now, refer).expect("accept");
-    }
-    net.run(50);
-    for at in [2, 1, 3] {
+    for at in [2, 1, 3, 4] {
         net.ends[B]
             .notify(net.now, theirs[at], 480 + at as u16, true)
             .expect("notify");
@@ -518,7 +519,10 @@ fn several_refers_are_told_apart_by_id() {
             _ => None,
         })
         .collect();
-    assert_eq!(outcomes, [(ours[2], 482), (ours[1], 481), (ours[3], 483)]);
+    assert_eq!(
+        outcomes,
+        [(ours[2], 482), (ours[1], 481), (ours[3], 483), (ours[4], 484)]
+    );
     let ids: Vec<_> = net
         .log
         .iter()
@@ -526,7 +530,52 @@ fn several_refers_are_told_apart_by_id() {
         .map(|sent| sent.message().header("Event").expect("Event").into_owned())
         .collect();
     let id = |cseq| format!("refer;id={cseq}");
-    assert_eq!(ids, [id(3), id(4), id(5), id(4), id(3), id(5)]);
+    assert_eq!(ids, [3, 4, 5, 6, 4, 3, 5, 6].map(id));
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_refer_waits_until_the_one_before_is_answered() {
+    let mut net = Network::new();
+    let (a, _, _, first) = referred(&mut net);
+    let second = net.ends[A].refer(net.now, a, to("sip:dave@d.example")).expect("refer");
+    net.run(100);
+    assert_eq!(net.times(A, "REFER").len(), 1);
+    net.ends[B].accept_refer(net.now, first).expect("accept");
+    net.run(50);
+    let theirs = net.referred(B);
+    net.ends[B].reject_refer(net.now, theirs, 603).expect("reject");
+    net.run(50);
+    let refused = net.events[A]
+        .iter()
+        .any(|event| matches!(event, Event::ReferAnswered { refer, status: 603, .. } if *refer == second));
+    assert!(refused, "{:?}", net.events[A]);
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_late_notify_of_a_forgotten_refer_is_not_taken_for_the_next() {
+    let mut net = Network::new();
+    let (a, _, forgotten, first) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, first).expect("accept");
+    net.run(50);
+    net.ends[A].forget_refer(net.now, forgotten).expect("forget");
+    assert_eq!(net.ends[A].forget_refer(net.now, forgotten), Err(WrongState));
+    net.said(A);
+    net.ends[A].refer(net.now, a, to("sip:dave@d.example")).expect("refer");
+    net.run(15);
+    let second = net.referred(B);
+    net.ends[B].accept_refer(net.now, second).expect("accept");
+    net.run(50);
+    net.ends[B].notify(net.now, first, 200, true).expect("notify");
+    net.run(50);
+    assert_eq!(net.sent(A, "481 NOTIFY").header("CSeq").as_deref(), Some("3 NOTIFY"));
+    assert_eq!(net.said(A), ["refer answered 202", "refer progress 100"]);
+    net.ends[B].notify(net.now, second, 486, true).expect("notify");
+    net.run(50);
+    assert_eq!(net.said(A), ["refer progress 486 last"]);
     net.ends[A].end(net.now, a, None).expect("end");
     net.finish();
 }
