@@ -4,6 +4,7 @@
 mod dialog;
 pub mod digest;
 pub mod endpoint;
+pub mod framing;
 pub mod guard;
 pub mod header;
 pub mod message;
