@@ -120,13 +120,8 @@ impl Ua {
     ) -> Ua {
         let (sip, rtp) = (SocketAddr::from((host, 5060)), SocketAddr::from((host, 30_000)));
         let config = Config {
-            advertise: sip,
             agent: "party".into(),
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-            seed,
-            transactions: 1000,
+            ..Config::new(sip, seed)
         };
         Ua {
             sip,

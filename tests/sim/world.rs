@@ -382,6 +382,7 @@ impl World {
                     self.log(&datagram);
                     self.net.send(now, datagram);
                 }
+                Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
                 Output::Media { command, .. } => {
                     let at = now + self.random.between(Duration::ZERO, self.scenario.hop);
                     let at = self.commands.back().map_or(at, |(last, _)| at.max(*last));

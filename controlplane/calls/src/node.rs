@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
-use sip::endpoint::{DialogId, Endpoint, Event};
+use sip::endpoint::{DialogId, Endpoint, Event, FlowId};
 
 use crate::call::{Action, Input, State};
 use crate::config::Config;
@@ -35,6 +35,8 @@ pub(crate) use live::Live;
 pub enum Output {
     /// Send a SIP datagram.
     Datagram(sip::endpoint::Transmit),
+    /// Do something on a TCP connection; only where [`sip::endpoint::Config::flows`] says that there is TCP.
+    Stream(sip::endpoint::Stream),
     /// Give a command to a worker of the data plane.
     Media {
         /// Index into [`Config::workers`].
@@ -90,6 +92,29 @@ impl Node {
     /// A SIP datagram could not be sent.
     pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {
         self.endpoint.handle_unreachable(now, to);
+        self.handle_sip(now);
+    }
+
+    /// A peer opened a TCP connection. `None`: there is no room for it.
+    pub fn accept_flow(&mut self, now: Instant, peer: SocketAddr) -> Option<FlowId> {
+        self.endpoint.accept_flow(now, peer)
+    }
+
+    /// The connection that [`Stream::Connect`](sip::endpoint::Stream::Connect) wanted is there.
+    pub fn handle_connected(&mut self, now: Instant, flow: FlowId) {
+        self.endpoint.handle_connected(now, flow);
+        self.handle_sip(now);
+    }
+
+    /// Bytes came on a connection.
+    pub fn handle_stream(&mut self, now: Instant, flow: FlowId, bytes: &[u8]) {
+        self.endpoint.handle_stream(now, flow, bytes);
+        self.handle_sip(now);
+    }
+
+    /// A connection is gone, or could not be opened.
+    pub fn handle_closed(&mut self, now: Instant, flow: FlowId) {
+        self.endpoint.handle_closed(now, flow);
         self.handle_sip(now);
     }
 
@@ -201,7 +226,8 @@ impl Node {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
-        self.endpoint.poll_transmit().map(Output::Datagram)
+        let datagram = self.endpoint.poll_transmit().map(Output::Datagram);
+        datagram.or_else(|| self.endpoint.poll_stream().map(Output::Stream))
     }
 
     /// No new calls; running ones end as they like.

@@ -198,6 +198,8 @@ impl Run {
                         self.node.handle_unreachable(Instant::now(), transmit.to);
                     }
                 }
+                // TCP is not switched on.
+                Output::Stream(_) => {}
                 Output::Media { worker, command } => self.command(worker, command),
                 Output::Notice(notice) => self.journal.handle(&notice),
             }

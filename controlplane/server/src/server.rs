@@ -336,6 +336,8 @@ fn node_config(
     calls::config::Config {
         sip: sip::endpoint::Config {
             advertise: config.sip.advertise.unwrap_or(sip),
+            also: None,
+            flows: None,
             agent: config.sip.user_agent.clone(),
             t1: config.sip.t1,
             t2: config.sip.t2,

@@ -97,13 +97,8 @@ impl Party {
         let (hear, heard) = mpsc::unbounded_channel();
         let phone = Phone {
             endpoint: Endpoint::new(sip::endpoint::Config {
-                advertise: at,
                 agent: format!("{voice:?}"),
-                t1: Duration::from_millis(500),
-                t2: Duration::from_secs(4),
-                t4: Duration::from_secs(5),
-                seed: voice as u64,
-                transactions: 100,
+                ..sip::endpoint::Config::new(at, voice as u64)
             }),
             local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
             voice,

@@ -1,7 +1,6 @@
 //! Dialogs (RFC 3261 §12): what both sides know of each other.
 
-use std::net::SocketAddr;
-
+use crate::endpoint::hop::{Hop, Transport};
 use crate::uri::Uri;
 
 /// The state of a dialog, or of one that an INVITE of ours would make.
@@ -25,8 +24,8 @@ pub(crate) struct Dialog {
     pub(crate) routes: Vec<String>,
     /// Remote target: their Contact's URI.
     pub(crate) target: String,
-    /// Where they were when the dialog was established.
-    pub(crate) peer: SocketAddr,
+    /// Where they were when the dialog was established, and the connection that their last request came on.
+    pub(crate) peer: Hop,
 }
 
 impl Dialog {
@@ -48,13 +47,27 @@ impl Dialog {
         }
     }
 
-    /// Where a request in the dialog is sent: the first route, else the target, if it is an address; else where the peer was.
-    pub(crate) fn destination(&self) -> SocketAddr {
+    /// Where a request in the dialog is sent: the first route, else the target, if it is an address; else where the peer was. Over
+    /// the transport that the URI asks for, else the one that the dialog runs over; on the dialog's connection, as long as it is
+    /// there and leads to the same host.
+    pub(crate) fn destination(&self) -> Hop {
         let next = match self.routes.first() {
             Some(route) => uri_of(route),
             None => Uri::parse(&self.target).ok(),
         };
-        next.and_then(|uri| uri.socket_addr()).unwrap_or(self.peer)
+        let Some((uri, address)) = next.and_then(|uri| uri.socket_addr().map(|address| (uri, address))) else {
+            return self.peer;
+        };
+        match Transport::of(&uri) {
+            Some(Transport::Udp) => Hop::udp(address),
+            None if self.peer.transport == Transport::Udp => Hop::udp(address),
+            asked => Hop {
+                address,
+                transport: Transport::Tcp,
+                flow: self.peer.flow.filter(|_| self.peer.address.ip() == address.ip()),
+                or_udp: self.peer.or_udp && asked.is_none(),
+            },
+        }
     }
 
     /// Their Contact in a target refresh request or in its 2xx (§12.2).
@@ -77,6 +90,8 @@ fn uri_of(value: &str) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use super::Dialog;
+    use crate::endpoint::flow::FlowId;
+    use crate::endpoint::hop::{Hop, Transport};
 
     fn dialog(routes: &[&str], target: &str) -> Dialog {
         Dialog {
@@ -89,7 +104,7 @@ mod tests {
             remote_cseq: None,
             routes: routes.iter().map(|&route| route.to_owned()).collect(),
             target: target.into(),
-            peer: "192.0.2.9:5060".parse().expect("address"),
+            peer: Hop::udp("192.0.2.9:5060".parse().expect("address")),
         }
     }
 
@@ -97,7 +112,7 @@ mod tests {
     fn no_route_goes_to_the_target() {
         let dialog = dialog(&[], "sip:b@192.0.2.1:5070");
         assert_eq!(dialog.route(), ("sip:b@192.0.2.1:5070".to_owned(), vec![]));
-        assert_eq!(dialog.destination().to_string(), "192.0.2.1:5070");
+        assert_eq!(dialog.destination().address.to_string(), "192.0.2.1:5070");
     }
 
     #[test]
@@ -106,7 +121,7 @@ mod tests {
         let (uri, routes) = dialog.route();
         assert_eq!(uri, "sip:b@192.0.2.1");
         assert_eq!(routes, ["<sip:192.0.2.2;lr>", "<sip:p.example;lr>"]);
-        assert_eq!(dialog.destination().to_string(), "192.0.2.2:5060");
+        assert_eq!(dialog.destination().address.to_string(), "192.0.2.2:5060");
     }
 
     #[test]
@@ -115,20 +130,50 @@ mod tests {
         let (uri, routes) = dialog.route();
         assert_eq!(uri, "sip:192.0.2.2");
         assert_eq!(routes, ["<sip:p.example;lr>", "<sip:b@192.0.2.1>"]);
-        assert_eq!(dialog.destination().to_string(), "192.0.2.2:5060");
+        assert_eq!(dialog.destination().address.to_string(), "192.0.2.2:5060");
     }
 
     #[test]
     fn a_name_goes_to_where_the_peer_was() {
         assert_eq!(
-            dialog(&[], "sip:b@pbx.example").destination().to_string(),
+            dialog(&[], "sip:b@pbx.example").destination().address.to_string(),
             "192.0.2.9:5060"
         );
         assert_eq!(
             dialog(&["<sip:p.example;lr>"], "sip:b@192.0.2.1")
                 .destination()
+                .address
                 .to_string(),
             "192.0.2.9:5060"
         );
+    }
+
+    #[test]
+    fn the_uri_says_the_transport_and_the_dialog_where_it_says_none() {
+        let flow = Some(FlowId(7));
+        let mut over_tcp = dialog(&[], "sip:b@192.0.2.9");
+        over_tcp.peer = Hop::tcp("192.0.2.9:5060".parse().expect("address"), flow);
+        let mut hop = |target: &str| {
+            over_tcp.target = target.into();
+            over_tcp.destination()
+        };
+        let at = |text: &str| text.parse().expect("address");
+        assert_eq!(hop("sip:b@192.0.2.9:5070"), Hop::tcp(at("192.0.2.9:5070"), flow));
+        assert_eq!(
+            hop("sip:b@192.0.2.9;transport=TCP"),
+            Hop::tcp(at("192.0.2.9:5060"), flow)
+        );
+        assert_eq!(hop("sip:b@192.0.2.9;transport=udp"), Hop::udp(at("192.0.2.9:5060")));
+        // The connection leads to another host.
+        assert_eq!(hop("sip:b@192.0.2.10"), Hop::tcp(at("192.0.2.10:5060"), None));
+        assert_eq!(hop("sip:b@pbx.example"), over_tcp.peer);
+
+        let over_udp = dialog(&["<sip:192.0.2.2;transport=tcp;lr>"], "sip:b@192.0.2.9");
+        assert_eq!(over_udp.destination(), Hop::tcp(at("192.0.2.2:5060"), None));
+        assert_eq!(
+            dialog(&[], "sip:b@[2001:db8::9];transport=tcp").destination(),
+            Hop::tcp(at("[2001:db8::9]:5060"), None)
+        );
+        assert_eq!(dialog(&[], "sip:b@192.0.2.9").destination().transport, Transport::Udp);
     }
 }

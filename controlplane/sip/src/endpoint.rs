@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 mod auth;
+pub(crate) mod flow;
+pub(crate) mod hop;
 mod print;
 mod received;
 mod referee;
@@ -19,21 +21,25 @@ mod referral;
 mod referrer;
 mod request;
 mod session;
+mod streams;
 mod transactions;
 mod uac;
 mod uas;
 
 use crate::dialog::Dialog;
 use crate::digest::Credentials;
-use crate::guard::{Guarded, guard};
-use crate::message::{Limits, Message};
+use crate::message::Message;
 use crate::random::Random;
 use crate::timer::Times;
 use crate::transaction::{ClientInput, Key};
 use auth::Keyring;
-use received::Request;
+pub use flow::{FlowBounds, FlowId, Stream};
+pub use hop::Transport;
 use referral::Referral;
 pub use referrer::Refer;
+
+use flow::Flows;
+use hop::Source;
 use session::{Cancel, Ours, Owner, Session, State, Transaction, TransactionId};
 
 /// An INVITE session of ours, from its first INVITE to its end. Never used twice.
@@ -49,6 +55,11 @@ pub struct ReferId(pub u64);
 pub struct Config {
     /// The address that Via and Contact name: where peers reach us.
     pub advertise: SocketAddr,
+    /// The same for peers of the other address family, where we have one.
+    pub also: Option<SocketAddr>,
+    /// TCP, beside UDP and on the same ports, and its bounds; `None`: there is none. Who has it must poll and do
+    /// [`Endpoint::poll_stream`].
+    pub flows: Option<FlowBounds>,
     /// `User-Agent` and `Server`.
     pub agent: String,
     /// Round-trip estimate (RFC 3261 §17.1.1.1), 500 ms.
@@ -63,6 +74,23 @@ pub struct Config {
     pub transactions: usize,
 }
 
+impl Config {
+    /// One address, UDP only, the times of RFC 3261.
+    pub fn new(advertise: SocketAddr, seed: u64) -> Config {
+        Config {
+            advertise,
+            also: None,
+            flows: None,
+            agent: "Baton".into(),
+            t1: Duration::from_millis(500),
+            t2: Duration::from_secs(4),
+            t4: Duration::from_secs(5),
+            seed,
+            transactions: 1000,
+        }
+    }
+}
+
 /// A new INVITE of ours.
 #[derive(Clone, Debug, Default)]
 pub struct Invite {
@@ -70,7 +98,7 @@ pub struct Invite {
     pub to: String,
     /// From: an optional display name and a URI, as it goes into the header (`"Bob" <sip:bob@host>`), without a tag.
     pub from: String,
-    /// Where it is sent.
+    /// Where it is sent, over the transport that `to` names (`;transport=tcp`).
     pub next_hop: Option<SocketAddr>,
     /// More headers, in order.
     pub headers: Vec<(String, String)>,
@@ -87,7 +115,7 @@ pub enum Event {
     Invite {
         /// The session it would become.
         dialog: DialogId,
-        /// The datagram's source.
+        /// Where it came from.
         from: SocketAddr,
         /// The request as it came.
         request: Box<Message>,
@@ -255,6 +283,7 @@ pub struct Endpoint {
     /// Every owner's next timer.
     queue: BTreeSet<(Instant, Owner)>,
     transmits: VecDeque<Transmit>,
+    flows: Flows,
     events: VecDeque<Event>,
     refusing: Option<u32>,
 }
@@ -278,6 +307,7 @@ impl Endpoint {
         Endpoint {
             times,
             random: Random::new(config.seed),
+            flows: Flows::new(config.flows),
             config,
             last_id: 0,
             sessions: BTreeMap::new(),
@@ -297,16 +327,12 @@ impl Endpoint {
 
     /// One datagram.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
-        match guard(datagram, from, &Limits::default(), &print::ALLOWED) {
-            Guarded::Answer(bytes) => self.send(from, bytes),
-            Guarded::Drop(_) => {}
-            Guarded::Message(message) if message.status().is_some() => self.response(now, &message),
-            Guarded::Message(message) => {
-                if let Some(request) = Request::new(*message, from) {
-                    self.request(now, from, request);
-                }
-            }
-        }
+        let source = Source {
+            address: from,
+            flow: None,
+        };
+        self.message(now, source, datagram);
+        self.settle_unborn(now);
     }
 
     /// A datagram to `to` could not be sent (ICMP unreachable): its transactions fail with 503.
@@ -314,7 +340,7 @@ impl Endpoint {
         let ids: Vec<_> = self
             .transactions
             .iter()
-            .filter(|(_, it)| it.to == to)
+            .filter(|(_, it)| it.to.transport == Transport::Udp && it.to.address == to)
             .map(|(&id, _)| id)
             .collect();
         for id in ids {
@@ -332,8 +358,10 @@ impl Endpoint {
                 Owner::Transaction(id) => self.transaction_timeout(now, id),
                 Owner::Session(id) => self.session_timeout(now, id),
                 Owner::Refer(id) => self.referral_timeout(now, id),
+                Owner::Flow(id) => self.flow_timeout(now, id),
             }
         }
+        self.settle_unborn(now);
     }
 
     /// When `handle_timeout` wants to be called next.
@@ -353,7 +381,9 @@ impl Endpoint {
 
     /// Calls somebody. Without `next_hop` the host of `to` must be an address, else `Refused` with 503 follows.
     pub fn invite(&mut self, now: Instant, invite: Invite) -> DialogId {
-        self.call(now, invite)
+        let dialog = self.call(now, invite);
+        self.settle_unborn(now);
+        dialog
     }
 
     /// Provisional answer (101–199) to an INVITE that came. Repeated every minute (RFC 3261 §13.3.1.1).
@@ -468,6 +498,11 @@ impl Endpoint {
             transactions: self.transactions.len(),
             refers: self.refers.len(),
         }
+    }
+
+    /// Connections that are there or being opened: they outlive what they were opened for by [`FlowBounds::idle`].
+    pub fn flows(&self) -> usize {
+        self.flows.len()
     }
 
     fn state(&self, dialog: DialogId) -> Result<State, WrongState> {

@@ -77,6 +77,21 @@ pub fn guard(datagram: Bytes, from: SocketAddr, limits: &Limits, allowed: &[Meth
     Guarded::Message(Box::new(message))
 }
 
+/// What is answered to the head of a message whose body cannot be taken (RFC 3261 §18.3).
+pub fn refuse_head(head: Bytes, from: SocketAddr, limits: &Limits, status: u16, reason: &str) -> Guarded {
+    let request = match Message::parse_within(head, limits) {
+        Ok(message) => Some(Box::new(message)),
+        Err(rejection) => rejection.request,
+    };
+    match request {
+        Some(request) if request.method().is_some_and(|method| *method != Method::Ack) => {
+            refuse(*request, from, status, reason, &[])
+        }
+        Some(_) => Guarded::Drop(DropReason::BadResponse),
+        None => Guarded::Drop(DropReason::NotSip),
+    }
+}
+
 /// A stateless answer: the same request always gets the same one, To tag included (RFC 3261 §8.2.7).
 fn refuse(mut request: Message, from: SocketAddr, status: u16, reason: &str, allowed: &[Method]) -> Guarded {
     if request.header_bytes("Via").is_none() {

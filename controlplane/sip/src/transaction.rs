@@ -25,6 +25,8 @@ pub(crate) enum ClientInput {
     Timer(Timer),
     /// The request could not be delivered.
     Unreachable,
+    /// Its connection is gone, and no other is to be had.
+    Disconnected,
     /// Nobody wants the answer any more: cancelled, or its dialog is gone.
     GiveUp,
 }
@@ -112,6 +114,38 @@ impl Machine {
             Machine::ClientOther(machine) => machine.is_terminated(),
             Machine::ServerInvite(machine) => machine.is_terminated(),
             Machine::ServerOther(machine) => machine.is_terminated(),
+        }
+    }
+
+    /// A request of ours without a final answer.
+    pub(crate) fn is_unanswered(&self) -> bool {
+        match self {
+            Machine::ClientInvite(machine) => machine.is_pending(),
+            Machine::ClientOther(machine) => machine.is_pending(),
+            Machine::ServerInvite(_) | Machine::ServerOther(_) => false,
+        }
+    }
+
+    /// An INVITE of theirs that we refused, and whose ACK did not come.
+    pub(crate) fn is_unacknowledged(&self) -> bool {
+        matches!(self, Machine::ServerInvite(machine) if machine.is_completed())
+    }
+
+    /// The request of a client goes over a transport that repeats by itself: no timer A or E.
+    pub(crate) fn stop_repeating(&mut self) {
+        match self {
+            Machine::ClientInvite(machine) => machine.timers.stop(Timer::A),
+            Machine::ClientOther(machine) => machine.timers.stop(Timer::E),
+            Machine::ServerInvite(_) | Machine::ServerOther(_) => {}
+        }
+    }
+
+    /// The request of a client has just been sent over one that does not, after all.
+    pub(crate) fn repeat(&mut self, now: Instant, times: &Times) {
+        match self {
+            Machine::ClientInvite(machine) => machine.repeat(now, times),
+            Machine::ClientOther(machine) => machine.repeat(now, times),
+            Machine::ServerInvite(_) | Machine::ServerOther(_) => {}
         }
     }
 

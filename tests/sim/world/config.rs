@@ -47,15 +47,7 @@ pub(super) fn node_config(
     humans: &[Ua],
 ) -> calls::config::Config {
     let name = |n: usize| format!("human-{n}");
-    let sip = sip::endpoint::Config {
-        advertise: node,
-        agent: "Baton".into(),
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        seed: scenario.seed ^ 3,
-        transactions: 1000,
-    };
+    let sip = sip::endpoint::Config::new(node, scenario.seed ^ 3);
     let targets = humans.iter().enumerate().map(|(n, ua)| Target {
         name: name(n),
         uri: format!("sip:{}@{}", name(n), ua.sip),

@@ -257,9 +257,10 @@ impl Endpoint {
             ..transaction.clone()
         };
         self.move_aside(id);
-        self.send(again.to, again.message.clone());
+        let to = again.to;
         self.keys.insert(key, id);
         self.transactions.insert(id, again);
+        self.send_request(id, to);
         self.settle(id);
         true
     }

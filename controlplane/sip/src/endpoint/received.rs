@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::hop::{Hop, Source};
 use crate::message::{Message, Start};
 use crate::method::Method;
 
@@ -24,20 +25,25 @@ pub(super) struct Request {
     pub(super) call_id: String,
     pub(super) cseq: u32,
     /// Where the answer goes.
-    pub(super) answer_to: SocketAddr,
+    pub(super) answer_to: Hop,
 }
 
 impl Request {
     /// `None` where the message lacks what the guard has made sure of.
-    pub(super) fn new(message: Message, from: SocketAddr) -> Option<Request> {
+    pub(super) fn new(message: Message, source: Source) -> Option<Request> {
         let via = message.via()?;
         let cseq = message.cseq()?;
         let sent_by = format!("{}:{}", via.host.to_ascii_lowercase(), via.port.unwrap_or(5060));
         // RFC 3261 §18.2.2 and RFC 3581 §4: to the address that it came from; to the port that it came from where the client asks
         // for it, else to the port in Via. A `maddr` is not followed: it would let anyone aim our answers at a third host.
-        let port = match via.rport() {
-            Some(_) => from.port(),
-            None => via.port.unwrap_or(5060),
+        let said = SocketAddr::new(source.address.ip(), via.port.unwrap_or(5060));
+        let answer_to = match (source.flow, via.rport()) {
+            // "If the "sent-protocol" is a reliable transport protocol such as TCP […], the response MUST be sent using the existing
+            // connection […]. If that connection is no longer open, the server SHOULD open a connection to the IP address in the
+            // "received" parameter, if present, using the port in the "sent-by" value".
+            (Some(flow), _) => Hop::tcp(said, Some(flow)),
+            (None, Some(_)) => Hop::udp(source.address),
+            (None, None) => Hop::udp(said),
         };
         let Start::Request { method, uri } = message.start() else {
             return None;
@@ -52,7 +58,7 @@ impl Request {
             to_tag: message.to()?.tag(),
             call_id: message.call_id()?.into_owned(),
             cseq: cseq.number,
-            answer_to: SocketAddr::new(from.ip(), port),
+            answer_to,
             message,
         })
     }

@@ -1,15 +1,16 @@
 //! What the endpoint keeps of a session and of a transaction.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::auth::{Attempt, Keyring};
+use super::flow::FlowId;
+use super::hop::{Hop, Transport};
 use super::received::Request;
 use super::{DialogId, ReferId};
 use crate::dialog::Dialog;
-use crate::timer::Timers;
+use crate::timer::{Timers, Times};
 use crate::transaction::{Key, Machine};
 
 /// Names a transaction; never used twice.
@@ -22,6 +23,7 @@ pub(super) enum Owner {
     Transaction(TransactionId),
     Session(DialogId),
     Refer(ReferId),
+    Flow(FlowId),
 }
 
 /// How far a session is.
@@ -71,7 +73,7 @@ pub(super) enum Ours {
 #[derive(Clone, Debug)]
 pub(super) struct Unacked {
     pub(super) cseq: u32,
-    pub(super) to: SocketAddr,
+    pub(super) to: Hop,
     pub(super) bytes: Bytes,
     pub(super) interval: Duration,
     /// It carries the offer, so that the ACK carries the answer.
@@ -132,7 +134,7 @@ pub(super) struct Transaction {
     pub(super) key: Key,
     pub(super) scheduled: Option<Instant>,
     /// Where its messages go.
-    pub(super) to: SocketAddr,
+    pub(super) to: Hop,
     /// A client's request, a server's last answer.
     pub(super) message: Bytes,
     /// Whose it is. The session may be gone already.
@@ -140,6 +142,20 @@ pub(super) struct Transaction {
     pub(super) role: Role,
     /// Of a client: what it showed, and what it was asked for.
     pub(super) attempt: Attempt,
+    /// How often its request was sent again on a new connection since something came for it.
+    pub(super) reconnects: u8,
+}
+
+impl Transaction {
+    /// The times of its transport. A server keeps what it answered on a stream, too, and as long: a client whose connection was
+    /// closed asks again on a new one.
+    pub(super) fn times(&self, times: &Times) -> Times {
+        let server = matches!(self.machine, Machine::ServerOther(_));
+        Times {
+            reliable: self.to.transport == Transport::Tcp && !server,
+            ..*times
+        }
+    }
 }
 
 /// What a transaction is for.
@@ -176,7 +192,7 @@ pub(super) struct Invited {
     /// The ACK of the refusal.
     pub(super) refusal: Option<Bytes>,
     /// To tag and ACK of each 2xx.
-    pub(super) acks: Vec<(String, Bytes, SocketAddr)>,
+    pub(super) acks: Vec<(String, Bytes, Hop)>,
 }
 
 /// What an INVITE of theirs keeps.

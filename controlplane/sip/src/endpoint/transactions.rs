@@ -1,41 +1,36 @@
 //! Transactions and timers of the endpoint: how they are kept, found, driven and dropped.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
 use super::auth::Attempt;
+use super::hop::{Hop, Transport};
 use super::received::Request;
 use super::session::{Invitation, Owner, Role, Transaction, TransactionId};
-use super::{DialogId, Endpoint, Transmit};
+use super::{DialogId, Endpoint};
 use crate::transaction::{Act, ClientInput, Key, MAGIC_COOKIE, Machine, ServerInput};
 
 impl Endpoint {
-    pub(super) fn send(&mut self, to: SocketAddr, bytes: Bytes) {
-        self.transmits.push_back(Transmit { to, bytes });
-    }
-
     /// A new branch (RFC 3261 §8.1.1.7).
     pub(super) fn branch(&mut self) -> String {
         format!("{MAGIC_COOKIE}{}", self.random.token())
     }
 
-    /// Keeps a transaction, and sends its message where it is a client.
+    /// Keeps a transaction, and sends its message where it is a client: over TCP where the hop says so, or its length does.
     pub(super) fn start(
         &mut self,
         machine: Machine,
         key: Key,
-        to: SocketAddr,
+        to: Hop,
         message: Bytes,
         session: Option<DialogId>,
         role: Role,
     ) -> TransactionId {
         let id = TransactionId(self.next_id());
-        let (message, attempt) = if matches!(machine, Machine::ClientInvite(_) | Machine::ClientOther(_)) {
-            let (message, attempt) = self.authorized(session, &role, message);
-            self.send(to, message.clone());
-            (message, attempt)
+        let client = matches!(machine, Machine::ClientInvite(_) | Machine::ClientOther(_));
+        let (message, attempt) = if client {
+            self.authorized(session, &role, message)
         } else {
             (message, Attempt::default())
         };
@@ -52,10 +47,38 @@ impl Endpoint {
             session,
             role,
             attempt,
+            reconnects: 0,
         };
         self.transactions.insert(id, transaction);
+        if client {
+            self.send_request(id, to);
+        }
         self.settle(id);
         id
+    }
+
+    /// Sends the request of a client transaction on its first way, or on another one. §18.1.1: what is too long for a datagram goes
+    /// over TCP, unless that was refused.
+    pub(super) fn send_request(&mut self, id: TransactionId, to: Hop) {
+        let Some(message) = self
+            .transactions
+            .get(&id)
+            .map(|transaction| transaction.message.clone())
+        else {
+            return;
+        };
+        let to = if self.flows.bounds.is_some() && !to.or_udp {
+            to.with_length(message.len())
+        } else {
+            to
+        };
+        let to = self.send(to, message);
+        if let Some(transaction) = self.transactions.get_mut(&id) {
+            transaction.to = to;
+            if to.transport == Transport::Tcp {
+                transaction.machine.stop_repeating();
+            }
+        }
     }
 
     /// After every step: drops what has terminated, and puts the next timer into the queue.
@@ -114,7 +137,7 @@ impl Endpoint {
             return;
         };
         let act = match transaction.machine.timers().expired(now) {
-            Some(timer) => transaction.machine.timer(now, &times, timer),
+            Some(timer) => transaction.machine.timer(now, &transaction.times(&times), timer),
             None => Act::Nothing,
         };
         self.act(now, id, act);
@@ -126,7 +149,7 @@ impl Endpoint {
         let Some(transaction) = self.transactions.get_mut(&id) else {
             return;
         };
-        let act = transaction.machine.client(now, &times, input);
+        let act = transaction.machine.client(now, &transaction.times(&times), input);
         self.act(now, id, act);
     }
 
@@ -158,7 +181,11 @@ impl Endpoint {
         let Some(transaction) = self.transactions.get_mut(&id) else {
             return;
         };
-        if transaction.machine.server(now, &times, ServerInput::Respond(status)) == Act::Send {
+        if transaction
+            .machine
+            .server(now, &transaction.times(&times), ServerInput::Respond(status))
+            == Act::Send
+        {
             transaction.message = bytes.clone();
             let to = transaction.to;
             self.send(to, bytes);

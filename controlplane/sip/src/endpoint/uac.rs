@@ -1,11 +1,11 @@
 //! Our requests and what becomes of them (RFC 3261 §8.1, §9.1, §13.2, §14.1, §15.1.1).
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::auth::Keyring;
+use super::hop::{Hop, Source, Transport};
 use super::print::{Outgoing, SDP, reason};
 use super::received::contact;
 use super::request::Parts;
@@ -27,8 +27,11 @@ const GLARES: u8 = 8;
 impl Endpoint {
     pub(super) fn call(&mut self, now: Instant, invite: Invite) -> DialogId {
         let id = DialogId(self.next_id());
-        let peer = invite.next_hop.or_else(|| Uri::parse(&invite.to).ok()?.socket_addr());
-        let Some(peer) = peer else {
+        let uri = Uri::parse(&invite.to).ok();
+        let peer = invite.next_hop.or_else(|| uri.as_ref()?.socket_addr());
+        let peer = peer.map(|address| Hop::of(address, uri.as_ref()));
+        let without = |hop: &Hop| hop.transport == Transport::Tcp && self.flows.bounds.is_none();
+        let Some(peer) = peer.filter(|hop| !without(hop)) else {
             self.refused(id, 503, "No Address", None);
             return id;
         };
@@ -75,7 +78,7 @@ impl Endpoint {
         now: Instant,
         session: DialogId,
         dialog: Dialog,
-        to: SocketAddr,
+        to: Hop,
         initial: bool,
         headers: &[(String, String)],
         offer: Option<&Bytes>,
@@ -114,7 +117,7 @@ impl Endpoint {
     }
 
     /// A response came.
-    pub(super) fn response(&mut self, now: Instant, response: &Message) {
+    pub(super) fn response(&mut self, now: Instant, source: Source, response: &Message) {
         let (Some(via), Some(cseq), Some(status)) = (response.via(), response.cseq(), response.status()) else {
             return;
         };
@@ -127,6 +130,12 @@ impl Endpoint {
         let Some(transaction) = self.transactions.get_mut(&id) else {
             return;
         };
+        transaction.reconnects = 0;
+        // It went over TCP, and the peer answers on another connection than ours: that is the one which is there.
+        if source.flow.is_some() && transaction.to.transport == Transport::Tcp {
+            transaction.to.flow = source.flow;
+        }
+        let times = transaction.times(&times);
         let act = transaction.machine.client(now, &times, ClientInput::Status(status));
         match act {
             Act::Pass | Act::AckAndPass => {
@@ -238,7 +247,7 @@ impl Endpoint {
         id: TransactionId,
         session: Option<DialogId>,
         invited: Invited,
-        peer: SocketAddr,
+        peer: Hop,
         response: &Message,
     ) {
         let Some(to) = response.header("To") else { return };

@@ -1,11 +1,11 @@
 //! Their requests (RFC 3261 §8.2, §9.2, §11, §12.2.2, §13.3, §14.2, §15.1.2).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::hop::{Hop, Source, Transport};
 use super::print::{Answer, SDP, SUPPORTED};
 use super::received::{Request, contact, tokens};
 use super::session::{Invitation, Ours, Role, Session, State, TransactionId, Unacked};
@@ -23,14 +23,14 @@ pub(super) const BUSY_SECONDS: u32 = 5;
 const RINGING: Duration = Duration::from_secs(60);
 
 impl Endpoint {
-    pub(super) fn request(&mut self, now: Instant, from: SocketAddr, request: Request) {
+    pub(super) fn request(&mut self, now: Instant, source: Source, request: Request) {
         if request.method == Method::Ack {
             self.ack(now, &request);
         } else if !self.retransmission(now, &request) {
             match (&request.method, request.to_tag.clone()) {
                 (Method::Cancel, _) => self.cancel(now, &request),
                 (_, Some(tag)) => self.in_dialog(now, request, tag),
-                (_, None) => self.out_of_dialog(now, from, request),
+                (_, None) => self.out_of_dialog(now, source, request),
             }
         }
     }
@@ -44,7 +44,15 @@ impl Endpoint {
         let Some(transaction) = self.transactions.get_mut(&id) else {
             return false;
         };
-        if transaction.machine.server(now, &times, ServerInput::Request) == Act::Send {
+        // The client's connection was closed, and it asks again on a new one.
+        if request.answer_to.flow.is_some() {
+            transaction.to = request.answer_to;
+        }
+        if transaction
+            .machine
+            .server(now, &transaction.times(&times), ServerInput::Request)
+            == Act::Send
+        {
             let (to, message) = (transaction.to, transaction.message.clone());
             self.send(to, message);
         }
@@ -99,7 +107,7 @@ impl Endpoint {
         false
     }
 
-    fn out_of_dialog(&mut self, now: Instant, from: SocketAddr, request: Request) {
+    fn out_of_dialog(&mut self, now: Instant, source: Source, request: Request) {
         // §8.2.2.2: "the same request has arrived at the UAS more than once, following different paths".
         if request.method == Method::Invite && self.merges.contains_key(&merge_key(&request)) {
             return self.stateless(&request, 482, &[]);
@@ -110,7 +118,7 @@ impl Endpoint {
         match (&request.method, self.refusing) {
             (Method::Invite | Method::Options, Some(seconds)) => self.try_later(&request, 503, seconds),
             (Method::Options, None) => self.options(&request),
-            (Method::Invite, None) => self.invitation_came(now, from, request),
+            (Method::Invite, None) => self.invitation_came(now, source, request),
             // We are nobody's errand boy: who wants a transfer is in a call with us.
             (Method::Refer, _) => self.stateless(&request, 403, &[]),
             (Method::Notify, _) => self.notify_came(now, None, request),
@@ -124,7 +132,7 @@ impl Endpoint {
         self.stateless(request, 200, &[("Accept", SDP)]);
     }
 
-    fn invitation_came(&mut self, now: Instant, from: SocketAddr, request: Request) {
+    fn invitation_came(&mut self, now: Instant, source: Source, request: Request) {
         // We are the end of the request's way, but what we make of it is a new call: a loop through us must end.
         if request.message.max_forwards() == Some(0) {
             return self.stateless(&request, 483, &[]);
@@ -144,6 +152,10 @@ impl Endpoint {
                 .map(|value| value.into_owned())
                 .unwrap_or_default()
         };
+        let peer = match source.flow {
+            None => Hop::udp(source.address),
+            Some(_) => request.answer_to,
+        };
         let dialog = Dialog {
             call_id: request.call_id.clone(),
             local: format!("{};tag={tag}", header("To")),
@@ -155,7 +167,7 @@ impl Endpoint {
             // §12.1.1: the route set is the Record-Route of the request in its order.
             routes: request.message.record_route().iter().map(NameAddr::to_string).collect(),
             target,
-            peer: from,
+            peer,
         };
         let id = DialogId(self.next_id());
         let message = Box::new(request.message.clone());
@@ -163,7 +175,7 @@ impl Endpoint {
         self.add_session(id, Session::new(dialog, false, State::Incoming { invite }));
         self.events.push_back(Event::Invite {
             dialog: id,
-            from,
+            from: source.address,
             request: message,
         });
     }
@@ -307,7 +319,12 @@ impl Endpoint {
                 (Key::Old { .. }, Role::Invitation(invitation)) => request.to_tag.as_ref() == Some(&invitation.tag),
                 _ => true,
             };
-            if ours && transaction.machine.server(now, &times, ServerInput::Ack) == Act::Pass {
+            if ours
+                && transaction
+                    .machine
+                    .server(now, &transaction.times(&times), ServerInput::Ack)
+                    == Act::Pass
+            {
                 let session = transaction.session;
                 self.settle(id);
                 self.refusal_acknowledged(now, id, session);
@@ -424,6 +441,9 @@ impl Endpoint {
                 return self.stateless(&request, 482, &[]);
             }
             dialog.remote_cseq = Some(request.cseq);
+            if request.answer_to.flow.is_some() && dialog.peer.transport == Transport::Tcp {
+                dialog.peer.flow = request.answer_to.flow;
+            }
         }
         if self.unserved(&request) {
             return;

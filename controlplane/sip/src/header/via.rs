@@ -25,6 +25,15 @@ impl Via {
 
     /// `SIP/2.0/UDP host:port;branch=…;rport`, as a client sends it (RFC 3581 §3).
     pub fn udp(sent_by: SocketAddr, branch: &str) -> Via {
+        Via::client("UDP", sent_by, branch)
+    }
+
+    /// The same over TCP.
+    pub fn tcp(sent_by: SocketAddr, branch: &str) -> Via {
+        Via::client("TCP", sent_by, branch)
+    }
+
+    fn client(transport: &str, sent_by: SocketAddr, branch: &str) -> Via {
         let host = match sent_by.ip() {
             IpAddr::V4(address) => address.to_string(),
             IpAddr::V6(address) => format!("[{address}]"),
@@ -33,7 +42,7 @@ impl Via {
         params.set("branch", Some(branch));
         params.set("rport", None);
         Via {
-            transport: "UDP".into(),
+            transport: transport.into(),
             host,
             port: Some(sent_by.port()),
             params,

@@ -65,6 +65,14 @@ impl ClientInvite {
         self.state == State::Proceeding
     }
 
+    /// The request goes as a datagram from now on.
+    pub(crate) fn repeat(&mut self, now: Instant, times: &Times) {
+        if self.state == State::Calling {
+            self.interval = times.t1;
+            self.timers.set(Timer::A, now + times.t1);
+        }
+    }
+
     fn calling(&mut self, now: Instant, times: &Times, input: ClientInput) -> Act {
         match input {
             ClientInput::Timer(Timer::A) => {
@@ -88,7 +96,7 @@ impl ClientInvite {
                 self.given_up = true;
                 Act::Nothing
             }
-            ClientInput::Unreachable => self.terminate(Act::Failed),
+            ClientInput::Unreachable | ClientInput::Disconnected => self.terminate(Act::Failed),
             ClientInput::Timer(_) => Act::Nothing,
         }
     }
@@ -104,6 +112,7 @@ impl ClientInvite {
                 Act::Nothing
             }
             ClientInput::Timer(Timer::B) => self.terminate(Act::TimedOut),
+            ClientInput::Disconnected => self.terminate(Act::Failed),
             // The peer is there: it has answered. An ICMP error now is about something else.
             ClientInput::Timer(_) | ClientInput::Unreachable => Act::Nothing,
         }
@@ -129,7 +138,9 @@ impl ClientInvite {
             ClientInput::Timer(Timer::D) => self.terminate(Act::Nothing),
             // "The client transaction MUST inform the TU" of a transport error; the TU has its final answer already.
             ClientInput::Unreachable => self.terminate(Act::Nothing),
-            ClientInput::Status(_) | ClientInput::Timer(_) | ClientInput::GiveUp => Act::Nothing,
+            ClientInput::Status(_) | ClientInput::Timer(_) | ClientInput::Disconnected | ClientInput::GiveUp => {
+                Act::Nothing
+            }
         }
     }
 
@@ -138,9 +149,11 @@ impl ClientInvite {
         match input {
             ClientInput::Status(200..=299) => Act::Pass,
             ClientInput::Timer(Timer::M) => self.terminate(Act::Nothing),
-            ClientInput::Status(_) | ClientInput::Timer(_) | ClientInput::Unreachable | ClientInput::GiveUp => {
-                Act::Nothing
-            }
+            ClientInput::Status(_)
+            | ClientInput::Timer(_)
+            | ClientInput::Unreachable
+            | ClientInput::Disconnected
+            | ClientInput::GiveUp => Act::Nothing,
         }
     }
 

@@ -50,6 +50,19 @@ impl ClientOther {
         self.state == State::Terminated
     }
 
+    /// No final answer came yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.state, State::Trying | State::Proceeding)
+    }
+
+    /// The request goes as a datagram from now on.
+    pub(crate) fn repeat(&mut self, now: Instant, times: &Times) {
+        if self.is_pending() {
+            self.interval = times.t1;
+            self.timers.set(Timer::E, now + times.t1);
+        }
+    }
+
     fn trying(&mut self, now: Instant, times: &Times, input: ClientInput) -> Act {
         match input {
             ClientInput::Timer(Timer::E) => {
@@ -88,7 +101,7 @@ impl ClientOther {
                 Act::Pass
             }
             ClientInput::Timer(Timer::F) => self.terminate(Act::TimedOut),
-            ClientInput::Unreachable => self.terminate(Act::Failed),
+            ClientInput::Unreachable | ClientInput::Disconnected => self.terminate(Act::Failed),
             ClientInput::Timer(_) | ClientInput::GiveUp => Act::Nothing,
         }
     }
@@ -96,9 +109,11 @@ impl ClientOther {
     fn completed(&mut self, input: ClientInput) -> Act {
         match input {
             ClientInput::Timer(Timer::K) => self.terminate(Act::Nothing),
-            ClientInput::Status(_) | ClientInput::Timer(_) | ClientInput::Unreachable | ClientInput::GiveUp => {
-                Act::Nothing
-            }
+            ClientInput::Status(_)
+            | ClientInput::Timer(_)
+            | ClientInput::Unreachable
+            | ClientInput::Disconnected
+            | ClientInput::GiveUp => Act::Nothing,
         }
     }
 

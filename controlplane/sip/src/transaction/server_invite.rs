@@ -52,6 +52,11 @@ impl ServerInvite {
         self.state == State::Proceeding
     }
 
+    /// A refusal waits for its ACK.
+    pub(crate) fn is_completed(&self) -> bool {
+        self.state == State::Completed
+    }
+
     fn proceeding(&mut self, now: Instant, times: &Times, input: ServerInput) -> Act {
         match input {
             // "If a request retransmission is received while in the "Proceeding" state, the most recent provisional response

@@ -24,6 +24,7 @@ fn by_hand(world: &mut World, text: &[u8]) -> Vec<sip::message::Message> {
                     peer.handle(event);
                 }
             }
+            Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
             Output::Media { command, .. } => {
                 world.commands.push(command.clone());
                 world.answer_media(command);

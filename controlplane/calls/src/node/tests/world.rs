@@ -28,16 +28,8 @@ pub(super) fn us() -> SocketAddr {
 }
 
 pub(super) fn endpoint(advertise: SocketAddr) -> sip::endpoint::Config {
-    let ms = Duration::from_millis;
-    sip::endpoint::Config {
-        advertise,
-        agent: "test".to_owned(),
-        t1: ms(500),
-        t2: ms(4_000),
-        t4: ms(5_000),
-        seed: u64::from(advertise.port()) + advertise.ip().to_string().len() as u64 * 7,
-        transactions: 1_000,
-    }
+    let seed = u64::from(advertise.port()) + advertise.ip().to_string().len() as u64 * 7;
+    sip::endpoint::Config::new(advertise, seed)
 }
 
 pub(super) fn config() -> Config {
@@ -162,6 +154,7 @@ impl World {
                             .endpoint
                             .handle_datagram(self.now, us(), datagram.bytes);
                     }
+                    Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
                     Output::Media { command, .. } => media.push_back(command),
                     Output::Notice(notice) => self.notices.push(notice.what),
                 }

@@ -73,13 +73,8 @@ pub(super) const B: usize = 1;
 
 pub(super) fn config(address: SocketAddr, seed: u64) -> Config {
     Config {
-        advertise: address,
-        agent: "Baton".into(),
-        t1: Duration::from_millis(500),
-        t2: Duration::from_secs(4),
-        t4: Duration::from_secs(5),
-        seed,
         transactions: 100,
+        ..Config::new(address, seed)
     }
 }
 
@@ -324,5 +319,10 @@ fn text(body: &Option<Bytes>) -> String {
 /// Whether no index holds anything either: what `alive` does not count must not leak.
 pub(super) fn nothing_left(end: &Endpoint) -> bool {
     let refers = end.refers.is_empty() && end.referrals.is_empty() && end.outlived.is_empty();
-    refers && end.dialogs.is_empty() && end.keys.is_empty() && end.merges.is_empty() && end.queue.is_empty()
+    refers
+        && end.dialogs.is_empty()
+        && end.keys.is_empty()
+        && end.merges.is_empty()
+        && end.queue.is_empty()
+        && end.flows.is_empty()
 }

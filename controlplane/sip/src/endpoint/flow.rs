@@ -1,0 +1,245 @@
+//! Flows: the TCP connections that messages come and go by, and what each of them may cost us.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::framing::Framer;
+use crate::message::Limits;
+
+/// A TCP connection, theirs or ours. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FlowId(pub u64);
+
+/// Bounds on connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowBounds {
+    /// Connections at the most, theirs and ours. A quarter of these is kept for ours.
+    pub connections: usize,
+    /// Of these, with one address.
+    pub per_peer: usize,
+    /// A connection on which nothing comes for so long, and which no dialog and no transaction uses, is closed.
+    pub idle: Duration,
+    /// How long a message may take from its first byte to its last, and a new connection to its first message.
+    pub unfinished: Duration,
+}
+
+impl Default for FlowBounds {
+    fn default() -> FlowBounds {
+        FlowBounds {
+            connections: 1000,
+            per_peer: 100,
+            idle: Duration::from_secs(180),
+            unfinished: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What is to be done on connections, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Open one. `handle_connected` or, where that fails or takes too long, `handle_closed` must follow; what is to be sent
+    /// meanwhile waits.
+    Connect {
+        /// Its name from now on.
+        flow: FlowId,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Write.
+    Send {
+        /// Where.
+        flow: FlowId,
+        /// What.
+        bytes: Bytes,
+    },
+    /// Close it, once what was to be sent is written. `handle_closed` does not follow.
+    Close {
+        /// Which.
+        flow: FlowId,
+    },
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Flow {
+    pub(super) peer: SocketAddr,
+    /// A message came on it, or it is ours.
+    pub(super) proven: bool,
+    /// When something came last, itself included; `None`: it is one of ours that is not there yet.
+    heard: Option<Instant>,
+    pub(super) framer: Framer,
+    pub(super) scheduled: Option<Instant>,
+}
+
+impl Flow {
+    pub(super) fn connected(&self) -> bool {
+        self.heard.is_some()
+    }
+
+    /// When it is closed, if nothing comes any more. The opening of one of ours is not for us to watch.
+    pub(super) fn deadline(&self, bounds: &FlowBounds) -> Option<Instant> {
+        let quiet = if self.proven { bounds.idle } else { bounds.unfinished };
+        let unfinished = self.framer.unfinished_since().map(|since| since + bounds.unfinished);
+        [self.heard.map(|heard| heard + quiet), unfinished]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// All connections.
+#[derive(Debug)]
+pub(super) struct Flows {
+    /// `None`: there is no TCP.
+    pub(super) bounds: Option<FlowBounds>,
+    last: u64,
+    flows: BTreeMap<FlowId, Flow>,
+    /// Those that we opened, by where they lead.
+    ours: BTreeMap<SocketAddr, FlowId>,
+    peers: BTreeMap<IpAddr, usize>,
+    pub(super) streams: VecDeque<Stream>,
+    /// Connections that there was no room for; their messages fail as if the peer had refused.
+    pub(super) unborn: Vec<FlowId>,
+}
+
+impl Flows {
+    pub(super) fn new(bounds: Option<FlowBounds>) -> Flows {
+        Flows {
+            bounds,
+            last: 0,
+            flows: BTreeMap::new(),
+            ours: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            streams: VecDeque::new(),
+            unborn: Vec::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.flows.len()
+    }
+
+    pub(super) fn get_mut(&mut self, id: FlowId) -> Option<&mut Flow> {
+        self.flows.get_mut(&id)
+    }
+
+    pub(super) fn contains(&self, id: FlowId) -> bool {
+        self.flows.contains_key(&id)
+    }
+
+    /// A connection of theirs, if there is room for it.
+    pub(super) fn accept(&mut self, now: Instant, peer: SocketAddr) -> Option<FlowId> {
+        let kept = self.bounds?.connections.div_ceil(4);
+        if !self.room(peer, kept) {
+            return None;
+        }
+        let id = self.next();
+        self.add(id, peer, Some(now));
+        Some(id)
+    }
+
+    /// The connection that a message to `to` takes: `flow` as long as it is there, else the one that we have opened there, else a
+    /// new one.
+    pub(super) fn find(&mut self, to: SocketAddr, flow: Option<FlowId>) -> FlowId {
+        if let Some(id) = flow.filter(|id| self.contains(*id)) {
+            return id;
+        }
+        if let Some(id) = self.ours.get(&to) {
+            return *id;
+        }
+        let id = self.next();
+        if self.room(to, 0) {
+            self.add(id, to, None);
+            self.ours.insert(to, id);
+            self.streams.push_back(Stream::Connect { flow: id, to });
+        } else {
+            self.unborn.push(id);
+        }
+        id
+    }
+
+    /// One of ours is there.
+    pub(super) fn connected(&mut self, now: Instant, id: FlowId) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.heard = Some(now);
+        }
+    }
+
+    /// Something came.
+    pub(super) fn hear(&mut self, now: Instant, id: FlowId, bytes: &[u8]) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.heard = Some(now);
+            flow.framer.handle_bytes(now, bytes);
+        }
+    }
+
+    /// It lives on for another idle time, though nothing came.
+    pub(super) fn keep(&mut self, now: Instant, id: FlowId) {
+        if let Some(flow) = self.flows.get_mut(&id) {
+            flow.heard = Some(now);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: FlowId) -> Option<Flow> {
+        let flow = self.flows.remove(&id)?;
+        if self.ours.get(&flow.peer) == Some(&id) {
+            self.ours.remove(&flow.peer);
+        }
+        let ip = flow.peer.ip();
+        if let Some(count) = self.peers.get_mut(&ip) {
+            *count -= 1;
+            if *count == 0 {
+                self.peers.remove(&ip);
+            }
+        }
+        Some(flow)
+    }
+
+    /// What was to be sent on a connection, and is not.
+    pub(super) fn unsent(&mut self, id: FlowId) -> Vec<Bytes> {
+        let mut unsent = Vec::new();
+        self.streams.retain(|stream| match stream {
+            Stream::Send { flow, bytes } if *flow == id => {
+                unsent.push(bytes.clone());
+                false
+            }
+            Stream::Connect { flow, .. } => *flow != id,
+            _ => true,
+        });
+        unsent
+    }
+
+    fn next(&mut self) -> FlowId {
+        self.last += 1;
+        FlowId(self.last)
+    }
+
+    /// Whether there is room for one more, with so many places kept free.
+    fn room(&self, peer: SocketAddr, kept: usize) -> bool {
+        let Some(bounds) = &self.bounds else { return false };
+        let of_peer = self.peers.get(&peer.ip()).copied().unwrap_or(0);
+        self.flows.len() + kept < bounds.connections && of_peer < bounds.per_peer
+    }
+
+    /// `heard`: `None` where it is still to be opened.
+    fn add(&mut self, id: FlowId, peer: SocketAddr, heard: Option<Instant>) {
+        *self.peers.entry(peer.ip()).or_default() += 1;
+        let flow = Flow {
+            peer,
+            proven: heard.is_none(),
+            heard,
+            framer: Framer::new(Limits::default()),
+            scheduled: None,
+        };
+        self.flows.insert(id, flow);
+    }
+
+    /// Whether no index holds anything.
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.flows.is_empty() && self.ours.is_empty() && self.peers.is_empty() && self.unborn.is_empty()
+    }
+}

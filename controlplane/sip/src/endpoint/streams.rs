@@ -1,0 +1,264 @@
+//! Messages and transactions on flows: every message is sent here, and a connection that is gone takes none of them with it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::flow::{FlowId, Stream};
+use super::hop::{Hop, Source, Transport};
+use super::received::Request;
+use super::session::{Owner, TransactionId};
+use super::{Endpoint, Transmit, print};
+use crate::framing::{Fault, Frame};
+use crate::guard::{Guarded, guard, refuse_head};
+use crate::message::Limits;
+use crate::transaction::ClientInput;
+
+/// A request whose connections are closed so often, one after the other without an answer, has failed.
+const RECONNECTS: u8 = 3;
+
+impl Endpoint {
+    /// They opened a connection. `None`: there is no room for it, and it is to be closed at once.
+    pub fn accept_flow(&mut self, now: Instant, peer: SocketAddr) -> Option<FlowId> {
+        let flow = self.flows.accept(now, peer)?;
+        self.settle_flow(flow);
+        Some(flow)
+    }
+
+    /// The connection that [`Stream::Connect`] wanted is there.
+    pub fn handle_connected(&mut self, now: Instant, flow: FlowId) {
+        self.flows.connected(now, flow);
+        self.settle_flow(flow);
+    }
+
+    /// Bytes that came on a connection, cut however they like.
+    pub fn handle_stream(&mut self, now: Instant, flow: FlowId, bytes: &[u8]) {
+        let mut pinged = false;
+        self.flows.hear(now, flow, bytes);
+        while let Some(found) = self.flows.get_mut(flow) {
+            let source = Source {
+                address: found.peer,
+                flow: Some(flow),
+            };
+            let Some(frame) = found.framer.poll_frame() else { break };
+            match frame {
+                Frame::Message(message) => {
+                    found.proven = true;
+                    self.message(now, source, message);
+                }
+                // RFC 5626 §3.5.1. Once for all that came together: who sends nothing else gets no more out of us than that.
+                Frame::Ping => pinged = true,
+                Frame::Refused { head, fault } => self.refuse_frame(source, head, fault),
+                Frame::Lost { head, fault } => {
+                    self.refuse_frame(source, head, fault);
+                    self.close_flow(now, flow);
+                }
+            }
+        }
+        if pinged && self.flows.contains(flow) {
+            let bytes = Bytes::from_static(b"\r\n");
+            self.flows.streams.push_back(Stream::Send { flow, bytes });
+        }
+        self.settle_flow(flow);
+        self.settle_unborn(now);
+    }
+
+    /// A connection is gone, or one of ours could not be opened.
+    pub fn handle_closed(&mut self, now: Instant, flow: FlowId) {
+        self.lose_flow(now, flow);
+        self.settle_unborn(now);
+    }
+
+    /// What is to be done next on connections.
+    pub fn poll_stream(&mut self) -> Option<Stream> {
+        self.flows.streams.pop_front()
+    }
+
+    /// Sends a message; where it went, its connection included.
+    pub(super) fn send(&mut self, to: Hop, message: Bytes) -> Hop {
+        let bytes = self.config.stamp(&to, message);
+        match to.transport {
+            Transport::Udp => {
+                let to = to.address;
+                self.transmits.push_back(Transmit { to, bytes });
+            }
+            Transport::Tcp => {
+                let flow = self.flows.find(to.address, to.flow);
+                // One that was not born has no way; `settle_unborn` tells.
+                if self.flows.contains(flow) {
+                    self.flows.streams.push_back(Stream::Send { flow, bytes });
+                }
+                return Hop { flow: Some(flow), ..to };
+            }
+        }
+        to
+    }
+
+    /// A message that came.
+    pub(super) fn message(&mut self, now: Instant, source: Source, bytes: Bytes) {
+        match guard(bytes, source.address, &Limits::default(), &print::ALLOWED) {
+            Guarded::Answer(bytes) => self.answer_source(source, bytes),
+            Guarded::Drop(_) => {}
+            Guarded::Message(message) if message.status().is_some() => self.response(now, source, &message),
+            Guarded::Message(message) => {
+                if let Some(request) = Request::new(*message, source) {
+                    self.request(now, source, request);
+                }
+            }
+        }
+    }
+
+    /// Answers what is no request to us.
+    fn answer_source(&mut self, source: Source, bytes: Bytes) {
+        match source.flow {
+            None => drop(self.send(Hop::udp(source.address), bytes)),
+            Some(flow) if self.flows.contains(flow) => self.flows.streams.push_back(Stream::Send { flow, bytes }),
+            Some(_) => {}
+        }
+    }
+
+    fn refuse_frame(&mut self, source: Source, head: Bytes, fault: Fault) {
+        let (status, reason) = fault.answer();
+        if let Guarded::Answer(bytes) = refuse_head(head, source.address, &Limits::default(), status, reason) {
+            self.answer_source(source, bytes);
+        }
+    }
+
+    /// We give a connection up.
+    fn close_flow(&mut self, now: Instant, flow: FlowId) {
+        self.flows.streams.push_back(Stream::Close { flow });
+        self.forget_flow(now, flow);
+    }
+
+    /// A connection is gone with what was still to be sent on it. Requests that wait for their answer are sent again, as are our
+    /// refusals that wait for their ACK; answers that did not leave take another connection.
+    fn lose_flow(&mut self, now: Instant, flow: FlowId) {
+        let unsent = self.flows.unsent(flow);
+        let answers: Vec<_> = unsent
+            .into_iter()
+            .filter_map(|bytes| Some((self.server_of(flow, &bytes)?, bytes)))
+            .collect();
+        self.forget_flow(now, flow);
+        for (to, bytes) in answers {
+            self.send(Hop { flow: None, ..to }, bytes);
+        }
+    }
+
+    /// Where the server transaction would send an answer that is still to be sent, unless it will be sent anyway.
+    fn server_of(&self, flow: FlowId, bytes: &Bytes) -> Option<Hop> {
+        let transactions = self.transactions.values();
+        let found = transactions
+            .filter(|it| it.to.flow == Some(flow) && !it.machine.is_unanswered() && !it.machine.is_unacknowledged())
+            .find(|it| it.message == *bytes)?;
+        Some(found.to)
+    }
+
+    fn forget_flow(&mut self, now: Instant, flow: FlowId) {
+        let Some(gone) = self.flows.remove(flow) else { return };
+        if let Some(at) = gone.scheduled {
+            self.queue.remove(&(at, Owner::Flow(flow)));
+        }
+        self.move_transactions(now, flow, gone.connected());
+    }
+
+    /// `connected`: it was there once. Where it never was, the peer does not want TCP, and a second try would end as the first.
+    fn move_transactions(&mut self, now: Instant, flow: FlowId, connected: bool) {
+        let ids: Vec<TransactionId> = self
+            .transactions
+            .iter()
+            .filter(|(_, it)| it.to.flow == Some(flow))
+            .map(|(&id, _)| id)
+            .collect();
+        for id in ids {
+            let Some(transaction) = self.transactions.get_mut(&id) else {
+                continue;
+            };
+            let to = Hop {
+                flow: None,
+                ..transaction.to
+            };
+            if transaction.machine.is_unacknowledged() {
+                let message = transaction.message.clone();
+                if connected {
+                    let to = self.send(to, message);
+                    self.move_to(id, to);
+                }
+            } else if !transaction.machine.is_unanswered() {
+                transaction.to = to;
+            } else if connected && transaction.reconnects < RECONNECTS {
+                transaction.reconnects += 1;
+                self.send_request(id, to);
+            } else if to.or_udp {
+                // §18.1.1: "If this causes a change in the transport protocol from the one indicated in the top Via, […] the client
+                // SHOULD retry the request, using the transport protocol that it would have used".
+                let times = self.times;
+                transaction.machine.repeat(now, &times);
+                self.send_request(
+                    id,
+                    Hop {
+                        transport: Transport::Udp,
+                        ..to
+                    },
+                );
+                self.settle(id);
+            } else {
+                self.client_step(now, id, ClientInput::Disconnected);
+            }
+        }
+    }
+
+    fn move_to(&mut self, id: TransactionId, to: Hop) {
+        if let Some(transaction) = self.transactions.get_mut(&id) {
+            transaction.to = to;
+        }
+    }
+
+    /// Messages that no connection was to be had for fail as if the peer had refused it.
+    pub(super) fn settle_unborn(&mut self, now: Instant) {
+        while let Some(flow) = self.flows.unborn.pop() {
+            self.move_transactions(now, flow, false);
+        }
+    }
+
+    /// Nothing came for too long.
+    pub(super) fn flow_timeout(&mut self, now: Instant, id: FlowId) {
+        let Some(bounds) = self.flows.bounds else { return };
+        let Some(flow) = self.flows.get_mut(id) else { return };
+        flow.scheduled = None;
+        let unfinished = flow.framer.unfinished_since().is_some();
+        if flow.deadline(&bounds).is_none_or(|at| at > now) {
+            self.settle_flow(id);
+        } else if !unfinished && self.is_used(id) {
+            self.flows.keep(now, id);
+            self.settle_flow(id);
+        } else {
+            self.close_flow(now, id);
+        }
+        self.settle_unborn(now);
+    }
+
+    /// Whether a dialog or a transaction would miss a connection.
+    fn is_used(&self, flow: FlowId) -> bool {
+        let mut sessions = self.sessions.values();
+        let mut transactions = self.transactions.values();
+        sessions.any(|session| session.dialog.peer.flow == Some(flow))
+            || transactions.any(|transaction| transaction.to.flow == Some(flow))
+    }
+
+    /// After every step: puts the next timer of a connection into the queue.
+    fn settle_flow(&mut self, id: FlowId) {
+        let Some(bounds) = self.flows.bounds else { return };
+        let Some(flow) = self.flows.get_mut(id) else { return };
+        let next = flow.deadline(&bounds);
+        let before = std::mem::replace(&mut flow.scheduled, next);
+        if next != before {
+            if let Some(at) = before {
+                self.queue.remove(&(at, Owner::Flow(id)));
+            }
+            if let Some(at) = next {
+                self.queue.insert((at, Owner::Flow(id)));
+            }
+        }
+    }
+}
