@@ -11,6 +11,7 @@ use super::{DialogId, Endpoint, Event, ReferId, WrongState};
 use crate::header::{self, Header, ReferSub, SubscriptionState};
 use crate::message::Message;
 use crate::method::Method;
+use crate::uri::digits;
 
 /// A REFER of ours: the peer shall call somebody else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,7 +182,7 @@ impl Endpoint {
         let found = dialog.and_then(|dialog| {
             let mut ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_notified());
             match &id {
-                Some(id) => ours.find(|(_, it)| id.parse() == Ok(it.cseq)),
+                Some(id) => ours.find(|(_, it)| digits(id) == Some(it.cseq)),
                 None => ours.min_by_key(|(id, it)| (matches!(it.phase, Phase::Told), *id)),
             }
         });

@@ -1,9 +1,10 @@
 //! REFER and NOTIFY between two endpoints (RFC 3515, 4488, 5057, 6665).
 
 use super::network::{A, B, Fate, Network, sdp};
+use super::timers::CAPPED;
 use crate::endpoint::{DialogId, Event, Refer, ReferId, WrongState};
 
-fn to(uri: &str) -> Refer {
+pub(super) fn to(uri: &str) -> Refer {
     Refer {
         to: uri.to_owned(),
         ..Refer::default()
@@ -11,7 +12,7 @@ fn to(uri: &str) -> Refer {
 }
 
 /// A call in which A has referred B, and B has not answered yet.
-fn referred(net: &mut Network) -> (DialogId, DialogId, ReferId, ReferId) {
+pub(super) fn referred(net: &mut Network) -> (DialogId, DialogId, ReferId, ReferId) {
     let (a, b) = net.connect();
     let ours = net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
     net.run(15);
@@ -113,87 +114,6 @@ fn a_refused_refer_leaves_the_call_alone() {
 }
 
 #[test]
-fn the_bye_waits_for_the_answer_to_the_last_notify() {
-    let mut net = Network::new();
-    let (_, b, _, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.ends[B].end(net.now, b, None).expect("end");
-    assert_eq!(net.ends[B].end(net.now, b, None), Err(WrongState));
-    net.finish();
-    let trace: Vec<_> = net
-        .trace()
-        .iter()
-        .map(|line| line.split_once(' ').expect("time").1.to_owned())
-        .collect();
-    assert_eq!(
-        trace,
-        [
-            "A REFER",
-            "B 202 REFER",
-            "B NOTIFY",
-            "A 200 NOTIFY",
-            "B NOTIFY",
-            "A 200 NOTIFY",
-            "B BYE",
-            "A 200 BYE"
-        ]
-    );
-    assert_eq!(
-        net.said(A),
-        [
-            "refer answered 202",
-            "refer progress 100",
-            "refer progress 200 last",
-            "bye Peer"
-        ]
-    );
-    assert_eq!(net.said(B), ["ended"]);
-}
-
-#[test]
-fn the_subscription_outlives_the_call() {
-    let mut net = Network::new();
-    let (a, _, _, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(12);
-    // The transferor hangs up right after the 202.
-    net.ends[A].end(net.now, a, None).expect("end");
-    net.run(100);
-    assert_eq!(net.said(B), ["bye Peer"]);
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.finish();
-    assert_eq!(
-        net.said(A),
-        [
-            "refer answered 202",
-            "refer progress 100",
-            "ended",
-            "refer progress 200 last"
-        ]
-    );
-    assert_eq!(net.times(A, "200 NOTIFY").len(), 2);
-}
-
-#[test]
-fn a_probe_is_answered_in_the_dialog() {
-    let mut net = Network::new();
-    let (a, _) = net.connect();
-    net.ends[A].probe(net.now, a).expect("probe");
-    assert_eq!(net.ends[A].probe(net.now, a), Err(WrongState));
-    net.run(50);
-    assert_eq!(net.times(B, "200 OPTIONS").len(), 1);
-    net.ends[A].probe(net.now, a).expect("again");
-    net.run(50);
-    assert_eq!((net.said(A), net.said(B)), (vec![], vec![]));
-    net.ends[A].end(net.now, a, None).expect("end");
-    net.finish();
-}
-
-/// T1 doubling up to T2.
-const CAPPED: [u64; 11] = [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
-
-#[test]
 fn a_refer_that_nobody_answers_leaves_the_call_alone() {
     let mut net = Network::new();
     let (a, b) = net.connect();
@@ -244,24 +164,6 @@ fn a_refer_to_an_unreachable_peer_leaves_the_call_alone() {
 }
 
 #[test]
-fn accepted_and_never_notified_ends_after_180_s() {
-    let mut net = Network::new();
-    let (a, _, _, theirs) = referred(&mut net);
-    net.lose(|_, what| what == "NOTIFY");
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(10);
-    let accepted = net.ms();
-    assert_eq!(net.said(A), ["refer answered 202"]);
-    net.run(179_999);
-    assert_eq!(net.said(A), [""; 0]);
-    net.run(1);
-    assert_eq!(net.said(A), ["refer progress 408 last"]);
-    assert_eq!(net.ms(), accepted + 180_000);
-    net.ends[A].end(net.now, a, None).expect("the call goes on");
-    net.finish();
-}
-
-#[test]
 fn the_first_notify_overtakes_the_202() {
     let mut net = Network::new();
     let (a, _, _, theirs) = referred(&mut net);
@@ -296,129 +198,6 @@ fn the_202_never_arrives_and_notifies_do() {
     assert_eq!(net.said(A), ["refer progress 200 last"]);
     net.ends[A].end(net.now, a, None).expect("end");
     net.finish();
-}
-
-#[test]
-fn the_referee_hangs_up_right_after_its_202() {
-    let mut net = Network::new();
-    let (_, b, _, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.ends[B].end(net.now, b, None).expect("end");
-    net.run(100);
-    assert_eq!(net.said(A), ["refer answered 202", "refer progress 100", "bye Peer"]);
-    assert_eq!(net.said(B), ["ended"]);
-    assert_eq!(net.ends[A].alive().dialogs, 0);
-    net.ends[B]
-        .notify(net.now, theirs, 180, false)
-        .expect("the subscription goes on");
-    net.run(100);
-    net.ends[B].notify(net.now, theirs, 503, true).expect("notify");
-    net.finish();
-    assert_eq!(net.said(A), ["refer progress 180", "refer progress 503 last"]);
-    let cseqs: Vec<_> = net
-        .log
-        .iter()
-        .filter(|sent| sent.from == net.addresses[B] && matches!(&*sent.what(), "NOTIFY" | "BYE"))
-        .map(|sent| sent.message().cseq().expect("CSeq").number)
-        .collect();
-    assert_eq!(cseqs, [1, 2, 3, 4], "one count for the whole dialog");
-}
-
-#[test]
-fn the_transferor_hangs_up_before_we_have_answered() {
-    let mut net = Network::new();
-    let (a, _, _, theirs) = referred(&mut net);
-    net.ends[A].end(net.now, a, None).expect("end");
-    net.run(50);
-    assert_eq!(net.said(B), ["bye Peer"]);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(50);
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.finish();
-    assert_eq!(
-        net.said(A),
-        [
-            "ended",
-            "refer answered 202",
-            "refer progress 100",
-            "refer progress 200 last"
-        ]
-    );
-}
-
-#[test]
-fn the_bye_waits_for_a_lost_notify_no_longer_than_timer_f() {
-    let mut net = Network::new();
-    let (_, b, _, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(50);
-    net.lose(|_, what| what == "NOTIFY");
-    let start = net.ms();
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.ends[B].end(net.now, b, None).expect("end");
-    net.finish();
-    let notifies: Vec<_> = net.times(B, "NOTIFY").into_iter().filter(|at| *at >= start).collect();
-    assert_eq!(notifies, CAPPED.map(|ms| start + ms));
-    assert_eq!(net.times(B, "BYE"), [start + 32_000]);
-    assert_eq!(net.said(B), ["ended"]);
-}
-
-#[test]
-fn a_bye_of_theirs_while_our_bye_waits_is_answered_at_once() {
-    let mut net = Network::new();
-    let (a, b, _, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(50);
-    let mut lost = false;
-    net.lose(move |_, what| what == "NOTIFY" && !std::mem::replace(&mut lost, true));
-    net.said(A);
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.ends[B].end(net.now, b, None).expect("end");
-    net.ends[A].end(net.now, a, None).expect("end");
-    let start = net.ms();
-    net.finish();
-    assert_eq!(net.times(B, "200 BYE"), [start + 10]);
-    assert_eq!(net.times(B, "BYE"), [0; 0]);
-    assert_eq!(net.said(B), ["ended"]);
-    assert_eq!(
-        net.said(A),
-        ["ended", "refer progress 200 last"],
-        "the NOTIFY is repeated all the same"
-    );
-}
-
-#[test]
-fn a_481_to_a_notify_ends_the_subscription_and_not_the_call() {
-    let mut net = Network::new();
-    let (a, b, ours, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(50);
-    net.ends[A].forget_refer(net.now, ours).expect("forget");
-    net.said(A);
-    net.ends[B].notify(net.now, theirs, 180, false).expect("notify");
-    net.run(50);
-    assert_eq!(net.times(A, "481 NOTIFY").len(), 1);
-    assert_eq!(net.ends[B].notify(net.now, theirs, 200, true), Err(WrongState));
-    assert_eq!((net.said(A), net.said(B)), (vec![], vec![]));
-    net.ends[A].probe(net.now, a).expect("a call");
-    net.run(50);
-    net.ends[B].end(net.now, b, None).expect("a call");
-    net.finish();
-    assert_eq!(net.said(A), ["bye Peer"]);
-}
-
-#[test]
-fn a_481_to_the_last_notify_lets_the_bye_go() {
-    let mut net = Network::new();
-    let (_, b, ours, theirs) = referred(&mut net);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(50);
-    net.ends[A].forget_refer(net.now, ours).expect("forget");
-    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
-    net.ends[B].end(net.now, b, None).expect("end");
-    let start = net.ms();
-    net.finish();
-    assert_eq!(net.times(B, "BYE"), [start + 20]);
 }
 
 #[test]
@@ -640,26 +419,6 @@ fn a_refused_hold_lets_the_refer_go() {
 }
 
 #[test]
-fn a_refer_that_waits_is_answered_when_the_call_ends() {
-    for end in [A, B] {
-        let mut net = Network::new();
-        let (a, b) = net.connect();
-        net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
-        let refer = net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
-        net.run(15);
-        let dialog = if end == A { a } else { b };
-        net.ends[end].end(net.now, dialog, None).expect("end");
-        net.run(50);
-        let answered = net.events[A]
-            .iter()
-            .any(|event| matches!(event, Event::ReferAnswered { refer: it, status: 481, .. } if *it == refer));
-        assert!(answered, "{:?}", net.events[A]);
-        assert_eq!(net.times(A, "REFER"), [0; 0]);
-        net.finish();
-    }
-}
-
-#[test]
 fn only_a_confirmed_call_can_be_referred_or_probed() {
     let mut net = Network::new();
     let (a, b) = net.invite();
@@ -675,32 +434,6 @@ fn only_a_confirmed_call_can_be_referred_or_probed() {
     net.ends[B].end(net.now, b, None).expect("end");
     assert_eq!(net.ends[B].refer(net.now, b, to("sip:c@c.example")), Err(WrongState));
     assert_eq!(net.ends[B].probe(net.now, b), Err(WrongState));
-    net.finish();
-}
-
-#[test]
-fn a_subscription_that_nobody_ends_is_closed_with_timeout() {
-    let mut net = Network::new();
-    let (a, _, _, theirs) = referred(&mut net);
-    net.run(20_000);
-    net.ends[B].accept_refer(net.now, theirs).expect("accept");
-    net.run(200_000);
-    let last = net
-        .log
-        .iter()
-        .rfind(|sent| sent.what() == "NOTIFY")
-        .expect("a NOTIFY")
-        .message();
-    assert_eq!(
-        last.header("Subscription-State").as_deref(),
-        Some("terminated;reason=timeout")
-    );
-    assert_eq!(last.sipfrag(), Some(100), "nothing about the outcome");
-    assert_eq!((net.ends[A].alive().refers, net.ends[B].alive().refers), (0, 0));
-    let said = net.said(A);
-    assert_eq!(said.len(), 3, "{said:?}");
-    assert!(said[2].ends_with("last"), "{said:?}");
-    net.ends[A].end(net.now, a, None).expect("end");
     net.finish();
 }
 
@@ -743,45 +476,94 @@ fn each_message_of_a_transfer_lost_once() {
 }
 
 #[test]
-fn a_probe_finds_out_that_the_peer_has_lost_the_call() {
+fn the_called_side_refers_the_calling_one() {
     let mut net = Network::new();
-    let (a, b) = net.connect();
-    net.lose(|end, what| end == B && what == "BYE");
+    let (_, b) = net.connect();
+    net.ends[B].refer(net.now, b, to("sip:carol@c.example")).expect("refer");
+    net.run(15);
+    let theirs = net.referred(A);
+    net.ends[A].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    net.ends[A].notify(net.now, theirs, 200, true).expect("notify");
+    net.run(50);
+    assert_eq!(
+        net.said(B),
+        ["refer answered 202", "refer progress 100", "refer progress 200 last"]
+    );
+    assert_eq!(net.sent(B, "REFER").header("To"), net.sent(A, "NOTIFY").header("From"));
     net.ends[B].end(net.now, b, None).expect("end");
-    net.run(33_000);
-    net.ends[A].probe(net.now, a).expect("probe");
-    net.finish();
-    assert_eq!(net.times(B, "481 OPTIONS").len(), 1);
-    assert_eq!(net.said(A), ["bye Lost"]);
-}
-
-#[test]
-fn a_probe_that_nobody_answers_ends_the_call() {
-    let mut net = Network::new();
-    let (a, _) = net.connect();
-    net.lose(|end, _| end == B);
-    let start = net.ms();
-    net.ends[A].probe(net.now, a).expect("probe");
-    net.run(31_999);
-    assert_eq!(net.said(A), [""; 0]);
-    net.run(1);
-    assert_eq!(net.said(A), ["bye Lost"]);
-    assert_eq!(net.times(A, "BYE")[0], start + 32_000);
     net.finish();
 }
 
 #[test]
-fn a_probe_says_nothing_where_the_network_failed() {
+fn a_refused_target_leaves_the_call_alone() {
+    for status in [400, 404, 486, 487, 503, 603] {
+        let mut net = Network::new();
+        let (a, b, _, theirs) = referred(&mut net);
+        net.ends[B].accept_refer(net.now, theirs).expect("accept");
+        net.run(50);
+        net.ends[B].notify(net.now, theirs, status, true).expect("notify");
+        net.run(50);
+        assert_eq!(
+            net.said(A),
+            [
+                "refer answered 202".to_owned(),
+                "refer progress 100".to_owned(),
+                format!("refer progress {status} last")
+            ]
+        );
+        // Both can still talk about it.
+        net.ends[A].reinvite(net.now, a, sdp("unhold")).expect("reinvite");
+        net.run(15);
+        net.ends[B].answer_reinvite(net.now, b, sdp("fine")).expect("answer");
+        net.run(50);
+        assert_eq!(net.said(A), ["reinvite answered fine"]);
+        assert_eq!(net.said(B), ["reinvite unhold", "acked"]);
+        net.ends[A].end(net.now, a, None).expect("end");
+        net.finish();
+    }
+}
+
+#[test]
+fn a_refer_is_told_for_its_own_call_though_both_come_from_one_address() {
     let mut net = Network::new();
-    let (a, _) = net.connect();
-    net.lose(|_, _| true);
-    net.ends[A].probe(net.now, a).expect("probe");
-    net.pump();
-    let peer = net.addresses[B];
-    net.ends[A].handle_unreachable(net.now, peer);
-    net.pump();
-    assert_eq!(net.said(A), [""; 0]);
-    net.lose(|_, _| false);
-    net.ends[A].end(net.now, a, None).expect("a call");
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        let a = net.call();
+        net.run(20);
+        let b = net.invited(B);
+        net.ends[B].answer(net.now, b, sdp("answer"), &[]).expect("answer");
+        net.run(50);
+        net.events = [Vec::new(), Vec::new()];
+        calls.push((a, b));
+    }
+    for (at, &(a, b)) in calls.iter().enumerate().rev() {
+        let uri = format!("sip:target{at}@c.example");
+        let ours = net.ends[A].refer(net.now, a, to(&uri)).expect("refer");
+        net.run(15);
+        let (dialog, theirs) = match &net.events[B][..] {
+            [Event::Refer { dialog, refer, request }] => {
+                assert_eq!(request.refer_to().expect("Refer-To").uri.as_str(), uri);
+                (*dialog, *refer)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(dialog, b);
+        net.ends[B].accept_refer(net.now, theirs).expect("accept");
+        net.run(50);
+        for event in &net.events[A] {
+            match event {
+                Event::ReferAnswered { dialog, refer, .. } | Event::ReferProgress { dialog, refer, .. } => {
+                    assert_eq!((*dialog, *refer), (a, ours));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(net.events[A].len(), 2);
+        net.events = [Vec::new(), Vec::new()];
+    }
+    for (a, _) in calls {
+        net.ends[A].end(net.now, a, None).expect("end");
+    }
     net.finish();
 }

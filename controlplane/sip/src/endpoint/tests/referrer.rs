@@ -70,6 +70,7 @@ fn a_notify_matches_with_the_id_and_for_the_first_refer_without() {
         (ACTIVE.replace("Event: refer\n", "o: REFER ;id=2\n"), 200, Some(second)),
         (id("3"), 481, None),
         (id("x"), 481, None),
+        (id("+2"), 481, None),
         (ACTIVE.replace("Event: refer", "Event: presence"), 489, None),
         (ACTIVE.replace("Event: refer", "Event: refer.winfo"), 489, None),
         (ACTIVE.replace("Event: refer\n", ""), 400, None),

@@ -1,6 +1,8 @@
 //! Offers inside a dialog (RFC 3261 §14).
 
 use super::network::{A, B, Network, sdp};
+use super::script::{Script, request, whats};
+use crate::endpoint::Event;
 
 #[test]
 fn offered_by_the_caller_and_by_the_called() {
@@ -172,4 +174,29 @@ fn a_newer_offer_takes_the_place_of_one_that_backs_off() {
     assert_eq!(net.said(A), ["reinvite answered fine"]);
     net.ends[A].end(net.now, a, None).expect("end");
     net.finish();
+}
+
+#[test]
+fn a_reinvite_without_an_offer_gets_ours_and_its_ack_brings_the_answer() {
+    let mut script = Script::new();
+    let (dialog, tag) = script.connect();
+    assert_eq!(
+        whats(&script.send(&request("INVITE", "2", "2", &tag, ""))),
+        ["100 INVITE"]
+    );
+    assert!(matches!(script.event(), Some(Event::Reinvite { body: None, .. })));
+    script
+        .end
+        .answer_reinvite(script.now, dialog, sdp("offer"))
+        .expect("answer");
+    assert_eq!(script.sent()[0].sdp(), Some(sdp("offer")));
+    let body = sdp("answer");
+    let ack = request("ACK", "2a", "2", &tag, "Content-Type: application/sdp\n").replace(
+        "Content-Length: 0\n\n",
+        &format!("Content-Length: {}\n\nv=0\ns=answer\n", body.len()),
+    );
+    script.send(&ack);
+    assert!(matches!(script.event(), Some(Event::Acked { body: Some(answer), .. }) if answer == body));
+    script.wait(5_000);
+    assert!(script.sent().is_empty());
 }

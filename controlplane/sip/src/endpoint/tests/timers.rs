@@ -5,7 +5,7 @@ use super::network::{A, B, Network, sdp};
 /// T1 doubling without a bound: 0, 0.5, 1.5, 3.5, … s.
 const DOUBLING: [u64; 7] = [0, 500, 1500, 3500, 7500, 15500, 31500];
 /// T1 doubling up to T2.
-const CAPPED: [u64; 11] = [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
+pub(super) const CAPPED: [u64; 11] = [0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500];
 
 fn after(start: u64, schedule: &[u64]) -> Vec<u64> {
     schedule.iter().map(|ms| start + ms).collect()
