@@ -7,6 +7,8 @@ use crate::tone::Sound;
 use crate::world::{Who, World};
 
 mod line;
+mod refer;
+mod ringing;
 mod rows;
 mod scene;
 mod silence;
@@ -49,8 +51,10 @@ impl World {
         self.silence(&scenes, &mut faults);
         self.told(&scenes, &mut faults);
         self.given_back(&mut faults);
+        self.ringing(&mut faults);
+        self.refer(&mut faults);
         self.lines(&mut faults);
-        self.story(&mut faults);
+        self.story(&scenes, &mut faults);
         faults
     }
 

@@ -15,7 +15,8 @@ use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
 
 /// Steps after which something may happen.
-const STEPS: [&str; 9] = [
+const STEPS: [&str; 10] = [
+    "started",
     "requested",
     "ringing",
     "answered",
@@ -166,6 +167,9 @@ fn when(random: &mut Random) -> When {
     if random.chance(300) {
         return When::At(ms(random, 500, 25_000));
     }
+    if random.chance(80) {
+        return When::At(ms(random, 0, 500));
+    }
     let step = *random.pick(&STEPS);
     let wait = *random.pick(&[0, 0, 1, 2, 3, 5, 10, 20, 40, 100, 500, 1500, 4000]);
     When::After(step, Duration::from_millis(wait))
@@ -186,18 +190,18 @@ fn who(random: &mut Random) -> Who {
 fn also(random: &mut Random) -> Also {
     let who = who(random);
     match random.below(100) {
-        0..25 => Also::Reinvite(who, offer(random)),
-        25..30 => Also::Mute(who),
-        30..38 => Also::Press(who, *random.pick(&['1', '2', '5', '*'])),
-        38..48 => Also::HangUp(who),
-        48..60 => Also::Handoff,
-        60..66 => Also::Accept,
-        66..72 => Also::Decline,
-        72..77 => Also::Cancel,
-        77..80 => Also::EndCall,
-        80..82 => Also::Drain,
-        82..87 => Also::Stall(*random.pick(&[100, 700, 3000].map(Duration::from_millis))),
-        87..90 => Also::MediaRefuses,
+        0..22 => Also::Reinvite(who, offer(random)),
+        22..27 => Also::Mute(who),
+        27..34 => Also::Press(who, *random.pick(&['1', '2', '5', '*'])),
+        34..43 => Also::HangUp(who),
+        43..54 => Also::Handoff,
+        54..60 => Also::Accept,
+        60..66 => Also::Decline,
+        66..71 => Also::Cancel,
+        71..76 => Also::EndCall,
+        76..78 => Also::Drain,
+        78..84 => Also::Stall(*random.pick(&[100, 700, 3000, 3000].map(Duration::from_millis))),
+        84..90 => Also::MediaRefuses,
         _ => Also::Refer(*random.pick(&[Who::Ai, Who::Human(0)]), aim(random), afterwards(random)),
     }
 }

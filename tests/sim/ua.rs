@@ -316,6 +316,11 @@ impl Ua {
         .min()
     }
 
+    /// Whether it takes and sends nothing (any more).
+    pub fn is_deaf(&self) -> bool {
+        self.deaf
+    }
+
     /// What its endpoint still holds.
     pub fn alive(&self) -> sip::endpoint::Alive {
         self.endpoint.alive()

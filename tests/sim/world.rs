@@ -405,7 +405,10 @@ impl World {
 
     fn note(&mut self, notice: Notice) {
         match &notice.what {
-            What::CallStarted { .. } => self.call = Some(notice.call),
+            What::CallStarted { .. } => {
+                self.call = Some(notice.call);
+                self.stepped("started");
+            }
             What::Handoff(handoff, step) => {
                 if matches!(step, Step::Requested { .. }) {
                     self.handoff = Some(*handoff);

@@ -96,11 +96,12 @@ fn main() -> ExitCode {
             println!("{violation}\n");
         }
         println!(
-            "{} of {} calls from seed {} in {:.1} s, violations: {}",
+            "{} of {} calls from seed {} in {:.1} s, {} pairs of state and input, violations: {}",
             report.played,
             options.plan.seeds,
             options.plan.first,
             start.elapsed().as_secs_f64(),
+            report.visited.len(),
             report.violations.len()
         );
     }
@@ -156,12 +157,18 @@ fn as_json(plan: Plan, report: &Report, took: Duration) -> serde_json::Value {
             })
         })
         .collect();
+    let visited: serde_json::Map<_, _> = report
+        .visited
+        .iter()
+        .map(|((state, input), seeds)| (format!("{state}, {input}"), json!(seeds)))
+        .collect();
     json!({
         "from": plan.first,
         "seeds": plan.seeds,
         "played": report.played,
         "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
         "violations": violations,
+        "visited": visited,
     })
 }
 

@@ -1,12 +1,11 @@
 //! The story that the notices tell: whole, and true.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use calls::notice::{End, Outcome, Reason, Step, What};
 
-use crate::tone::Sound;
-use crate::ua::State;
-use crate::world::{Who, World};
+use crate::check::scene::{Scene, Scenes};
+use crate::world::{Sent, Who, World};
 
 impl World {
     /// The steps of the handoff, by name.
@@ -37,7 +36,7 @@ impl World {
     }
 
     /// A handoff that began was closed, once, and truthfully.
-    pub(super) fn story(&self, faults: &mut Vec<String>) {
+    pub(super) fn story(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let steps = self.steps();
         let count = |wanted: &str| steps.iter().filter(|step| **step == wanted).count();
         if count("requested") != count("closed") {
@@ -50,13 +49,43 @@ impl World {
         if steps.last().is_some_and(|last| *last != "closed") {
             faults.push(format!("the last step is {:?}", steps.last()));
         }
-        if let Some((End::Completed, _, _)) = self.closed() {
-            let human_heard = self.everyone().into_iter().any(|who| {
-                matches!(who, Who::Human(_)) && self.sent.iter().any(|s| s.to == who && s.sound == Some(Sound::Caller))
-            });
-            let human_gone_at_once = self.humans.iter().any(|ua| ua.state == State::Gone);
-            if !human_heard && !human_gone_at_once && self.undisturbed() {
-                faults.push("completed, but no human ever heard the caller".into());
+        self.joined_means_heard(scenes, faults);
+    }
+
+    /// Joined means that both hear each other, if both stay for a second, speak and listen.
+    fn joined_means_heard(&self, scenes: &Scenes, faults: &mut Vec<String>) {
+        let joined = |pair: &[(Instant, Scene)]| match (pair[0], pair[1]) {
+            ((since, Scene::Joining { target, .. }), (at, Scene::Talking { peer })) if target == peer => {
+                Some((since, at, peer))
+            }
+            _ => None,
+        };
+        for (since, at, human) in scenes.windows(2).filter_map(joined) {
+            let until = at + Duration::from_secs(1);
+            for (listener, source) in [(Who::Caller, human), (human, Who::Caller)] {
+                let disturbed = |span: &(Instant, Instant)| span.0 <= until && since <= span.1;
+                let deaf = self.media_spans(listener, |media| !media.listens || media.unsettled);
+                let mute = self.silent_spans(source);
+                let answered = self.ua(source).answered.map_or(since, |at| at.max(since));
+                let mute = mute
+                    .into_iter()
+                    .map(|(from, to)| (from.max(answered), to))
+                    .filter(|(from, to)| from < to);
+                if deaf
+                    .into_iter()
+                    .filter(|(_, to)| *to > answered)
+                    .chain(mute)
+                    .chain(self.stalls())
+                    .any(|span| disturbed(&span))
+                {
+                    continue;
+                }
+                let voice = self.ua(source).voice;
+                let heard = |s: &Sent| s.to == listener && s.sound == Some(voice) && (since..=until).contains(&s.at);
+                if !self.sent.iter().any(heard) {
+                    let at = at - self.start;
+                    faults.push(format!("joined at {at:?}, but {listener:?} did not hear {source:?}"));
+                }
             }
         }
     }

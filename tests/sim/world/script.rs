@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use calls::notice::HandoffId;
+use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request, Response};
 
 use crate::net::Datagram;
@@ -111,7 +111,7 @@ impl World {
             Also::Decline => self.wish(what, Request::Decline),
             Also::Cancel => self.wish(what, Request::Cancel),
             Also::EndCall => {
-                if let Some(call) = self.call {
+                if let Some(call) = self.any_call() {
                     self.request(Request::HangUp(call));
                 }
             }
@@ -131,6 +131,14 @@ impl World {
             Aim::Stranger => "sip:+900123456789@203.0.113.9".into(),
             Aim::StrangeUser => format!("sip:+900123456789@{}", self.humans[0].sip),
         }
+    }
+
+    /// The call, also one that has not started yet.
+    fn any_call(&mut self) -> Option<CallId> {
+        let Some(Response::Calls(calls)) = self.request(Request::Calls) else {
+            return None;
+        };
+        calls.first()?.id.parse().ok()
     }
 
     /// What an API user asks of the handoff that was last told of.

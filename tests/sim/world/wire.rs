@@ -18,6 +18,8 @@ pub struct Wire {
     pub party: Who,
     /// Baton sent it.
     pub ours: bool,
+    /// Request-URI of a request.
+    pub uri: String,
     /// Status of a response.
     pub status: Option<u16>,
     /// Method of the CSeq: of the request, or of what is answered.
@@ -53,6 +55,7 @@ impl Wire {
             at,
             party,
             ours,
+            uri: head.split(' ').nth(1).unwrap_or_default().into(),
             status: status(head),
             method: method.trim().to_owned(),
             number: number.parse().ok()?,

@@ -1,0 +1,328 @@
+//! Each promise that is checked after every random call bites: the same call with one fault planted in what was recorded
+//! breaks exactly that promise.
+
+use std::time::{Duration, Instant};
+
+use calls::notice::{Step, What};
+use sim::scenario::{Also, Behaviour, When};
+use sim::ua::{Answering, State};
+use sim::world::{Who, Wire};
+use sim::{Scenario, Sound, World};
+
+/// A warm handoff that went well.
+fn good() -> World {
+    let world = World::run(Scenario::warm(1));
+    assert_eq!(world.faults(), Vec::<String>::new());
+    world
+}
+
+/// One of a busy human.
+fn busy() -> World {
+    let world = World::run(Scenario::failing(2, Behaviour::not(Answering::Refuse(486))));
+    assert_eq!(world.faults(), Vec::<String>::new());
+    world
+}
+
+#[track_caller]
+fn bites(world: &World, words: &str) {
+    let faults = world.faults();
+    assert!(
+        faults.iter().any(|fault| fault.contains(words)),
+        "{words} is not in {faults:?}"
+    );
+}
+
+fn at(world: &World, ms: u64) -> Instant {
+    world.start + Duration::from_millis(ms)
+}
+
+/// From now on this party was sent this.
+fn replace(world: &mut World, who: Who, from: Instant, to: Instant, sound: Sound) {
+    let mut count = 0;
+    for sent in world
+        .sent
+        .iter_mut()
+        .filter(|s| s.to == who && (from..to).contains(&s.at))
+    {
+        sent.sound = Some(sound);
+        count += 1;
+    }
+    assert!(count > 0, "nothing was sent to {who:?} then");
+}
+
+/// One packet is enough, and what is right in one scene is wrong in another.
+#[test]
+fn a_sound_that_the_row_does_not_have() {
+    for (who, ms, sound) in [
+        (Who::Caller, 2000, Sound::Human(0)),
+        (Who::Caller, 2000, Sound::Hold),
+        (Who::Caller, 6000, Sound::Briefing),
+        (Who::Caller, 5500, Sound::Ai),
+        (Who::Caller, 5500, Sound::Human(0)),
+        (Who::Caller, 8000, Sound::Ai),
+        (Who::Caller, 8000, Sound::Caller),
+        (Who::Caller, 8000, Sound::Goodbye),
+        (Who::Ai, 5000, Sound::Caller),
+        (Who::Ai, 5000, Sound::Hold),
+        (Who::Ai, 2000, Sound::Human(0)),
+        (Who::Human(0), 5000, Sound::Caller),
+        (Who::Human(0), 8000, Sound::Briefing),
+        (Who::Human(0), 8000, Sound::Ai),
+    ] {
+        let mut world = good();
+        let from = at(&world, ms);
+        replace(&mut world, who, from, from + Duration::from_millis(25), sound);
+        bites(&world, &format!("{who:?} heard {sound:?} at "));
+    }
+}
+
+#[test]
+fn silence() {
+    for (who, ms) in [
+        (Who::Caller, 1000),
+        (Who::Caller, 4200),
+        (Who::Caller, 9000),
+        (Who::Ai, 1000),
+        (Who::Human(0), 9000),
+    ] {
+        let mut world = good();
+        let from = at(&world, ms);
+        replace(
+            &mut world,
+            who,
+            from,
+            from + Duration::from_millis(1100),
+            Sound::Comfort,
+        );
+        bites(&world, &format!("{who:?} heard nothing from "));
+    }
+}
+
+/// A mute party excuses that it is not heard, not that it does not hear.
+#[test]
+fn a_mute_party_excuses_its_own_listener_alone() {
+    let mute = || {
+        let world = World::run(Scenario {
+            also: vec![(When::At(Duration::from_secs(10)), Also::Mute(Who::Human(0)))],
+            ..Scenario::warm(3)
+        });
+        assert_eq!(world.faults(), Vec::<String>::new());
+        world
+    };
+    let mut world = mute();
+    let (from, to) = (at(&world, 12_000), at(&world, 13_200));
+    replace(&mut world, Who::Human(0), from, to, Sound::Comfort);
+    bites(&world, "Human(0) heard nothing");
+
+    let mut world = mute();
+    let (from, to) = (at(&world, 8_000), at(&world, 9_200));
+    replace(&mut world, Who::Caller, from, to, Sound::Comfort);
+    bites(&world, "Caller heard nothing");
+}
+
+#[test]
+fn a_call_that_is_not_over() {
+    let mut world = World::new(Scenario::warm(4));
+    world.run_until(Duration::from_secs(5));
+    for words in ["the node still holds", "the core still holds", "Caller is still Up"] {
+        bites(&world, words);
+    }
+}
+
+#[test]
+fn a_phone_that_rings_on() {
+    let mut world = good();
+    world.humans[0].state = State::Early;
+    bites(&world, "Human(0) is still Early");
+
+    let hangs_up = || {
+        let world = World::run(Scenario {
+            caller_hangs_up: Some(Duration::from_millis(3500)),
+            ..Scenario::warm(5)
+        });
+        assert_eq!(world.faults(), Vec::<String>::new());
+        world
+    };
+    let mut world = hangs_up();
+    world.wire.retain(|wire| !wire.is("CANCEL"));
+    bites(&world, "Human(0) is not cancelled");
+
+    let mut world = hangs_up();
+    for wire in world.wire.iter_mut().filter(|wire| wire.is("CANCEL")) {
+        wire.at += Duration::from_millis(2);
+    }
+    bites(&world, "Human(0) is not cancelled");
+}
+
+#[test]
+fn a_caller_who_is_not_told() {
+    let mut world = busy();
+    let reason = |sound: Option<Sound>| sound == Some(Sound::Busy);
+    world
+        .sent
+        .iter_mut()
+        .filter(|s| reason(s.sound))
+        .for_each(|s| s.sound = Some(Sound::Ai));
+    bites(&world, "the caller was not told Busy");
+
+    let mut world = busy();
+    let failed = |what: &What| matches!(what, What::Handoff(_, Step::TargetFailed { .. } | Step::Closed { .. }));
+    for notice in world.notices.iter_mut().filter(|notice| failed(&notice.what)) {
+        notice.at += Duration::from_millis(1100);
+    }
+    bites(&world, "and nobody was told");
+}
+
+#[test]
+fn an_ai_that_does_not_hear_the_caller_given_back() {
+    let mut world = busy();
+    let back = world.step_at("returned").expect("given back");
+    world
+        .sent
+        .retain(|s| s.to != Who::Ai || s.at < back || s.at > back + Duration::from_millis(100));
+    bites(&world, "the AI does not hear the caller given back");
+}
+
+#[test]
+fn a_line_that_breaks() {
+    let mut world = good();
+    world
+        .sent
+        .iter_mut()
+        .rfind(|s| s.to == Who::Caller)
+        .expect("sent")
+        .packet
+        .ssrc ^= 1;
+    bites(&world, "Caller got 2 SSRCs");
+
+    let mut world = good();
+    let place = world.sent.iter().rposition(|s| s.to == Who::Human(0)).expect("sent");
+    let before = world.sent[..place]
+        .iter()
+        .rposition(|s| s.to == Who::Human(0))
+        .expect("sent");
+    world.sent.remove(before);
+    bites(&world, "the line to Human(0) broke");
+}
+
+#[test]
+fn a_story_that_is_not_whole() {
+    let closed = |notice: &calls::notice::Notice| matches!(notice.what, What::Handoff(_, Step::Closed { .. }));
+    let mut world = good();
+    world.notices.retain(|notice| !closed(notice));
+    bites(&world, "requested 1 times, closed 0 times");
+
+    let mut world = good();
+    let again = world
+        .notices
+        .iter()
+        .find(|notice| closed(notice))
+        .cloned()
+        .expect("closed");
+    world.notices.push(again);
+    bites(&world, "requested 1 times, closed 2 times");
+
+    let mut world = good();
+    let last = world.notices.iter().position(closed).expect("closed");
+    let end = world.notices.remove(last);
+    world.notices.insert(last - 1, end);
+    bites(&world, "the last step is");
+}
+
+#[test]
+fn a_joined_handoff_without_a_voice() {
+    let mut world = good();
+    world
+        .sent
+        .retain(|s| s.to != Who::Human(0) || s.sound != Some(Sound::Caller));
+    bites(&world, "but Human(0) did not hear Caller");
+
+    let mut world = good();
+    let joined = world.step_at("joined").expect("joined");
+    let (from, to) = (
+        joined - Duration::from_millis(100),
+        joined + Duration::from_millis(1100),
+    );
+    replace(&mut world, Who::Caller, from, to, Sound::Comfort);
+    bites(&world, "but Caller did not hear Human(0)");
+}
+
+#[test]
+fn a_datagram_to_nobody() {
+    let mut world = good();
+    world.astray.push(sim::net::Datagram {
+        from: world.caller.sip,
+        to: "203.0.113.9:5060".parse().expect("an address"),
+        bytes: Vec::new(),
+    });
+    bites(&world, "sent to nobody");
+}
+
+#[test]
+fn a_number_that_is_no_target() {
+    let mut world = good();
+    let invite = |wire: &&mut Wire| wire.party == Who::Human(0) && wire.is("INVITE");
+    world.wire.iter_mut().find(invite).expect("invited").uri = "sip:+900123456789@198.51.100.30".into();
+    bites(&world, "sip:+900123456789@198.51.100.30 was called");
+}
+
+/// A REFER from the AI that was accepted, told of and ended, as it would be on the wire.
+fn told_of(world: &mut World, joined: Instant) {
+    let bye = world
+        .wire
+        .iter()
+        .position(|wire| wire.party == Who::Ai && wire.is("BYE"))
+        .expect("BYE");
+    let ours = world.wire[bye].clone();
+    let shape = |at, ours, method: &str, number| Wire {
+        at,
+        ours,
+        method: method.into(),
+        number,
+        ..world.wire[bye].clone()
+    };
+    let (asked, answered) = (at(world, 2990), joined + Duration::from_millis(3));
+    let accepted = Wire {
+        status: Some(202),
+        ..shape(asked, true, "REFER", 1)
+    };
+    let notify = Wire {
+        reported: Some(200),
+        terminated: true,
+        ..shape(joined + Duration::from_millis(1), true, "NOTIFY", 7)
+    };
+    let answer = Wire {
+        status: Some(200),
+        ..shape(answered, false, "NOTIFY", 7)
+    };
+    world.wire[bye] = Wire { at: answered, ..ours };
+    world.wire.extend([accepted, notify, answer]);
+    world.wire.sort_by_key(|wire| wire.at);
+}
+
+#[test]
+fn a_transferor_who_is_told_wrong() {
+    let refer = || {
+        let mut world = good();
+        let joined = world.step_at("first_human_word").expect("joined");
+        told_of(&mut world, joined);
+        assert_eq!(world.faults(), Vec::<String>::new());
+        world
+    };
+    let mut world = refer();
+    let accepted = world.step_at("accepted").expect("accepted");
+    world
+        .wire
+        .iter_mut()
+        .filter(|wire| wire.is("NOTIFY"))
+        .for_each(|wire| wire.at = accepted);
+    bites(&world, "before the caller heard the human");
+
+    let mut world = refer();
+    world.wire.retain(|wire| !wire.answers("NOTIFY"));
+    bites(&world, "before its last NOTIFY was answered");
+
+    let mut world = refer();
+    world.wire.retain(|wire| !wire.is("NOTIFY"));
+    bites(&world, "told the end of 0 of its 1 REFERs");
+}
