@@ -45,7 +45,9 @@ impl Endpoint {
             method: parts.method.to_string(),
         };
         let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
-        self.start(machine, key, dialog.destination(), message, session, role)
+        let id = self.start(machine, key, dialog.destination(), message, session, role);
+        self.settle_unborn(now);
+        id
     }
 
     /// Asks in a confirmed dialog whether the peer still knows it (OPTIONS, RFC 3261 §11). 481, or no answer: `Bye` with

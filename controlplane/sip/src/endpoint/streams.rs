@@ -240,9 +240,10 @@ impl Endpoint {
 
     /// Whether a dialog or a transaction would miss a connection.
     fn is_used(&self, flow: FlowId) -> bool {
-        let mut sessions = self.sessions.values();
+        let sessions = self.sessions.values().map(|session| &session.dialog);
+        let mut dialogs = sessions.chain(self.outlived.values());
         let mut transactions = self.transactions.values();
-        sessions.any(|session| session.dialog.peer.flow == Some(flow))
+        dialogs.any(|dialog| dialog.peer.flow == Some(flow))
             || transactions.any(|transaction| transaction.to.flow == Some(flow))
     }
 

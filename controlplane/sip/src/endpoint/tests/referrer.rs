@@ -1,7 +1,7 @@
 //! We refer, and the peer is written out by hand: what it may send back (RFC 3515 §2.4, RFC 6665 §4.1).
 
 use super::script::{Script, answer_to, request, whats};
-use crate::endpoint::{Alive, DialogId, Event, Refer, ReferId};
+use crate::endpoint::{Alive, Config, DialogId, Endpoint, Event, FlowBounds, Refer, ReferId};
 use crate::message::Message;
 
 /// A call in which we have referred the peer; our tag and the REFER.
@@ -437,4 +437,27 @@ fn what_is_forgotten_is_told_no_more() {
     );
     assert_eq!(said(&mut script), [""; 0]);
     assert_eq!(script.end.alive().refers, 0);
+}
+
+#[test]
+fn a_long_refer_goes_by_udp_at_once_where_no_connection_is_to_be_had() {
+    let mut script = Script::new();
+    let address = "192.0.2.1:5060".parse().expect("address");
+    let none = FlowBounds {
+        connections: 0,
+        ..FlowBounds::default()
+    };
+    script.end = Endpoint::new(Config {
+        flows: Some(none),
+        ..Config::new(address, 7)
+    });
+    let (dialog, _) = script.connect();
+    let refer = Refer {
+        to: "sip:carol@c.example".into(),
+        by: None,
+        headers: vec![("X-Long".into(), "x".repeat(1500))],
+    };
+    script.end.refer(script.now, dialog, refer).expect("refer");
+    assert_eq!(whats(&script.sent()), ["REFER"]);
+    assert_eq!(script.end.poll_stream(), None);
 }
