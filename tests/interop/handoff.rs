@@ -7,7 +7,7 @@ use crate::world::{Plan, World};
 /// A warm handoff: who hears what, from the first word to the last.
 fn warm(plan: Plan) {
     let mut world = World::start(plan);
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);
@@ -39,7 +39,7 @@ fn a_warm_handoff_between_sipps_is_heard_by_all_as_it_should() {
 #[test]
 fn a_cold_handoff_between_sipps_joins_at_the_answer_without_a_briefing() {
     let mut world = World::start(Plan::default());
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("cold");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);
@@ -62,7 +62,7 @@ fn a_cold_handoff_between_sipps_joins_at_the_answer_without_a_briefing() {
 #[test]
 fn an_ai_that_hangs_up_while_the_human_rings_changes_nothing_for_the_caller() {
     let mut world = World::start(Plan::default());
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);

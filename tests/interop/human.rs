@@ -42,7 +42,7 @@ fn refused(human_values: &'static [(&'static str, &'static str)], reason: &str, 
         human_values,
         ..Plan::default()
     });
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     let mut world = comes_back(world, &handoff, reason, said);
     assert_eq!(world.human().party.story(), []);
@@ -70,7 +70,7 @@ fn a_phone_that_rings_out_is_cancelled_and_the_caller_hears_hold_audio_until_the
         ring_s: 2,
         ..Plan::default()
     });
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);
@@ -88,7 +88,7 @@ fn a_human_who_says_nothing_at_all_is_unreachable() {
         t1_ms: 30,
         ..Plan::default()
     });
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);
@@ -103,7 +103,7 @@ fn a_human_who_hangs_up_in_the_briefing_gives_the_caller_back_to_the_ai() {
         playbook: "accept = \"api\"",
         ..Plan::default()
     });
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.human().sipp.tell("INFO");
@@ -118,7 +118,7 @@ fn a_human_who_hangs_up_in_the_briefing_gives_the_caller_back_to_the_ai() {
 #[test]
 fn the_humans_phone_stops_ringing_when_the_caller_hangs_up() {
     let mut world = World::start(Plan::default());
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off("warm");
     world.human().sipp.until("invited");
     world.caller().party.hears(Hold);

@@ -9,6 +9,7 @@
 
 mod baresip;
 mod baton;
+mod caller;
 mod child;
 mod handoff;
 mod human;
@@ -16,6 +17,8 @@ mod party;
 mod phone;
 #[path = "../../controlplane/server/tests/ports/mod.rs"]
 mod ports;
+mod proxy;
+mod reinvite;
 mod sipp;
 mod world;
 

@@ -13,7 +13,7 @@ fn joined(mode: &str) -> World {
         human: Human::Baresip,
         ..Plan::default()
     });
-    world.call("calls");
+    world.call();
     let handoff = world.hand_off(mode);
     world.ai().sipp.until("bye");
     let record = world.outcome(&handoff);

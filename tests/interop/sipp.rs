@@ -56,6 +56,11 @@ impl Sipp {
         for (name, value) in start.values {
             text = text.replace(&format!("@{name}@"), value);
         }
+        assert!(
+            !text.contains("<include"),
+            "{}: what it includes is not understood",
+            start.scenario
+        );
         std::fs::write(&scenario, text).expect("a file in our folder");
         let file = |kind: &str| folder.join(format!("{}.{kind}", start.name)).display().to_string();
         let call_id = format!("{}-{}", start.name, start.at.port());
@@ -194,13 +199,20 @@ impl Sipp {
     }
 }
 
-/// A scenario, with `<include file="…"/>` replaced by that file: sipp cannot, and its scenarios repeat themselves.
+/// A scenario, with `<include file="…" name="value"/>` replaced by that file, where `@name@` is replaced by the value: sipp
+/// has no such thing, and its scenarios repeat themselves.
 fn read(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/interop/scenarios");
     let text = std::fs::read_to_string(folder.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let included = |line: &str| {
-        let file = line.trim().strip_prefix("<include file=\"")?.strip_suffix("\"/>")?;
-        Some(read(file))
+        let attributes = line.trim().strip_prefix("<include file=\"")?.strip_suffix("\"/>")?;
+        let mut attributes = attributes.split("\" ");
+        let mut text = read(attributes.next()?);
+        for attribute in attributes {
+            let (name, value) = attribute.split_once("=\"")?;
+            text = text.replace(&format!("@{name}@"), value);
+        }
+        Some(text)
     };
     text.lines()
         .map(|line| included(line).unwrap_or_else(|| format!("{line}\n")))

@@ -13,6 +13,7 @@ use crate::baresip::Baresip;
 use crate::baton::Baton;
 use crate::party::{Law, Party};
 use crate::ports::Ports;
+use crate::proxy::Proxy;
 use crate::sipp::{Sipp, Start, Transport};
 
 /// Prompts, each a tone of its own: what is said, its key in `[prompts]`, and for how long.
@@ -26,7 +27,7 @@ const PROMPTS: [(Sound, &str, usize); 7] = [
     (Sound::Goodbye, "goodbye", 400),
 ];
 
-/// A human.
+/// Whom the human is played by.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Human {
     /// With this scenario.
@@ -49,6 +50,8 @@ pub(crate) struct Plan {
     pub(crate) ring_s: u32,
     /// RFC 3261's T1, ms.
     pub(crate) t1_ms: u32,
+    /// Whether the AI is reached by way of a proxy.
+    pub(crate) proxy: bool,
 }
 
 impl Default for Plan {
@@ -61,6 +64,7 @@ impl Default for Plan {
             playbook: "",
             ring_s: 30,
             t1_ms: 200,
+            proxy: false,
         }
     }
 }
@@ -75,8 +79,22 @@ impl Peer {
     /// Waits for `up`, and speaks to where that says.
     pub(crate) fn is_up(&mut self) {
         let words = self.sipp.until("up");
-        let [address, port, payload_type] = &words[..] else {
-            panic!("up, but where: {words:?}")
+        self.speaks_as(&words);
+    }
+
+    /// Gives the cue for the next re-INVITE, and speaks as its answer says, whose direction is this.
+    pub(crate) fn offers(&mut self) -> String {
+        self.sipp.tell("INFO");
+        let mut words = self.sipp.until("reinvited");
+        let direction = words.pop().expect("a direction");
+        self.speaks_as(&words);
+        direction
+    }
+
+    /// Speaks to this address and port, as this payload type.
+    pub(crate) fn speaks_as(&self, words: &[String]) {
+        let [address, port, payload_type] = words else {
+            panic!("speak, but where: {words:?}")
         };
         let to = format!("{address}:{port}").parse().expect("an address and a port");
         let law = match payload_type.as_str() {
@@ -97,6 +115,8 @@ pub(crate) struct World {
     ai: Peer,
     human: Option<Peer>,
     phone: Option<Baresip>,
+    /// Before the AI, where there is one.
+    pub(crate) proxy: Option<Proxy>,
     /// The call's id.
     pub(crate) call: String,
     transport: Transport,
@@ -146,10 +166,12 @@ impl World {
         let human_at = human_at
             .or(phone.as_ref().map(|phone| phone.at))
             .expect("one of the two");
+        let proxy = plan.proxy.then(|| Proxy::start(local(ports.take(2)), sip, ai.sipp.at));
+        let ai_hop = proxy.as_ref().map_or(ai.sipp.at, |proxy| proxy.at);
         let mut config = format!(
             "[node]\ndrain_s = 0\nlog = \"debug,hyper=info,reqwest=info\"\n[sip]\nlisten = \"{sip}\"\nt1_ms = {}\n\
              [media]\nfirst_port = {media}\nports_per_worker = 10\n[http]\nlisten = \"{http}\"\n\
-             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
+             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\nnext_hop = \"{ai_hop}\"\n\
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\nring_s = {}\n\
              [playbook]\nrequest_phrases = []\n{}\n[prompts]\n",
             plan.t1_ms, ai.sipp.at, human_at, plan.ring_s, plan.playbook,
@@ -166,6 +188,7 @@ impl World {
             ai,
             human,
             phone,
+            proxy,
             call: String::new(),
             transport: plan.transport,
             ports,
@@ -199,27 +222,42 @@ impl World {
             .flatten()
     }
 
-    /// Somebody calls by this scenario; caller and AI hear each other.
-    pub(crate) fn call(&mut self, scenario: &str) {
+    /// Somebody calls by this scenario.
+    pub(crate) fn dial(&mut self, scenario: &str, values: &[(&'static str, &str)]) {
         let (ports, folder) = (&mut self.ports, &self.folder);
         let to = Some(self.sip);
-        let mut caller = start_peer(
+        let caller = start_peer(
             ports,
             folder,
             self.transport,
             "caller",
             scenario,
             Sound::Caller,
-            &[],
+            values,
             to,
         );
+        self.caller = Some(caller);
+    }
+
+    /// Somebody calls by this scenario; caller and AI hear each other.
+    pub(crate) fn call_with(&mut self, scenario: &str, values: &[(&'static str, &str)]) {
+        self.dial(scenario, values);
         let invited = self.ai.sipp.until("invited");
         self.call.clone_from(&invited[1]);
         self.ai.is_up();
-        caller.is_up();
-        caller.party.hears(Sound::Ai);
+        self.caller().is_up();
+        self.caller().party.hears(Sound::Ai);
         self.ai.party.hears(Sound::Caller);
-        self.caller = Some(caller);
+    }
+
+    /// Somebody calls, and does nothing else by itself; caller and AI hear each other.
+    pub(crate) fn call(&mut self) {
+        self.call_with("calls", &[]);
+    }
+
+    /// One more place for audio.
+    pub(crate) fn another_party(&mut self, voice: Sound) -> Party {
+        Party::new(voice, local(self.ports.take(2)))
     }
 
     /// Asks for a handoff by the API; its id.
