@@ -142,7 +142,7 @@ pub enum Codec {
 /// Who may send to a leg's port. Never decided by RTCP or STUN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Latch {
-    /// Any port of the address in the peer's SDP; the first valid packet locks port and SSRC.
+    /// Any port of the address in the peer's SDP; the first valid packet locks the port.
     SignalledIp,
     /// The first valid RTP with a mapped payload type within 3 s of an offer/answer, from any address.
     Nat,

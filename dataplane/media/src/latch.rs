@@ -4,6 +4,8 @@
 //! - An **exchange** (a new offer/answer) re-opens the latch, but does not throw out whom it holds: as long as the
 //!   holder sends, only the address and port of the new SDP can take its place. So a sprayer that waits for a re-INVITE gets nothing.
 //! - While the latch is open, a packet from exactly the signalled address and port takes the lock from anybody else who was faster.
+//! - A new SSRC from the holder's address and port is followed at once: its network has transferred the call. Only the one
+//!   that was just replaced waits until its successor is silent.
 //! - A packet of an unmapped payload type changes nothing.
 
 use std::net::{IpAddr, SocketAddr};
@@ -104,7 +106,7 @@ impl Latched {
         if let Some(holder) = &mut self.holder {
             if same(holder.from, from) {
                 return if mapped {
-                    hold(self.mode, holder, now, ssrc)
+                    hold(holder, now, ssrc)
                 } else {
                     Admission::Accept
                 };
@@ -162,17 +164,12 @@ impl Latched {
     }
 }
 
-/// A packet from the holder's address and port.
-fn hold(mode: Latch, holder: &mut Holder, now: Instant, ssrc: u32) -> Admission {
+/// A packet from the holder's address and port. A peer that transfers the call inside its network sends another SSRC without
+/// any signalling; who could forge its address and port could forge its SSRC as well.
+fn hold(holder: &mut Holder, now: Instant, ssrc: u32) -> Admission {
     let silent = now.saturating_duration_since(holder.heard);
     if ssrc != holder.ssrc {
-        let plausible = match mode {
-            // A peer that transfers the call inside its network sends another SSRC without any signalling.
-            Latch::SignalledIp | Latch::Off => holder.replaced != Some(ssrc) || silent >= HOLDER_SILENCE,
-            // The address was learned, not signalled: the SSRC is part of the lock.
-            Latch::Nat => !holder.confirmed || silent >= NAT_SILENCE,
-        };
-        if !plausible {
+        if holder.replaced == Some(ssrc) && silent < HOLDER_SILENCE {
             return Admission::StrangeSource;
         }
         holder.replaced = Some(holder.ssrc);

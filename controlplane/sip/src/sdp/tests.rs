@@ -139,6 +139,63 @@ fn hold_by_a_zero_address_means_that_nothing_is_sent() {
 }
 
 #[test]
+fn every_way_to_hold_is_answered_and_resumed_with_a_version_for_each_change() {
+    use Direction::*;
+    let text = |more: &str, address: &str| {
+        let text = String::from_utf8(offer(more)).unwrap();
+        text.replace("c=IN IP4 198.51.100.9", address)
+    };
+    let here = "c=IN IP4 198.51.100.9";
+    // Offered direction and address; our direction, and whether there is somewhere to send to.
+    let steps = [
+        ("", here, SendRecv, true),
+        ("a=sendonly\r\n", here, RecvOnly, true),
+        ("a=sendonly\r\n", here, RecvOnly, true),
+        ("a=inactive\r\n", here, Inactive, true),
+        ("a=recvonly\r\n", here, SendOnly, true),
+        ("a=sendrecv\r\n", here, SendRecv, true),
+        ("a=sendrecv\r\n", "c=IN IP4 0.0.0.0", RecvOnly, false),
+        ("a=inactive\r\n", "c=IN IP4 0.0.0.0", Inactive, false),
+        ("a=recvonly\r\n", "c=IN IP4 0.0.0.0", Inactive, false),
+        ("a=sendonly\r\n", "c=IN IP6 ::", RecvOnly, false),
+        ("", "c=IN IP6 ::", RecvOnly, false),
+        ("", "c=IN IP6 2001:db8::9", SendRecv, true),
+        // A hold that comes with another codec, and the end of both.
+        ("a=sendonly\r\na=pcmu\r\n", here, RecvOnly, true),
+        ("", here, SendRecv, true),
+    ];
+    let mut local = local();
+    let mut last: Option<(u64, String)> = None;
+    for (more, address, direction, reachable) in steps {
+        let mut sdp = text(&more.replace("a=pcmu\r\n", ""), address);
+        if more.contains("pcmu") {
+            sdp = sdp.replace("RTP/AVP 8 0 13 96", "RTP/AVP 0 13 96");
+        }
+        let (answer, agreed) = local.answer(sdp.as_bytes()).unwrap();
+        let codec = if more.contains("pcmu") {
+            Encoding::Pcmu
+        } else {
+            Encoding::Pcma
+        };
+        assert_eq!(agreed.encoding, codec);
+        assert_eq!(
+            (agreed.direction, agreed.remote.is_some()),
+            (direction, reachable),
+            "{sdp}"
+        );
+        assert!(answer.ends_with(&format!("a={}\r\n", direction.name())), "{answer}");
+        let origin = answer.lines().find(|line| line.starts_with("o=")).unwrap();
+        let version: u64 = origin.split(' ').nth(2).unwrap().parse().unwrap();
+        let rest = answer.replace(origin, "");
+        if let Some((before, text)) = last {
+            // RFC 3264 §8: "the version … MUST increment by one" where the description differs, and not where it does not.
+            assert_eq!(version, before + u64::from(text != rest), "{answer}");
+        }
+        last = Some((version, rest));
+    }
+}
+
+#[test]
 fn rtcp_goes_where_the_offer_says() {
     let rtcp = |more: &str| {
         let (answer, agreed) = local().answer(&offer(more)).unwrap();
