@@ -64,6 +64,10 @@ pub enum Also {
     Unmute(Who),
     /// A party sends a REFER.
     Refer(Who, Aim, Afterwards),
+    /// It sends another stream: new SSRC, numbers and timestamps, as after a transfer inside its network.
+    NewStream(Who),
+    /// It is gone without a word: it neither sends nor answers.
+    Vanish(Who),
     /// A party presses a key.
     Press(Who, char),
     /// A party hangs up.

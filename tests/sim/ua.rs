@@ -188,6 +188,12 @@ impl Ua {
         to.ip() == self.rtp.ip() && (self.first_port..=self.last_port).contains(&to.port())
     }
 
+    /// Neither sends nor answers any more.
+    pub fn vanish(&mut self) {
+        self.mute = true;
+        self.deaf = true;
+    }
+
     /// A datagram for one of its addresses.
     pub fn receive(&mut self, now: Instant, datagram: Datagram) {
         if datagram.to == self.sip {

@@ -119,3 +119,13 @@ pub(crate) mod cause {
     pub(crate) const HUNG_UP: &str = "SIP;cause=200;text=\"Ended by the operator\"";
     pub(crate) const FAULT: &str = "SIP;cause=500;text=\"Media failure\"";
 }
+
+impl Scene {
+    /// The play of the reason that the caller is told.
+    pub(crate) fn reason(self) -> Option<PlayId> {
+        match self {
+            Scene::Returned { play, .. } => Some(play),
+            _ => None,
+        }
+    }
+}

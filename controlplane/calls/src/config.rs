@@ -102,4 +102,7 @@ pub struct Deadlines {
     pub reach: Duration,
     /// The data plane must answer a `Set` within; then it is sent again, at most three times.
     pub applied: Duration,
+    /// A party that should send, and has been silent for so long, is asked whether it is still there (OPTIONS); and again after
+    /// as long.
+    pub silence_probe: Duration,
 }

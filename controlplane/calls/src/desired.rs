@@ -1,5 +1,7 @@
 //! What was asked of the data plane for one session, until it has answered.
 
+use std::time::Duration;
+
 use media::command::{Command, Generation, SessionId, SessionSpec};
 
 /// How often a command is repeated that is not answered.
@@ -91,6 +93,17 @@ impl Desired {
         let news = !self.ending && generation.0 == self.generation;
         self.reported |= news;
         news
+    }
+
+    /// Whether a scene was asked for of which is not known whether it is in force.
+    pub(crate) fn awaits_scene(&self) -> bool {
+        !self.reported
+    }
+
+    /// How long the data plane may wait for a leg's first packet before it answers.
+    pub(crate) fn patience(&self) -> Duration {
+        let patience = self.spec.legs.iter().map(|leg| leg.hears.patience);
+        patience.max().unwrap_or_default()
     }
 
     /// Nothing came in time.

@@ -1,5 +1,7 @@
 //! A leg: one dialog, one port, one description.
 
+use std::time::Instant;
+
 use media::command::{Codec, EventFormat, Format, LegId};
 use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
@@ -52,14 +54,46 @@ pub(crate) struct Leg {
     pub(crate) offered: bool,
     /// How far it is.
     pub(crate) state: LegState,
+    /// Its hold is over, and who hears it may wait for its first packet.
+    pub(crate) resumes: bool,
+    /// Since when it has sent nothing that it should.
+    pub(crate) quiet: Option<Instant>,
+    /// When it was last asked whether it is there.
+    pub(crate) probed: Option<Instant>,
+}
+
+/// What a leg's description says of what comes from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Comes {
+    /// The party itself.
+    Speech,
+    /// It holds us, and may play music: it is `sendonly`.
+    Music,
+    /// It holds us and sends nothing: it is `recvonly` or `inactive`, or has no address (`c=0.0.0.0`, RFC 3264 §8.4).
+    Nothing,
 }
 
 impl Leg {
     /// A new exchange is complete.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
+        let held = self.comes() != Comes::Speech;
         self.agreed = Some(agreed);
+        self.resumes = (self.resumes || held) && self.comes() == Comes::Speech;
         self.exchange = self.exchange.wrapping_add(1);
         self.offered = false;
+    }
+
+    /// What comes from it; before an agreement it is not said to hold us.
+    pub(crate) fn comes(&self) -> Comes {
+        match &self.agreed {
+            Some(agreed) if agreed.remote.is_none() => Comes::Nothing,
+            Some(agreed) => match agreed.direction {
+                Direction::SendRecv => Comes::Speech,
+                Direction::RecvOnly => Comes::Music,
+                Direction::SendOnly | Direction::Inactive => Comes::Nothing,
+            },
+            None => Comes::Speech,
+        }
     }
 
     /// Codec and payload types; PCMU before an agreement, when nothing is sent anyway.

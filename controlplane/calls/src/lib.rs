@@ -14,6 +14,7 @@ pub mod call;
 pub mod config;
 mod desired;
 pub mod handoff;
+mod hold;
 mod input;
 mod leg;
 pub mod node;

@@ -23,6 +23,7 @@ use crate::spec::Role;
 use crate::timer::Timer;
 
 mod act;
+mod hold;
 mod live;
 mod users;
 mod view;
@@ -141,8 +142,12 @@ impl Node {
                 }
             }
             MediaEvent::Refused { generation, reason, .. } => {
+                let scene = live.desired.awaits_scene();
                 if live.desired.refused(generation) {
                     live.timers.disarm(Timer::Media);
+                    if reason == Refusal::Silent && !scene {
+                        return self.resumed_silently(now, live);
+                    }
                     let reason = if reason == Refusal::NoSession {
                         Reason::NoCapacity
                     } else {
@@ -153,6 +158,7 @@ impl Node {
             }
             MediaEvent::Played { play, item, at, .. } => {
                 live.progress(play, item);
+                self.stand_in(now, &mut live);
                 return self.drive(now, at, live, Input::Played(play, item));
             }
             MediaEvent::Digit { leg, digit, .. } => {
@@ -173,8 +179,8 @@ impl Node {
                     return self.drive(now, now, live, Input::Evidence(handoff, listeners));
                 }
             }
-            // Silence ends no call.
-            MediaEvent::Silent { .. } | MediaEvent::Sounding { .. } => {}
+            MediaEvent::Silent { leg, at, .. } => self.sounds(now, &mut live, leg, Some(at)),
+            MediaEvent::Sounding { leg, .. } => self.sounds(now, &mut live, leg, None),
             MediaEvent::Ended { .. } => {
                 if live.desired.ending() {
                     return self.drive(now, now, live, Input::MediaEnded);
@@ -205,6 +211,7 @@ impl Node {
             };
             match live.timers.due(now) {
                 Some(Timer::Media) => self.media_silent(now, live),
+                Some(Timer::Probe) => self.probe(now, live),
                 Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
                 None => self.put_back(now, live),
             }
@@ -396,7 +403,8 @@ impl Node {
     fn media_silent(&mut self, now: Instant, mut live: Box<Live>) {
         match live.desired.unanswered() {
             Unanswered::Repeat(command) => {
-                live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                let wait = self.config.deadlines.applied + live.desired.patience();
+                live.timers.arm(Timer::Media, now + wait);
                 self.outputs.push_back(Output::Media {
                     worker: live.worker,
                     command,

@@ -104,6 +104,9 @@ impl Node {
             agreed,
             exchange,
             offered: false,
+            resumes: false,
+            quiet: None,
+            probed: None,
             state,
         };
         self.registry.bind(dialog, id, leg);

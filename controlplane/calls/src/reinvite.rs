@@ -19,6 +19,7 @@ impl Node {
                 Ok((answer, agreed)) => {
                     if self.endpoint.answer_reinvite(now, dialog, answer.into()).is_ok() {
                         leg.agree(agreed);
+                        self.arm_probe(live);
                         self.refresh(now, live);
                     }
                 }
@@ -52,6 +53,7 @@ impl Node {
         }
         if let Ok(agreed) = leg.local.accept(body.unwrap_or_default()) {
             leg.agree(agreed);
+            self.arm_probe(live);
             self.refresh(now, live);
             return None;
         }

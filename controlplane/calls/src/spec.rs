@@ -50,6 +50,13 @@ impl Legs {
             .flatten()
     }
 
+    /// All of them, to be changed.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
+        [Some(&mut self.caller), self.peer.as_mut(), self.target.as_mut()]
+            .into_iter()
+            .flatten()
+    }
+
     /// The one with this id.
     pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
         [Some(&mut self.caller), self.peer.as_mut(), self.target.as_mut()]

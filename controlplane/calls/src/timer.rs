@@ -20,11 +20,13 @@ pub enum Timer {
     Evidence,
     /// The goodbye must be over.
     Goodbye,
+    /// A party that sends nothing is asked whether it is there.
+    Probe,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 7] = [
+    pub const ALL: [Timer; 8] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
@@ -32,6 +34,7 @@ impl Timer {
         Timer::Media,
         Timer::Evidence,
         Timer::Goodbye,
+        Timer::Probe,
     ];
 }
 
@@ -46,6 +49,7 @@ impl Timer {
             Timer::Media => "applied over",
             Timer::Evidence => "evidence over",
             Timer::Goodbye => "goodbye over",
+            Timer::Probe => "silence_probe over",
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// `[playbook]`
     pub playbook: Playbook,
-    /// The times of `[playbook]`, and `media.applied_ms`.
+    /// The times of `[playbook]`, `media.applied_ms` and `media.silence_probe_s`.
     pub deadlines: Deadlines,
     /// `[prompts]`
     pub prompts: Prompts,
@@ -108,12 +108,12 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
 
     let node = node::read(root.table("node"));
     let sip = sip::read(root.table("sip"));
-    let (media, applied) = media::read(root.table("media"));
+    let (media, media_times) = media::read(root.table("media"));
     let ai_agents = peers::ai_agents(&root);
     let http = http::read(root.table("http"), &ai_agents);
     let trunks = peers::trunks(&root, &ai_agents);
     let targets = peers::targets(&root);
-    let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, applied);
+    let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
     let webhooks = webhooks::read(&root);
     for section in NOT_BUILT {

@@ -304,6 +304,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
         buffers: media.buffers_per_worker,
         prompts,
         cname: config.node.name.clone(),
+        silence: media.silence,
         // Numbers that peers see must not tell them those of the node.
         seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
         mode: TaskRun::Auto,

@@ -40,9 +40,11 @@ impl World {
     fn stands_in(&self, scene: Scene, who: Who, sound: Sound, at: Instant) -> bool {
         match sound {
             Sound::Goodbye => who == Who::Caller && scene.peer().is_some_and(|peer| self.is_gone(peer, at)),
-            Sound::Hold => scene.source(who).is_some_and(|source| {
+            // An AI would answer the music.
+            Sound::Hold if who == Who::Ai => false,
+            Sound::Hold => scene.source(who).or(scene.joins(who)).is_some_and(|source| {
                 let recently = at.checked_sub(Duration::from_millis(500)).unwrap_or(at);
-                self.silent_spans(source)
+                self.media_spans(source, |media| !media.sends || media.holds || media.unsettled)
                     .iter()
                     .any(|(since, until)| *since <= at && recently <= *until)
             }),

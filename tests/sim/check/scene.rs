@@ -82,6 +82,15 @@ impl Scene {
         }
     }
 
+    /// The party that this one will hear by itself from one packet to the next.
+    pub(super) fn joins(self, who: Who) -> Option<Who> {
+        match (self, who) {
+            (Scene::Joining { target, .. }, Who::Caller) => Some(target),
+            (Scene::Joining { target, .. }, who) if who == target => Some(Who::Caller),
+            _ => None,
+        }
+    }
+
     /// Whether this party's row has anything in it.
     pub(super) fn is_heard_by(self, who: Who) -> bool {
         match (self, who) {

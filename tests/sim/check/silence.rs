@@ -81,7 +81,12 @@ impl World {
             if !scene.is_heard_by(who) {
                 excuses.push((*since, until));
             } else if let Some(source) = scene.source(who) {
-                let silent = self.silent_spans(source).into_iter();
+                // Who is held gets hold audio instead, unless it is an AI.
+                let silent = self.media_spans(source, |media| match who {
+                    Who::Ai => !media.sends || media.holds || media.unsettled,
+                    Who::Caller | Who::Human(_) => media.mute || !media.sends && (!media.holds || media.unsettled),
+                });
+                let silent = silent.into_iter();
                 // In force a packet after the notice, at the latest.
                 let within = silent.map(|(from, to)| (from.max(*since), to.min(until + self.slack(until))));
                 excuses.extend(within.filter(|(from, to)| from < to));

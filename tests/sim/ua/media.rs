@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sip::sdp::Encoding;
+use sip::sdp::{Direction, Encoding};
 
 use crate::net::Datagram;
 use crate::rtp::Packet;
@@ -15,6 +15,10 @@ pub struct Media {
     pub sends: bool,
     /// It has told Baton that it may send to it.
     pub listens: bool,
+    /// It holds: its description says that it does not send, or does not want to hear, or has no address.
+    pub holds: bool,
+    /// It keeps silent without saying so.
+    pub mute: bool,
     /// A re-INVITE of its own is not answered yet: Baton may go by the old or by the new description.
     pub unsettled: bool,
 }
@@ -42,6 +46,14 @@ impl Ua {
         });
     }
 
+    /// Goes on with another stream (RFC 3550 §8.2: another source).
+    pub fn new_stream(&mut self) {
+        self.ssrc = self.ssrc.wrapping_mul(0x9e37_79b9).wrapping_add(1);
+        self.sequence = self.sequence.wrapping_add(20_011);
+        self.timestamp = self.timestamp.wrapping_add(0x4000_0000);
+        self.marker = true;
+    }
+
     pub(super) fn alaw(&self) -> bool {
         self.agreed
             .as_ref()
@@ -52,10 +64,16 @@ impl Ua {
     pub(super) fn note_media(&mut self, now: Instant) {
         let up = self.state == State::Up;
         let agreed = self.agreed.as_ref();
-        let no_address = self.local.last.as_ref().is_some_and(|text| text.contains("0.0.0.0"));
+        let no_address = self.exchange.no_address;
         let media = Media {
-            sends: up && !self.mute && agreed.is_some_and(|it| it.direction.sends() && it.remote.is_some()),
+            // Without an address nobody can tell its packets from a stranger's.
+            sends: up
+                && !self.mute
+                && !no_address
+                && agreed.is_some_and(|it| it.direction.sends() && it.remote.is_some()),
             listens: up && !no_address && agreed.is_some_and(|it| it.direction.receives()),
+            holds: up && (no_address || agreed.is_some_and(|it| it.direction != Direction::SendRecv)),
+            mute: self.mute,
             unsettled: up && self.reinviting(),
         };
         if self.media.last().is_none_or(|(_, last)| *last != media) {

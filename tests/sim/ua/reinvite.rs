@@ -15,6 +15,8 @@ const NO_OFFER: &[u8] = b"no offer";
 /// A re-INVITE of ours that is under way, and the late offer's two halves.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
+    /// Our last offer had `c=0.0.0.0`.
+    pub(super) no_address: bool,
     /// Our description before it, to go back to where it is refused.
     before: Option<Local>,
     /// The CSeq of the re-INVITE without an offer, and the answer to the offer that came with its 2xx.
@@ -79,6 +81,7 @@ impl Ua {
                     self.exchange.late = None;
                 }
                 self.last_port = self.last_port.max(self.local.port);
+                self.exchange.no_address = offer == Offer::NoAddress;
                 self.exchange.before.get_or_insert(before);
             }
             Err(_) => self.local = before,

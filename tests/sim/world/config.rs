@@ -84,6 +84,7 @@ pub(super) fn node_config(
             accept: scenario.accept_within,
             reach: scenario.reach,
             applied: Duration::from_millis(500),
+            silence_probe: Duration::from_secs(30),
         },
         public_url: "http://192.0.2.1:8080".into(),
         seed: scenario.seed ^ 4,

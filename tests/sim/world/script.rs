@@ -104,6 +104,8 @@ impl World {
                 let to = self.aim(aim);
                 self.ua_mut(who).refer(now, &to, afterwards);
             }
+            Also::NewStream(who) => self.ua_mut(who).new_stream(),
+            Also::Vanish(who) => self.ua_mut(who).vanish(),
             Also::Press(who, digit) => self.ua_mut(who).press(digit),
             Also::HangUp(who) => self.ua_mut(who).hang_up(now),
             Also::Handoff => self.ask_for_handoff(),

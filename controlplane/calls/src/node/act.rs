@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use media::command::WindowId;
+use media::command::{SessionSpec, WindowId};
 use sip::endpoint::Invite;
 use sip::sdp::{Encoding, Local};
 
 use crate::call::{Action, Input, Scene};
+use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{EVIDENCE, GOODBYE, Live, Node, Output, RETRY_AFTER};
 use crate::notice::{Notice, Party, Step, What};
@@ -75,6 +76,7 @@ impl Node {
                     Timer::Media => deadlines.applied,
                     Timer::Evidence => EVIDENCE,
                     Timer::Goodbye => GOODBYE,
+                    Timer::Probe => deadlines.silence_probe,
                 };
                 live.timers.arm(timer, now + wait);
             }
@@ -121,13 +123,30 @@ impl Node {
     }
 
     fn set(&mut self, now: Instant, live: &mut Live, scene: bool) {
-        let spec = spec(live.scene, live.window, &live.legs, &self.config);
+        if scene || live.desired.awaits_scene() {
+            live.legs.iter_mut().for_each(|leg| leg.resumes = false);
+        }
+        let spec = self.spec(live);
         let command = live.desired.set(spec, scene);
         self.outputs.push_back(Output::Media {
             worker: live.worker,
             command,
         });
-        live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+        let wait = self.config.deadlines.applied + live.desired.patience();
+        live.timers.arm(Timer::Media, now + wait);
+    }
+
+    /// The table of the present scene.
+    pub(super) fn spec(&self, live: &Live) -> SessionSpec {
+        let mut spec = spec(live.scene, live.window, &live.legs, &self.config);
+        hold::stand_in(
+            &mut spec,
+            live.desired.spec(),
+            &live.legs,
+            self.config.prompts.hold,
+            &live.played,
+        );
+        spec
     }
 
     fn answer_caller(&mut self, now: Instant, live: &mut Live) {
@@ -246,6 +265,9 @@ impl Node {
             agreed: None,
             exchange: 0,
             offered: false,
+            resumes: false,
+            quiet: None,
+            probed: None,
             state,
         }
     }

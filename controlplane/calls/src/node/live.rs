@@ -89,10 +89,14 @@ impl Live {
         self.played.retain(|(other, _)| *other != play);
         self.played.push((play, item));
         let spec = self.desired.spec();
+        // One that hold audio stands in for when it is over must not begin again.
+        let own = self.scene.reason();
         self.played.retain(|(play, _)| {
-            spec.legs
-                .iter()
-                .any(|leg| leg.hears.play.as_ref().is_some_and(|row| row.id == *play))
+            own == Some(*play)
+                || spec
+                    .legs
+                    .iter()
+                    .any(|leg| leg.hears.play.as_ref().is_some_and(|row| row.id == *play))
         });
     }
 

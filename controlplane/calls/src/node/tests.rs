@@ -442,7 +442,12 @@ fn hold_by_the_caller_disturbs_no_other_leg() {
             (send, exchange + 1),
             "{direction}"
         );
-        assert_eq!(world.leg(1).cloned(), before);
+        let mut after = before.clone();
+        if direction != "sendrecv" {
+            // An AI does not hear the music of a caller who holds it, nor waits for what does not come.
+            after.as_mut().unwrap().hears.legs.clear();
+        }
+        assert_eq!(world.leg(1).cloned(), after, "{direction}");
     }
     assert_eq!(world.peers[AI].log, ["invite", "acked"]);
     world.hang_up(CALLER);

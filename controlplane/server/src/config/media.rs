@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::media::command::Latch;
 
 use super::reader::Table;
-use super::values::{count, milliseconds};
+use super::values::{count, milliseconds, seconds};
 
 /// `[media]`
 #[derive(Clone, Debug)]
@@ -29,9 +29,17 @@ pub struct Media {
     pub buffers_per_worker: u16,
     /// Who may send to a leg's port.
     pub latch: Latch,
+    /// A party that sends nothing for so long is silent.
+    pub silence: Duration,
 }
 
-pub(super) fn read(table: Table<'_, '_>) -> (Media, Duration) {
+/// What `[media]` says of how long calls wait.
+pub(super) struct MediaTimes {
+    pub(super) applied: Duration,
+    pub(super) silence_probe: Duration,
+}
+
+pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
     const ADDRESS: &str = "an address, as 192.0.2.1 or 2001:db8::1";
     let listen = table.parsed::<IpAddr>("listen", ADDRESS);
     let advertise = table.parsed::<IpAddr>("advertise", ADDRESS);
@@ -85,6 +93,7 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, Duration) {
                 ],
             )
             .unwrap_or(Latch::SignalledIp),
+        silence: milliseconds(&table, "silence_ms", 100..=60_000, 1000),
     };
     if let Some(cores) = cores
         && !media.cores.is_empty()
@@ -102,7 +111,10 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, Duration) {
         let line = first_port.map_or(table.line, |found| found.line);
         table.problem(line, "first_port", message);
     }
-    let applied = milliseconds(&table, "applied_ms", 20..=10_000, 500);
+    let times = MediaTimes {
+        applied: milliseconds(&table, "applied_ms", 20..=10_000, 500),
+        silence_probe: seconds(&table, "silence_probe_s", 5..=3600, 30),
+    };
     table.finish();
-    (media, applied)
+    (media, times)
 }

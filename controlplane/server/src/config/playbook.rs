@@ -1,15 +1,14 @@
 //! `[playbook]`.
 
-use std::time::Duration;
-
 use ::playbook::{Accept, Mode, Playbook};
 use calls::config::Deadlines;
 
 use super::Target;
+use super::media::MediaTimes;
 use super::reader::Table;
 use super::values::{reference, seconds};
 
-pub(super) fn read(table: Table<'_, '_>, targets: &[Target], applied: Duration) -> (Playbook, Deadlines) {
+pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes) -> (Playbook, Deadlines) {
     let names = || targets.iter().map(|target| &*target.name);
     let order = match table.strings("targets") {
         None => names().map(str::to_owned).collect(),
@@ -46,7 +45,8 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], applied: Duration) 
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
         accept: seconds(&table, "accept_s", 1..=600, 30),
         reach: seconds(&table, "reach_s", 1..=3600, 90),
-        applied,
+        applied: media.applied,
+        silence_probe: media.silence_probe,
     };
     if let Some(rules) = table.tables("rules").first() {
         table.problem(rules.line, "rules", "is not built yet: remove it");

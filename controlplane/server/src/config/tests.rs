@@ -288,6 +288,8 @@ const CHANGES: &[(&str, &str)] = &[
     ("media.buffers_per_worker", "8192"),
     ("media.latch", "\"nat\""),
     ("media.applied_ms", "501"),
+    ("media.silence_ms", "1001"),
+    ("media.silence_probe_s", "31"),
     ("http.listen", "\"127.0.0.1:8081\""),
     ("http.public_url", "\"https://other.example.org\""),
     ("http.body_limit", "262145"),

@@ -77,6 +77,7 @@ pub(super) fn config() -> Config {
             accept: Duration::from_secs(30),
             reach: Duration::from_secs(120),
             applied: Duration::from_millis(500),
+            silence_probe: Duration::from_secs(30),
         },
         public_url: "http://127.0.0.1:8080".to_owned(),
         seed: 1,
