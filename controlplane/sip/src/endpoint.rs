@@ -421,7 +421,7 @@ impl Endpoint {
 
     /// Ends a dialog in whatever state it is: CANCEL before the answer (also where no provisional came yet: then as soon as
     /// one does, RFC 3261 §9.1), BYE after it, ACK and BYE where the 200 crosses, 480 to an INVITE that was not answered. After our
-    /// 2xx the BYE waits for the ACK, at most 64·T1 (§15); after a last NOTIFY for its answer. `reason` becomes a Reason header (RFC 3326).
+    /// 2xx the BYE waits for the ACK, at most 64·T1 (§15); after a NOTIFY for its answer. `reason` becomes a Reason header (RFC 3326).
     /// `Ended` or `Refused` follows.
     pub fn end(&mut self, now: Instant, dialog: DialogId, reason: Option<&str>) -> Result<(), WrongState> {
         match self.state(dialog)? {
@@ -550,6 +550,7 @@ impl Endpoint {
         if let Some(theirs) = session.theirs {
             self.answer_invitation(now, theirs, 487, &[], None);
         }
+        self.send_waiting(now, id);
     }
 }
 

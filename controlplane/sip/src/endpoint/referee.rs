@@ -66,7 +66,7 @@ impl Endpoint {
     /// the peer refused a NOTIFY or did not answer it: `WrongState`, and harmless.
     pub fn notify(&mut self, now: Instant, refer: ReferId, status: u16, last: bool) -> Result<(), WrongState> {
         let referral = self.refers.get_mut(&refer).ok_or(WrongState)?;
-        if !(100..700).contains(&status) || referral.phase.owes() {
+        if !(100..700).contains(&status) || referral.phase.is_said() {
             return Err(WrongState);
         }
         let end = last.then_some(Ending::NoResource);
@@ -99,13 +99,32 @@ impl Endpoint {
         }
     }
 
+    /// The session is over: sends the NOTIFYs that waited for the answer to our BYE.
+    pub(super) fn send_waiting(&mut self, now: Instant, dialog: DialogId) {
+        let ids: Vec<_> = self.referrals(dialog).map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(referral) = self.refers.get_mut(&id)
+                && let Phase::Notifying { sent: None, waiting } = &mut referral.phase
+                && let Some(notice) = waiting.take()
+            {
+                self.send_notify(now, id, notice);
+            }
+        }
+    }
+
     fn send_notify(&mut self, now: Instant, refer: ReferId, notice: Notice) {
         let Some(referral) = self.refers.get_mut(&refer) else {
             return;
         };
-        let Phase::Notifying { sent, .. } = &mut referral.phase else {
+        let Phase::Notifying { sent, waiting } = &mut referral.phase else {
             return;
         };
+        // Behind our BYE it could overtake that, and a BYE that comes too late is refused (RFC 3261 §12.2.2).
+        let session = self.sessions.get(&referral.dialog);
+        if session.is_some_and(|session| session.state == State::Ending) {
+            *waiting = Some(notice);
+            return;
+        }
         *sent = Some(notice);
         let event = match referral.named {
             true => format!("refer;id={}", referral.cseq),
@@ -145,7 +164,10 @@ impl Endpoint {
         match waiting.take() {
             _ if last || status >= 300 => self.drop_referral(now, refer),
             Some(next) => self.send_notify(now, refer, next),
-            None => {}
+            None => {
+                let dialog = referral.dialog;
+                self.end_if_due(now, dialog);
+            }
         }
     }
 

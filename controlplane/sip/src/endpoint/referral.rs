@@ -20,7 +20,7 @@ pub(super) struct Referral {
     pub(super) dialog: DialogId,
     /// CSeq number of the REFER: the subscription's name.
     pub(super) cseq: u32,
-    /// Theirs, and not the first one in the dialog: NOTIFYs must name it.
+    /// NOTIFYs name it: ours must where it is not the first one of the dialog, theirs have done so.
     pub(super) named: bool,
     pub(super) phase: Phase,
     /// Ours, and our user wants to hear no more of it. It is kept, so that its late NOTIFYs are not taken for another REFER's.
@@ -86,8 +86,13 @@ impl Phase {
         self.is_ours() && !matches!(self, Phase::Wanted { .. })
     }
 
-    /// A last NOTIFY of ours is not answered.
-    pub(super) fn owes(&self) -> bool {
+    /// A NOTIFY of ours is not answered, or waits.
+    pub(super) fn is_notifying(&self) -> bool {
+        matches!(self, Phase::Notifying { sent, waiting } if sent.is_some() || waiting.is_some())
+    }
+
+    /// A last NOTIFY of ours is under way: all is said.
+    pub(super) fn is_said(&self) -> bool {
         let last = |notice: &Option<Notice>| notice.is_some_and(|notice| notice.end.is_some());
         matches!(self, Phase::Notifying { sent, waiting } if last(sent) || last(waiting))
     }

@@ -183,7 +183,9 @@ impl Endpoint {
             let mut ours = self.referrals(dialog).filter(|(_, it)| it.phase.is_notified());
             match &id {
                 Some(id) => ours.find(|(_, it)| digits(id) == Some(it.cseq)),
-                None => ours.min_by_key(|(id, it)| (matches!(it.phase, Phase::Told), *id)),
+                None => ours
+                    .filter(|(_, it)| !it.named)
+                    .min_by_key(|(id, it)| (matches!(it.phase, Phase::Told), *id)),
             }
         });
         let Some((refer, referral)) = found else {
@@ -191,8 +193,9 @@ impl Endpoint {
             return self.stateless(&request, 481, &[]);
         };
         if referral.forgotten {
+            // With a transaction: the same NOTIFY again must not find another REFER.
             self.drop_referral(now, refer);
-            return self.stateless(&request, 481, &[]);
+            return self.answer_once(now, &request, 481);
         }
         let (dialog, asked, told) = (
             referral.dialog,
@@ -218,10 +221,11 @@ impl Endpoint {
         if terminated {
             self.drop_referral(now, refer);
         } else if let Some(referral) = self.refers.get_mut(&refer) {
-            match last || told {
-                true => referral.phase = Phase::Told,
-                false => referral.phase = Phase::Subscribed,
-            }
+            referral.named |= id.is_some();
+            referral.phase = match last || told {
+                true => Phase::Told,
+                false => Phase::Subscribed,
+            };
         }
         self.start_refer(now, dialog);
     }

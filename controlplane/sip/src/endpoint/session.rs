@@ -97,7 +97,7 @@ pub(super) struct Session {
     pub(super) referred: bool,
     /// An OPTIONS of ours is not answered.
     pub(super) probed: bool,
-    /// The user's wish to end what must first be acknowledged (RFC 3261 §15), or where a last NOTIFY is not answered; with its Reason.
+    /// The user's wish to end what must first be acknowledged (RFC 3261 §15), or where a NOTIFY is not answered; with its Reason.
     pub(super) end: Option<Option<String>>,
     /// Reason of a CANCEL that waits.
     pub(super) cancel_reason: Option<String>,

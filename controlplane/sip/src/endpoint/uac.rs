@@ -474,16 +474,16 @@ impl Endpoint {
 
     /// Sends the BYE that the user wants, if nothing must come before it.
     pub(super) fn end_if_due(&mut self, now: Instant, dialog: DialogId) {
-        let owes = self.referrals(dialog).any(|(_, it)| it.phase.owes());
+        let notifying = self.referrals(dialog).any(|(_, it)| it.phase.is_notifying());
         let Some(session) = self.sessions.get_mut(&dialog) else {
             return;
         };
         // §15: "the callee's UA MUST NOT send a BYE on a confirmed dialog until it has received an ACK for its 2xx response or until
-        // the server transaction times out." A peer that gets the BYE before it has dealt with our last NOTIFY may answer that with
-        // 481, and then takes the transfer for failed.
+        // the server transaction times out." A peer that gets the BYE before it has dealt with our NOTIFYs may answer those with
+        // 481, and takes the transfer for failed.
         let unacked = session.unacked.as_ref().is_some_and(|unacked| unacked.initial);
         if !unacked
-            && !owes
+            && !notifying
             && session.state == State::Confirmed
             && let Some(reason) = session.end.take()
         {

@@ -434,13 +434,14 @@ impl Endpoint {
             // §12.2.2: "If the remote sequence number was not empty, but the sequence number of the request is lower than the remote
             // sequence number, the request is out of order and MUST be rejected with a 500".
             let last = dialog.remote_cseq.unwrap_or(0);
-            if request.cseq < last {
+            // A BYE is obeyed all the same: whoever has sent it is gone, and what has overtaken it was not the end.
+            if request.cseq < last && request.method != Method::Bye {
                 return self.stateless(&request, 500, &[]);
             }
             if request.cseq == last && matches!(request.method, Method::Invite | Method::Refer) {
                 return self.stateless(&request, 482, &[]);
             }
-            dialog.remote_cseq = Some(request.cseq);
+            dialog.remote_cseq = Some(last.max(request.cseq));
             if request.answer_to.flow.is_some() && dialog.peer.transport == Transport::Tcp {
                 dialog.peer.flow = request.answer_to.flow;
             }

@@ -351,6 +351,16 @@ fn a_late_notify_of_a_forgotten_refer_is_not_taken_for_the_next() {
     net.ends[B].notify(net.now, first, 200, true).expect("notify");
     net.run(50);
     assert_eq!(net.sent(A, "481 NOTIFY").header("CSeq").as_deref(), Some("3 NOTIFY"));
+    let late = net
+        .log
+        .iter()
+        .rfind(|sent| sent.what() == "NOTIFY")
+        .map(|sent| sent.bytes.clone())
+        .expect("a NOTIFY");
+    let peer = net.addresses[B];
+    net.ends[A].handle_datagram(net.now, peer, late);
+    net.pump();
+    assert_eq!(net.times(A, "481 NOTIFY").len(), 2, "nor when it comes twice");
     assert_eq!(net.said(A), ["refer answered 202", "refer progress 100"]);
     net.ends[B].notify(net.now, second, 486, true).expect("notify");
     net.run(50);
@@ -398,6 +408,25 @@ fn a_refer_waits_until_the_hold_is_acknowledged() {
             "A REFER"
         ]
     );
+    net.ends[A].end(net.now, a, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_refer_waits_for_an_answer_of_our_own_no_longer_than_timer_f() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.ends[B].reinvite(net.now, b, sdp("hold")).expect("reinvite");
+    net.run(15);
+    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    // Our user does not answer their re-INVITE.
+    net.run(31_999);
+    assert_eq!(net.said(A), ["reinvite hold"]);
+    net.run(1);
+    assert_eq!(net.said(A), ["refer answered 408"]);
+    net.ends[A].answer_reinvite(net.now, a, sdp("held")).expect("answer");
+    net.run(100);
+    assert_eq!(net.times(A, "REFER"), [0; 0], "nobody wants it any more");
     net.ends[A].end(net.now, a, None).expect("end");
     net.finish();
 }

@@ -133,6 +133,27 @@ fn the_bye_waits_for_a_lost_notify_no_longer_than_timer_f() {
 }
 
 #[test]
+fn a_notify_waits_for_the_answer_to_our_bye() {
+    let mut net = Network::new();
+    let (_, b, _, theirs) = referred(&mut net);
+    net.ends[B].accept_refer(net.now, theirs).expect("accept");
+    net.run(50);
+    let mut lost = false;
+    net.lose(move |_, what| what == "BYE" && !std::mem::replace(&mut lost, true));
+    net.said(A);
+    let start = net.ms();
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.ends[B].notify(net.now, theirs, 180, false).expect("notify");
+    net.ends[B].notify(net.now, theirs, 200, true).expect("notify");
+    assert_eq!(net.ends[B].notify(net.now, theirs, 200, true), Err(WrongState));
+    net.finish();
+    assert_eq!(net.times(B, "BYE"), [start, start + 500]);
+    assert_eq!(net.times(B, "NOTIFY").last(), Some(&(start + 520)));
+    assert_eq!(net.said(A), ["bye Peer", "refer progress 200 last"]);
+    assert_eq!(net.said(B), ["ended"]);
+}
+
+#[test]
 fn a_bye_of_theirs_while_our_bye_waits_is_answered_at_once() {
     let mut net = Network::new();
     let (a, b, _, theirs) = referred(&mut net);

@@ -110,6 +110,8 @@ impl Call {
             .expect("a REFER");
         self.script.end.accept_refer(now, refer).expect("accept");
         all.extend(self.requests());
+        let notify = all.last().expect("NOTIFY").1.clone();
+        all.extend(self.answered(&notify, "200 OK"));
         self.script.end.end(now, dialog, None).expect("end");
         all.extend(self.requests());
         all

@@ -216,7 +216,10 @@ fn methods_inside_a_dialog() {
         assert_eq!(answer.to().and_then(|to| to.tag()).as_deref(), Some(&*tag));
     }
     // §12.2.2: lower than the last one.
-    assert_eq!(script.ask(&request("BYE", "low", "3", &tag, "")).status(), Some(500));
+    assert_eq!(
+        script.ask(&request("OPTIONS", "low", "3", &tag, "")).status(),
+        Some(500)
+    );
     assert!(script.event().is_none());
     let bye = request("BYE", "bye", "20", &tag, "");
     assert_eq!(script.ask(&bye).status(), Some(200));
@@ -225,6 +228,16 @@ fn methods_inside_a_dialog() {
     assert_eq!(script.ask(&request("BYE", "bye2", "21", &tag, "")).status(), Some(481));
     script.wait(40_000);
     assert_eq!(script.end.alive(), Alive::default());
+}
+
+#[test]
+fn a_bye_that_was_overtaken_ends_the_call_all_the_same() {
+    let mut script = Script::new();
+    let (_, tag) = script.connect();
+    assert_eq!(script.ask(&request("OPTIONS", "o", "9", &tag, "")).status(), Some(200));
+    assert_eq!(script.ask(&request("BYE", "b", "8", &tag, "")).status(), Some(200));
+    assert!(matches!(script.event(), Some(Event::Bye { .. })));
+    assert_eq!(script.end.alive().dialogs, 0);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Run {
 #[test]
 fn both_sides_agree_or_both_are_gone() {
     let (mut talked, mut never, mut reinvited, mut outcomes) = (0, 0, 0, 0);
-    for seed in 0..500 {
+    for seed in 0..600 {
         let mut run = Run::new(seed);
         let dialog = run.net.call();
         run.sides[A] = Side::Early(dialog);
