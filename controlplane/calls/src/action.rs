@@ -24,6 +24,10 @@ pub enum Action {
     InviteTarget,
     /// CANCEL or BYE to the target.
     EndTarget(&'static str),
+    /// REFER to the caller's carrier: it is to connect the caller with the target that the handoff tries.
+    Refer,
+    /// What comes of that REFER is of no interest any more.
+    ForgetRefer,
     /// The target is the peer from now on.
     Promote,
     /// Make the table so; with the window of evidence, if one is open.

@@ -11,11 +11,12 @@ use media::command::PlayId;
 
 use crate::action::cause;
 pub use crate::action::{Action, Apology, Scene, Wait};
-use crate::handoff::{Handoff, Next};
+use crate::handoff::{self, Handoff, Next};
 pub use crate::input::Input;
 use crate::notice::{HandoffId, Outcome, Reason};
 use crate::request::RequestError;
 use crate::timer::Timer;
+use crate::watched::{TRANSFERRED, cut_short};
 pub use crate::watched::{Verdict, Watched};
 
 /// What a call is doing.
@@ -36,6 +37,16 @@ pub enum State {
         play: PlayId,
         /// Whose leaving ends the call.
         by: &'static str,
+    },
+    /// The caller left while its carrier was asked to transfer it, which may be how the transfer looks from here: every
+    /// dialog is ended, and the carrier's word on the outcome is awaited.
+    Referred {
+        /// The handoff.
+        id: HandoffId,
+        /// The carrier said yes.
+        accepted: bool,
+        /// Nothing of the session is left.
+        media_ended: bool,
     },
     /// The dialogs are ended, the session is ending.
     Ending {
@@ -177,7 +188,8 @@ impl Call {
 
     /// Whether this handoff is not closed.
     pub fn knows(&self, id: HandoffId) -> bool {
-        self.handoff().is_some_and(|handoff| handoff.id() == id) || self.watched.iter().any(|watched| watched.id == id)
+        let referred = matches!(&self.state, State::Referred { id: open, .. } if *open == id);
+        referred || self.handoff().is_some_and(|handoff| handoff.id() == id) || self.stands_aside(id)
     }
 
     /// The state's name, as the API shows it.
@@ -187,7 +199,7 @@ impl Call {
             State::Talking if self.parties.peer == Some(Peer::Human) => "handed_off",
             State::Talking => "talking",
             State::HandingOff(_) | State::Goodbye { .. } => "handing_off",
-            State::Ending { .. } | State::Over => "ending",
+            State::Referred { .. } | State::Ending { .. } | State::Over => "ending",
         }
     }
 
@@ -204,6 +216,7 @@ impl Call {
             (State::Talking, None) => self.name(),
             (State::HandingOff(handoff), _) => handoff.state().name(),
             (State::Goodbye { .. }, _) => "goodbye",
+            (State::Referred { .. }, _) => "referred",
             (State::Ending { .. }, _) => "ending",
             (State::Over, _) => "over",
         }
@@ -213,13 +226,12 @@ impl Call {
     pub fn allows(&self, wish: &Input) -> Result<(), RequestError> {
         let wrong = |what: &str| Err(RequestError::WrongState(what.to_owned()));
         match (&self.state, wish) {
-            (State::Ending { .. } | State::Over, _) => Err(RequestError::NoCall),
+            (State::Referred { .. } | State::Ending { .. } | State::Over, _) => Err(RequestError::NoCall),
             (_, Input::HangUp) => Ok(()),
-            (State::Talking, Input::Handoff(_)) if self.with_ai() => Ok(()),
+            (State::Talking, Input::Handoff(_)) => Ok(()),
             (State::HandingOff(handoff), Input::Handoff(_)) => Err(RequestError::Running(handoff.id())),
             (State::HandingOff(handoff), wish) => handoff.allows(wish),
             (State::Connecting { .. }, Input::Handoff(_)) => wrong("the AI has not answered yet"),
-            (State::Talking, Input::Handoff(_)) => wrong("the call is with a human"),
             (State::Goodbye { .. }, Input::Handoff(_)) => wrong("the caller is told goodbye"),
             (_, _) => Err(RequestError::NoHandoff),
         }
@@ -229,7 +241,7 @@ impl Call {
     pub fn allows_for(&self, id: HandoffId, wish: &Input) -> Result<(), RequestError> {
         let wrong = |what: &str| Err(RequestError::WrongState(what.to_owned()));
         match self.watched.iter().find(|watched| watched.id == id) {
-            _ if matches!(self.state, State::Ending { .. } | State::Over) => Err(RequestError::NoCall),
+            _ if self.name() == "ending" => Err(RequestError::NoCall),
             Some(watched) if watched.verdict.result == Outcome::Joined => wrong("the human has taken the call"),
             Some(_) => wrong("the handoff is over"),
             None => self.allows(wish),
@@ -297,9 +309,7 @@ impl Call {
             }
 
             // Talking, to the AI or to the human: who hangs up ends it for the other.
-            (State::Talking, Input::Handoff(order)) if self.with_ai() => {
-                State::HandingOff(Handoff::start(order, &mut self.parties, out))
-            }
+            (State::Talking, Input::Handoff(order)) => State::HandingOff(Handoff::start(order, &mut self.parties, out)),
             (State::Talking, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, out),
             (State::Talking, Input::PeerGone) => self.peer_gone(out),
             (State::Talking, Input::HangUp) => {
@@ -315,11 +325,25 @@ impl Call {
             }
 
             // Handing off: what ends the call is decided here, all else by the handoff.
-            (State::HandingOff(handoff), Input::CallerGone) => {
-                self.stand_aside(handoff.cut_short(Some(Reason::CallerHangup)), out);
-                self.end("caller", cause::CALLER_GONE, out)
-            }
+            (State::HandingOff(handoff), Input::CallerGone) => match handoff.state() {
+                handoff::State::Referring { accepted, .. } => {
+                    self.end("caller", cause::CALLER_GONE, out);
+                    out.push(Action::Arm(Timer::Refer));
+                    State::Referred {
+                        id: handoff.id(),
+                        accepted,
+                        media_ended: false,
+                    }
+                }
+                _ => {
+                    self.stand_aside(handoff.cut_short(Some(Reason::CallerHangup)), out);
+                    self.end("caller", cause::CALLER_GONE, out)
+                }
+            },
             (State::HandingOff(handoff), Input::HangUp) => {
+                if matches!(handoff.state(), handoff::State::Referring { .. }) {
+                    out.push(Action::ForgetRefer);
+                }
                 self.stand_aside(handoff.cut_short(None), out);
                 out.push(Action::EndCaller(cause::HUNG_UP));
                 self.end("api", cause::HUNG_UP, out)
@@ -339,6 +363,13 @@ impl Call {
                         out.push(Action::Arm(Timer::Evidence));
                     }
                     State::Talking
+                }
+                Next::Transferred => {
+                    let id = handoff.id();
+                    let verdict = TRANSFERRED;
+                    self.stand_aside(Watched { id, verdict }, out);
+                    out.push(Action::EndCaller(cause::HANDED_OFF));
+                    self.end("transfer", cause::HANDED_OFF, out)
                 }
                 Next::Goodbye(verdict) => {
                     let window = Some(handoff.window());
@@ -372,6 +403,53 @@ impl Call {
                 self.end("api", cause::HUNG_UP, out)
             }
 
+            // Referred: only the carrier can say whether the caller was transferred or hung up.
+            (State::Referred { id, media_ended, .. }, Input::ReferAccepted | Input::ReferProgress(_)) => {
+                State::Referred {
+                    id,
+                    accepted: true,
+                    media_ended,
+                }
+            }
+            (State::Referred { id, media_ended, .. }, Input::ReferOutcome(200..=299)) => self.referred(
+                Watched {
+                    id,
+                    verdict: TRANSFERRED,
+                },
+                "transfer",
+                media_ended,
+                out,
+            ),
+            (
+                State::Referred {
+                    id,
+                    accepted,
+                    media_ended,
+                },
+                input @ (Input::ReferFailed(_) | Input::ReferOutcome(_) | Input::Timer(Timer::Refer)),
+            ) => {
+                if matches!(input, Input::Timer(_)) {
+                    out.push(Action::ForgetRefer);
+                }
+                let reason = match input {
+                    Input::ReferOutcome(_) => Reason::ReferRefused,
+                    Input::Timer(_) if accepted => Reason::ReferTimeout,
+                    _ => Reason::CallerHangup,
+                };
+                let verdict = cut_short(Some(reason));
+                self.referred(Watched { id, verdict }, "caller", media_ended, out)
+            }
+            (state @ State::Referred { .. }, Input::Evidence(id, listeners)) if matches!(state, State::Referred { id: open, .. } if open == id) =>
+            {
+                out.push(Action::Tell(id, crate::notice::Step::Evidence(listeners)));
+                state
+            }
+            (State::Referred { id, accepted, .. }, Input::MediaEnded | Input::MediaSilent) => State::Referred {
+                id,
+                accepted,
+                media_ended: true,
+            },
+
             // Ending: the evidence may come, then the session's end must.
             (State::Ending { by }, Input::MediaEnded | Input::MediaSilent) => {
                 self.watched.drain(..).for_each(|watched| watched.close(None, out));
@@ -400,6 +478,18 @@ impl Call {
 
     fn close_all(&mut self, out: &mut Vec<Action>) {
         self.watched.drain(..).for_each(|watched| watched.close(None, out));
+    }
+
+    /// The outcome of a transfer whose caller has left is known, or is not to be known.
+    fn referred(&mut self, watched: Watched, by: &'static str, media_ended: bool, out: &mut Vec<Action>) -> State {
+        out.push(Action::Disarm(Timer::Refer));
+        self.stand_aside(watched, out);
+        if !media_ended {
+            return State::Ending { by };
+        }
+        self.close_all(out);
+        out.push(Action::TellEnded(by));
+        State::Over
     }
 
     fn next_agent(&mut self, agent: usize, status: u16, out: &mut Vec<Action>) -> State {

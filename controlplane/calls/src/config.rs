@@ -6,6 +6,8 @@ use std::time::Duration;
 use media::command::{Latch, PromptId};
 use playbook::Playbook;
 
+pub use crate::pattern::{NoPattern, Pattern};
+
 /// The whole configuration of a node.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -44,6 +46,8 @@ pub struct Trunk {
     pub addresses: Vec<IpAddr>,
     /// Which AI agent answers, by name.
     pub ai_agent: Option<String>,
+    /// It takes REFER: a cold handoff is its affair first, and ours where that fails.
+    pub refer: bool,
 }
 
 /// A voice AI.
@@ -68,6 +72,8 @@ pub struct Target {
     pub next_hop: SocketAddr,
     /// How long it may ring.
     pub ring: Duration,
+    /// URIs that a REFER may name, besides the target's name and own URI. They are sent to the same next hop.
+    pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
     pub briefing: Option<PromptId>,
 }
@@ -105,4 +111,25 @@ pub struct Deadlines {
     /// A party that should send, and has been silent for so long, is asked whether it is still there (OPTIONS); and again after
     /// as long.
     pub silence_probe: Duration,
+    /// The carrier must say what became of our REFER within, from each sign of life.
+    pub refer: Duration,
+    /// Evidence must come within, from the join or the return. The data plane closes a window after 10 s.
+    pub evidence: Duration,
+    /// A goodbye must be over within.
+    pub goodbye: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Deadlines {
+        Deadlines {
+            ai_answer: Duration::from_secs(10),
+            accept: Duration::from_secs(30),
+            reach: Duration::from_secs(120),
+            applied: Duration::from_millis(500),
+            refer: Duration::from_secs(30),
+            evidence: Duration::from_secs(15),
+            goodbye: Duration::from_secs(30),
+            silence_probe: Duration::from_secs(30),
+        }
+    }
 }

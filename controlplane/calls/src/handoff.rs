@@ -28,6 +28,8 @@ pub struct Order {
     pub targets: Vec<Choice>,
     /// Why, in the words of whoever asked.
     pub why: String,
+    /// The caller's carrier is asked first to do it.
+    pub refer: bool,
 }
 
 /// Whom to try.
@@ -44,6 +46,13 @@ pub struct Choice {
 /// What a handoff is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
+    /// The caller's carrier is asked to connect the caller with the target.
+    Referring {
+        /// It said yes.
+        accepted: bool,
+        /// It said that the target's phone rings.
+        rang: bool,
+    },
     /// The human is invited, and nothing has come back.
     Inviting,
     /// The human's phone rings.
@@ -68,6 +77,7 @@ impl State {
     /// Its name, the same for ever.
     pub fn name(self) -> &'static str {
         match self {
+            State::Referring { .. } => "referring",
             State::Inviting => "inviting",
             State::Ringing => "ringing",
             State::Briefing { .. } => "briefing",
@@ -84,6 +94,8 @@ pub enum Next {
     Same,
     /// Caller and peer, who was the target where it was joined. Only the evidence is awaited.
     Talking(Verdict),
+    /// The carrier has connected the caller with the target: the call is to be ended.
+    Transferred,
     /// Nobody is left for the caller, who is to be told goodbye.
     Goodbye(Verdict),
     /// The data plane can do nothing: the call is to be ended.
@@ -136,7 +148,15 @@ impl Handoff {
             out,
         );
         out.push(Action::Arm(Timer::Reach));
-        handoff.invite(parties, out);
+        if handoff.order.refer {
+            handoff.state = State::Referring {
+                accepted: false,
+                rang: false,
+            };
+            out.extend([Action::Refer, Action::Arm(Timer::Refer)]);
+        } else {
+            handoff.invite(parties, out);
+        }
         handoff
     }
 
@@ -172,6 +192,8 @@ impl Handoff {
         match (self.state, wish) {
             (Briefing { .. }, Input::Accept) => Ok(()),
             (Inviting | Ringing | Briefing { .. }, Input::Decline | Input::Cancel) => Ok(()),
+            (Referring { .. }, Input::Cancel) => Ok(()),
+            (Referring { .. }, _) => Err(RequestError::WrongState("the carrier reaches the human".to_owned())),
             (Inviting | Ringing, _) => Err(RequestError::WrongState("the human has not answered yet".to_owned())),
             (Joining, _) => Err(RequestError::WrongState("the human has taken the call".to_owned())),
             (_, _) => Err(RequestError::WrongState("the handoff is over".to_owned())),
@@ -183,14 +205,46 @@ impl Handoff {
         use State::*;
         match (self.state, input) {
             // Whatever else goes on: the announcement ends, the peer leaves, time passes.
-            (Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, 0))
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, 0))
                 if play == self.wait.play && !self.wait.hold_only && !self.announced =>
             {
                 self.announced = true;
                 self.tell(Step::Announced, out);
             }
-            (Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => parties.peer = None,
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => {
+                parties.peer = None;
+            }
             (Briefing { .. } | Joining, Input::Timer(Timer::Reach)) => self.late = true,
+
+            // The carrier is asked. Whatever does not end in its 2xx, we do ourselves.
+            (Referring { rang, .. }, Input::ReferAccepted) => {
+                self.state = Referring { accepted: true, rang };
+                out.push(Action::Arm(Timer::Refer));
+            }
+            (Referring { rang, .. }, Input::ReferProgress(status)) => {
+                let rings = (101..200).contains(&status);
+                self.state = Referring {
+                    accepted: true,
+                    rang: rang || rings,
+                };
+                out.push(Action::Arm(Timer::Refer));
+                if rings && !rang {
+                    self.tell(Step::Ringing, out);
+                }
+            }
+            (Referring { .. }, Input::ReferOutcome(200..=299)) => return Next::Transferred,
+            (Referring { .. }, Input::ReferFailed(408)) => self.bridge(Reason::ReferTimeout, Some(408), parties, out),
+            (Referring { .. }, Input::ReferFailed(status) | Input::ReferOutcome(status)) => {
+                self.bridge(Reason::ReferRefused, Some(status), parties, out);
+            }
+            (Referring { .. }, Input::Timer(Timer::Refer)) => {
+                out.push(Action::ForgetRefer);
+                self.bridge(Reason::ReferTimeout, None, parties, out);
+            }
+            (Referring { .. }, Input::Timer(Timer::Reach)) => {
+                self.late = true;
+                return self.next_target(Reason::ReferTimeout, None, parties, out);
+            }
 
             // Reaching a target.
             (Inviting, Input::TargetRinging) => {
@@ -207,17 +261,17 @@ impl Handoff {
             }
             (Inviting | Ringing, Input::TargetFailed(status)) => {
                 parties.target = false;
-                return self.next_target(reason(status, self.state == Ringing), parties, out);
+                return self.next_target(reason(status, self.state == Ringing), Some(status), parties, out);
             }
             (Inviting | Ringing, Input::NoCapacity) => {
                 parties.target = false;
                 self.late = true;
-                return self.next_target(Reason::NoCapacity, parties, out);
+                return self.next_target(Reason::NoCapacity, None, parties, out);
             }
             (Inviting | Ringing, Input::Timer(timer @ (Timer::Ring | Timer::Reach))) => {
                 self.late |= timer == Timer::Reach;
                 parties.end_target(cause::NO_ANSWER, out);
-                return self.next_target(reason(408, self.state == Ringing), parties, out);
+                return self.next_target(reason(408, self.state == Ringing), None, parties, out);
             }
 
             // The human decides.
@@ -232,11 +286,11 @@ impl Handoff {
             (Inviting | Ringing | Briefing { .. }, Input::Decline) => return self.decline(parties, out),
             (Briefing { .. }, Input::Timer(Timer::Accept)) => {
                 parties.end_target(cause::NOT_ACCEPTED, out);
-                return self.next_target(Reason::NoAnswer, parties, out);
+                return self.next_target(Reason::NoAnswer, None, parties, out);
             }
             (Briefing { .. } | Joining, Input::TargetGone) => {
                 parties.target = false;
-                return self.next_target(Reason::HumanHangup, parties, out);
+                return self.next_target(Reason::HumanHangup, None, parties, out);
             }
 
             // The join: who handed off leaves only now.
@@ -253,7 +307,7 @@ impl Handoff {
             (Joining, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
-            (Inviting | Ringing | Briefing { .. }, Input::Cancel) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. }, Input::Cancel) => {
                 parties.end_target(cause::TAKEN_BACK, out);
                 let verdict = Verdict {
                     end: End::Cancelled,
@@ -262,10 +316,10 @@ impl Handoff {
                 };
                 return self.give_back(verdict, None, parties, out);
             }
-            (Inviting | Ringing | Briefing { .. } | Joining, Input::MediaFailed(reason)) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::MediaFailed(reason)) => {
                 return self.fault(reason, parties, out);
             }
-            (Inviting | Ringing | Briefing { .. } | Joining, Input::MediaSilent) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::MediaSilent) => {
                 return self.fault(Reason::Error, parties, out);
             }
 
@@ -347,20 +401,37 @@ impl Handoff {
 
     fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
         parties.end_target(cause::NOT_ACCEPTED, out);
-        self.next_target(Reason::Declined, parties, out)
+        self.next_target(Reason::Declined, None, parties, out)
+    }
+
+    /// The carrier does not do it: we call the same target.
+    fn bridge(&mut self, reason: Reason, status: Option<u16>, parties: &mut Parties, out: &mut Vec<Action>) {
+        self.tell_failed(reason, status, out);
+        out.push(Action::Disarm(Timer::Refer));
+        self.invite(parties, out);
+    }
+
+    fn tell_failed(&self, reason: Reason, status: Option<u16>, out: &mut Vec<Action>) {
+        let target = self.target().name.clone();
+        self.tell(Step::TargetFailed { target, reason, status }, out);
     }
 
     /// A failure of ours: no other target will do better.
     fn fault(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
         parties.end_target(cause::FAULT, out);
         self.late = true;
-        self.next_target(reason, parties, out)
+        self.next_target(reason, None, parties, out)
     }
 
     /// The human of this target is gone: the next one, or back.
-    fn next_target(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
-        let target = self.target().name.clone();
-        self.tell(Step::TargetFailed { target, reason }, out);
+    fn next_target(
+        &mut self,
+        reason: Reason,
+        status: Option<u16>,
+        parties: &mut Parties,
+        out: &mut Vec<Action>,
+    ) -> Next {
+        self.tell_failed(reason, status, out);
         out.extend([Action::Disarm(Timer::Ring), Action::Disarm(Timer::Accept)]);
         if self.late || self.at + 1 >= self.order.targets.len() {
             let verdict = Verdict {
@@ -397,6 +468,9 @@ impl Handoff {
         parties: &mut Parties,
         out: &mut Vec<Action>,
     ) -> Next {
+        if matches!(self.state, State::Referring { .. }) {
+            out.extend([Action::ForgetRefer, Action::Disarm(Timer::Refer)]);
+        }
         out.extend([Timer::Ring, Timer::Reach, Timer::Accept].map(Action::Disarm));
         if parties.peer.is_none() {
             return Next::Goodbye(self.without_peer(verdict));

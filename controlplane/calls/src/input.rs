@@ -26,6 +26,14 @@ pub enum Input {
     TargetAnswered,
     /// The target was not reached: the status.
     TargetFailed(u16),
+    /// The carrier takes our REFER; its outcome follows.
+    ReferAccepted,
+    /// The carrier does not take it: its status.
+    ReferFailed(u16),
+    /// The carrier says how far it is.
+    ReferProgress(u16),
+    /// The carrier says how it went: 2xx, or why not.
+    ReferOutcome(u16),
     /// The target cannot be invited: no port is left.
     NoCapacity,
     /// The target hung up after the answer.
@@ -72,6 +80,11 @@ impl Input {
             Input::TargetRinging => "target rings",
             Input::TargetAnswered => "target answers",
             Input::TargetFailed(_) => "target failed",
+            Input::ReferAccepted => "refer accepted",
+            Input::ReferFailed(_) => "refer failed",
+            Input::ReferProgress(_) => "refer progress",
+            Input::ReferOutcome(200..=299) => "refer done",
+            Input::ReferOutcome(_) => "refer outcome",
             Input::NoCapacity => "no capacity",
             Input::TargetGone => "target gone",
             Input::Digit('1') => "key 1",

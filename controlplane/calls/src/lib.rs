@@ -21,6 +21,7 @@ pub mod node;
 pub mod notice;
 mod observe;
 mod offer;
+mod pattern;
 mod ports;
 mod random;
 mod registry;

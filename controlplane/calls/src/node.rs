@@ -2,11 +2,11 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
-use sip::endpoint::{DialogId, Endpoint, Event, FlowId};
+use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId};
 
 use crate::call::{Action, Input, State};
 use crate::config::Config;
@@ -25,6 +25,7 @@ use crate::timer::Timer;
 mod act;
 mod hold;
 mod live;
+mod refer;
 mod users;
 mod view;
 
@@ -49,12 +50,6 @@ pub enum Output {
     Notice(Notice),
 }
 
-/// How long a window's evidence may take after the join or the return: the data plane closes it after 10 s.
-const EVIDENCE: Duration = Duration::from_secs(15);
-
-/// The longest that a goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(30);
-
 /// What refused callers are told to wait, in seconds.
 pub(crate) const RETRY_AFTER: u32 = 5;
 
@@ -67,6 +62,7 @@ pub struct Node {
     pub(crate) registry: Registry<Box<Live>>,
     pub(crate) random: Random,
     pub(crate) outputs: VecDeque<Output>,
+    refers: refer::Refers,
     observed: Observed,
 }
 
@@ -79,6 +75,7 @@ impl Node {
             registry: Registry::default(),
             random: Random::new(config.seed),
             outputs: VecDeque::new(),
+            refers: refer::Refers::default(),
             observed: Observed::default(),
             config,
         }
@@ -274,7 +271,14 @@ impl Node {
         if let Event::Invite { dialog, from, request } = event {
             return self.handle_invite(now, dialog, from, &request);
         }
+        if let Event::ReferAnswered { refer, .. } | Event::ReferProgress { refer, .. } = event {
+            return self.referral_went_on(now, refer, &event);
+        }
         let Some((id, leg)) = self.registry.dialog(dialog) else {
+            // A leg that the call has let go of.
+            if let Event::Refer { refer, .. } = event {
+                let _ = self.endpoint.reject_refer(now, refer, 481);
+            }
             return;
         };
         let Some(mut live) = self.registry.take(id) else { return };
@@ -292,18 +296,38 @@ impl Node {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
             }
-            // We send no re-INVITE and no REFER yet, and obey none.
-            Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => None,
-            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => None,
-            Event::Refer { refer, .. } => {
-                let _ = self.endpoint.reject_refer(now, refer, 403);
-                None
-            }
+            Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
+            // We send no re-INVITE yet; what comes of a REFER was looked at before.
+            Event::ReinviteAnswered { .. }
+            | Event::ReinviteRefused { .. }
+            | Event::ReferAnswered { .. }
+            | Event::ReferProgress { .. } => None,
         };
         match input {
             Some(input) => self.drive(now, now, live, input),
             None => self.put_back(now, live),
         }
+    }
+
+    /// Something came of a REFER of ours: its dialog may be gone.
+    fn referral_went_on(&mut self, now: Instant, refer: ReferId, event: &Event) {
+        let Some(mut live) = self.registry.refer(refer).and_then(|id| self.registry.take(id)) else {
+            return;
+        };
+        let (input, over) = match *event {
+            Event::ReferAnswered { status: 200..=299, .. } => (Input::ReferAccepted, false),
+            Event::ReferAnswered { status, .. } => (Input::ReferFailed(status), true),
+            Event::ReferProgress { status, .. } if status >= 200 => (Input::ReferOutcome(status), true),
+            // A subscription that ends without an outcome: nobody knows it.
+            Event::ReferProgress { last: true, .. } => (Input::ReferOutcome(408), true),
+            Event::ReferProgress { status, .. } => (Input::ReferProgress(status), false),
+            _ => return self.put_back(now, live),
+        };
+        if over {
+            self.registry.refers_no_more(refer);
+            live.referral = None;
+        }
+        self.drive(now, now, live, input);
     }
 
     /// A dialog ended without us.
@@ -389,6 +413,7 @@ impl Node {
             for taken in live.ports() {
                 self.ports.release(now, taken);
             }
+            self.forget_refer(now, &mut live);
             self.ports.close(live.worker);
             self.registry.schedule(live.id, live.scheduled, None);
             return;

@@ -142,8 +142,10 @@ pub enum Step {
         target: String,
         /// Why.
         reason: Reason,
+        /// The final SIP status that said so, where one did.
+        status: Option<u16>,
     },
-    /// The caller is with the AI again: the `Set` was applied.
+    /// The caller is with the AI again, or the human who handed on: the `Set` was applied.
     Returned,
     /// What each listener got.
     Evidence(Vec<(Party, Evidence)>),
@@ -174,6 +176,8 @@ pub enum End {
 pub enum Outcome {
     /// With the human.
     Joined,
+    /// Connected with the human by its own carrier, after our REFER.
+    Transferred,
     /// With the AI again.
     ReturnedToAi,
     /// With the human again who had handed on.
@@ -203,6 +207,10 @@ pub enum Reason {
     AiGone,
     /// The human declined, by key or API.
     Declined,
+    /// The carrier refused our REFER, or could not connect the target. We tried to reach the target ourselves.
+    ReferRefused,
+    /// The carrier did not answer our REFER, or did not say in time what became of it. Likewise.
+    ReferTimeout,
     /// No port or session left.
     NoCapacity,
     /// Anything that is our fault.

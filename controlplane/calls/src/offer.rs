@@ -138,6 +138,7 @@ impl Node {
             retiring: Vec::new(),
             answer,
             rang: false,
+            referral: None,
             played: Vec::new(),
         };
         self.carry_out(now, Box::new(live), actions);

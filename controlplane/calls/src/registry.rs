@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use media::command::LegId;
-use sip::endpoint::DialogId;
+use sip::endpoint::{DialogId, ReferId};
 
 use crate::notice::{CallId, HandoffId};
 
@@ -14,6 +14,7 @@ pub(crate) struct Registry<C> {
     calls: BTreeMap<CallId, C>,
     dialogs: BTreeMap<DialogId, (CallId, LegId)>,
     handoffs: BTreeMap<HandoffId, CallId>,
+    refers: BTreeMap<ReferId, CallId>,
     deadlines: BTreeSet<(Instant, CallId)>,
 }
 
@@ -23,6 +24,7 @@ impl<C> Default for Registry<C> {
             calls: BTreeMap::new(),
             dialogs: BTreeMap::new(),
             handoffs: BTreeMap::new(),
+            refers: BTreeMap::new(),
             deadlines: BTreeSet::new(),
         }
     }
@@ -62,6 +64,21 @@ impl<C> Registry<C> {
     /// Whose dialog it is.
     pub(crate) fn dialog(&self, dialog: DialogId) -> Option<(CallId, LegId)> {
         self.dialogs.get(&dialog).copied()
+    }
+
+    /// A REFER of ours is out: its outcome may come when its dialog is gone.
+    pub(crate) fn refers(&mut self, refer: ReferId, call: CallId) {
+        self.refers.insert(refer, call);
+    }
+
+    /// Nothing comes of it any more.
+    pub(crate) fn refers_no_more(&mut self, refer: ReferId) {
+        self.refers.remove(&refer);
+    }
+
+    /// Whose REFER it is.
+    pub(crate) fn refer(&self, refer: ReferId) -> Option<CallId> {
+        self.refers.get(&refer).copied()
     }
 
     /// A handoff starts.

@@ -42,6 +42,8 @@ pub struct HandoffRequest {
     pub reason: String,
     /// Merged into the context first.
     pub context: Option<Value>,
+    /// The AI asks, which may hand off only what it has.
+    pub by_ai: bool,
 }
 
 /// What a request is answered.

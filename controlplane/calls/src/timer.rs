@@ -22,11 +22,13 @@ pub enum Timer {
     Goodbye,
     /// A party that sends nothing is asked whether it is there.
     Probe,
+    /// The carrier must say what became of our REFER.
+    Refer,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
@@ -35,6 +37,7 @@ impl Timer {
         Timer::Evidence,
         Timer::Goodbye,
         Timer::Probe,
+        Timer::Refer,
     ];
 }
 
@@ -50,6 +53,7 @@ impl Timer {
             Timer::Evidence => "evidence over",
             Timer::Goodbye => "goodbye over",
             Timer::Probe => "silence_probe over",
+            Timer::Refer => "refer over",
         }
     }
 }

@@ -43,6 +43,13 @@ impl Watched {
     }
 }
 
+/// The carrier connected the caller with the target.
+pub(crate) const TRANSFERRED: Verdict = Verdict {
+    end: End::Completed,
+    result: Outcome::Transferred,
+    reason: None,
+};
+
 /// The call ended before the handoff had. `reason` is `None` where an operator ended it.
 pub(crate) fn cut_short(reason: Option<Reason>) -> Verdict {
     Verdict {

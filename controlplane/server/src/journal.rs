@@ -225,10 +225,10 @@ fn log(notice: &Notice) {
                 Step::Accepted => tracing::info!(call, handoff, "human accepted"),
                 Step::Joined { .. } => tracing::info!(call, handoff, "joined"),
                 Step::FirstHumanWord => tracing::info!(call, handoff, "first human word"),
-                Step::TargetFailed { target, reason } => {
-                    tracing::info!(call, handoff, target, ?reason, "target failed");
+                Step::TargetFailed { target, reason, status } => {
+                    tracing::info!(call, handoff, target, ?reason, status, "target failed");
                 }
-                Step::Returned => tracing::info!(call, handoff, "caller is with the AI again"),
+                Step::Returned => tracing::info!(call, handoff, "caller is given back"),
                 Step::Evidence(_) => tracing::info!(call, handoff, "evidence is in"),
                 Step::Closed { end, result, reason } => {
                     tracing::info!(call, handoff, ?end, ?result, ?reason, "handoff closed");
@@ -326,6 +326,7 @@ mod tests {
         tell(step(Step::TargetFailed {
             target: "a".to_owned(),
             reason: Reason::Busy,
+            status: Some(486),
         }));
         tell(step(invited("b", "third")));
         tell(step(Step::Closed {

@@ -56,7 +56,8 @@ pub(crate) struct Record {
     triggered: Instant,
     timeline: Timeline,
     pub(crate) end: Option<(End, Outcome, Option<Reason>, Instant)>,
-    failed_targets: Vec<(String, Reason)>,
+    /// Name, reason, and the SIP status that said so.
+    failed_targets: Vec<(String, Reason, Option<u16>)>,
     context: Option<Value>,
     token: Option<String>,
     invited: Option<Instant>,
@@ -306,7 +307,9 @@ impl Records {
             "failed_targets": record
                 .failed_targets
                 .iter()
-                .map(|(target, reason)| json!({ "target": target, "reason": reason_name(*reason) }))
+                .map(|(target, reason, status)| {
+                    json!({ "target": target, "reason": reason_name(*reason), "status": status })
+                })
                 .collect::<Vec<_>>(),
             "codecs": by_party(record.codecs.iter().map(|(party, codec)| (*party, json!(codec)))),
             "evidence": record
@@ -391,8 +394,8 @@ impl Record {
                 self.state = State::Joined;
             }
             Step::FirstHumanWord => self.timeline.first_human_word = since,
-            Step::TargetFailed { target, reason } => {
-                self.failed_targets.push((target.clone(), *reason));
+            Step::TargetFailed { target, reason, status } => {
+                self.failed_targets.push((target.clone(), *reason, *status));
                 self.state = State::Consulting;
             }
             Step::Returned => {}
@@ -558,6 +561,7 @@ fn mode_name(mode: Mode) -> &'static str {
 pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Joined => "joined",
+        Outcome::Transferred => "transferred",
         Outcome::ReturnedToAi => "returned_to_ai",
         Outcome::ReturnedToHuman => "returned_to_human",
         Outcome::Abandoned => "abandoned",
@@ -576,6 +580,8 @@ pub(crate) fn reason_name(reason: Reason) -> &'static str {
         Reason::HumanHangup => "human_hangup",
         Reason::AiGone => "ai_gone",
         Reason::Declined => "declined",
+        Reason::ReferRefused => "refer_refused",
+        Reason::ReferTimeout => "refer_timeout",
         Reason::NoCapacity => "no_capacity",
         Reason::Error => "error",
     }

@@ -330,6 +330,7 @@ fn node_config(
             uri: target.uri.clone(),
             next_hop: target.next_hop,
             ring: target.ring,
+            patterns: target.patterns.clone(),
             briefing,
         })
         .collect();

@@ -53,6 +53,7 @@ pub(super) fn node_config(
         uri: format!("sip:{}@{}", name(n), ua.sip),
         next_hop: ua.sip,
         ring: scenario.ring,
+        patterns: Vec::new(),
         briefing: None,
     });
     calls::config::Config {
@@ -64,6 +65,7 @@ pub(super) fn node_config(
             name: "carrier".into(),
             addresses: vec![caller.sip.ip()],
             ai_agent: None,
+            refer: false,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
@@ -84,7 +86,7 @@ pub(super) fn node_config(
             accept: scenario.accept_within,
             reach: scenario.reach,
             applied: Duration::from_millis(500),
-            silence_probe: Duration::from_secs(30),
+            ..Deadlines::default()
         },
         public_url: "http://192.0.2.1:8080".into(),
         seed: scenario.seed ^ 4,

@@ -184,6 +184,7 @@ impl World {
             target: None,
             reason: "asked for".into(),
             context: None,
+            by_ai: false,
         };
         self.request(Request::Handoff(call, wish));
     }

@@ -19,7 +19,15 @@ fn order(mode: Mode, accept: playbook::Accept) -> Input {
         accept,
         targets,
         why: "asked".to_owned(),
+        refer: false,
     })
+}
+
+fn by_refer() -> Input {
+    let Input::Handoff(order) = order(Mode::Cold, playbook::Accept::Answer) else {
+        unreachable!("an order is a handoff")
+    };
+    Input::Handoff(Order { refer: true, ..order })
 }
 
 /// The states of a call with a warm handoff to two targets, each with the way there.
@@ -57,7 +65,22 @@ fn states() -> Vec<(&'static str, Call)> {
             "goodbye",
             [vec![PeerAnswered, warm(), PeerGone], failed[2..].to_vec()].concat(),
         ),
-        ("handed off", [joined, vec![Evidence(HandoffId(9), vec![])]].concat()),
+        (
+            "handed off",
+            [joined.clone(), vec![Evidence(HandoffId(9), vec![])]].concat(),
+        ),
+        ("inviting for a human", [joined.clone(), vec![warm()]].concat()),
+        (
+            "ringing for a human, who left",
+            [joined.clone(), vec![warm(), TargetRinging, PeerGone]].concat(),
+        ),
+        ("returning to a human", [joined.clone(), failed[1..].to_vec()].concat()),
+        (
+            "returned to a human",
+            [joined.clone(), failed[1..].to_vec(), vec![Applied]].concat(),
+        ),
+        ("referring", vec![PeerAnswered, by_refer()]),
+        ("referred", vec![PeerAnswered, by_refer(), ReferAccepted, CallerGone]),
         ("ending", vec![PeerAnswered, warm(), CallerGone]),
     ];
     let walk = |(name, way): (&'static str, Vec<Input>)| {
@@ -83,6 +106,8 @@ fn brief(actions: &[Action]) -> String {
             Action::InviteTarget => "invite".to_owned(),
             Action::EndTarget(_) => "end target".to_owned(),
             Action::Promote => "promote".to_owned(),
+            Action::Refer => "refer".to_owned(),
+            Action::ForgetRefer => "forget".to_owned(),
             Action::Show(scene, _) => match scene {
                 Scene::Setup => "show setup".to_owned(),
                 Scene::Conversation => "show conversation".to_owned(),
@@ -109,7 +134,11 @@ fn brief(actions: &[Action]) -> String {
             Action::TellEnded(by) => format!("[ended by {by}]"),
         })
     });
-    words.collect::<Vec<_>>().join(", ")
+    let words = words.collect::<Vec<_>>();
+    match words.is_empty() && !actions.is_empty() {
+        true => "timers".to_owned(),
+        false => words.join(", "),
+    }
 }
 
 fn inputs() -> Vec<(&'static str, Input)> {
@@ -129,6 +158,12 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("target 404", TargetFailed(404)),
         ("target 500", TargetFailed(500)),
         ("target 603", TargetFailed(603)),
+        ("refer accepted", ReferAccepted),
+        ("refer 603", ReferFailed(603)),
+        ("refer silent", ReferFailed(408)),
+        ("refer rings", ReferProgress(180)),
+        ("refer done", ReferOutcome(200)),
+        ("refer busy", ReferOutcome(486)),
         ("no capacity", NoCapacity),
         ("target gone", TargetGone),
         ("key 1", Digit('1')),
@@ -147,7 +182,9 @@ fn inputs() -> Vec<(&'static str, Input)> {
         ("accept over", Timer(crate::timer::Timer::Accept)),
         ("evidence over", Timer(crate::timer::Timer::Evidence)),
         ("goodbye over", Timer(crate::timer::Timer::Goodbye)),
+        ("refer over", Timer(crate::timer::Timer::Refer)),
         ("ask", order(Mode::Warm, playbook::Accept::Key)),
+        ("ask the carrier", by_refer()),
         ("accept", Accept),
         ("decline", Decline),
         ("cancel", Cancel),
@@ -180,6 +217,8 @@ struct Seen {
     peer: bool,
     target: bool,
     caller_ended: bool,
+    /// Something may still come of a REFER of ours.
+    referring: bool,
     timers: Vec<Timer>,
     scene: Option<Scene>,
     requested: usize,
@@ -192,6 +231,7 @@ impl Seen {
         match input {
             Input::PeerFailed(_) | Input::PeerGone => self.peer = false,
             Input::TargetFailed(_) | Input::TargetGone | Input::NoCapacity => self.target = false,
+            Input::ReferFailed(_) | Input::ReferOutcome(_) => self.referring = false,
             Input::CallerGone => self.caller_ended = true,
             Input::Timer(timer) => self.timers.retain(|other| other != timer),
             _ => {}
@@ -202,6 +242,8 @@ impl Seen {
         for action in actions {
             match action {
                 Action::InviteAi(_) => assert!(!std::mem::replace(&mut self.peer, true), "two AIs"),
+                Action::Refer => assert!(!std::mem::replace(&mut self.referring, true), "two REFERs"),
+                Action::ForgetRefer => self.referring = false,
                 Action::InviteTarget => assert!(!std::mem::replace(&mut self.target, true), "two targets"),
                 Action::EndPeer(_) => assert!(std::mem::take(&mut self.peer), "no peer to end"),
                 Action::EndTarget(_) => assert!(std::mem::take(&mut self.target), "no target to end"),
@@ -235,6 +277,7 @@ impl Seen {
         let bound = match call.state() {
             State::Connecting { .. } => Some(Timer::AiAnswer),
             State::HandingOff(handoff) => match handoff.state() {
+                H::Referring { .. } => Some(Timer::Refer),
                 H::Inviting | H::Ringing => Some(Timer::Ring),
                 H::Briefing { .. } => Some(Timer::Accept),
                 H::Joining | H::Returning { .. } => None,
@@ -243,15 +286,23 @@ impl Seen {
             State::Goodbye { .. } => Some(Timer::Goodbye),
             _ => None,
         };
+        let asks = matches!(call.state(), State::HandingOff(handoff) if matches!(handoff.state(), H::Referring { .. }));
+        assert!(self.referring || !asks, "{call:?} waits for nothing");
         if let Some(timer) = bound {
             assert!(self.timers.contains(&timer), "{call:?} may last for ever");
         }
         // Whom the caller hears is there.
         match self.scene {
-            _ if matches!(call.state(), State::Ending { .. } | State::Over) => {
+            _ if matches!(
+                call.state(),
+                State::Referred { .. } | State::Ending { .. } | State::Over
+            ) =>
+            {
                 assert!(self.caller_ended, "{call:?} leaves the caller on the line");
                 assert!(!self.peer && !self.target, "{call:?} leaves somebody on the line");
-                assert!(self.timers.is_empty());
+                let referred = matches!(call.state(), State::Referred { .. });
+                assert_eq!(self.timers.is_empty(), !referred, "{call:?}");
+                assert_eq!(self.referring, referred, "{call:?} forgets its REFER, or does not");
             }
             Some(Scene::Conversation | Scene::Returned { .. } | Scene::HandedOff) => {
                 assert!(self.peer, "{call:?}: silence")
@@ -278,7 +329,10 @@ fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
             call.allows(input).is_ok()
         }
         Input::FirstWord(id) | Input::Evidence(id, _) => call.knows(*id),
-        Input::MediaEnded => matches!(call.state(), State::Ending { .. }),
+        Input::MediaEnded => seen.caller_ended,
+        Input::ReferAccepted | Input::ReferFailed(_) | Input::ReferProgress(_) | Input::ReferOutcome(_) => {
+            seen.referring
+        }
         _ => true,
     }
 }
@@ -328,7 +382,12 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
         if !seen.caller_ended {
             give(&mut call, &mut seen, Input::CallerGone);
         }
-        give(&mut call, &mut seen, Input::MediaEnded);
+        if !matches!(call.state(), State::Over) {
+            give(&mut call, &mut seen, Input::MediaEnded);
+        }
+        if seen.referring {
+            give(&mut call, &mut seen, Input::Timer(Timer::Refer));
+        }
         assert_eq!(*call.state(), State::Over);
         assert_eq!(seen.requested, seen.closed);
         assert_eq!(seen.ended, 1);
@@ -389,21 +448,19 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
     let ask = || order(Mode::Warm, playbook::Accept::Key);
     for (state, call) in states() {
         let running = call.allows(&ask()) == Err(RequestError::Running(HandoffId(9)));
-        let idle = matches!(
-            state,
-            "connecting" | "talking" | "returned" | "joined" | "handed off" | "goodbye" | "ending"
-        );
-        assert_eq!(running, !idle, "{state}");
+        let name = call.state_name();
+        assert_eq!(running, call.handoff().is_some(), "{state}");
+        let idle = matches!(name, "talking" | "returned" | "joined" | "handed_off");
+        assert_eq!(call.allows(&ask()).is_ok(), idle, "{state}");
+        assert_eq!(call.allows(&Input::Accept).is_ok(), name == "briefing", "{state}");
+        let open = matches!(name, "inviting" | "ringing" | "briefing");
         assert_eq!(
-            call.allows(&ask()).is_ok(),
-            matches!(state, "talking" | "returned"),
+            call.allows(&Input::Cancel).is_ok(),
+            open || name == "referring",
             "{state}"
         );
-        let briefed = matches!(state, "briefing" | "last briefing");
-        assert_eq!(call.allows(&Input::Accept).is_ok(), briefed, "{state}");
-        let open = briefed || matches!(state, "inviting" | "ringing" | "last ringing");
-        assert_eq!(call.allows(&Input::Cancel).is_ok(), open, "{state}");
         assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");
-        assert_eq!(call.allows(&Input::HangUp).is_ok(), state != "ending", "{state}");
+        let over = matches!(name, "ending" | "referred");
+        assert_eq!(call.allows(&Input::HangUp).is_ok(), !over, "{state}");
     }
 }

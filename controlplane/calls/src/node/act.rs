@@ -3,13 +3,13 @@
 use std::time::Instant;
 
 use media::command::{SessionSpec, WindowId};
-use sip::endpoint::Invite;
+use sip::endpoint::{Invite, Refer};
 use sip::sdp::{Encoding, Local};
 
 use crate::call::{Action, Input, Scene};
 use crate::hold;
 use crate::leg::{Leg, LegState};
-use crate::node::{EVIDENCE, GOODBYE, Live, Node, Output, RETRY_AFTER};
+use crate::node::{Live, Node, Output, RETRY_AFTER};
 use crate::notice::{Notice, Party, Step, What};
 use crate::offer;
 use crate::spec::spec;
@@ -52,6 +52,8 @@ impl Node {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
+            Action::Refer => return self.refer_caller(now, live),
+            Action::ForgetRefer => self.forget_refer(now, live),
             Action::Promote => live.legs.peer = live.legs.target.take(),
             Action::Show(scene, window) => self.show(now, live, scene, window),
             Action::Unwatch => {
@@ -74,9 +76,10 @@ impl Node {
                     Timer::Reach => deadlines.reach,
                     Timer::Accept => deadlines.accept,
                     Timer::Media => deadlines.applied,
-                    Timer::Evidence => EVIDENCE,
-                    Timer::Goodbye => GOODBYE,
                     Timer::Probe => deadlines.silence_probe,
+                    Timer::Evidence => deadlines.evidence,
+                    Timer::Goodbye => deadlines.goodbye,
+                    Timer::Refer => deadlines.refer,
                 };
                 live.timers.arm(timer, now + wait);
             }
@@ -85,23 +88,29 @@ impl Node {
                 if matches!(step, Step::Closed { .. }) {
                     self.registry.close(handoff);
                 }
-                self.tell(live, What::Handoff(handoff, step));
+                self.tell(now, live, What::Handoff(handoff, step));
             }
             Action::TellJoined(handoff) => {
                 let codec = |leg: &Leg| leg.codec().map(|codec| (leg.party, codec.to_owned()));
                 let codecs = live.legs.iter().filter_map(codec).collect();
-                self.tell(live, What::Handoff(handoff, Step::Joined { codecs }));
+                self.tell(now, live, What::Handoff(handoff, Step::Joined { codecs }));
             }
             Action::TellEnded(by) => {
                 if live.call.started() {
-                    self.tell(live, What::CallEnded { by: by.to_owned() });
+                    self.tell(now, live, What::CallEnded { by: by.to_owned() });
                 }
             }
         }
         None
     }
 
-    pub(super) fn tell(&mut self, live: &Live, what: What) {
+    pub(super) fn tell(&mut self, now: Instant, live: &Live, what: What) {
+        if let What::Handoff(handoff, step) = &what
+            && let Some((refer, status, last)) = self.refers.hear(*handoff, step)
+        {
+            // The transferor may have ended its subscription.
+            let _ = self.endpoint.notify(now, refer, status, last);
+        }
         self.outputs.push_back(Output::Notice(Notice {
             call: live.id,
             at: live.at,
@@ -171,7 +180,7 @@ impl Node {
             ai_agent: ai_agent.map(|agent| agent.name.clone()).unwrap_or_default(),
             caller: live.caller.clone(),
         };
-        self.tell(live, what);
+        self.tell(now, live, what);
     }
 
     fn invite_ai(&mut self, now: Instant, live: &mut Live, agent: usize) -> Option<Input> {
@@ -204,7 +213,8 @@ impl Node {
             return Some(Input::NoCapacity);
         };
         let token = self.random.token();
-        let headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
+        let mut headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
+        headers.extend(self.refers.by(id).map(|by| ("Referred-By".to_owned(), by)));
         let from = live.from.clone();
         let invite = Invite {
             to: uri.unwrap_or(chosen.uri),
@@ -217,6 +227,7 @@ impl Node {
         live.legs.target = Some(self.invite(now, live, Party::Human, taken, invite));
         let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
         self.tell(
+            now,
             live,
             What::Handoff(
                 id,
@@ -228,6 +239,33 @@ impl Node {
             ),
         );
         None
+    }
+
+    /// Asks the caller's carrier to call the target. Where it cannot even be asked, something has crossed: we do it.
+    fn refer_caller(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
+        let choice = live.call.handoff()?.target().clone();
+        let own = self.config.targets.get(choice.target).map(|target| target.uri.clone());
+        let refer = Refer {
+            to: choice.uri.or(own).unwrap_or_default(),
+            by: None,
+            headers: Vec::new(),
+        };
+        match self.endpoint.refer(now, live.legs.caller.dialog, refer) {
+            Ok(refer) => {
+                self.registry.refers(refer, live.id);
+                live.referral = Some(refer);
+                None
+            }
+            Err(_) => Some(Input::ReferFailed(491)),
+        }
+    }
+
+    pub(super) fn forget_refer(&mut self, now: Instant, live: &mut Live) {
+        if let Some(refer) = live.referral.take() {
+            self.registry.refers_no_more(refer);
+            // It may have ended by itself.
+            let _ = self.endpoint.forget_refer(now, refer);
+        }
     }
 
     /// INVITE with an offer of ours: the caller's codec first, so that nothing needs to be transcoded.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
 use media::evidence::Evidence;
 use playbook::context::Context;
+use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
 use crate::desired::Desired;
@@ -47,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) answer: Option<String>,
     /// The caller was told that it rings.
     pub(crate) rang: bool,
+    /// The REFER that we sent to the caller's carrier, as long as its outcome is awaited.
+    pub(crate) referral: Option<ReferId>,
     /// Items that were played, of the plays of the present spec.
     pub(crate) played: Vec<(PlayId, u8)>,
 }

@@ -1,6 +1,9 @@
 //! A node among peers that speak SIP by endpoints of their own, with a data plane that only says yes.
 
 mod bytes;
+mod refer;
+mod second;
+mod transfer;
 mod world;
 
 use super::*;
@@ -12,6 +15,7 @@ use playbook::{Accept, Mode, Playbook};
 use serde_json::json;
 use sip::endpoint::Invite;
 use sip::sdp::{Encoding, Local};
+use std::time::Duration;
 use world::*;
 
 #[test]
@@ -154,6 +158,7 @@ fn a_caller_who_asks_for_a_human_is_handed_off_at_once() {
         target: None,
         reason: String::new(),
         context: None,
+        by_ai: false,
     };
     let running = world.request(Request::Handoff(id, again)).unwrap_err();
     assert_eq!(running, RequestError::Running(handoff));
@@ -667,6 +672,7 @@ fn the_human_s_phone_is_gone() {
         target: None,
         reason: String::new(),
         context: None,
+        by_ai: false,
     };
     world
         .node

@@ -6,7 +6,7 @@ use playbook::Mode;
 use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
 use serde_json::Value;
 
-use crate::call::Input;
+use crate::call::{Input, State};
 use crate::handoff::{Choice, Order};
 use crate::node::{Live, Node};
 use crate::notice::{CallId, HandoffId, What};
@@ -81,6 +81,7 @@ impl Node {
             target: None,
             reason: why,
             context: None,
+            by_ai: true,
         };
         match self.handoff(now, id, request) {
             Ok(handoff) | Err(RequestError::Running(handoff)) => {
@@ -107,7 +108,7 @@ impl Node {
         if live.call.open().is_some() {
             live.at = now;
             let package = live.context.package(&live.caller, &self.config.playbook.required);
-            self.tell(live, What::ContextUpdated(Box::new(package)));
+            self.tell(now, live, What::ContextUpdated(Box::new(package)));
         }
     }
 
@@ -115,12 +116,20 @@ impl Node {
         if request.reason.len() > TEXT_MAX {
             return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
         }
-        let order = self.order(request.mode, request.target.as_deref(), request.reason)?;
+        let choices = self.choices(request.target.as_deref())?;
+        let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let order = self.new_order(&live, request.mode, choices, request.reason);
         let handoff = order.id;
         let wish = Input::Handoff(order);
-        let call = &self.registry.call(id).ok_or(RequestError::NoCall)?.call;
-        call.allows(&wish)?;
-        let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let human = matches!(live.call.state(), State::Talking) && !live.call.with_ai();
+        let fits = match request.by_ai && human {
+            true => Err(RequestError::WrongState("the call is with a human".to_owned())),
+            false => live.call.allows(&wish),
+        };
+        if let Err(error) = fits {
+            self.put_back(now, live);
+            return Err(error);
+        }
         if let Some(Err(error)) = request.context.map(|patch| live.context.merge(&patch)) {
             self.put_back(now, live);
             return Err(invalid(error));
@@ -130,16 +139,11 @@ impl Node {
         Ok(handoff)
     }
 
-    fn order(&mut self, mode: Option<Mode>, target: Option<&str>, why: String) -> Result<Order, RequestError> {
-        let Node {
-            config,
-            random,
-            registry,
-            ..
-        } = self;
-        let known = |name: &str| config.targets.iter().position(|target| target.name == name);
-        let names = config.playbook.order(target);
-        let targets: Vec<_> = names
+    /// The targets to try: the one that is wished for, or all of the playbook's.
+    fn choices(&self, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
+        let known = |name: &str| self.config.targets.iter().position(|target| target.name == name);
+        let names = self.config.playbook.order(wish);
+        let choices: Vec<_> = names
             .iter()
             .filter_map(|name| {
                 Some(Choice {
@@ -149,22 +153,30 @@ impl Node {
                 })
             })
             .collect();
-        if targets.is_empty() {
-            return Err(RequestError::NoTarget(target.unwrap_or_default().to_owned()));
+        match choices.is_empty() {
+            true => Err(RequestError::NoTarget(wish.unwrap_or_default().to_owned())),
+            false => Ok(choices),
         }
+    }
+
+    /// What a wish becomes in this call.
+    pub(super) fn new_order(&mut self, live: &Live, mode: Option<Mode>, targets: Vec<Choice>, why: String) -> Order {
         let id = loop {
-            let id = HandoffId(random.draw());
-            if registry.handoff(id).is_none() {
+            let id = HandoffId(self.random.draw());
+            if self.registry.handoff(id).is_none() {
                 break id;
             }
         };
-        Ok(Order {
+        let mode = self.config.playbook.resolve(mode);
+        let trunk = self.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
+        Order {
             id,
-            mode: config.playbook.resolve(mode),
-            accept: config.playbook.accept,
+            mode,
+            accept: self.config.playbook.accept,
             targets,
             why,
-        })
+            refer: mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use calls::config::{AiAgent, Trunk};
+use calls::config::{AiAgent, Pattern, Trunk};
 
 use super::reader::Table;
 use super::values::{prompt, reference, seconds, unique};
@@ -21,6 +21,8 @@ pub struct Target {
     pub next_hop: SocketAddr,
     /// How long it may ring.
     pub ring: Duration,
+    /// URIs that a REFER may name besides `name` and `uri`.
+    pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
     pub briefing: Option<Prompt>,
 }
@@ -76,11 +78,13 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
                 "nobody would answer: there are no [[ai_agents]]",
             );
         }
+        let refer = entry.boolean("refer").unwrap_or(false);
         if let Some(name) = name {
             trunks.push(Trunk {
                 name,
                 addresses,
                 ai_agent: ai_agent.map(|agent| agent.value),
+                refer,
             });
         }
         entry.finish();
@@ -95,6 +99,7 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
         let name = unique(&entry, "name", &mut names);
         let peer = sip_peer(&entry);
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
+        let patterns = patterns(&entry);
         let briefing = prompt(&entry, "briefing");
         if let (Some(name), Some((uri, next_hop))) = (name, peer) {
             targets.push(Target {
@@ -102,12 +107,24 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
                 uri,
                 next_hop,
                 ring,
+                patterns,
                 briefing,
             });
         }
         entry.finish();
     }
     targets
+}
+
+fn patterns(entry: &Table<'_, '_>) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    for item in entry.strings("patterns").map(|found| found.value).unwrap_or_default() {
+        match Pattern::parse(&item.value) {
+            Ok(pattern) => patterns.push(pattern),
+            Err(error) => entry.problem(item.line, "patterns", format!("{error}; {:?} is none", item.value)),
+        }
+    }
+    patterns
 }
 
 /// `uri` and `next_hop`: the latter from the former where its host is an address.

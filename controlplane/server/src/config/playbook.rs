@@ -44,9 +44,12 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
     let deadlines = Deadlines {
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
         accept: seconds(&table, "accept_s", 1..=600, 30),
-        reach: seconds(&table, "reach_s", 1..=3600, 90),
         applied: media.applied,
         silence_probe: media.silence_probe,
+        reach: seconds(&table, "reach_s", 1..=3600, 120),
+        refer: seconds(&table, "refer_s", 1..=300, 30),
+        evidence: seconds(&table, "evidence_s", 11..=60, 15),
+        goodbye: seconds(&table, "goodbye_s", 1..=120, 30),
     };
     if let Some(rules) = table.tables("rules").first() {
         table.problem(rules.line, "rules", "is not built yet: remove it");

@@ -59,6 +59,11 @@ impl Principal<'_> {
         }
     }
 
+    /// Whether an AI asks: it can hand off only while the call is its own.
+    pub(super) fn is_ai(&self) -> bool {
+        matches!(self.scope, Scope::Ai(_))
+    }
+
     /// What an AI does in its calls: turns, context, hanging up.
     pub(super) fn must_be_ai(&self) -> Result<(), Problem> {
         match self.scope {

@@ -98,7 +98,8 @@ pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Nam
         return shared.accepted(id);
     }
     let (call, _) = shared.call(&principal, name).await?;
-    let request = read_wish(wish)?;
+    let mut request = read_wish(wish)?;
+    request.by_ai = principal.is_ai();
     // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
     let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
     let id = asking.await.map_err(|_| unexpected())??;
@@ -148,6 +149,7 @@ fn read_wish(body: Value) -> Result<HandoffRequest, Problem> {
         target: wish.target,
         reason: wish.reason,
         context: wish.context,
+        by_ai: false,
     })
 }
 

@@ -152,13 +152,14 @@ fn a_later_target_starts_its_own_timeline() {
     let failed = Step::TargetFailed {
         target: "support".to_owned(),
         reason: Reason::Busy,
+        status: Some(486),
     };
     story.step(30, 1, failed);
     story.invite(31, 1, "sales");
     let view = story.view(1);
     assert_eq!(
         view["failed_targets"],
-        json!([{ "target": "support", "reason": "busy" }])
+        json!([{ "target": "support", "reason": "busy", "status": 486 }])
     );
     assert_eq!(view["target"], "sales");
     assert_eq!(view["timeline"]["ringing"], Value::Null);

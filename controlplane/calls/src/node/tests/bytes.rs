@@ -62,6 +62,7 @@ fn nothing_that_a_caller_writes_reaches_another_leg_but_its_name_and_address() {
         target: None,
         reason: "bored\r\nX-Evil: 1\r\n\r\nINVITE sip:evil SIP/2.0".to_owned(),
         context: None,
+        by_ai: false,
     };
     let id = world.id();
     world
@@ -85,6 +86,7 @@ fn nothing_that_a_caller_writes_reaches_another_leg_but_its_name_and_address() {
         target: Some("sales>\r\nX-Evil: 1".to_owned()),
         reason: String::new(),
         context: None,
+        by_ai: false,
     };
     world.request(Request::HangUp(id)).unwrap_or(Response::Done);
     assert!(world.node.handle_request(world.now, Request::Handoff(id, bad)).is_err());

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionSpec};
 use playbook::{Accept, Mode, Playbook};
-use sip::endpoint::{DialogId, Invite};
+use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
-use crate::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
+use crate::config::{AiAgent, Deadlines, Pattern, Prompts, Target, Trunk};
 use crate::notice::{End, HandoffId, Outcome, Step, What};
 use crate::request::HandoffRequest;
 
@@ -38,6 +39,7 @@ pub(super) fn config() -> Config {
         uri: format!("sip:{name}@{}", address(host)),
         next_hop: address(host),
         ring: Duration::from_secs(20),
+        patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
     };
     Config {
@@ -49,6 +51,7 @@ pub(super) fn config() -> Config {
             name: "carrier".to_owned(),
             addresses: vec![address(CALLER).ip()],
             ai_agent: None,
+            refer: false,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -77,7 +80,7 @@ pub(super) fn config() -> Config {
             accept: Duration::from_secs(30),
             reach: Duration::from_secs(120),
             applied: Duration::from_millis(500),
-            silence_probe: Duration::from_secs(30),
+            ..Deadlines::default()
         },
         public_url: "http://127.0.0.1:8080".to_owned(),
         seed: 1,
@@ -91,6 +94,9 @@ pub(super) struct Peer {
     pub(super) dialog: Option<DialogId>,
     pub(super) request: Option<sip::message::Message>,
     pub(super) log: Vec<&'static str>,
+    /// The last REFER that came, and what came of those that it sent: the answer, then each NOTIFY, the last with a dot.
+    pub(super) asked: Option<(ReferId, sip::message::Message)>,
+    pub(super) told: Vec<String>,
 }
 
 pub(super) struct World {
@@ -122,6 +128,8 @@ impl World {
             dialog: None,
             request: None,
             log: Vec::new(),
+            asked: None,
+            told: Vec::new(),
         };
         World {
             now,
@@ -313,6 +321,41 @@ impl World {
         self.settle();
     }
 
+    /// Sends REFER in the dialog of this peer.
+    pub(super) fn refer(&mut self, host: usize, to: &str, headers: &[(&str, &str)]) {
+        let peer = &mut self.peers[host];
+        let refer = Refer {
+            to: to.to_owned(),
+            by: None,
+            headers: headers
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        peer.endpoint.refer(self.now, peer.dialog.unwrap(), refer).unwrap();
+        self.settle();
+    }
+
+    /// Answers the REFER that came to this peer.
+    pub(super) fn take_refer(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        let (refer, _) = peer.asked.clone().expect("a REFER");
+        peer.endpoint.accept_refer(self.now, refer).unwrap();
+        self.settle();
+    }
+
+    pub(super) fn notify(&mut self, host: usize, status: u16, last: bool) {
+        let peer = &mut self.peers[host];
+        let (refer, _) = peer.asked.clone().expect("a REFER");
+        peer.endpoint.notify(self.now, refer, status, last).unwrap();
+        self.settle();
+    }
+
+    /// What has come of the REFERs of this peer, since the last time.
+    pub(super) fn told(&mut self, host: usize) -> Vec<String> {
+        std::mem::take(&mut self.peers[host].told)
+    }
+
     /// Caller and AI talk.
     pub(super) fn talking() -> World {
         let mut world = World::new(config());
@@ -339,6 +382,7 @@ impl World {
             target: None,
             reason: "wants a refund".to_owned(),
             context: None,
+            by_ai: false,
         };
         let id = self.id();
         let Ok(Response::Handoff(handoff)) = self.node.handle_request(self.now, Request::Handoff(id, request)) else {
@@ -420,7 +464,8 @@ impl World {
 
     /// Nothing is left: no call, port, dialog or transaction, and no phone rings.
     pub(super) fn conserve(&mut self) {
-        self.pass(Duration::from_secs(60));
+        // Longer than a forgotten REFER is remembered.
+        self.pass(Duration::from_secs(240));
         assert_eq!(self.node.alive(), Alive::default());
         for (host, peer) in self.peers.iter().enumerate() {
             assert_eq!(peer.endpoint.alive().dialogs, 0, "peer {host}");
@@ -498,9 +543,14 @@ impl Peer {
             Event::ReinviteAnswered { .. } => "reinvite answered",
             Event::ReinviteRefused { .. } => "reinvite refused",
             Event::Reinvite { .. } => "reinvite",
-            Event::Refer { .. } => "refer",
-            Event::ReferAnswered { .. } => "refer answered",
-            Event::ReferProgress { .. } => "refer progress",
+            Event::Refer { refer, request, .. } => {
+                self.asked = Some((refer, *request));
+                "refer"
+            }
+            Event::ReferAnswered { status, .. } => return self.told.push(status.to_string()),
+            Event::ReferProgress { status, last, .. } => {
+                return self.told.push(format!("{status}{}", if last { "." } else { "" }));
+            }
             Event::Ended { .. } => return,
         };
         self.log.push(name);
