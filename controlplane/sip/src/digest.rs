@@ -9,6 +9,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 
 use crate::header::{Malformed, is_token, quote, unquote};
+use crate::work::looked_at;
 
 /// Challenges of one header field that are looked at; further ones are ignored.
 const CHALLENGES: usize = 16;
@@ -255,6 +256,7 @@ pub fn challenges(value: &str) -> Result<Vec<Challenge>, Malformed> {
 
 /// Splits at the commas outside quoted strings.
 fn pieces(value: &str) -> Result<Vec<&str>, Malformed> {
+    looked_at(value.len());
     let mut pieces = Vec::new();
     let (mut start, mut quoted, mut escaped) = (0, false, false);
     for (at, c) in value.bytes().enumerate() {
@@ -289,6 +291,7 @@ fn param(piece: &str) -> Option<(&str, &str)> {
 }
 
 fn bare_quote(inner: &str) -> bool {
+    looked_at(inner.len());
     let mut escaped = false;
     for c in inner.bytes() {
         match c {

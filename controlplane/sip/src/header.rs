@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::work::looked_at;
+
 mod contact;
 mod content_length;
 mod cseq;
@@ -75,6 +77,7 @@ impl Params {
 
     /// A parameter's value, without its quotes; empty where it has none. The name's case does not matter.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
+        looked_at(self.0.len());
         let (_, value) = self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name))?;
         Some(unquote(value.as_deref().unwrap_or("")))
     }
@@ -144,6 +147,7 @@ fn long_name(name: &[u8]) -> &[u8] {
 
 /// Splits at a separator that stands outside quoted strings and `<>`. An open quote is malformed.
 pub(crate) fn split(text: &str, separator: u8) -> Result<Vec<&str>, Malformed> {
+    looked_at(text.len());
     let mut parts = Vec::new();
     let (mut start, mut quoted, mut escaped, mut angle) = (0, false, false, false);
     for (at, c) in text.bytes().enumerate() {

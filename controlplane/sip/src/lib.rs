@@ -14,3 +14,4 @@ pub mod sdp;
 mod timer;
 mod transaction;
 pub mod uri;
+mod work;

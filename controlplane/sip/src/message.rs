@@ -13,6 +13,7 @@ use crate::header::{
 };
 use crate::method::Method;
 use crate::uri::{InvalidUri, Uri};
+use crate::work::looked_at;
 
 mod parse;
 
@@ -67,12 +68,14 @@ impl Field {
     }
 
     fn is(&self, name: &str) -> bool {
+        looked_at(self.name_end.min(name.len()));
         header::same_name(&self.line[..self.name_end], name.as_bytes())
     }
 
     /// The value, unfolded.
     fn value(&self) -> Cow<'_, [u8]> {
         let value = self.line[self.value_start..].trim_ascii();
+        looked_at(value.len());
         if !value.contains(&b'\n') {
             return Cow::Borrowed(value);
         }
@@ -150,8 +153,9 @@ impl Message {
         if (101..=299).contains(&status) {
             response.copy("Record-Route", request);
         }
+        // A request that has them twice is refused, and its answer shall not be as bad (RFC 4475 §3.3.8).
         for name in ["From", "To", "Call-ID", "CSeq"] {
-            response.copy(name, request);
+            response.fields.extend(request.field(name).cloned());
         }
         if status == 100 {
             response.copy("Timestamp", request);
@@ -452,6 +456,7 @@ impl Message {
             }
         }
         let length = self.body.len() as u64;
+        looked_at(size);
         let mut told = false;
         for field in &self.fields {
             if field.is("Content-Length") {

@@ -7,6 +7,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
+use crate::work::looked_at;
+
 /// The text is not a URI, or a `sip:`/`sips:` URI that RFC 3261 §25.1 does not allow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidUri;
@@ -52,6 +54,7 @@ pub enum Host<'a> {
 impl Uri {
     /// Reads a URI.
     pub fn parse(text: &str) -> Result<Uri, InvalidUri> {
+        looked_at(text.len());
         let colon = text.find(':').ok_or(InvalidUri)?;
         let scheme = &text[..colon];
         let mut characters = scheme.bytes();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::hop::{Hop, Source};
+use crate::header::Via;
 use crate::message::{Message, Start};
 use crate::method::Method;
 
@@ -64,9 +65,27 @@ impl Request {
     }
 }
 
+/// Via values of a message, over all its fields.
+pub(super) fn vias(message: &Message) -> usize {
+    message
+        .headers("Via")
+        .map(|value| Via::parse_list(&value).map_or(1, |vias| vias.len()))
+        .sum()
+}
+
 /// Their Contact's URI.
 pub(super) fn contact(message: &Message) -> Option<String> {
     message.contact().map(|contact| contact.uri.as_str().to_owned())
+}
+
+/// Whether the sender of a request takes SDP in the answer: §20.1, without Accept it does.
+pub(super) fn accepts_sdp(message: &Message) -> bool {
+    message.headers("Accept").next().is_none()
+        || tokens(message, "Accept").iter().any(|range| {
+            let kind = range.split(';').next().unwrap_or_default();
+            let kind: String = kind.split_whitespace().collect::<String>().to_ascii_lowercase();
+            matches!(&*kind, "application/sdp" | "application/*" | "*/*")
+        })
 }
 
 /// The members of a header that is a list of tokens, over all its fields.

@@ -15,3 +15,4 @@ mod routes;
 mod script;
 mod seeds;
 mod timers;
+mod torture;

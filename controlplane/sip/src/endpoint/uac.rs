@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::auth::Keyring;
 use super::hop::{Hop, Source, Transport};
 use super::print::{Outgoing, SDP, reason};
-use super::received::contact;
+use super::received::{contact, vias};
 use super::request::Parts;
 use super::session::{Cancel, Invited, Ours, Role, Session, State, TransactionId};
 use super::{ByeCause, DialogId, Endpoint, Event, Invite, WrongState, reason_header};
@@ -121,6 +121,10 @@ impl Endpoint {
         let (Some(via), Some(cseq), Some(status)) = (response.via(), response.cseq(), response.status()) else {
             return;
         };
+        // §8.1.3.3: "If more than one Via header field value is present in a response, the UAC SHOULD discard the message."
+        if vias(response) > 1 {
+            return;
+        }
         let key = Key::Client {
             branch: via.branch().unwrap_or_default(),
             method: cseq.method.to_string(),

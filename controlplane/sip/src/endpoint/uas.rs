@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::hop::{Hop, Source, Transport};
 use super::print::{Answer, SDP, SUPPORTED};
-use super::received::{Request, contact, tokens};
+use super::received::{Request, accepts_sdp, contact, tokens};
 use super::session::{Invitation, Ours, Role, Session, State, TransactionId, Unacked};
 use super::transactions::{merge_key, server_key};
 use super::{ByeCause, DialogId, Endpoint, Event, WrongState};
@@ -15,7 +15,8 @@ use crate::dialog::Dialog;
 use crate::header::NameAddr;
 use crate::method::Method;
 use crate::timer::Timer;
-use crate::transaction::{Act, Key, Machine, ServerInput, ServerInvite, ServerOther};
+use crate::transaction::{Act, Key, MAGIC_COOKIE, Machine, ServerInput, ServerInvite, ServerOther};
+use crate::uri::Scheme;
 
 /// Retry-After where transactions have run out, seconds.
 pub(super) const BUSY_SECONDS: u32 = 5;
@@ -92,6 +93,12 @@ impl Endpoint {
                 return true;
             }
         }
+        // §8.2.2.1: "If the Request-URI uses a scheme not supported by the UAS, it SHOULD reject the request with a 416".
+        let uri = request.message.uri().and_then(Result::ok);
+        if uri.is_some_and(|uri| matches!(uri.scheme(), Scheme::Other(_))) {
+            self.stateless(request, 416, &[]);
+            return true;
+        }
         let mut unknown = tokens(&request.message, "Require");
         unknown.retain(|option| option != SUPPORTED);
         if !unknown.is_empty() {
@@ -102,6 +109,11 @@ impl Endpoint {
         let bodied = request.method == Method::Invite && !request.message.body().is_empty();
         if bodied && request.message.sdp().is_none() {
             self.stateless(request, 415, &[("Accept", SDP)]);
+            return true;
+        }
+        // §20.1 and §21.4.7: an INVITE is answered with SDP or not at all.
+        if request.method == Method::Invite && !accepts_sdp(&request.message) {
+            self.stateless(request, 406, &[]);
             return true;
         }
         false
@@ -140,8 +152,10 @@ impl Endpoint {
         if self.transactions.len() >= self.config.transactions {
             return self.try_later(&request, 503, BUSY_SECONDS);
         }
-        // §8.1.1.8: "The Contact header field MUST be present" in an INVITE.
-        let Some(target) = contact(&request.message) else {
+        // §8.1.1.8: "The Contact header field MUST be present" in an INVITE. RFC 2543 did without: there From is where they are.
+        let old = !request.branch.starts_with(MAGIC_COOKIE);
+        let from_uri = || Some(request.message.from()?.uri.as_str().to_owned());
+        let Some(target) = contact(&request.message).or_else(|| from_uri().filter(|_| old)) else {
             return self.stateless(&request, 400, &[]);
         };
         let tag = self.random.token();

@@ -2,6 +2,7 @@ use std::fmt;
 
 use super::{Malformed, Params, quote, unquote};
 use crate::uri::Uri;
+use crate::work::looked_at;
 
 /// `"Display name" <uri>;params`, the form of From, To, Contact, Route, Refer-To (RFC 3261 §20.10).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +77,7 @@ impl fmt::Display for NameAddr {
 
 /// The index behind the closing quote.
 fn quoted_end(text: &str) -> Option<usize> {
+    looked_at(text.len());
     let mut escaped = false;
     for (at, c) in text.bytes().enumerate().skip(1) {
         match c {

@@ -4,6 +4,7 @@ use super::{Field, Message, Start};
 use crate::header::{self, Contact, ContentLength, Cseq, Header, Malformed, MaxForwards, Via};
 use crate::method::Method;
 use crate::uri::{Scheme, Uri};
+use crate::work::looked_at;
 
 /// Bounds on what a peer may make us look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +47,10 @@ pub(super) fn parse(datagram: Bytes, limits: &Limits) -> Result<Message, Rejecti
     // "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF appearing before the
     // start-line" (RFC 3261 §7.5); they are keep-alives on UDP too.
     let lead = datagram.iter().take_while(|c| matches!(c, b'\r' | b'\n')).count();
-    let data = datagram.slice(lead..);
+    let mut data = datagram.slice(lead..);
     let too_long = data.len() > limits.message;
+    // What the answer needs stands at the front.
+    data.truncate(limits.message);
 
     let Some((line, mut at)) = next_line(&data, 0, data.len()) else {
         return Err(Rejection {
@@ -149,7 +152,9 @@ pub(super) fn parse(datagram: Bytes, limits: &Limits) -> Result<Message, Rejecti
 /// end at the most.
 fn next_line(data: &[u8], at: usize, limit: usize) -> Option<((usize, usize), usize)> {
     let window = &data[at..data.len().min(at + limit + 2)];
-    let feed = at + window.iter().position(|c| *c == b'\n')?;
+    let length = window.iter().position(|c| *c == b'\n');
+    looked_at(length.unwrap_or(window.len()));
+    let feed = at + length?;
     let end = if feed > at && data[feed - 1] == b'\r' {
         feed - 1
     } else {
@@ -211,6 +216,7 @@ fn status_line(line: &Bytes) -> Option<Start> {
 }
 
 fn field(line: Bytes) -> Option<Field> {
+    looked_at(line.len());
     let colon = line.iter().position(|c| *c == b':')?;
     // "The formal grammar … allows white space on either side of the colon" (RFC 3261 §7.3.1).
     let name_end = line[..colon].trim_ascii_end().len();

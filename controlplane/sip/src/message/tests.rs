@@ -1,6 +1,8 @@
 use super::*;
 
 mod oracle;
+mod outcome;
+mod table;
 mod torture;
 mod vectors;
 

@@ -1,4 +1,4 @@
-//! Messages of our own in the spirit of RFC 4475 and RFC 5118, one for each point.
+//! Variations on the points of the table, and points of our own, for the parser alone.
 
 use super::*;
 
