@@ -11,6 +11,7 @@ use sip::sdp::{Direction, Encoding};
 use crate::net::Profile;
 use crate::random::Random;
 use crate::scenario::{Aim, Also, Behaviour, Offer, Scenario, When};
+use crate::steer::steer;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
 
@@ -36,6 +37,9 @@ fn ms(random: &mut Random, least: u64, most: u64) -> Duration {
 pub fn draw(seed: u64) -> Scenario {
     let mut random = Random::new(seed ^ 0x5eed);
     let random = &mut random;
+    if random.chance(400) {
+        return steer(seed, random);
+    }
     let ring = ms(random, 2000, 9000);
     let accept_within = *random.pick(&[3, 6, 10].map(Duration::from_secs));
     let reach = *random.pick(&[5, 12, 60, 60].map(Duration::from_secs));
@@ -57,6 +61,7 @@ pub fn draw(seed: u64) -> Scenario {
             .map(|_| human(random, ring, accept_within))
             .collect(),
         ai: Answering::After(ms(random, 0, 500)),
+        refer: random.chance(300),
         carrier: carrier(random),
         handoff_at: Some(ms(random, 2000, 6000)),
         caller_hangs_up: random.chance(200).then(|| ms(random, 100, 30_000)),
@@ -212,7 +217,7 @@ fn offer(random: &mut Random) -> Offer {
         2 => Offer::Direction(Direction::RecvOnly),
         3 | 4 => Offer::Direction(Direction::Inactive),
         5 => Offer::Direction(Direction::SendRecv),
-        6 => Offer::Direction(Direction::Inactive),
+        6 => Offer::NoAddress,
         7 => Offer::Late,
         8 => Offer::Codec(*random.pick(&[Encoding::Pcmu, Encoding::Pcma])),
         _ => Offer::Moved,

@@ -11,6 +11,7 @@ pub mod random;
 pub mod rtp;
 pub mod scenario;
 pub mod soak;
+mod steer;
 pub mod tone;
 pub mod ua;
 pub mod world;

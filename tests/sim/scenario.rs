@@ -131,6 +131,8 @@ pub struct Scenario {
     pub humans: Vec<Behaviour>,
     /// How the AI answers.
     pub ai: Answering,
+    /// The trunk takes REFER.
+    pub refer: bool,
     /// What the caller's carrier does with a REFER.
     pub carrier: Referred,
     /// When the handoff is asked for; `None`: never.
@@ -175,6 +177,7 @@ impl Scenario {
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
             humans: vec![Behaviour::GOOD],
             ai: Answering::After(Duration::from_millis(50)),
+            refer: false,
             carrier: Referred::Refuses(405),
             handoff_at: Some(Duration::from_secs(3)),
             caller_hangs_up: None,

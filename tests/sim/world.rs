@@ -88,6 +88,8 @@ pub struct World {
     pub done: Vec<(Instant, Also)>,
     /// Wishes about a handoff that were granted, and when.
     pub granted: Vec<(Instant, Also)>,
+    /// When the worker refused a table.
+    pub refusals_of_media: Vec<Instant>,
     /// All SIP between Baton and the parties, as Baton sent and got it.
     pub wire: Vec<Wire>,
     /// Datagrams that Baton sent to nobody we know: a fault.
@@ -174,6 +176,7 @@ impl World {
             refusals: Vec::new(),
             done: Vec::new(),
             granted: Vec::new(),
+            refusals_of_media: Vec::new(),
             wire: Vec::new(),
             astray: Vec::new(),
             node,
@@ -194,7 +197,7 @@ impl World {
         world
     }
 
-    /// Plays the scenario to its end, then until every timer has run out (two minutes more at the most).
+    /// Plays the scenario to its end, then until every timer has run out (five minutes more at the most).
     pub fn run(scenario: Scenario) -> World {
         let mut world = World::new(scenario);
         world.run_to_the_end();
@@ -203,7 +206,7 @@ impl World {
 
     /// Plays on to the end, then until every timer has run out.
     pub fn run_to_the_end(&mut self) {
-        let last = self.start + self.scenario.end + Duration::from_secs(120);
+        let last = self.start + self.scenario.end + Duration::from_secs(300);
         while self.step(last) {}
     }
 
@@ -251,6 +254,7 @@ impl World {
                     session, generation, ..
                 } if std::mem::take(&mut self.refuse_next) => {
                     let reason = Refusal::Port;
+                    self.refusals_of_media.push(now);
                     self.tell_node(Event::Refused {
                         session,
                         generation,

@@ -14,6 +14,7 @@ const GIVEN_UP: Duration = Duration::from_secs(32);
 impl World {
     pub(super) fn refer(&self, faults: &mut Vec<String>) {
         self.nobody_else_is_called(faults);
+        self.transferred_is_what_the_carrier_said(faults);
         for who in self.everyone().into_iter().filter(|who| *who != Who::Caller) {
             let of = |wire: &&Wire| wire.party == who;
             let accepted = |wire: &&Wire| wire.ours && wire.answers("REFER") && wire.status == Some(202);
@@ -59,7 +60,12 @@ impl World {
             let mut heard = self.sent.iter().filter(|s| s.to == Who::Caller && human(s.sound));
             heard.any(|s| (accepted..=notify.at).contains(&s.at))
         });
-        if !heard {
+        // A caller who holds us hears nobody.
+        let holds = self.media_spans(Who::Caller, |media| !media.listens || media.unsettled);
+        let holds = holds
+            .iter()
+            .any(|(since, until)| *since <= notify.at && accepted.is_some_and(|at| at <= *until));
+        if !heard && !holds {
             let at = notify.at - self.start;
             faults.push(format!(
                 "{:?} was told 200 at {at:?}, before the caller heard the human",
@@ -97,6 +103,22 @@ impl World {
                 let at = bye.at - self.start;
                 faults.push(format!("BYE to {who:?} at {at:?}, before its last NOTIFY was answered"));
                 return;
+            }
+        }
+    }
+
+    /// The outcome of a REFER of ours is that of the sipfrag, never that of the 202.
+    fn transferred_is_what_the_carrier_said(&self, faults: &mut Vec<String>) {
+        let done =
+            |wire: &&Wire| wire.party == Who::Caller && !wire.ours && wire.is("NOTIFY") && wire.reported == Some(200);
+        for notice in &self.notices {
+            let What::Handoff(_, Step::Closed { result, .. }) = &notice.what else {
+                continue;
+            };
+            let said = self.wire.iter().filter(done).any(|wire| wire.at <= notice.at);
+            if format!("{result:?}") == "Transferred" && !said {
+                let at = notice.at - self.start;
+                faults.push(format!("transferred at {at:?}, but the carrier never said so"));
             }
         }
     }

@@ -30,6 +30,9 @@ pub(super) type Scenes = Vec<(Instant, Scene)>;
 /// How long the reason is spoken.
 const SPOKEN: Duration = Duration::from_millis(1200);
 
+/// A refused command's way to the worker and back, and the next one's.
+const REFUSED: Duration = Duration::from_millis(100);
+
 impl Scene {
     /// Whether this sound is in the party's row.
     pub(super) fn gives(self, who: Who, sound: Sound) -> bool {
@@ -45,8 +48,10 @@ impl Scene {
             (Scene::Talking { peer }, who) => who == peer && sound == Caller,
             (Scene::Waiting { .. }, Who::Caller) => matches!(sound, Announcement | Hold | Other),
             // A human who hands on does not wait in silence; an AI would answer the music.
-            (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, who @ Who::Human(_)) if who == peer => {
-                sound == Hold
+            (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, Who::Human(_))
+                if who == peer && sound == Hold =>
+            {
+                true
             }
             (Scene::Waiting { target, briefing, .. }, who) => {
                 who == target && briefing && matches!(sound, Briefing | Other)
@@ -212,15 +217,21 @@ impl World {
     }
 
     /// How long after a notice the old scene may still be heard: the command's way, one packet, and what the worker stalled.
+    ///
+    /// After a table that the worker refused, the old one stays until the next.
     pub(super) fn slack(&self, at: Instant) -> Duration {
-        let stalled = self
-            .stalls()
-            .filter(|(since, until)| *since <= at + self.scenario.hop && at <= *until);
-        let stalled = stalled
-            .map(|(_, until)| until - at.min(until))
-            .max()
-            .unwrap_or_default();
-        stalled + self.scenario.hop + Duration::from_millis(80)
+        let mut until = at;
+        for (since, end) in self.stalls() {
+            if since <= until + self.scenario.hop && until <= end {
+                until = end;
+            }
+        }
+        let refused = self
+            .refusals_of_media
+            .iter()
+            .any(|refused| *refused >= at && *refused <= until + REFUSED);
+        let refused = if refused { REFUSED } else { Duration::ZERO };
+        until - at + refused + self.scenario.hop + Duration::from_millis(80)
     }
 }
 

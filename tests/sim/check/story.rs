@@ -52,7 +52,7 @@ impl World {
         self.joined_means_heard(scenes, faults);
     }
 
-    /// Joined means that both hear each other, if both stay for a second, speak and listen.
+    /// Joined means that both hear each other, if both stay for a while, speak and listen.
     fn joined_means_heard(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let joined = |pair: &[(Instant, Scene)]| match (pair[0], pair[1]) {
             ((since, Scene::Joining { target, .. }), (at, Scene::Talking { peer })) if target == peer => {
@@ -61,7 +61,12 @@ impl World {
             _ => None,
         };
         for (since, at, human) in scenes.windows(2).filter_map(joined) {
-            let until = at + Duration::from_secs(1);
+            // The next handoff may begin at once.
+            let next = scenes.iter().map(|(next, _)| *next).find(|next| *next > at);
+            let until = next.unwrap_or(self.now).min(at + Duration::from_secs(1));
+            if until < at + Duration::from_millis(200) {
+                continue;
+            }
             for (listener, source) in [(Who::Caller, human), (human, Who::Caller)] {
                 let disturbed = |span: &(Instant, Instant)| span.0 <= until && since <= span.1;
                 let deaf = self.media_spans(listener, |media| !media.listens || media.unsettled);

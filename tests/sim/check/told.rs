@@ -7,7 +7,7 @@ use calls::notice::{Step, What};
 use crate::check::scene::{Scene, Scenes};
 use crate::net::Profile;
 use crate::tone::Sound;
-use crate::world::{Sent, Who, World};
+use crate::world::{Sent, Who, Wire, World};
 
 /// From the failure to the first packet that tells of it.
 const TOLD: Duration = Duration::from_secs(1);
@@ -64,12 +64,21 @@ impl World {
                 _ => false,
             };
             // We may have let it go just before.
-            let let_go = |other: &crate::world::Wire| {
+            let let_go = |other: &Wire| {
                 other.ours
                     && other.call_id == wire.call_id
                     && (other.is("CANCEL") || other.is("BYE"))
                     && other.at <= wire.at
             };
+            // A human who hands on may be tried again: the BYE of the old call is no failure of the new one.
+            let invite =
+                |other: &&Wire| other.ours && other.is("INVITE") && other.party == wire.party && other.at <= wire.at;
+            let tried = tried
+                && self
+                    .wire
+                    .iter()
+                    .rfind(invite)
+                    .is_some_and(|invite| invite.call_id == wire.call_id);
             if !tried || self.wire.iter().any(let_go) || self.caller.ended.is_some_and(|ended| ended <= wire.at) {
                 continue;
             }
