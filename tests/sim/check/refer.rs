@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use calls::notice::{Step, What};
+use calls::notice::{Outcome, Step, What};
 
 use crate::tone::Sound;
 use crate::world::{Who, Wire, World};
@@ -116,7 +116,7 @@ impl World {
                 continue;
             };
             let said = self.wire.iter().filter(done).any(|wire| wire.at <= notice.at);
-            if format!("{result:?}") == "Transferred" && !said {
+            if *result == Outcome::Transferred && !said {
                 let at = notice.at - self.start;
                 faults.push(format!("transferred at {at:?}, but the carrier never said so"));
             }

@@ -65,7 +65,7 @@ pub(super) fn node_config(
             name: "carrier".into(),
             addresses: vec![caller.sip.ip()],
             ai_agent: None,
-            refer: false,
+            refer: scenario.refer,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
