@@ -69,7 +69,7 @@ impl Baresip {
             let _ = writeln!(config, "{line}");
         }
         let account = format!(
-            "<sip:human@{}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n",
+            "<sip:support@{}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n",
             at.ip()
         );
         for (name, text) in [("config", &*config), ("accounts", &account), ("contacts", "")] {

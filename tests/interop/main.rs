@@ -10,6 +10,7 @@
 mod baresip;
 mod baton;
 mod caller;
+mod carrier;
 mod child;
 mod handoff;
 mod human;
@@ -18,6 +19,7 @@ mod phone;
 #[path = "../../controlplane/server/tests/ports/mod.rs"]
 mod ports;
 mod proxy;
+mod refer;
 mod reinvite;
 mod sipp;
 mod world;

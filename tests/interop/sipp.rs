@@ -4,7 +4,8 @@
 //! for one: [`Sipp::tell`] sends it a request with the Call-ID of its call, which is all by which sipp knows whose a
 //! message is. So a scenario needs no pause that hopes to be long enough.
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,18 @@ use crate::child::{Program, tail};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Udp,
+    #[expect(dead_code, reason = "until Baton listens there")]
+    Tcp,
+}
+
+impl Transport {
+    /// What a URI ends with where it says so.
+    pub(crate) fn parameter(self) -> &'static str {
+        match self {
+            Transport::Udp => "",
+            Transport::Tcp => ";transport=tcp",
+        }
+    }
 }
 
 /// A running sipp.
@@ -29,6 +42,7 @@ pub(crate) struct Sipp {
     call_id: String,
     facts_read: usize,
     told: u32,
+    cues: Option<TcpStream>,
 }
 
 /// What a sipp is started with.
@@ -74,6 +88,7 @@ impl Sipp {
             "-t",
             match start.transport {
                 Transport::Udp => "u1",
+                Transport::Tcp => "t1",
             },
         ]);
         add(&["-i", &start.at.ip().to_string(), "-bind_local"]);
@@ -96,6 +111,7 @@ impl Sipp {
             call_id,
             facts_read: 0,
             told: 0,
+            cues: None,
         };
         if start.calls.is_none() {
             sipp.listens();
@@ -107,6 +123,7 @@ impl Sipp {
     fn listens(&mut self) {
         let table = match self.transport {
             Transport::Udp => "/proc/net/udp",
+            Transport::Tcp => "/proc/net/tcp",
         };
         // proc_net(5): address and port in hexadecimal, the address in the host's order.
         let IpAddr::V4(ip) = self.at.ip() else {
@@ -172,6 +189,14 @@ impl Sipp {
             Transport::Udp => {
                 let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
                 socket.send_to(message.as_bytes(), self.at).expect("sent");
+            }
+            Transport::Tcp => {
+                // One connection for all cues: sipp ends the calls of one that is closed.
+                let at = self.at;
+                let cues = self
+                    .cues
+                    .get_or_insert_with(|| TcpStream::connect(at).expect("sipp listens"));
+                cues.write_all(message.as_bytes()).expect("sent");
             }
         }
     }

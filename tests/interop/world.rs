@@ -44,6 +44,12 @@ pub(crate) struct Plan {
     pub(crate) human: Human,
     /// Values for the human's scenario.
     pub(crate) human_values: &'static [(&'static str, &'static str)],
+    /// Values for the AI's scenario.
+    pub(crate) ai_values: &'static [(&'static str, &'static str)],
+    /// Scenario of another human, the target `colleague`, who is reached by a REFER only.
+    pub(crate) colleague: Option<&'static str>,
+    /// Keys of the trunk.
+    pub(crate) trunk: &'static str,
     /// Keys of `[playbook]`.
     pub(crate) playbook: &'static str,
     /// How long the human may ring, seconds.
@@ -61,6 +67,9 @@ impl Default for Plan {
             ai: "answers",
             human: Human::Sipp("rings_until_told"),
             human_values: &[],
+            ai_values: &[],
+            colleague: None,
+            trunk: "",
             playbook: "",
             ring_s: 30,
             t1_ms: 200,
@@ -115,6 +124,7 @@ pub(crate) struct World {
     ai: Peer,
     human: Option<Peer>,
     phone: Option<Baresip>,
+    colleague: Option<Peer>,
     /// Before the AI, where there is one.
     pub(crate) proxy: Option<Proxy>,
     /// The call's id.
@@ -153,11 +163,24 @@ impl World {
         let mut ports = Ports::claim();
         let folder = Folder::new(&mut ports);
         let (sip, http) = (local(ports.take(1)), local(ports.take(1)));
-        let media = ports.take(20);
+        let (media, sip_text) = (ports.take(20), sip.to_string());
         let mut start = |name, scenario, voice, values: &[(&'static str, &str)]| {
-            start_peer(&mut ports, &folder, plan.transport, name, scenario, voice, values, None)
+            let values = with_baton(values, &sip_text);
+            start_peer(
+                &mut ports,
+                &folder,
+                plan.transport,
+                name,
+                scenario,
+                voice,
+                &values,
+                None,
+            )
         };
-        let ai = start("ai", plan.ai, Sound::Ai, &[]);
+        let ai = start("ai", plan.ai, Sound::Ai, plan.ai_values);
+        let colleague = plan
+            .colleague
+            .map(|scenario| start("colleague", scenario, Sound::Human(1), &[]));
         let (human, phone) = match plan.human {
             Human::Sipp(scenario) => (Some(start("human", scenario, Sound::Human(0), plan.human_values)), None),
             Human::Baresip => (None, Some(Baresip::start(&mut ports, folder.path()))),
@@ -168,14 +191,27 @@ impl World {
             .expect("one of the two");
         let proxy = plan.proxy.then(|| Proxy::start(local(ports.take(2)), sip, ai.sipp.at));
         let ai_hop = proxy.as_ref().map_or(ai.sipp.at, |proxy| proxy.at);
+        let tcp = plan.transport.parameter();
         let mut config = format!(
             "[node]\ndrain_s = 0\nlog = \"debug,hyper=info,reqwest=info\"\n[sip]\nlisten = \"{sip}\"\nt1_ms = {}\n\
              [media]\nfirst_port = {media}\nports_per_worker = 10\n[http]\nlisten = \"{http}\"\n\
-             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\nnext_hop = \"{ai_hop}\"\n\
-             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\nring_s = {}\n\
-             [playbook]\nrequest_phrases = []\n{}\n[prompts]\n",
-            plan.t1_ms, ai.sipp.at, human_at, plan.ring_s, plan.playbook,
+             [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}{tcp}\"\nnext_hop = \"{ai_hop}{tcp}\"\n\
+             [[trunks]]\nname = \"carrier\"\n{}\n\
+             [playbook]\nrequest_phrases = []\ntargets = [\"support\"]\n{}\n",
+            plan.t1_ms, ai.sipp.at, plan.trunk, plan.playbook,
         );
+        let targets = [
+            ("support", Some(human_at)),
+            ("colleague", colleague.as_ref().map(|peer| peer.sipp.at)),
+        ];
+        for (name, at) in targets.into_iter().filter_map(|(name, at)| Some((name, at?))) {
+            let _ = writeln!(
+                config,
+                "[[targets]]\nname = \"{name}\"\nuri = \"sip:{name}@{at}{tcp}\"\nring_s = {}",
+                plan.ring_s
+            );
+        }
+        config += "[prompts]\n";
         for (sound, name, ms) in PROMPTS {
             write_wav(&folder.path().join(format!("{name}.wav")), &sound.samples(0, ms * 8));
             let _ = writeln!(config, "{name} = \"{name}.wav\"");
@@ -188,6 +224,7 @@ impl World {
             ai,
             human,
             phone,
+            colleague,
             proxy,
             call: String::new(),
             transport: plan.transport,
@@ -214,6 +251,10 @@ impl World {
 
     pub(crate) fn phone(&mut self) -> &mut Baresip {
         self.phone.as_mut().expect("the human is a baresip")
+    }
+
+    pub(crate) fn colleague(&mut self) -> &mut Peer {
+        self.colleague.as_mut().expect("there is a colleague")
     }
 
     fn peers(&self) -> impl Iterator<Item = &Peer> {
@@ -277,6 +318,18 @@ impl World {
             .until(&format!("/v1/handoffs/{handoff}"), |record| record["state"] == state)
     }
 
+    /// The record of the newest handoff, which somebody asked for by REFER.
+    pub(crate) fn newest_handoff(&self) -> String {
+        let list = self.baton().until("/v1/handoffs", |list| {
+            list["handoffs"].as_array().is_some_and(|handoffs| !handoffs.is_empty())
+        });
+        let handoffs = list["handoffs"].as_array().expect("a list");
+        let newest = handoffs
+            .iter()
+            .max_by_key(|one| one["requested_at"].as_str().map(str::to_owned));
+        newest.expect("one")["id"].as_str().expect("an id").to_owned()
+    }
+
     /// The operator hangs up.
     pub(crate) fn hang_up(&self) {
         let (status, body) = self
@@ -293,11 +346,12 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// The lines to the caller and, where it is a sipp that was joined, to the human were one line each, whatever happened.
+    /// The lines to the caller and to the humans that are sipps, where they were joined, were one line each, whatever happened.
     pub(crate) fn assert_lines(&mut self) {
         let stall = self.longest_stall();
         self.caller().party.assert_one_line(stall);
-        if let Some(human) = self.human.as_ref().filter(|human| human.party.now() > 0) {
+        let humans = [self.human.as_ref(), self.colleague.as_ref()].into_iter().flatten();
+        for human in humans.filter(|human| human.party.now() > 0) {
             human.party.assert_one_line(stall);
         }
     }
@@ -309,6 +363,7 @@ impl World {
                 "caller" => self.caller().sipp.finish(),
                 "ai" => self.ai.sipp.finish(),
                 "human" => self.human().sipp.finish(),
+                "colleague" => self.colleague().sipp.finish(),
                 other => panic!("{other} is nobody"),
             }
         }
@@ -364,6 +419,13 @@ fn start_peer(
     };
     let sipp = Sipp::start(folder.path(), &start);
     Peer { sipp, party }
+}
+
+/// The values, and where Baton is.
+fn with_baton<'v>(values: &[(&'static str, &'v str)], baton: &'v str) -> Vec<(&'static str, &'v str)> {
+    let mut values = values.to_vec();
+    values.push(("baton", baton));
+    values
 }
 
 pub(crate) fn local(port: u16) -> SocketAddr {
