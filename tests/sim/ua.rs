@@ -280,6 +280,7 @@ impl Ua {
 
     /// What it wants to send now.
     pub fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>) {
+        let from = out.len();
         while let Some(transmit) = self.endpoint.poll_transmit() {
             let bytes = self.exchange.rewrite(transmit.bytes.to_vec());
             let (from, to) = (self.sip, transmit.to);
@@ -287,6 +288,8 @@ impl Ua {
                 out.push(Datagram { from, to, bytes });
             }
         }
+        // What accepts a REFER goes before the BYE that follows it.
+        out[from..].sort_by_key(|datagram| !datagram.bytes.starts_with(b"SIP/2.0 202"));
         self.note_media(now);
         self.transmit_media(now, out);
     }

@@ -143,15 +143,16 @@ impl Ua {
                 accept(self);
                 self.refers.report = Some((now + wait, refer, 200));
             }
+            // Its endpoint would not let a BYE overtake a NOTIFY: the order is made on the wire.
             Referred::HangsUp => {
-                accept(self);
                 let _ = self.endpoint.end(now, dialog, None);
                 self.over(now);
+                accept(self);
             }
             Referred::HangsUpAndReports(status, wait) => {
-                accept(self);
                 let _ = self.endpoint.end(now, dialog, None);
                 self.over(now);
+                accept(self);
                 self.refers.report = Some((now + wait, refer, status));
             }
         }
