@@ -318,14 +318,14 @@ impl Call {
             }
             // After a join or a return the rows in force are already the ones that are wanted: only the window, or the
             // leg of whom was let go, was to leave the table.
-            (State::Talking, Input::MediaFailed(_)) if !self.watched.is_empty() => State::Talking,
+            (State::Talking, Input::MediaFailed(_)) if !self.watched.is_empty() || !self.with_ai() => State::Talking,
             (State::Talking, Input::MediaFailed(_) | Input::MediaSilent) => {
                 out.push(Action::EndCaller(cause::FAULT));
                 self.end("error", cause::FAULT, out)
             }
 
             // Handing off: what ends the call is decided here, all else by the handoff.
-            (State::HandingOff(handoff), Input::CallerGone) => match handoff.state() {
+            (State::HandingOff(mut handoff), Input::CallerGone) => match handoff.state() {
                 handoff::State::Referring { accepted, .. } => {
                     self.end("caller", cause::CALLER_GONE, out);
                     out.push(Action::Arm(Timer::Refer));
@@ -336,51 +336,40 @@ impl Call {
                     }
                 }
                 _ => {
-                    self.stand_aside(handoff.cut_short(Some(Reason::CallerHangup)), out);
+                    self.decided(&mut handoff, cut_short(Some(Reason::CallerHangup)), out);
                     self.end("caller", cause::CALLER_GONE, out)
                 }
             },
-            (State::HandingOff(handoff), Input::HangUp) => {
+            (State::HandingOff(mut handoff), Input::HangUp) => {
                 if matches!(handoff.state(), handoff::State::Referring { .. }) {
                     out.push(Action::ForgetRefer);
                 }
-                self.stand_aside(handoff.cut_short(None), out);
+                self.decided(&mut handoff, cut_short(None), out);
                 out.push(Action::EndCaller(cause::HUNG_UP));
                 self.end("api", cause::HUNG_UP, out)
             }
             (State::HandingOff(mut handoff), input) => match handoff.handle(input, &mut self.parties, out) {
                 Next::Same => State::HandingOff(handoff),
                 Next::Talking(verdict) => {
-                    let watched = Watched {
-                        id: handoff.id(),
-                        verdict,
-                    };
-                    match handoff.evidence() {
-                        Some(evidence) => watched.close(Some(evidence), out),
-                        None => self.stand_aside(watched, out),
-                    }
+                    self.decided(&mut handoff, verdict, out);
                     if !self.watched.is_empty() {
                         out.push(Action::Arm(Timer::Evidence));
                     }
                     State::Talking
                 }
                 Next::Transferred => {
-                    let id = handoff.id();
-                    let verdict = TRANSFERRED;
-                    self.stand_aside(Watched { id, verdict }, out);
+                    self.decided(&mut handoff, TRANSFERRED, out);
                     out.push(Action::EndCaller(cause::HANDED_OFF));
                     self.end("transfer", cause::HANDED_OFF, out)
                 }
                 Next::Goodbye(verdict) => {
                     let window = Some(handoff.window());
-                    let id = handoff.id();
                     let by = handoff.from().name();
-                    self.stand_aside(Watched { id, verdict }, out);
+                    self.decided(&mut handoff, verdict, out);
                     self.say_goodbye(by, window, out)
                 }
                 Next::End(verdict) => {
-                    let id = handoff.id();
-                    self.stand_aside(Watched { id, verdict }, out);
+                    self.decided(&mut handoff, verdict, out);
                     out.push(Action::EndCaller(cause::FAULT));
                     self.end("error", cause::FAULT, out)
                 }
@@ -474,6 +463,15 @@ impl Call {
             self.watched.remove(0).close(None, out);
         }
         self.watched.push(watched);
+    }
+
+    /// A handoff's outcome is decided. Where its evidence has come already, it is closed.
+    fn decided(&mut self, handoff: &mut Handoff, verdict: Verdict, out: &mut Vec<Action>) {
+        let id = handoff.id();
+        match handoff.take_evidence() {
+            Some(evidence) => Watched { id, verdict }.close(Some(evidence), out),
+            None => self.stand_aside(Watched { id, verdict }, out),
+        }
     }
 
     fn close_all(&mut self, out: &mut Vec<Action>) {

@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step};
 use crate::request::RequestError;
 use crate::timer::Timer;
-use crate::watched::{Verdict, Watched, cut_short};
+use crate::watched::Verdict;
 
 /// A handoff that was asked for, with everything resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,8 +182,8 @@ impl Handoff {
     }
 
     /// Evidence that came before the join was known to be in force.
-    pub(crate) fn evidence(self) -> Option<Vec<(Party, Evidence)>> {
-        self.evidence
+    pub(crate) fn take_evidence(&mut self) -> Option<Vec<(Party, Evidence)>> {
+        self.evidence.take()
     }
 
     /// Whether a user's wish fits the state.
@@ -304,7 +304,7 @@ impl Handoff {
             }
             // The human spoke at once: the word went out while the other row of the join was still waited for.
             (Joining, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
-            (Joining, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
+            (_, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
             (Referring { .. } | Inviting | Ringing | Briefing { .. }, Input::Cancel) => {
@@ -349,14 +349,6 @@ impl Handoff {
             (_, _) => {}
         }
         Next::Same
-    }
-
-    /// The call ends now. `reason` is why it did not join; `None` where an operator ended it.
-    pub fn cut_short(&self, reason: Option<Reason>) -> Watched {
-        Watched {
-            id: self.order.id,
-            verdict: cut_short(reason),
-        }
     }
 
     /// The window of evidence has the handoff's number.

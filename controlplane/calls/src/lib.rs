@@ -28,5 +28,6 @@ mod registry;
 mod reinvite;
 pub mod request;
 mod spec;
+pub mod table;
 pub mod timer;
 mod watched;

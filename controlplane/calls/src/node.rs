@@ -145,6 +145,10 @@ impl Node {
                     if reason == Refusal::Silent && !scene {
                         return self.resumed_silently(now, live);
                     }
+                    if !scene {
+                        // A mere change of a leg: the rows that are in force stay so, and the call goes on.
+                        return self.put_back(now, live);
+                    }
                     let reason = if reason == Refusal::NoSession {
                         Reason::NoCapacity
                     } else {

@@ -1,6 +1,7 @@
 //! A node among peers that speak SIP by endpoints of their own, with a data plane that only says yes.
 
 mod bytes;
+mod crossing;
 mod refer;
 mod second;
 mod transfer;

@@ -131,9 +131,11 @@ impl World {
             asked: None,
             told: Vec::new(),
         };
+        let mut node = Node::new(config, now);
+        node.observe();
         World {
             now,
-            node: Node::new(config, now),
+            node,
             peers: (0..=STRANGER).map(peer).collect(),
             spec: SessionSpec::default(),
             sets: 0,
@@ -471,6 +473,10 @@ impl World {
             assert_eq!(peer.endpoint.alive().dialogs, 0, "peer {host}");
         }
         assert_eq!(self.node.poll_timeout(), None);
+        for (state, input) in self.node.observed() {
+            let why = crate::table::cannot_come(state, input);
+            assert_eq!(why, None, "{state} | {input} came");
+        }
         self.check_commands();
     }
 

@@ -1,0 +1,464 @@
+//! Every state of a call with every input: what follows, or why nothing does.
+//!
+//! The table is not written: it is what the machines do with one call in each state and one input of each kind. What has
+//! to be said beside it is why a pair cannot come up, and why one that can does nothing; a test finds every pair that has
+//! neither action nor reason. The README has it as text, and the simulator must visit all that can come up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use media::command::PlayId;
+use playbook::{Accept, Mode};
+
+use crate::call::{Action, Call, Input, Scene};
+use crate::handoff::{Choice, Order};
+use crate::notice::{HandoffId, Reason, Step};
+use crate::observe::Pair;
+
+/// The states, by [`Call::state_name`].
+pub const STATES: [&str; 15] = [
+    "connecting",
+    "talking",
+    "referring",
+    "inviting",
+    "ringing",
+    "briefing",
+    "joining",
+    "joined",
+    "handed_off",
+    "returning",
+    "returned",
+    "goodbye",
+    "referred",
+    "ending",
+    "over",
+];
+
+/// From the trigger of a handoff to its join or return.
+const REACHING: [&str; 5] = ["referring", "inviting", "ringing", "briefing", "joining"];
+
+/// Why an input cannot come in a state; `None` where it can.
+pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
+    if state == "over" {
+        return Some("nothing of the call is left");
+    }
+    let among = |states: &[&str]| states.contains(&state);
+    let reaching = REACHING.contains(&state);
+    let conversation = among(&["talking", "joined", "handed_off", "returned"]);
+    let over = among(&["referred", "ending"]);
+    let (comes, why) = match input {
+        "caller gone" => (!over, "the caller's dialog was let go"),
+        "peer rings" | "peer answers" | "peer failed" => (state == "connecting", "the peer has answered"),
+        "peer gone" => match state {
+            "connecting" => (false, "it has not answered: it can only fail"),
+            "goodbye" => (false, "it is gone"),
+            _ => (!over, "its dialog was let go"),
+        },
+        "target rings" | "no capacity" => (state == "inviting", "it is said once, at the INVITE"),
+        "target answers" | "target failed" => (among(&["inviting", "ringing"]), "no INVITE is open"),
+        "target gone" => (among(&["briefing", "joining"]), "no target has answered"),
+        "refer accepted" | "refer failed" | "refer progress" | "refer done" | "refer outcome" => (
+            among(&["referring", "referred"]),
+            "no REFER of ours is open, or it was forgotten",
+        ),
+        "key 1" | "key 2" | "other key" => (among(&["briefing", "joining"]), "only a target's keys are taken"),
+        "applied" => match state {
+            "returned" => (false, "the scene was in force before"),
+            _ => (!over, "only the session's end is asked for"),
+        },
+        "media failed" => match state {
+            "returned" => (
+                false,
+                "the scene is in force; a refused change of a leg stays with the node",
+            ),
+            _ => (!over, "an end is never refused"),
+        },
+        "media silent" => (true, ""),
+        "played" => (state != "connecting", "nothing is played"),
+        "first word" | "evidence" => {
+            let idle = among(&["connecting", "talking", "handed_off"]);
+            (!idle, "no handoff is open")
+        }
+        "media ended" => (over, "the session's end was not asked for"),
+        "ai_answer over" => (state == "connecting", "the timer does not run"),
+        "ring over" => (among(&["inviting", "ringing"]), "the timer does not run"),
+        "reach over" => (reaching, "the timer does not run"),
+        "accept over" => (state == "briefing", "the timer does not run"),
+        "applied over" => (
+            false,
+            "the node repeats the command, and says `media silent` in the end",
+        ),
+        "silence_probe over" => (false, "the node asks the party whether it is there"),
+        "evidence over" => {
+            let awaited = reaching || among(&["joined", "returned", "returning", "goodbye"]);
+            (awaited, "the timer does not run")
+        }
+        "goodbye over" => (state == "goodbye", "the timer does not run"),
+        "refer over" => (among(&["referring", "referred"]), "the timer does not run"),
+        "handoff" => (conversation, REFUSED),
+        "accept" => (state == "briefing", REFUSED),
+        "decline" => (among(&["inviting", "ringing", "briefing"]), REFUSED),
+        "cancel" => (among(&["referring", "inviting", "ringing", "briefing"]), REFUSED),
+        "hang up" => (!over, REFUSED),
+        _ => (false, "there is no such input"),
+    };
+    (!comes).then_some(why)
+}
+
+const REFUSED: &str = "it is refused where it is asked (404 or 409; a REFER: 491 or 481)";
+
+/// Why a pair that can come up does nothing.
+pub fn does_nothing(state: &str, input: &str) -> Option<&'static str> {
+    match (state, input) {
+        ("joining", "key 1" | "key 2" | "other key") => Some("crossed: the human has taken the call"),
+        ("briefing", "other key") => Some("only 1 and 2 mean something"),
+        ("joined" | "handed_off", "media failed") => Some("the rows in force are the ones that are wanted"),
+        (_, "applied") => Some("nobody waits for this scene"),
+        ("briefing" | "joining", "reach over") => Some("noted: no other target is tried after this one"),
+        (_, "peer gone") => Some("noted: the caller will not be given back"),
+        ("referred", "refer accepted" | "refer progress") => Some("noted: the outcome is awaited"),
+        ("referred", "media ended" | "media silent") => Some("noted: the outcome is awaited"),
+        (_, "played") => Some("what was played has nothing to say"),
+        ("referring" | "inviting" | "ringing" | "briefing" | "joining" | "returning", "evidence") => {
+            Some("noted: told when the handoff closes")
+        }
+        ("referring" | "inviting" | "ringing" | "briefing" | "returning" | "referred", "first word") => {
+            Some("crossed: the join did not come about")
+        }
+        _ => None,
+    }
+}
+
+/// The pairs that can come up.
+pub fn reachable() -> BTreeSet<Pair> {
+    let names: BTreeSet<_> = inputs().iter().map(|(_, input)| input.name()).collect();
+    let all = STATES
+        .iter()
+        .flat_map(|state| names.iter().map(move |input| (*state, *input)));
+    all.filter(|(state, input)| cannot_come(state, input).is_none())
+        .collect()
+}
+
+pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
+    let choice = |(target, name): (usize, &str)| Choice {
+        target,
+        name: name.to_owned(),
+        uri: None,
+    };
+    Input::Handoff(Order {
+        id: HandoffId(id),
+        mode,
+        accept,
+        targets: [(0, "sales"), (1, "support")].map(choice).into(),
+        why: "asked".to_owned(),
+        refer,
+    })
+}
+
+/// A warm handoff to two targets, by key.
+pub(crate) fn warm(id: u64) -> Input {
+    order(Mode::Warm, Accept::Key, id, false)
+}
+
+/// One that the caller's carrier is asked to do first.
+pub(crate) fn by_refer(id: u64) -> Input {
+    order(Mode::Cold, Accept::Answer, id, true)
+}
+
+/// Handoff of the samples; the one before it, where there is one, is 8.
+pub(crate) const ID: u64 = 9;
+
+/// A call in each state, the first of each name being the plainest, and what is special about the others.
+pub(crate) fn samples() -> Vec<(&'static str, Call)> {
+    use Input::*;
+    let joined = |id| vec![warm(id), TargetAnswered, Digit('1'), Applied];
+    let failed = |id| vec![warm(id), TargetFailed(486), TargetFailed(486)];
+    let talk = |more: Vec<Input>| [vec![PeerAnswered], more].concat();
+    let human = |more: Vec<Input>| [vec![PeerAnswered], joined(ID - 1), more].concat();
+    let ways = vec![
+        ("", vec![]),
+        ("", talk(vec![])),
+        ("", talk(vec![by_refer(ID)])),
+        ("", talk(vec![warm(ID)])),
+        ("", talk(vec![warm(ID), TargetRinging])),
+        ("", talk(vec![warm(ID), TargetAnswered])),
+        ("", talk(vec![warm(ID), TargetAnswered, Digit('1')])),
+        ("", talk(joined(ID))),
+        ("", talk([joined(ID), vec![Evidence(HandoffId(ID), vec![])]].concat())),
+        ("", talk(failed(ID))),
+        ("", talk([failed(ID), vec![Applied]].concat())),
+        ("", talk([vec![warm(ID), PeerGone], failed(ID).split_off(1)].concat())),
+        ("", talk(vec![by_refer(ID), ReferAccepted, CallerGone])),
+        ("", talk(vec![warm(ID), CallerGone])),
+        ("", talk(vec![HangUp, MediaEnded])),
+        ("last target", talk(vec![warm(ID), TargetFailed(486)])),
+        ("last target", talk(vec![warm(ID), TargetFailed(486), TargetRinging])),
+        ("last target", talk(vec![warm(ID), TargetFailed(486), TargetAnswered])),
+        (
+            "last target",
+            talk(vec![warm(ID), TargetFailed(486), TargetAnswered, Digit('1')]),
+        ),
+        (
+            "answering accepts",
+            talk(vec![
+                order(Mode::Warm, playbook::Accept::Answer, ID, false),
+                TargetAnswered,
+            ]),
+        ),
+        (
+            "peer gone, last target",
+            talk(vec![warm(ID), PeerGone, TargetFailed(486)]),
+        ),
+        (
+            "peer gone, last target",
+            talk(vec![warm(ID), PeerGone, TargetFailed(486), TargetAnswered]),
+        ),
+        ("a human hands on", human(vec![by_refer(ID)])),
+        ("a human hands on", human(vec![warm(ID)])),
+        ("a human hands on", human(vec![warm(ID), TargetRinging])),
+        ("a human hands on", human(vec![warm(ID), TargetAnswered])),
+        ("a human hands on", human(vec![warm(ID), TargetAnswered, Digit('1')])),
+        ("a human hands on", human(failed(ID))),
+        ("to a human", human([failed(ID), vec![Applied]].concat())),
+        ("just given back", talk([failed(ID), vec![Applied, PeerGone]].concat())),
+        (
+            "session ended",
+            talk(vec![by_refer(ID), ReferAccepted, CallerGone, MediaEnded]),
+        ),
+        ("asked, no answer yet", talk(vec![by_refer(ID), CallerGone])),
+    ];
+    let walk = |(special, way): (&'static str, Vec<Input>)| {
+        let (mut call, _) = Call::new(1);
+        for input in way {
+            call.handle(input);
+        }
+        (special, call)
+    };
+    ways.into_iter().map(walk).collect()
+}
+
+/// One or more inputs of each name, with what is special about them.
+pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
+    use Input::*;
+    let mut inputs = vec![
+        ("", CallerGone),
+        ("", PeerRinging),
+        ("", PeerAnswered),
+        ("486", PeerFailed(486)),
+        ("503", PeerFailed(503)),
+        ("", PeerGone),
+        ("", TargetRinging),
+        ("", TargetAnswered),
+        ("486", TargetFailed(486)),
+        ("408", TargetFailed(408)),
+        ("480", TargetFailed(480)),
+        ("404", TargetFailed(404)),
+        ("500", TargetFailed(500)),
+        ("603", TargetFailed(603)),
+        ("", TargetGone),
+        ("", NoCapacity),
+        ("", ReferAccepted),
+        ("603", ReferFailed(603)),
+        ("408", ReferFailed(408)),
+        ("180", ReferProgress(180)),
+        ("200", ReferOutcome(200)),
+        ("486", ReferOutcome(486)),
+        ("", Digit('1')),
+        ("", Digit('2')),
+        ("", Digit('3')),
+        ("", Applied),
+        ("", MediaFailed(Reason::Error)),
+        ("", MediaSilent),
+    ];
+    inputs.extend((1..=6).map(|play| ("", Played(PlayId(play), 0))));
+    inputs.extend([
+        ("", FirstWord(HandoffId(ID))),
+        ("of the handoff before", FirstWord(HandoffId(ID - 1))),
+        ("", Evidence(HandoffId(ID), vec![])),
+        ("of the handoff before", Evidence(HandoffId(ID - 1), vec![])),
+        ("", MediaEnded),
+    ]);
+    inputs.extend(crate::timer::Timer::ALL.map(|timer| ("", Timer(timer))));
+    inputs.extend([
+        ("", warm(ID)),
+        ("to the carrier first", by_refer(ID)),
+        ("", Accept),
+        ("", Decline),
+        ("", Cancel),
+        ("", HangUp),
+    ]);
+    inputs
+}
+
+/// Actions in a few words; timers only where there is nothing else.
+pub(crate) fn brief(actions: &[Action]) -> String {
+    let words = actions.iter().filter_map(|action| {
+        Some(match action {
+            Action::RingCaller => "180".to_owned(),
+            Action::AnswerCaller => "200".to_owned(),
+            Action::RejectCaller(status) => format!("refuse caller {status}"),
+            Action::EndCaller(_) => "BYE caller".to_owned(),
+            Action::InviteAi(_) => "INVITE next AI".to_owned(),
+            Action::EndPeer(_) => "end peer".to_owned(),
+            Action::InviteTarget => "INVITE target".to_owned(),
+            Action::EndTarget(_) => "end target".to_owned(),
+            Action::Refer => "REFER".to_owned(),
+            Action::ForgetRefer => "forget REFER".to_owned(),
+            Action::Promote => "target is peer".to_owned(),
+            Action::Show(scene, _) => match scene {
+                Scene::Setup => "*setup*".to_owned(),
+                Scene::Conversation => "*conversation*".to_owned(),
+                Scene::Waiting { wait } if wait.hold_only => "*hold*".to_owned(),
+                Scene::Waiting { .. } => "*waiting*".to_owned(),
+                Scene::Briefing { .. } => "*briefing*".to_owned(),
+                Scene::Joined { .. } => "*joined*".to_owned(),
+                Scene::HandedOff => "*handed off*".to_owned(),
+                Scene::Returned { apology, .. } => format!("*returned: {apology:?}*").to_lowercase(),
+                Scene::Goodbye { .. } => "*goodbye*".to_owned(),
+            },
+            Action::Unwatch => "close window".to_owned(),
+            Action::EndMedia => "end session".to_owned(),
+            Action::Arm(_) | Action::Disarm(_) => return None,
+            Action::Tell(_, step) => told(step),
+            Action::TellJoined(_) => "`joined`".to_owned(),
+            Action::TellEnded(by) => format!("`ended` by {by}"),
+        })
+    });
+    let words: Vec<_> = words.collect();
+    match words.is_empty() && !actions.is_empty() {
+        true => "timer".to_owned(),
+        false => words.join(", "),
+    }
+}
+
+fn told(step: &Step) -> String {
+    match step {
+        Step::Requested { .. } => "`requested`".to_owned(),
+        Step::Evidence(_) => "`evidence`".to_owned(),
+        Step::TargetFailed { reason, .. } => format!("`target failed: {reason:?}`"),
+        Step::Closed { end, result, reason } => match reason {
+            Some(reason) => format!("`closed: {end:?}, {result:?}, {reason:?}`"),
+            None => format!("`closed: {end:?}, {result:?}`"),
+        },
+        step => format!("`{step:?}`").to_lowercase(),
+    }
+}
+
+/// What the machines never see: which layer decides, what follows, and a test that shows it.
+const BELOW: [(&str, &str, &str); 11] = [
+    (
+        "CANCEL crosses our 200 to the caller",
+        "endpoint: 200 to the CANCEL, the call stands; the caller's BYE follows (RFC 3261 §9.2)",
+        "`sip`: `cancel_crosses_the_200`",
+    ),
+    (
+        "a target's 200 crosses our CANCEL",
+        "endpoint: ACK and BYE; the machine has gone on",
+        "`calls`: `an_answer_that_crosses_our_cancel_is_ended_and_the_next_target_rings`",
+    ),
+    (
+        "a second 2xx of a forked INVITE",
+        "endpoint: ACK and BYE for every 2xx but the first (RFC 3261 §13.2.2.4)",
+        "`sip`: `a_second_2xx_of_a_fork_gets_ack_and_bye`",
+    ),
+    (
+        "re-INVITE with an offer: hold, unhold, codec, address",
+        "node: answered from that leg's description alone; the same scene with the leg as it is now",
+        "`calls`: `reinvites_of_every_kind_are_answered_in_every_state`",
+    ),
+    (
+        "re-INVITE that does not fit",
+        "node: 488, everything as it was (RFC 3261 §14.2)",
+        "`calls`: `an_offer_that_does_not_fit_is_refused_and_changes_nothing`",
+    ),
+    (
+        "glare",
+        "endpoint: 491, and ours again after the back-off of RFC 3261 §14.1",
+        "`sip`: `reinvite_glare_is_settled_by_the_endpoints`",
+    ),
+    (
+        "200 with a description that we cannot use",
+        "node: ACK, BYE; the machine hears that the party failed with 488",
+        "`calls`: `an_answer_that_cannot_be_used_is_a_failure`",
+    ),
+    (
+        "the data plane refuses a change of one leg",
+        "node: the rows in force stay, the call goes on",
+        "`calls`: `a_refused_change_of_a_leg_keeps_the_rows_and_the_call`",
+    ),
+    (
+        "keys of caller and peer",
+        "data plane: relayed to whoever hears the leg",
+        "`media`: `a_relayed_digit_keeps_marker_duration_and_timestamp_and_has_the_listeners_payload_type`",
+    ),
+    (
+        "a party sends no RTP",
+        "data plane: comfort noise stands in; node: it is asked whether it is there (OPTIONS); no call ends for the silence",
+        "`media`: `comfort_noise_stands_in_for_a_source_that_is_silent_for_60_ms_until_it_resumes`",
+    ),
+    (
+        "drain",
+        "endpoint: new INVITEs get 503, running calls go on in every state",
+        "`calls`: `a_node_that_drains_takes_no_new_call_and_ends_none`",
+    ),
+];
+
+/// The whole table as Markdown.
+pub fn text() -> String {
+    let mut text = String::new();
+    for state in STATES {
+        let _ = write!(text, "\n**{state}**\n\n| input | what follows |\n|---|---|\n");
+        let samples = samples();
+        let here: Vec<_> = samples.iter().filter(|(_, call)| call.state_name() == state).collect();
+        let mut plain: BTreeMap<String, String> = BTreeMap::new();
+        for (special, call) in here {
+            for (detail, input) in inputs() {
+                if cannot_come(state, input.name()).is_some() {
+                    continue;
+                }
+                let follows = brief(&call.clone().handle(input.clone()));
+                let name = match detail {
+                    "" => input.name().to_owned(),
+                    detail => format!("{} ({detail})", input.name()),
+                };
+                if special.is_empty() {
+                    if !follows.is_empty() {
+                        let _ = writeln!(text, "| {name} | {follows} |");
+                        plain.insert(name, follows);
+                    }
+                } else if !follows.is_empty() && plain.get(&name) != Some(&follows) {
+                    let _ = writeln!(text, "| {name}; {special} | {follows} |");
+                }
+            }
+        }
+        let mut nothing: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let mut never: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        let names: BTreeSet<_> = inputs().iter().map(|(_, input)| input.name()).collect();
+        for input in names {
+            if let Some(why) = cannot_come(state, input) {
+                never.entry(why).or_default().push(input);
+            } else if let Some(why) = does_nothing(state, input) {
+                nothing.entry(why).or_default().push(input);
+            }
+        }
+        for (title, reasons) in [("Else nothing", nothing), ("Cannot come", never)] {
+            let listed = reasons
+                .iter()
+                .map(|(why, inputs)| format!("{} ({why})", inputs.join(", ")));
+            let listed: Vec<_> = listed.collect();
+            if !listed.is_empty() {
+                let _ = write!(text, "\n{title}: {}.\n", listed.join("; "));
+            }
+        }
+    }
+    text.push_str(
+        "\n**What the machines never see**\n\n| what happens | who decides, and what follows | test |\n|---|---|---|\n",
+    );
+    for (what, who, test) in BELOW {
+        let _ = writeln!(text, "| {what} | {who} | {test} |");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;
