@@ -1,5 +1,7 @@
 //! baresip as the human: real speech through a real phone.
 
+use std::time::Instant;
+
 use baton_server::demo::listen::{LEAKED, Listener, PRESENT};
 use sim::Sound::{self, Ai, Announcement, Briefing, Caller, Hold};
 
@@ -54,4 +56,26 @@ fn a_warm_handoff_to_baresip_briefs_it_alone_and_joins_speech_and_tone() {
 #[test]
 fn a_cold_handoff_to_baresip_joins_at_the_answer() {
     judge(joined("cold"), &[Caller]);
+}
+
+#[test]
+fn a_caller_whom_baresip_puts_on_hold_hears_hold_audio_and_then_its_speech_again() {
+    let mut world = joined("cold");
+    let since = Instant::now();
+    world.phone().command("hold");
+    world.caller().party.hears(Hold);
+    world.phone().command("resume");
+    let resumed = world.caller().party.recording().len();
+    world.caller().party.hears_audio(2 * speech().len());
+    world.caller().party.excuse_since(since);
+
+    let recording = world.caller().party.recording();
+    let found = Listener::new(&recording[resumed..]).whole(&speech());
+    assert!(found.peak >= PRESENT, "baresip was not heard again: {found:?}");
+    world.caller().sipp.tell("INFO");
+    world.caller().sipp.finish();
+    world.ai().sipp.finish();
+    world.phone().finish();
+    world.assert_lines();
+    world.end(&[]);
 }
