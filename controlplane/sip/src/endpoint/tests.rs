@@ -3,6 +3,7 @@
 mod auth;
 mod basics;
 mod crossings;
+mod flows;
 mod hostile;
 mod network;
 mod probe;
