@@ -208,7 +208,7 @@ impl Endpoint {
         }
     }
 
-    fn move_to(&mut self, id: TransactionId, to: Hop) {
+    pub(super) fn move_to(&mut self, id: TransactionId, to: Hop) {
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.to = to;
         }

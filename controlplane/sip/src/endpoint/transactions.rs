@@ -161,7 +161,8 @@ impl Endpoint {
         match act {
             Act::Send => {
                 let (to, message) = (transaction.to, transaction.message.clone());
-                self.send(to, message);
+                let to = self.send(to, message);
+                self.move_to(id, to);
                 self.settle(id);
             }
             Act::TimedOut | Act::Failed => {
@@ -188,7 +189,8 @@ impl Endpoint {
         {
             transaction.message = bytes.clone();
             let to = transaction.to;
-            self.send(to, bytes);
+            let to = self.send(to, bytes);
+            self.move_to(id, to);
         }
         self.settle(id);
     }

@@ -198,6 +198,31 @@ fn answers_and_requests_of_a_dialog_take_its_connection() {
 }
 
 #[test]
+fn an_answer_whose_connection_is_closed_opens_a_new_one() {
+    let mut line = Line::new();
+    let flow = line.accept();
+    assert_eq!(line.send(flow, &request("INVITE", 1, "", CONTACT)).len(), 1);
+    let Some(Event::Invite { dialog, .. }) = line.event() else {
+        panic!("no INVITE")
+    };
+    line.end.handle_closed(line.now, flow);
+    assert!(line.does().is_empty());
+    // RFC 3261 §18.2.2: the address that it came from, the port of sent-by.
+    line.end.reject(line.now, dialog, 486, &[]).expect("reject");
+    assert_eq!(line.does(), ["connect 2 192.0.2.9:5099", "2: 486 INVITE"]);
+    line.end.handle_connected(line.now, FlowId(2));
+    // It is not acknowledged, and that connection goes, too.
+    line.end.handle_closed(line.now, FlowId(2));
+    assert_eq!(line.does(), ["connect 3 192.0.2.9:5099", "3: 486 INVITE"]);
+    // The client asks again from elsewhere: there it is answered.
+    line.end.handle_closed(line.now, FlowId(3));
+    let again = line.accept();
+    let answers = line.send(again, &request("INVITE", 1, "", CONTACT));
+    assert_eq!(answers.iter().map(brief).collect::<Vec<_>>(), ["4: 486 INVITE"]);
+    line.finish();
+}
+
+#[test]
 fn an_answer_that_was_not_written_is_written_on_a_new_connection() {
     let mut line = Line::new();
     let flow = line.accept();

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::endpoint::{Config, DialogId, Endpoint, Event, Invite, ReferId, Transmit};
+use crate::endpoint::{Config, DialogId, Endpoint, Event, FlowBounds, FlowId, Invite, ReferId, Stream, Transmit};
 use crate::message::Message;
+use crate::random::Random;
 
 /// What the network does with a datagram.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +54,24 @@ pub(super) fn what(bytes: &Bytes) -> String {
     }
 }
 
+/// What is under way.
+#[derive(Clone, Debug)]
+enum Flight {
+    Datagram(Bytes),
+    Connect(usize),
+    Connected(usize),
+    Bytes(usize, Bytes),
+    Closed(usize),
+}
+
+/// A connection: its name at each end, as long as that end has it.
+#[derive(Debug)]
+struct Pipe {
+    flows: [Option<FlowId>; 2],
+    /// What is written now arrives nowhere.
+    broken: bool,
+}
+
 type Judge = Box<dyn FnMut(usize, &str) -> Fate>;
 
 pub(super) struct Network {
@@ -64,7 +83,10 @@ pub(super) struct Network {
     pub(super) events: [Vec<Event>; 2],
     /// Which end sends, and what (`Sent::what`).
     pub(super) judge: Judge,
-    flying: Vec<(Instant, u64, usize, Bytes)>,
+    flying: Vec<(Instant, u64, usize, Flight)>,
+    /// Connections that break at random; `None`: there is no TCP.
+    pub(super) breaks: Option<Random>,
+    pipes: Vec<Pipe>,
     count: u64,
 }
 
@@ -99,6 +121,8 @@ impl Network {
             events: [Vec::new(), Vec::new()],
             judge: Box::new(|_, _| Fate::normal()),
             flying: Vec::new(),
+            breaks: None,
+            pipes: Vec::new(),
             count: 0,
         }
     }
@@ -132,12 +156,117 @@ impl Network {
                     for ms in times {
                         self.count += 1;
                         let at = self.now + Duration::from_millis(ms);
-                        self.flying.push((at, self.count, target, bytes.clone()));
+                        self.flying
+                            .push((at, self.count, target, Flight::Datagram(bytes.clone())));
                     }
                 }
             }
+            while let Some(stream) = self.ends[end].poll_stream() {
+                self.stream(end, stream);
+            }
             while let Some(event) = self.ends[end].poll_event() {
                 self.events[end].push(event);
+            }
+        }
+    }
+
+    /// Two ends with TCP, whose connections break now and then.
+    pub(super) fn over_tcp(seed: u64) -> Network {
+        let mut net = Network::seeded(seed);
+        for end in [A, B] {
+            let config = Config {
+                flows: Some(FlowBounds::default()),
+                ..config(net.addresses[end], seed * 2 + end as u64)
+            };
+            net.ends[end] = Endpoint::new(config);
+        }
+        net.breaks = Some(Random::new(seed ^ 0xb4ea));
+        net
+    }
+
+    fn fly(&mut self, ms: u64, target: usize, flight: Flight) {
+        self.count += 1;
+        let at = self.now + Duration::from_millis(ms);
+        self.flying.push((at, self.count, target, flight));
+    }
+
+    /// What an end wants of its connections. All delays are alike, so that a connection keeps its order.
+    fn stream(&mut self, end: usize, stream: Stream) {
+        let pipe_of = |pipes: &[Pipe], flow| pipes.iter().position(|pipe| pipe.flows[end] == Some(flow));
+        match stream {
+            Stream::Connect { flow, to } => {
+                let mut flows = [None; 2];
+                flows[end] = Some(flow);
+                self.pipes.push(Pipe { flows, broken: false });
+                let pipe = self.pipes.len() - 1;
+                match self.addresses[1 - end] == to {
+                    true => self.fly(10, 1 - end, Flight::Connect(pipe)),
+                    false => self.fly(10, end, Flight::Closed(pipe)),
+                }
+            }
+            Stream::Send { flow, bytes } => {
+                let Some(pipe) = pipe_of(&self.pipes, flow).filter(|&pipe| !self.pipes[pipe].broken) else {
+                    return;
+                };
+                let luck = self.breaks.as_mut().map_or(100, |breaks| breaks.below(100));
+                if luck >= 5 {
+                    self.log.push(Sent {
+                        at: self.ms(),
+                        from: self.addresses[end],
+                        to: self.addresses[1 - end],
+                        bytes: bytes.clone(),
+                        lost: false,
+                    });
+                    let cut = self
+                        .breaks
+                        .as_mut()
+                        .map_or(0, |breaks| breaks.below(bytes.len() as u64)) as usize;
+                    self.fly(10, 1 - end, Flight::Bytes(pipe, bytes.slice(..cut)));
+                    self.fly(10, 1 - end, Flight::Bytes(pipe, bytes.slice(cut..)));
+                }
+                if luck < 10 {
+                    self.pipes[pipe].broken = true;
+                    self.fly(10, end, Flight::Closed(pipe));
+                    self.fly(10, 1 - end, Flight::Closed(pipe));
+                }
+            }
+            Stream::Close { flow } => {
+                if let Some(pipe) = pipe_of(&self.pipes, flow) {
+                    self.pipes[pipe].flows[end] = None;
+                    self.fly(10, 1 - end, Flight::Closed(pipe));
+                }
+            }
+        }
+    }
+
+    fn land(&mut self, target: usize, flight: Flight) {
+        let now = self.now;
+        let end = &mut self.ends[target];
+        match flight {
+            Flight::Datagram(bytes) => end.handle_datagram(now, self.addresses[1 - target], bytes),
+            Flight::Connect(pipe) => {
+                let from = SocketAddr::new(self.addresses[1 - target].ip(), 40_000 + pipe as u16);
+                self.pipes[pipe].flows[target] = end.accept_flow(now, from);
+                let answer = match self.pipes[pipe].flows[target] {
+                    Some(_) => Flight::Connected(pipe),
+                    None => Flight::Closed(pipe),
+                };
+                self.fly(0, 1 - target, answer);
+            }
+            Flight::Connected(pipe) => {
+                if let Some(flow) = self.pipes[pipe].flows[target] {
+                    end.handle_connected(now, flow);
+                }
+            }
+            Flight::Bytes(pipe, bytes) => {
+                if let Some(flow) = self.pipes[pipe].flows[target] {
+                    end.handle_stream(now, flow, &bytes);
+                }
+            }
+            Flight::Closed(pipe) => {
+                if let Some(flow) = self.pipes[pipe].flows[target].take() {
+                    end.handle_closed(now, flow);
+                }
             }
         }
     }
@@ -162,8 +291,8 @@ impl Network {
         match due {
             Some(datagram) => {
                 self.flying.retain(|(_, count, ..)| *count != datagram.1);
-                let (_, _, target, bytes) = datagram;
-                self.ends[target].handle_datagram(now, self.addresses[1 - target], bytes);
+                let (_, _, target, flight) = datagram;
+                self.land(target, flight);
             }
             None => self.ends.iter_mut().for_each(|end| end.handle_timeout(now)),
         }
@@ -203,7 +332,8 @@ impl Network {
     }
 
     pub(super) fn call(&mut self) -> DialogId {
-        let to = format!("sip:bob@{}", self.addresses[B]);
+        let transport = if self.breaks.is_some() { ";transport=tcp" } else { "" };
+        let to = format!("sip:bob@{}{transport}", self.addresses[B]);
         let invite = Invite {
             to,
             from: "\"Alice\" <sip:alice@a.example>".into(),

@@ -43,6 +43,13 @@ struct Run {
 }
 
 impl Run {
+    fn over_tcp(seed: u64) -> Run {
+        Run {
+            net: Network::over_tcp(seed),
+            ..Run::new(seed)
+        }
+    }
+
     fn new(seed: u64) -> Run {
         let mut net = Network::seeded(seed);
         let mut fates = Random::new(seed ^ 0x5eed);
@@ -209,9 +216,18 @@ impl Run {
 
 #[test]
 fn both_sides_agree_or_both_are_gone() {
+    play(Run::new);
+}
+
+#[test]
+fn both_sides_agree_or_both_are_gone_over_connections_that_close_at_random() {
+    play(Run::over_tcp);
+}
+
+fn play(start: fn(u64) -> Run) {
     let (mut talked, mut never, mut reinvited, mut outcomes) = (0, 0, 0, 0);
     for seed in 0..600 {
-        let mut run = Run::new(seed);
+        let mut run = start(seed);
         let dialog = run.net.call();
         run.sides[A] = Side::Early(dialog);
         for _ in 0..60 {
