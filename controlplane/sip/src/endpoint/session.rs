@@ -142,7 +142,7 @@ pub(super) struct Transaction {
     pub(super) role: Role,
     /// Of a client: what it showed, and what it was asked for.
     pub(super) attempt: Attempt,
-    /// How often its request was sent again on a new connection since something came for it.
+    /// How often its message was sent again on a new connection since something came for it.
     pub(super) reconnects: u8,
 }
 

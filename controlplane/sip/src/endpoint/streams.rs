@@ -15,7 +15,8 @@ use crate::guard::{Guarded, guard, refuse_head};
 use crate::message::Limits;
 use crate::transaction::ClientInput;
 
-/// A request whose connections are closed so often, one after the other without an answer, has failed.
+/// A request whose connections are closed so often, one after the other without an answer, has failed; a refusal that nobody
+/// acknowledges is sent no more.
 const RECONNECTS: u8 = 3;
 
 impl Endpoint {
@@ -180,7 +181,8 @@ impl Endpoint {
             };
             if transaction.machine.is_unacknowledged() {
                 let message = transaction.message.clone();
-                if connected {
+                if connected && transaction.reconnects < RECONNECTS {
+                    transaction.reconnects += 1;
                     let to = self.send(to, message);
                     self.move_to(id, to);
                 }

@@ -48,6 +48,7 @@ impl Endpoint {
         // The client's connection was closed, and it asks again on a new one.
         if request.answer_to.flow.is_some() {
             transaction.to = request.answer_to;
+            transaction.reconnects = 0;
             let session = transaction.session.and_then(|id| self.sessions.get_mut(&id));
             if let Some(unacked) = session.and_then(|session| session.unacked.as_mut()) {
                 unacked.to = request.answer_to;

@@ -190,7 +190,8 @@ impl Network {
         self.flying.push((at, self.count, target, flight));
     }
 
-    /// What an end wants of its connections. All delays are alike, so that a connection keeps its order.
+    /// What an end wants of its connections. All delays are alike, so that a connection keeps its order, and it is open before
+    /// anything comes on it or it breaks.
     fn stream(&mut self, end: usize, stream: Stream) {
         let pipe_of = |pipes: &[Pipe], flow| pipes.iter().position(|pipe| pipe.flows[end] == Some(flow));
         match stream {
@@ -200,7 +201,7 @@ impl Network {
                 self.pipes.push(Pipe { flows, broken: false });
                 let pipe = self.pipes.len() - 1;
                 match self.addresses[1 - end] == to {
-                    true => self.fly(10, 1 - end, Flight::Connect(pipe)),
+                    true => self.fly(4, 1 - end, Flight::Connect(pipe)),
                     false => self.fly(10, end, Flight::Closed(pipe)),
                 }
             }
@@ -251,7 +252,7 @@ impl Network {
                     Some(_) => Flight::Connected(pipe),
                     None => Flight::Closed(pipe),
                 };
-                self.fly(0, 1 - target, answer);
+                self.fly(4, 1 - target, answer);
             }
             Flight::Connected(pipe) => {
                 if let Some(flow) = self.pipes[pipe].flows[target] {
