@@ -180,7 +180,7 @@ fn an_ai_that_does_not_hear_the_caller_given_back() {
     world
         .sent
         .retain(|s| s.to != Who::Ai || s.at < back || s.at > back + Duration::from_millis(100));
-    bites(&world, "the AI does not hear the caller given back");
+    bites(&world, "Ai does not hear the caller given back");
 }
 
 #[test]

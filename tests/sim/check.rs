@@ -50,7 +50,7 @@ impl World {
         self.rows(&scenes, &mut faults);
         self.silence(&scenes, &mut faults);
         self.told(&scenes, &mut faults);
-        self.given_back(&mut faults);
+        self.given_back(&scenes, &mut faults);
         self.ringing(&mut faults);
         self.refer(&mut faults);
         self.lines(&mut faults);

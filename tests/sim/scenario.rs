@@ -86,6 +86,10 @@ pub enum Also {
     Drain,
     /// The worker takes no command for this long.
     Stall(Duration),
+    /// What the worker says reaches nobody for this long, and then in order.
+    Hush(Duration),
+    /// The worker's evidence never comes from now on.
+    LoseEvidence,
     /// The worker refuses the next table.
     MediaRefuses,
 }
@@ -149,6 +153,8 @@ pub struct Scenario {
     pub accept_within: Duration,
     /// How long all targets together may take.
     pub reach: Duration,
+    /// How long the carrier may take over a REFER, the evidence over coming, and a goodbye.
+    pub waits: [Duration; 3],
     /// Pairs of media ports that Baton has, [`PAIRS`](crate::world::PAIRS) at the most.
     pub pairs: u16,
     /// The network for SIP and for media.
@@ -186,6 +192,7 @@ impl Scenario {
             ring: Duration::from_secs(8),
             accept_within: Duration::from_secs(10),
             reach: Duration::from_secs(60),
+            waits: [30, 15, 30].map(Duration::from_secs),
             pairs: PAIRS,
             net: [Profile::PERFECT, Profile::PERFECT],
             hop: Duration::from_micros(500),

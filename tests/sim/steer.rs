@@ -62,6 +62,13 @@ pub(crate) fn steer(seed: u64, random: &mut Random) -> Scenario {
     if random.chance(150) {
         scenario.net[0] = Profile::BAD;
     }
+    scenario.waits = [2000, *random.pick(&[1000, 15_000]), 1200].map(Duration::from_millis);
+    scenario.quiet_humans = random.chance(120);
+    // Handoffs on a trunk that takes REFER, and a carrier that does not help.
+    if random.chance(150) {
+        (scenario.mode, scenario.refer) = (Some(Mode::Cold), true);
+        scenario.carrier = *random.pick(&[Referred::SaysNothing, Referred::Ignores, Referred::Reports(486, SECOND)]);
+    }
     scenario.accept = *random.pick(&[Accept::Key, Accept::Key, Accept::Api, Accept::Answer]);
     scenario.accept_within = Duration::from_secs(3);
     let step = to(place, random, &mut scenario);
@@ -78,6 +85,21 @@ pub(crate) fn steer(seed: u64, random: &mut Random) -> Scenario {
             Err(at) => When::At(at),
         };
         scenario.also.push((at, Also::Stall(stall)));
+    }
+    // What the worker says comes late, or never.
+    if random.chance(200) {
+        let hush = *random.pick(&[20, 300, 1500, 1500].map(Duration::from_millis));
+        scenario.also.push((when(Duration::ZERO), Also::Hush(hush)));
+    }
+    if random.chance(150) {
+        scenario.also.push((When::At(Duration::ZERO), Also::LoseEvidence));
+    }
+    // The next handoff at once, and something in it.
+    if random.chance(150) {
+        scenario.also.push((
+            When::After("joined", Duration::from_millis(random.below(20))),
+            Also::Handoff,
+        ));
     }
     for what in happens(random) {
         scenario.also.push((when(Duration::ZERO), what));
@@ -161,7 +183,7 @@ fn to(place: Place, random: &mut Random, scenario: &mut Scenario) -> Result<&'st
 fn happens(random: &mut Random) -> Vec<Also> {
     let mover = *random.pick(&[Who::Caller, Who::Caller, Who::Ai]);
     let moves = Also::Reinvite(mover, Offer::Moved);
-    match random.below(19) {
+    match random.below(20) {
         0 => vec![Also::HangUp(Who::Caller)],
         1 => vec![Also::HangUp(Who::Ai)],
         2 => vec![Also::HangUp(Who::Human(0))],
@@ -184,6 +206,10 @@ fn happens(random: &mut Random) -> Vec<Also> {
             Also::HangUp(Who::Ai),
             Also::HangUp(Who::Human(0)),
         ],
+        18 => {
+            let key = Also::Press(Who::Human(0), *random.pick(&['1', '2', '7']));
+            vec![Also::Stall(Duration::from_millis(700)), Also::Accept, key]
+        }
         _ => vec![Also::HangUp(Who::Ai), Also::HangUp(Who::Human(0))],
     }
 }

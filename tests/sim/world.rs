@@ -108,6 +108,9 @@ pub struct World {
     /// Until when the worker takes no command.
     stalled: Option<Instant>,
     refuse_next: bool,
+    /// Until when nothing of the worker's reaches the node.
+    hushed: Option<Instant>,
+    lose_evidence: bool,
     sprayed: Option<Instant>,
     sprayer: u64,
 }
@@ -189,6 +192,8 @@ impl World {
             after: Vec::new(),
             stalled: None,
             refuse_next: false,
+            hushed: None,
+            lose_evidence: false,
             sprayed: scenario.spray.map(|_| start),
             sprayer: 0,
             scenario,
@@ -228,7 +233,7 @@ impl World {
             self.ai.next_at(),
             humans,
             self.commands.front().map(|(at, _)| self.takes_at(*at)),
-            self.events.front().map(|(at, _)| *at),
+            self.events.front().map(|(at, _)| self.heard_at(*at)),
             self.script.last().map(|(at, _)| *at),
             self.sprayed,
         ];
@@ -264,7 +269,7 @@ impl World {
                 command => self.core.handle_command(now, command),
             }
         }
-        while self.events.front().is_some_and(|(at, _)| *at <= now) {
+        while self.events.front().is_some_and(|(at, _)| self.heard_at(*at) <= now) {
             let Some((_, event)) = self.events.pop_front() else {
                 break;
             };
@@ -291,8 +296,16 @@ impl World {
         self.stalled.map_or(at, |until| at.max(until))
     }
 
+    /// When the node hears what reached it at `at`.
+    fn heard_at(&self, at: Instant) -> Instant {
+        self.hushed.map_or(at, |until| at.max(until))
+    }
+
     /// The worker's word is under way to the node.
     fn tell_node(&mut self, event: Event) {
+        if self.lose_evidence && matches!(event, Event::Evidence { .. }) {
+            return;
+        }
         let at = self.now + self.random.between(Duration::ZERO, self.scenario.hop);
         let at = self.events.back().map_or(at, |(last, _)| at.max(*last));
         self.events.push_back((at, event));

@@ -10,7 +10,17 @@ const AT_ONCE: Duration = Duration::from_millis(1);
 
 impl World {
     pub(super) fn ringing(&self, faults: &mut Vec<String>) {
-        let end = |wire: &&Wire| wire.party == Who::Caller && (wire.is("BYE") || wire.is("CANCEL") && !wire.ours);
+        let of_caller = |wire: &&Wire| wire.party == Who::Caller;
+        let answered = |wire: &Wire| wire.ours && wire.answers("INVITE") && wire.status == Some(200);
+        let answered = self
+            .wire
+            .iter()
+            .filter(of_caller)
+            .find(|wire| answered(wire))
+            .map(|wire| wire.at);
+        // A CANCEL that crosses our 200 ends nothing.
+        let cancels = |wire: &Wire| !wire.ours && wire.is("CANCEL") && answered.is_none_or(|at| at > wire.at);
+        let end = |wire: &&Wire| wire.party == Who::Caller && (wire.is("BYE") || cancels(wire));
         let Some(gone) = self.wire.iter().find(end).map(|wire| wire.at) else {
             return;
         };

@@ -61,10 +61,10 @@ impl World {
         self.media_spans(who, |media| !media.sends || media.unsettled)
     }
 
-    /// When the worker took no command.
+    /// When the worker took no command, or was not heard.
     pub(super) fn stalls(&self) -> impl Iterator<Item = (Instant, Instant)> {
         self.done.iter().filter_map(|(at, what)| match what {
-            Also::Stall(time) => Some((*at, *at + *time)),
+            Also::Stall(time) | Also::Hush(time) => Some((*at, *at + *time)),
             _ => None,
         })
     }

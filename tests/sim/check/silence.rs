@@ -81,6 +81,9 @@ impl World {
             if !scene.is_heard_by(who) {
                 excuses.push((*since, until));
             } else if let Some(source) = scene.source(who) {
+                if self.scenario.quiet_humans && matches!(source, Who::Human(_)) {
+                    excuses.push((*since, until + self.slack(until)));
+                }
                 // Who is held gets hold audio instead, unless it is an AI.
                 let silent = self.media_spans(source, |media| match who {
                     Who::Ai => !media.sends || media.holds || media.unsettled,

@@ -106,17 +106,21 @@ impl World {
             .any(|(_, what)| *what == crate::scenario::Also::MediaRefuses)
     }
 
-    /// A caller who is given back to the AI is heard by it at once.
-    pub(super) fn given_back(&self, faults: &mut Vec<String>) {
+    /// A caller who is given back is heard at once by whom it is given back to.
+    pub(super) fn given_back(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let bound = Duration::from_millis(60);
         if self.scenario.net[1] != Profile::PERFECT || !self.undisturbed() {
             return;
         }
         let returned = |notice: &&calls::notice::Notice| matches!(notice.what, What::Handoff(_, Step::Returned));
         for at in self.notices.iter().filter(returned).map(|notice| notice.at) {
+            let scene = scenes.iter().rev().find(|(since, _)| *since <= at);
+            let Some(peer) = scene.and_then(|(_, scene)| scene.peer()) else {
+                continue;
+            };
             let up = |who: Who| self.ua(who).ended.is_none_or(|ended| ended > at + bound);
             // A digit is the caller's too.
-            let heard = |s: &Sent| s.to == Who::Ai && s.sound != Some(Sound::Comfort) && s.at >= at;
+            let heard = |s: &Sent| s.to == peer && s.sound != Some(Sound::Comfort) && s.at >= at;
             let soon = self.sent.iter().find(|s| heard(s)).is_some_and(|s| s.at <= at + bound);
             // Another handoff may have begun meanwhile.
             let again = |notice: &calls::notice::Notice| {
@@ -124,9 +128,9 @@ impl World {
                     && notice.at <= at + bound
                     && matches!(notice.what, What::Handoff(_, Step::Requested { .. }))
             };
-            if up(Who::Caller) && up(Who::Ai) && !soon && !self.notices.iter().any(again) {
+            if up(Who::Caller) && up(peer) && !soon && !self.notices.iter().any(again) {
                 faults.push(format!(
-                    "the AI does not hear the caller given back at {:?}",
+                    "{peer:?} does not hear the caller given back at {:?}",
                     at - self.start
                 ));
             }
@@ -139,7 +143,7 @@ impl World {
         let disturbs = |what: &Also| {
             matches!(
                 what,
-                Also::Mute(_) | Also::Reinvite(..) | Also::Stall(_) | Also::MediaRefuses
+                Also::Mute(_) | Also::Reinvite(..) | Also::Stall(_) | Also::Hush(_) | Also::MediaRefuses
             )
         };
         !self.done.iter().any(|(_, what)| disturbs(what))

@@ -86,6 +86,9 @@ pub(super) fn node_config(
             accept: scenario.accept_within,
             reach: scenario.reach,
             applied: Duration::from_millis(500),
+            refer: scenario.waits[0],
+            evidence: scenario.waits[1],
+            goodbye: scenario.waits[2],
             ..Deadlines::default()
         },
         public_url: "http://192.0.2.1:8080".into(),

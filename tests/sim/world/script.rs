@@ -119,6 +119,8 @@ impl World {
             }
             Also::Drain => self.node.drain(),
             Also::Stall(time) => self.stalled = self.stalled.max(Some(now + time)),
+            Also::Hush(time) => self.hushed = self.hushed.max(Some(now + time)),
+            Also::LoseEvidence => self.lose_evidence = true,
             Also::MediaRefuses => self.refuse_next = true,
         }
     }
