@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use media::command::{Latch, PromptId};
 use playbook::Playbook;
+use sip::digest::Credentials;
 
 pub use crate::pattern::{NoPattern, Pattern};
 
@@ -48,6 +49,8 @@ pub struct Trunk {
     pub ai_agent: Option<String>,
     /// It takes REFER: a cold handoff is its affair first, and ours where that fails.
     pub refer: bool,
+    /// What is shown where it challenges a request of ours (RFC 3261 §22).
+    pub auth: Option<Credentials>,
 }
 
 /// A voice AI.
@@ -59,6 +62,8 @@ pub struct AiAgent {
     pub uri: String,
     /// Where its INVITE is sent.
     pub next_hop: SocketAddr,
+    /// What is shown where it challenges a request of ours (RFC 3261 §22).
+    pub auth: Option<Credentials>,
 }
 
 /// A human, or a queue of them.
@@ -76,6 +81,8 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
     pub briefing: Option<PromptId>,
+    /// What is shown where it challenges a request of ours (RFC 3261 §22).
+    pub auth: Option<Credentials>,
 }
 
 /// What is spoken, as prompts of the data plane's library.

@@ -66,6 +66,7 @@ impl Node {
             // RFC 3261 §8.2.3.
             return Err((415, vec![("Accept".to_owned(), "application/sdp".to_owned())]));
         }
+        let credentials = trunk.auth.iter().cloned().collect();
         let trunk = trunk.name.clone();
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).ok_or_else(busy)?;
@@ -109,6 +110,7 @@ impl Node {
             probed: None,
             state,
         };
+        let _ = self.endpoint.set_credentials(dialog, credentials);
         self.registry.bind(dialog, id, leg);
 
         let (call, actions) = Call::new(agents.len());

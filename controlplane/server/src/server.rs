@@ -332,6 +332,7 @@ fn node_config(
             ring: target.ring,
             patterns: target.patterns.clone(),
             briefing,
+            auth: target.auth.clone(),
         })
         .collect();
     let media_address: IpAddr = config.media.advertise.unwrap_or(config.media.listen);

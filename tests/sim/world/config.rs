@@ -55,6 +55,7 @@ pub(super) fn node_config(
         ring: scenario.ring,
         patterns: Vec::new(),
         briefing: None,
+        auth: None,
     });
     calls::config::Config {
         sip,
@@ -66,11 +67,13 @@ pub(super) fn node_config(
             addresses: vec![caller.sip.ip()],
             ai_agent: None,
             refer: scenario.refer,
+            auth: None,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
             uri: format!("sip:ava@{}", ai.sip),
             next_hop: ai.sip,
+            auth: None,
         }],
         targets: targets.collect(),
         playbook: Playbook {

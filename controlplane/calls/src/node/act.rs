@@ -198,7 +198,7 @@ impl Node {
             next_hop: Some(chosen.next_hop),
             headers: vec![(offer::CALL.to_owned(), live.id.to_string())],
             offer: None,
-            credentials: Vec::new(),
+            credentials: chosen.auth.into_iter().collect(),
         };
         live.legs.peer = Some(self.invite(now, live, Party::Ai, taken, invite));
         None
@@ -222,7 +222,7 @@ impl Node {
             next_hop: Some(chosen.next_hop),
             headers,
             offer: None,
-            credentials: Vec::new(),
+            credentials: chosen.auth.into_iter().collect(),
         };
         live.legs.target = Some(self.invite(now, live, Party::Human, taken, invite));
         let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));

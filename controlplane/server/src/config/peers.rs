@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use calls::config::{AiAgent, Pattern, Trunk};
+use sip::digest::Credentials;
 
 use super::reader::Table;
 use super::values::{prompt, reference, seconds, unique};
@@ -25,6 +26,8 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
     pub briefing: Option<Prompt>,
+    /// What is shown where it challenges a request of ours.
+    pub auth: Option<Credentials>,
 }
 
 pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
@@ -32,8 +35,14 @@ pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
     let mut agents = Vec::new();
     for entry in root.tables("ai_agents") {
         let name = unique(&entry, "name", &mut names);
-        if let (Some(name), Some((uri, next_hop))) = (name, sip_peer(&entry)) {
-            agents.push(AiAgent { name, uri, next_hop });
+        let (peer, auth) = (sip_peer(&entry), credentials(&entry));
+        if let (Some(name), Some((uri, next_hop))) = (name, peer) {
+            agents.push(AiAgent {
+                name,
+                uri,
+                next_hop,
+                auth,
+            });
         }
         entry.finish();
     }
@@ -79,12 +88,14 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
             );
         }
         let refer = entry.boolean("refer").unwrap_or(false);
+        let auth = credentials(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
                 name,
                 addresses,
                 ai_agent: ai_agent.map(|agent| agent.value),
                 refer,
+                auth,
             });
         }
         entry.finish();
@@ -101,6 +112,7 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let patterns = patterns(&entry);
         let briefing = prompt(&entry, "briefing");
+        let auth = credentials(&entry);
         if let (Some(name), Some((uri, next_hop))) = (name, peer) {
             targets.push(Target {
                 name,
@@ -109,6 +121,7 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
                 ring,
                 patterns,
                 briefing,
+                auth,
             });
         }
         entry.finish();
@@ -125,6 +138,29 @@ fn patterns(entry: &Table<'_, '_>) -> Vec<Pattern> {
         }
     }
     patterns
+}
+
+/// `auth`: what is shown to a peer that challenges.
+fn credentials(entry: &Table<'_, '_>) -> Option<Credentials> {
+    let table = entry.table("auth");
+    let realm = table.string("realm").map(|realm| realm.value);
+    let found = if entry.has("auth") {
+        let (username, password) = (table.required("username"), table.secret("password"));
+        if !table.has("password") {
+            table.problem(table.line, "password", "is missing: it has no default");
+        }
+        username.zip(password)
+    } else {
+        // Known keys all the same.
+        let _ = (table.string("username"), table.secret("password"));
+        None
+    };
+    table.finish();
+    found.map(|(username, password)| Credentials {
+        realm,
+        username: username.value,
+        password: password.value.reveal().to_owned(),
+    })
 }
 
 /// `uri` and `next_hop`: the latter from the former where its host is an address.

@@ -27,7 +27,16 @@ fn seen(config: &Config) -> String {
         .flat_map(|webhook| &webhook.secrets)
         .map(Secret::reveal)
         .collect();
-    format!("{config:?}{keys:?}{secrets:?}")
+    let trunks = config.trunks.iter().map(|peer| &peer.auth);
+    let agents = config.ai_agents.iter().map(|peer| &peer.auth);
+    let targets = config.targets.iter().map(|peer| &peer.auth);
+    let shown: Vec<_> = trunks
+        .chain(agents)
+        .chain(targets)
+        .flatten()
+        .map(|auth| (&auth.username, &auth.password))
+        .collect();
+    format!("{config:?}{keys:?}{secrets:?}{shown:?}")
 }
 
 #[test]
@@ -159,6 +168,48 @@ fn an_ai_key_belongs_to_an_agent() {
         found.iter().any(|problem| problem.contains("belongs to one agent")),
         "{found:?}"
     );
+}
+
+#[test]
+fn a_peer_that_challenges_has_its_credentials() {
+    let peers = "[[trunks]]\nname = \"t\"\nauth = { username = \"us\", password = { env = \"PATH\" } }\n\
+                 [[ai_agents]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1\"\n\
+                 [ai_agents.auth]\nusername = \"j\u{e4}s\u{f8}n\"\npassword = \"s3cret\"\nrealm = \"pbx\"\n\
+                 [[ai_agents]]\nname = \"b\"\nuri = \"sip:b@127.0.0.1\"\n\
+                 [[targets]]\nname = \"h\"\nuri = \"sip:h@127.0.0.1\"\nauth = { username = \"h\", password = \"s3cret\" }\n";
+    let config = good(peers);
+    let agent = config.ai_agents[0].auth.as_ref().expect("credentials");
+    assert_eq!(
+        (&*agent.username, &*agent.password, agent.realm.as_deref()),
+        ("j\u{e4}s\u{f8}n", "s3cret", Some("pbx"))
+    );
+    assert_eq!(config.ai_agents[1].auth, None);
+    let trunk = config.trunks[0].auth.as_ref().expect("credentials");
+    assert_eq!((&*trunk.username, trunk.realm.as_deref()), ("us", None));
+    assert_eq!(Some(&trunk.password), std::env::var("PATH").ok().as_ref());
+    assert!(config.targets[0].auth.is_some());
+    assert!(!format!("{config:?}").contains("s3cret"));
+
+    let target = "[[targets]]\nname = \"h\"\nuri = \"sip:h@127.0.0.1\"\n";
+    for (auth, expected) in [
+        (
+            "auth = { username = \"h\" }",
+            "line 4: targets[0].auth.password: is missing",
+        ),
+        (
+            "auth = { password = \"p\" }",
+            "line 4: targets[0].auth.username: is missing",
+        ),
+        ("auth = { username = \"h\", password = \"\" }", "the secret is empty"),
+        (
+            "auth = { username = \"h\", password = \"p\", relm = \"r\" }",
+            "targets[0].auth.relm: there is no such key; did you mean \"realm\"?",
+        ),
+        ("auth = \"h\"", "line 4: targets[0].auth: must be a section"),
+    ] {
+        let found = problems(&format!("{target}{auth}\n"));
+        assert!(found.iter().any(|it| it.contains(expected)), "{auth}: {found:?}");
+    }
 }
 
 #[test]
@@ -301,15 +352,24 @@ const CHANGES: &[(&str, &str)] = &[
     ("trunks.addresses", "[\"192.0.2.2\"]"),
     ("trunks.ai_agent", "\"second\""),
     ("trunks.refer", "true"),
+    ("trunks.auth.username", "\"other\""),
+    ("trunks.auth.password", "\"other\""),
+    ("trunks.auth.realm", "\"other\""),
     ("ai_agents.name", "\"third\""),
     ("ai_agents.uri", "\"sip:other@127.0.0.1\""),
     ("ai_agents.next_hop", "\"127.0.0.1:5071\""),
+    ("ai_agents.auth.username", "\"other\""),
+    ("ai_agents.auth.password", "\"other\""),
+    ("ai_agents.auth.realm", "\"other\""),
     ("targets.name", "\"third\""),
     ("targets.uri", "\"sip:other@127.0.0.1\""),
     ("targets.next_hop", "\"127.0.0.1:5081\""),
     ("targets.ring_s", "21"),
     ("targets.patterns", "[\"sip:+49*@pbx.example.com\"]"),
     ("targets.briefing", "\"prompts/busy.wav\""),
+    ("targets.auth.username", "\"other\""),
+    ("targets.auth.password", "\"other\""),
+    ("targets.auth.realm", "\"other\""),
     ("playbook.mode", "\"cold\""),
     ("playbook.accept", "\"key\""),
     ("playbook.targets", "[]"),

@@ -4,7 +4,7 @@ use super::world::*;
 use super::*;
 
 /// What an old private exchange sends: no `Local`, no endpoint of ours, bytes.
-fn by_hand(world: &mut World, text: &[u8]) -> Vec<sip::message::Message> {
+pub(super) fn by_hand(world: &mut World, text: &[u8]) -> Vec<sip::message::Message> {
     world
         .node
         .handle_datagram(world.now, address(CALLER), text.to_vec().into());
@@ -35,7 +35,7 @@ fn by_hand(world: &mut World, text: &[u8]) -> Vec<sip::message::Message> {
     to_caller
 }
 
-fn invite_by_hand(headers: &[u8]) -> Vec<u8> {
+pub(super) fn invite_by_hand(headers: &[u8]) -> Vec<u8> {
     let mut text = b"INVITE sip:line@10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKhand\r\n\
         Max-Forwards: 70\r\nTo: <sip:line@10.0.0.1>\r\nCall-ID: by-hand\r\nCSeq: 1 INVITE\r\n\
         Contact: <sip:bob@10.0.0.10:5060>\r\n"

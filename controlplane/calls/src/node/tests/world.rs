@@ -41,6 +41,7 @@ pub(super) fn config() -> Config {
         ring: Duration::from_secs(20),
         patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
+        auth: None,
     };
     Config {
         sip: endpoint(us()),
@@ -52,11 +53,13 @@ pub(super) fn config() -> Config {
             addresses: vec![address(CALLER).ip()],
             ai_agent: None,
             refer: false,
+            auth: None,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
             uri: format!("sip:anna@{}", address(AI)),
             next_hop: address(AI),
+            auth: None,
         }],
         targets: vec![target("sales", SALES), target("support", SUPPORT)],
         playbook: Playbook {

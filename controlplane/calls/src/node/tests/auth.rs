@@ -1,0 +1,111 @@
+//! Peers that challenge us.
+
+use super::bytes::{by_hand, invite_by_hand};
+use super::world::*;
+use super::*;
+use sip::digest::Credentials;
+
+fn auth(username: &str) -> Option<Credentials> {
+    Some(Credentials {
+        realm: Some("pbx".to_owned()),
+        username: username.to_owned(),
+        password: "s3cret".to_owned(),
+    })
+}
+
+const ASKS: &str = "Digest realm=\"pbx\", nonce=\"n\", qop=\"auth\", algorithm=SHA-256";
+
+impl World {
+    /// Refuses the INVITE that a peer has, and takes the next one, whose credentials it gives.
+    fn challenge(&mut self, host: usize) -> Option<String> {
+        let peer = &mut self.peers[host];
+        peer.request = None;
+        let headers = [("WWW-Authenticate".to_owned(), ASKS.to_owned())];
+        peer.endpoint
+            .reject(self.now, peer.dialog.unwrap(), 401, &headers)
+            .unwrap();
+        self.settle();
+        let again = self.peers[host].request.as_ref()?;
+        Some(again.header("Authorization").expect("credentials").into_owned())
+    }
+}
+
+#[test]
+fn an_agent_and_a_human_that_challenge_get_their_calls() {
+    let mut config = config();
+    config.ai_agents[0].auth = auth("anna-for-us");
+    config.targets[0].auth = auth("sales-for-us");
+    let mut world = World::new(config);
+    world.call(CALLER);
+    let first = world.peers[AI].request.clone().unwrap();
+    let shown = world.challenge(AI).expect("another INVITE");
+    assert!(shown.contains("username=\"anna-for-us\", realm=\"pbx\""), "{shown}");
+    let second = world.peers[AI].request.clone().unwrap();
+    for same in ["Call-ID", "X-Baton-Call", "From"] {
+        assert_eq!(second.header(same), first.header(same));
+    }
+    world.ring(AI);
+    world.answer(AI);
+    assert_eq!(world.peers[CALLER].log, ["progress", "answered"]);
+    assert_eq!(world.hears("caller"), "relay(ai)");
+
+    world.ask(Mode::Cold);
+    world.played(0, 0);
+    let shown = world.challenge(SALES).expect("another INVITE");
+    assert!(shown.contains("username=\"sales-for-us\""), "{shown}");
+    world.answer(SALES);
+    assert_eq!(world.hears("caller"), "relay(human)");
+}
+
+#[test]
+fn a_human_whose_realm_nobody_knows_is_passed_over() {
+    let mut world = World::talking();
+    world.ask(Mode::Cold);
+    world.played(0, 0);
+    assert_eq!(world.challenge(SALES), None, "no credentials are configured");
+    assert!(world.peers[SUPPORT].request.is_some(), "the next target");
+}
+
+#[test]
+fn a_trunk_that_challenges_our_bye_gets_its_credentials() {
+    let mut config = config();
+    config.trunks[0].auth = auth("trunk-for-us");
+    let mut world = World::new(config);
+    by_hand(
+        &mut world,
+        &invite_by_hand(b"From: <sip:bob@carrier.example>;tag=a\r\n"),
+    );
+    let peer = &mut world.peers[AI];
+    let offer = peer.request.as_ref().and_then(|request| request.sdp()).unwrap();
+    let (answer, _) = peer.local.answer(&offer).unwrap();
+    peer.endpoint
+        .answer(world.now, peer.dialog.unwrap(), answer.into(), &[])
+        .unwrap();
+    let mut ok = None;
+    while let Some(datagram) = world.peers[AI].endpoint.poll_transmit() {
+        world.node.handle_datagram(world.now, address(AI), datagram.bytes);
+        let answers = by_hand(&mut world, b"").into_iter();
+        ok = answers.filter(|it| it.status() == Some(200)).last().or(ok);
+    }
+    let ok = ok.expect("200 to the caller");
+    let tag = ok.to().unwrap().tag().unwrap();
+    let ack = format!(
+        "ACK sip:10.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.10:5060;branch=z9hG4bKack\r\nFrom: <sip:bob@carrier.example>;tag=a\r\n\
+         To: <sip:line@10.0.0.1>;tag={tag}\r\nCall-ID: by-hand\r\nCSeq: 1 ACK\r\n\r\n"
+    );
+    // It has no answer to our offer: we end the call.
+    let bye = by_hand(&mut world, ack.as_bytes()).pop().expect("BYE");
+    assert_eq!(bye.method().map(|method| method.as_str()), Some("BYE"));
+    let header = |name| bye.header(name).unwrap().into_owned();
+    let challenge = format!(
+        "SIP/2.0 407 Proxy Authentication Required\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: by-hand\r\nCSeq: {}\r\n\
+         Proxy-Authenticate: {ASKS}\r\n\r\n",
+        header("Via"),
+        header("From"),
+        header("To"),
+        header("CSeq")
+    );
+    let again = by_hand(&mut world, challenge.as_bytes()).pop().expect("BYE again");
+    let shown = again.header("Proxy-Authorization").expect("credentials");
+    assert!(shown.contains("username=\"trunk-for-us\""), "{shown}");
+}
