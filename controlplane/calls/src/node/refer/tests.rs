@@ -11,6 +11,7 @@ fn targets() -> Vec<Target> {
         ring: Duration::from_secs(20),
         patterns: patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
         briefing: None,
+        auth: None,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

@@ -28,6 +28,61 @@ impl World {
         let again = self.peers[host].request.as_ref()?;
         Some(again.header("Authorization").expect("credentials").into_owned())
     }
+
+    /// The carrier is asked, by REFER, to call the target.
+    fn asked(auth: Option<Credentials>) -> World {
+        let mut config = config();
+        (config.trunks[0].refer, config.trunks[0].auth) = (true, auth);
+        let mut world = World::new(config);
+        world.talk();
+        world.ask(Mode::Cold);
+        assert!(world.peers[CALLER].asked.is_some());
+        world
+    }
+
+    /// Answers the REFER that the caller's side has with 407, and takes the next one, whose credentials it gives.
+    fn challenge_refer(&mut self) -> Option<String> {
+        let (refer, request) = self.peers[CALLER].asked.take().expect("a REFER");
+        let challenge = challenge_by_hand(&request);
+        self.node
+            .handle_datagram(self.now, address(CALLER), challenge.into_bytes().into());
+        // For its own endpoint it is answered too. That answer comes late and says nothing new.
+        let endpoint = &mut self.peers[CALLER].endpoint;
+        endpoint.reject_refer(self.now, refer, 407).unwrap();
+        self.settle();
+        let (_, again) = self.peers[CALLER].asked.as_ref()?;
+        assert_eq!(again.header("Refer-To"), request.header("Refer-To"));
+        Some(again.header("Proxy-Authorization").expect("credentials").into_owned())
+    }
+
+    /// We have called the target ourselves, and the caller was not left alone.
+    fn bridged(mut self) {
+        let failed = self.notices.iter().find_map(|what| match what {
+            What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(failed, Some(Reason::ReferRefused));
+        assert_eq!(self.hears("caller"), "play(announcement)");
+        assert!(!self.peers[CALLER].log.contains(&"bye"));
+        self.answer(SALES);
+        assert_eq!(self.hears("caller"), "relay(human)");
+        self.hang_up(CALLER);
+        self.conserve();
+    }
+}
+
+/// 407 to a request of ours.
+fn challenge_by_hand(request: &sip::message::Message) -> String {
+    let header = |name| request.header(name).unwrap().into_owned();
+    format!(
+        "SIP/2.0 407 Proxy Authentication Required\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         Proxy-Authenticate: {ASKS}\r\n\r\n",
+        header("Via"),
+        header("From"),
+        header("To"),
+        header("Call-ID"),
+        header("CSeq")
+    )
 }
 
 #[test]
@@ -96,16 +151,59 @@ fn a_trunk_that_challenges_our_bye_gets_its_credentials() {
     // It has no answer to our offer: we end the call.
     let bye = by_hand(&mut world, ack.as_bytes()).pop().expect("BYE");
     assert_eq!(bye.method().map(|method| method.as_str()), Some("BYE"));
-    let header = |name| bye.header(name).unwrap().into_owned();
-    let challenge = format!(
-        "SIP/2.0 407 Proxy Authentication Required\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: by-hand\r\nCSeq: {}\r\n\
-         Proxy-Authenticate: {ASKS}\r\n\r\n",
-        header("Via"),
-        header("From"),
-        header("To"),
-        header("CSeq")
-    );
-    let again = by_hand(&mut world, challenge.as_bytes()).pop().expect("BYE again");
+    let again = by_hand(&mut world, challenge_by_hand(&bye).as_bytes())
+        .pop()
+        .expect("BYE again");
     let shown = again.header("Proxy-Authorization").expect("credentials");
     assert!(shown.contains("username=\"trunk-for-us\""), "{shown}");
+}
+
+#[test]
+fn a_carrier_that_challenges_a_refer_gets_its_credentials() {
+    let mut world = World::asked(auth("trunk-for-us"));
+    let shown = world.challenge_refer().expect("another REFER");
+    assert!(shown.contains("username=\"trunk-for-us\", realm=\"pbx\""), "{shown}");
+    assert!(world.peers[SALES].log.is_empty(), "a challenge is no refusal");
+    assert_eq!(world.hears("caller"), "play(announcement)");
+    world.take_refer(CALLER);
+    world.notify(CALLER, 200, true);
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::Transferred, None)));
+    assert!(world.peers[SALES].log.is_empty(), "we call nobody");
+    world.conserve();
+}
+
+#[test]
+fn a_challenged_refer_without_credentials_that_do_is_bridged() {
+    // None, and for another realm.
+    let other = auth("trunk-for-us").map(|it| Credentials {
+        realm: Some("elsewhere".to_owned()),
+        ..it
+    });
+    for auth in [None, other] {
+        let mut world = World::asked(auth);
+        assert_eq!(world.challenge_refer(), None);
+        world.bridged();
+    }
+    // Those that are not good enough are not shown twice.
+    let mut world = World::asked(auth("trunk-for-us"));
+    assert!(world.challenge_refer().is_some());
+    assert_eq!(world.challenge_refer(), None);
+    world.bridged();
+}
+
+#[test]
+fn a_uri_that_a_refer_named_is_called_with_its_target_s_credentials() {
+    let mut config = config();
+    config.targets[0].auth = auth("sales-for-us");
+    let mut world = World::new(config);
+    world.talk();
+    world.refer(AI, "sip:+4930123@10.0.0.12:5060", &[("X-Baton-Mode", "cold")]);
+    let shown = world.challenge(SALES).expect("another INVITE");
+    assert!(shown.contains("username=\"sales-for-us\""), "{shown}");
+    assert!(shown.contains("uri=\"sip:+4930123@10.0.0.12:5060\""), "{shown}");
+    world.answer(SALES);
+    assert_eq!(world.hears("caller"), "relay(human)");
+    assert_eq!(world.told(AI).last().map(String::as_str), Some("200."));
+    world.hang_up(CALLER);
+    world.conserve();
 }
