@@ -121,6 +121,7 @@ pub(crate) mod cause {
     pub(crate) const NOT_ACCEPTED: &str = "SIP;cause=480;text=\"Not accepted\"";
     pub(crate) const TAKEN_BACK: &str = "SIP;cause=487;text=\"Request taken back\"";
     pub(crate) const HUNG_UP: &str = "SIP;cause=200;text=\"Ended by the operator\"";
+    pub(crate) const SILENT: &str = "SIP;cause=480;text=\"No audio\"";
     pub(crate) const FAULT: &str = "SIP;cause=500;text=\"Media failure\"";
 }
 

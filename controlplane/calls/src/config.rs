@@ -111,6 +111,8 @@ pub struct Deadlines {
     pub ai_answer: Duration,
     /// A human who answered must accept within.
     pub accept: Duration,
+    /// The human's first packet must come within, from the acceptance (the answer, where it is joined at that).
+    pub first_packet: Duration,
     /// A human must be reached within, over all targets.
     pub reach: Duration,
     /// The data plane must answer a `Set` within; then it is sent again, at most three times.
@@ -131,6 +133,7 @@ impl Default for Deadlines {
         Deadlines {
             ai_answer: Duration::from_secs(10),
             accept: Duration::from_secs(30),
+            first_packet: Duration::from_secs(5),
             reach: Duration::from_secs(120),
             applied: Duration::from_millis(500),
             refer: Duration::from_secs(30),

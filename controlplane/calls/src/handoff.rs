@@ -293,6 +293,12 @@ impl Handoff {
                 return self.next_target(Reason::HumanHangup, None, parties, out);
             }
 
+            // An answer is no voice: nobody is let go for a human who cannot be heard.
+            (Joining, Input::TargetSilent) => {
+                parties.end_target(cause::SILENT, out);
+                return self.next_target(Reason::Unreachable, None, parties, out);
+            }
+
             // The join: who handed off leaves only now.
             (Joining, Input::Applied) => {
                 out.extend([Action::TellJoined(self.order.id), Action::Disarm(Timer::Reach)]);

@@ -38,6 +38,8 @@ pub enum Input {
     NoCapacity,
     /// The target hung up after the answer.
     TargetGone,
+    /// The join waited for the target's first packet, and none came: everybody hears what they heard before.
+    TargetSilent,
     /// The target pressed a key.
     Digit(char),
     /// The scene that was last asked for is in force.
@@ -87,6 +89,7 @@ impl Input {
             Input::ReferOutcome(_) => "refer outcome",
             Input::NoCapacity => "no capacity",
             Input::TargetGone => "target gone",
+            Input::TargetSilent => "target silent",
             Input::Digit('1') => "key 1",
             Input::Digit('2') => "key 2",
             Input::Digit(_) => "other key",

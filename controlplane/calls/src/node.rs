@@ -142,19 +142,16 @@ impl Node {
                 let scene = live.desired.awaits_scene();
                 if live.desired.refused(generation) {
                     live.timers.disarm(Timer::Media);
-                    if reason == Refusal::Silent && !scene {
-                        return self.resumed_silently(now, live);
-                    }
-                    if !scene {
+                    let input = match reason {
+                        // Of all scenes the join alone waits for a leg.
+                        Refusal::Silent if scene => Input::TargetSilent,
+                        Refusal::Silent => return self.resumed_silently(now, live),
                         // A mere change of a leg: the rows that are in force stay so, and the call goes on.
-                        return self.put_back(now, live);
-                    }
-                    let reason = if reason == Refusal::NoSession {
-                        Reason::NoCapacity
-                    } else {
-                        Reason::Error
+                        _ if !scene => return self.put_back(now, live),
+                        Refusal::NoSession => Input::MediaFailed(Reason::NoCapacity),
+                        _ => Input::MediaFailed(Reason::Error),
                     };
-                    return self.drive(now, now, live, Input::MediaFailed(reason));
+                    return self.drive(now, now, live, input);
                 }
             }
             MediaEvent::Played { play, item, at, .. } => {

@@ -105,7 +105,14 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
             let told = prompt(briefing, [own.unwrap_or(prompts.briefing)], again);
             (waiting(wait), on_hold(wait), told)
         }
-        Scene::Joined { wait } => (leg(target), on_hold(wait), leg(caller)),
+        Scene::Joined { wait } => {
+            // The join is in force with the human's first packet, not with an answer that nothing follows.
+            let human = Hears {
+                patience: config.deadlines.first_packet,
+                ..leg(target)
+            };
+            (human, on_hold(wait), leg(caller))
+        }
         Scene::Returned { play, apology } => {
             let said = prompt(play, [apologise(apology, prompts)], false);
             (

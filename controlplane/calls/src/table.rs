@@ -56,6 +56,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         },
         "target rings" | "no capacity" => (state == "inviting", "it is said once, at the INVITE"),
         "target answers" | "target failed" => (among(&["inviting", "ringing"]), "no INVITE is open"),
+        "target silent" => (state == "joining", "only a join waits for a first packet"),
         "target gone" => (among(&["briefing", "joining"]), "no target has answered"),
         "refer accepted" | "refer failed" | "refer progress" | "refer done" | "refer outcome" => (
             among(&["referring", "referred"]),
@@ -256,6 +257,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
         ("500", TargetFailed(500)),
         ("603", TargetFailed(603)),
         ("", TargetGone),
+        ("", TargetSilent),
         ("", NoCapacity),
         ("", ReferAccepted),
         ("603", ReferFailed(603)),

@@ -78,8 +78,17 @@ impl World {
         );
         for (n, (since, scene)) in scenes.iter().enumerate() {
             let until = scenes.get(n + 1).map_or(self.now, |(next, _)| *next);
+            let within = |span: Span| {
+                // In force a packet after the notice, at the latest.
+                let (from, to) = (span.0.max(*since), span.1.min(until + self.slack(until)));
+                (from < to).then_some((from, to))
+            };
             if !scene.is_heard_by(who) {
                 excuses.push((*since, until));
+            } else if who != Who::Caller && scene.joins(who).is_some() {
+                // The join waits for this target's own first packet; its briefing is over, or there was none.
+                let mute = self.media_spans(who, |media| !media.sends);
+                excuses.extend(mute.into_iter().filter_map(within));
             } else if let Some(source) = scene.source(who) {
                 if self.scenario.quiet_humans && matches!(source, Who::Human(_)) {
                     excuses.push((*since, until + self.slack(until)));
@@ -89,10 +98,7 @@ impl World {
                     Who::Ai => !media.sends || media.holds || media.unsettled,
                     Who::Caller | Who::Human(_) => media.mute || !media.sends && (!media.holds || media.unsettled),
                 });
-                let silent = silent.into_iter();
-                // In force a packet after the notice, at the latest.
-                let within = silent.map(|(from, to)| (from.max(*since), to.min(until + self.slack(until))));
-                excuses.extend(within.filter(|(from, to)| from < to));
+                excuses.extend(silent.into_iter().filter_map(within));
             }
         }
         excuses

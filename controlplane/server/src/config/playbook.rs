@@ -44,6 +44,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
     let deadlines = Deadlines {
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
         accept: seconds(&table, "accept_s", 1..=600, 30),
+        first_packet: seconds(&table, "first_packet_s", 1..=60, 5),
         applied: media.applied,
         silence_probe: media.silence_probe,
         reach: seconds(&table, "reach_s", 1..=3600, 120),

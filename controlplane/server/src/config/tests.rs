@@ -377,6 +377,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("playbook.required", "[]"),
     ("playbook.ai_answer_s", "11"),
     ("playbook.accept_s", "31"),
+    ("playbook.first_packet_s", "6"),
     ("playbook.reach_s", "91"),
     ("playbook.refer_s", "31"),
     ("playbook.evidence_s", "16"),

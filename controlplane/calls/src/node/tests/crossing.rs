@@ -102,6 +102,48 @@ fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call() {
 }
 
 #[test]
+fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
+    let mut world = World::talking();
+    world.ask(Mode::Cold);
+    world.answers = false;
+    world.answer(SALES);
+    let Some(Command::Set {
+        session,
+        generation,
+        spec,
+    }) = world.last.clone()
+    else {
+        panic!("no set")
+    };
+    let patience = spec.legs.iter().map(|leg| leg.hears.patience);
+    assert_eq!(patience.max(), Some(Duration::from_secs(5)));
+    // The command is not repeated while the data plane may wait.
+    world.order.clear();
+    world.pass(Duration::from_secs(5));
+    assert!(world.order.is_empty(), "{:?}", world.order);
+    assert_eq!(world.story().last(), Some(&"accepted"));
+    world.answers = true;
+    let refused = Media::Refused {
+        session,
+        generation,
+        reason: Refusal::Silent,
+    };
+    world.node.handle_media(world.now, 0, refused);
+    world.settle();
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    let failed = world.notices.iter().find_map(|what| match what {
+        What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
+        _ => None,
+    });
+    assert_eq!(failed, Some(Reason::Unreachable));
+    assert_eq!(world.peers[SUPPORT].log, ["invite"]);
+    assert!(!world.peers[AI].log.contains(&"bye"));
+    assert_eq!(world.hears("caller"), "play(hold)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
 fn an_answer_that_cannot_be_used_is_a_failure() {
     let mut world = World::talking();
     world.ask(Mode::Warm);

@@ -509,12 +509,16 @@ impl World {
         };
         let mut now = self.now;
         let mut core = media::core::Core::new(config, now);
-        let mut buffer = [0; 1_500];
+        let (mut buffer, mut count) = ([0; 1_500], 0);
         for command in self.commands.drain(..) {
             core.handle_command(now, command.clone());
-            // Longer than a row waits for its new source.
+            // Longer than a row waits for its new source; where it waits for its first packet, that comes.
             for _ in 0..20 {
                 now += Duration::from_millis(10);
+                count += 1;
+                for (port, from, mut packet) in voices(&command, count) {
+                    core.handle_packet(now, port, from, &mut packet, 172);
+                }
                 core.handle_timeout(now);
                 while core.poll_transmit(now, &mut buffer).is_some() {}
             }
@@ -528,6 +532,27 @@ impl World {
         }
         assert_eq!(core.counters().sessions, 0);
     }
+}
+
+/// A packet of every leg that is waited for, the so-maniest.
+fn voices(command: &Command, count: u16) -> Vec<(media::command::Port, SocketAddr, [u8; 200])> {
+    let Command::Set { spec, .. } = command else {
+        return Vec::new();
+    };
+    let awaited = |leg: LegId| {
+        let row = spec.legs.iter().find(|row| row.hears.legs.contains(&leg));
+        row.is_some_and(|row| !row.hears.patience.is_zero())
+    };
+    let legs = spec.legs.iter().filter(|leg| awaited(leg.leg));
+    legs.filter_map(|leg| {
+        let mut packet = [0xd5; 200];
+        packet[..2].copy_from_slice(&[0x80, leg.format.receive]);
+        packet[2..4].copy_from_slice(&count.to_be_bytes());
+        packet[4..8].copy_from_slice(&(u32::from(count) * 160).to_be_bytes());
+        packet[8..12].copy_from_slice(&[7; 4]);
+        Some((leg.port, leg.remote?, packet))
+    })
+    .collect()
 }
 
 impl Peer {
