@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 
 /// Where the text stands.
@@ -61,4 +63,68 @@ fn the_names_are_those_of_the_machines() {
             .iter()
             .all(|state| cannot_come(state, input) != Some("there is no such input"))
     }));
+}
+
+/// A table of the README that names tests is true: each of them is there.
+#[test]
+fn the_readme_names_tests_that_are_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let (mut files, mut tests) = (BTreeSet::new(), BTreeSet::new());
+    for folder in ["controlplane", "dataplane", "tests", "tools"] {
+        read_tests(&root.join(folder), &mut files, &mut tests);
+    }
+    let readme = std::fs::read_to_string(README).unwrap();
+    let (mut in_table, mut named, mut missing) = (false, 0, Vec::new());
+    for line in readme.lines() {
+        let Some(row) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) else {
+            in_table = false;
+            continue;
+        };
+        let last = row.rsplit('|').next().unwrap_or_default().trim();
+        in_table |= last == "test";
+        // Every second piece stands between back quotes.
+        for name in last.split('`').skip(1).step_by(2).filter(|_| in_table) {
+            let part = name.rsplit(['/', ':']).next().unwrap_or_default();
+            let is_crate = last.contains(&format!("`{name}`: `")) || last.contains(&format!("`{name}`: all"));
+            let is_there = match name {
+                _ if is_crate || name.chars().all(|c| c.is_ascii_uppercase() || c == '_') => true,
+                _ if part.ends_with(".rs") => files.contains(part),
+                _ if name.contains("::") => files.contains(&format!("{part}.rs")),
+                _ => tests.contains(name),
+            };
+            named += usize::from(!is_crate);
+            if !is_there {
+                missing.push(name.to_owned());
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such test: {missing:#?}");
+    assert!(named > 100, "{named}");
+}
+
+/// The names of the files in a folder, and of the tests in them.
+fn read_tests(folder: &Path, files: &mut BTreeSet<String>, tests: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && name != "target" {
+            read_tests(&path, files, tests);
+        } else if name.ends_with(".rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            // `#[test]` or `#[tokio::test(…)]`, then the function.
+            for after in text.split("test").skip(1) {
+                let after = after.trim_start_matches(|c| c != ']' && c != '\n');
+                let function = after
+                    .strip_prefix("]")
+                    .and_then(|rest| rest.trim_start().split_once("fn "));
+                if let Some((before, rest)) = function
+                    && before.len() < 200
+                {
+                    let end = rest.find(|c: char| c != '_' && !c.is_ascii_alphanumeric());
+                    tests.insert(rest[..end.unwrap_or(rest.len())].to_owned());
+                }
+            }
+            files.insert(name);
+        }
+    }
 }
