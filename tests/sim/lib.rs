@@ -5,9 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod coverage;
 pub mod draw;
 pub mod net;
 pub mod random;
+pub mod rare;
 pub mod rtp;
 pub mod scenario;
 pub mod soak;

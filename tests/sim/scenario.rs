@@ -62,6 +62,8 @@ pub enum Also {
     Mute(Who),
     /// It sends again.
     Unmute(Who),
+    /// A human who was on the line without a word speaks.
+    Speak(usize),
     /// A party sends a REFER.
     Refer(Who, Aim, Afterwards),
     /// It sends another stream: new SSRC, numbers and timestamps, as after a transfer inside its network.
@@ -88,6 +90,8 @@ pub enum Also {
     Stall(Duration),
     /// What the worker says reaches nobody for this long, and then in order.
     Hush(Duration),
+    /// There is no room for what the worker has to say for this long: it keeps what counts (its mailbox).
+    Full(Duration),
     /// The worker's evidence never comes from now on.
     LoseEvidence,
     /// The worker refuses the next table.

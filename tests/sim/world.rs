@@ -110,6 +110,8 @@ pub struct World {
     refuse_next: bool,
     /// Until when nothing of the worker's reaches the node.
     hushed: Option<Instant>,
+    /// Until when the worker keeps what it has to say.
+    full: Option<Instant>,
     lose_evidence: bool,
     sprayed: Option<Instant>,
     sprayer: u64,
@@ -193,6 +195,7 @@ impl World {
             stalled: None,
             refuse_next: false,
             hushed: None,
+            full: None,
             lose_evidence: false,
             sprayed: scenario.spray.map(|_| start),
             sprayer: 0,
@@ -235,6 +238,7 @@ impl World {
             self.commands.front().map(|(at, _)| self.takes_at(*at)),
             self.events.front().map(|(at, _)| self.heard_at(*at)),
             self.script.last().map(|(at, _)| *at),
+            self.full,
             self.sprayed,
         ];
         let Some(next) = next.into_iter().flatten().min().filter(|next| *next <= last) else {
@@ -408,8 +412,11 @@ impl World {
                 Output::Notice(notice) => self.note(notice),
             }
         }
-        while let Some(event) = self.core.poll_event() {
-            self.tell_node(event);
+        if self.full.is_none_or(|until| until <= now) {
+            self.full = None;
+            while let Some(event) = self.core.poll_event() {
+                self.tell_node(event);
+            }
         }
         let mut out = Vec::new();
         self.caller.transmit(now, &mut out);

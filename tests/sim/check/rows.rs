@@ -39,6 +39,10 @@ impl World {
     /// What is heard in place of a party that is not there: goodbye where the peer is gone, hold audio where it sends nothing.
     fn stands_in(&self, scene: Scene, who: Who, sound: Sound, at: Instant) -> bool {
         match sound {
+            // Of a human who hands on to himself, the first call's end is not kept.
+            Sound::Goodbye if matches!(scene, Scene::Waiting { peer, target, .. } if peer == target) => {
+                who == Who::Caller
+            }
             Sound::Goodbye => who == Who::Caller && scene.peer().is_some_and(|peer| self.is_gone(peer, at)),
             // An AI would answer the music.
             Sound::Hold if who == Who::Ai => false,
@@ -64,7 +68,7 @@ impl World {
     /// When the worker took no command, or was not heard.
     pub(super) fn stalls(&self) -> impl Iterator<Item = (Instant, Instant)> {
         self.done.iter().filter_map(|(at, what)| match what {
-            Also::Stall(time) | Also::Hush(time) => Some((*at, *at + *time)),
+            Also::Stall(time) | Also::Hush(time) | Also::Full(time) => Some((*at, *at + *time)),
             _ => None,
         })
     }

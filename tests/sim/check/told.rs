@@ -143,7 +143,12 @@ impl World {
         let disturbs = |what: &Also| {
             matches!(
                 what,
-                Also::Mute(_) | Also::Reinvite(..) | Also::Stall(_) | Also::Hush(_) | Also::MediaRefuses
+                Also::Mute(_)
+                    | Also::Reinvite(..)
+                    | Also::Stall(_)
+                    | Also::Hush(_)
+                    | Also::Full(_)
+                    | Also::MediaRefuses
             )
         };
         !self.done.iter().any(|(_, what)| disturbs(what))

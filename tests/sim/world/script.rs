@@ -10,6 +10,7 @@ use calls::request::{HandoffRequest, Request, Response};
 use crate::net::Datagram;
 use crate::rtp::Packet;
 use crate::scenario::{Aim, Also, When};
+use crate::tone::Sound;
 use crate::ua::Ua;
 use crate::world::{FIRST_PORT, NODE, PAIRS, Who, World};
 
@@ -100,6 +101,7 @@ impl World {
             Also::Reinvite(who, offer) => self.ua_mut(who).reinvite(now, offer),
             Also::Mute(who) => self.ua_mut(who).mute = true,
             Also::Unmute(who) => self.ua_mut(who).mute = false,
+            Also::Speak(n) => self.ua_mut(Who::Human(n)).voice = Sound::Human(n as u8),
             Also::Refer(who, aim, afterwards) => {
                 let to = self.aim(aim);
                 self.ua_mut(who).refer(now, &to, afterwards);
@@ -120,6 +122,7 @@ impl World {
             Also::Drain => self.node.drain(),
             Also::Stall(time) => self.stalled = self.stalled.max(Some(now + time)),
             Also::Hush(time) => self.hushed = self.hushed.max(Some(now + time)),
+            Also::Full(time) => self.full = self.full.max(Some(now + time)),
             Also::LoseEvidence => self.lose_evidence = true,
             Also::MediaRefuses => self.refuse_next = true,
         }

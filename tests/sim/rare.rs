@@ -1,0 +1,216 @@
+//! Calls that are written for pairs of state and input that chance seldom brings: each needs several things at once, as a
+//! worker that is late in the next handoff.
+
+use std::time::Duration;
+
+use calls::node::Pair;
+use playbook::{Accept, Mode};
+
+use crate::World;
+use crate::scenario::{Aim, Also, Behaviour, Scenario, When};
+use crate::ua::{Afterwards, Answering, Referred};
+use crate::world::Who;
+
+/// A call, and the pairs that it is written for.
+#[derive(Clone, Debug)]
+pub struct Rare {
+    /// The call.
+    pub call: Scenario,
+    /// What must come up in it.
+    pub pairs: Vec<Pair>,
+}
+
+/// Plays a call to its end: what was wrong with it, and the pairs that came up.
+pub fn play(call: Scenario) -> (Vec<String>, Vec<Pair>) {
+    let mut world = World::new(call);
+    world.node.observe();
+    world.run_to_the_end();
+    (world.faults(), world.node.observed())
+}
+
+const fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// This long after the first join.
+const fn joined(after: u64) -> When {
+    When::After("joined", ms(after))
+}
+
+/// The call is with a human who at once hands on to another, by REFER; the other one behaves so, and accepts by API.
+/// Further things happen, by the time since the first join.
+fn handed_on(seed: u64, other: Answering, evidence: Duration, happens: &[(u64, Also)]) -> Scenario {
+    let refer = Also::Refer(Who::Human(0), Aim::Target(1), Afterwards::Stays);
+    let happens = happens.iter().map(|(after, what)| (joined(*after), *what));
+    Scenario {
+        // The handoff that is asked for; a REFER that says nothing of it is warm.
+        mode: Some(Mode::Cold),
+        accept: Accept::Api,
+        humans: vec![Behaviour::not(Answering::After(ms(1000))), Behaviour::not(other)],
+        waits: [ms(2000), evidence, ms(30_000)],
+        also: [(joined(20), refer)].into_iter().chain(happens).collect(),
+        ..Scenario::warm(seed)
+    }
+}
+
+/// The same on a trunk whose carrier answers no REFER; the next handoff is asked for by API.
+fn referred_on(seed: u64, evidence: Duration, happens: &[(u64, Also)]) -> Scenario {
+    let mut call = handed_on(seed, Answering::After(ms(100)), evidence, happens);
+    (call.refer, call.carrier) = (true, Referred::Ignores);
+    call.also[0] = (joined(20), Also::Handoff);
+    call
+}
+
+/// The evidence of the first handoff is waited for in vain, and its wait is over in the second.
+fn lose(mut call: Scenario) -> Scenario {
+    call.also.push((When::At(Duration::ZERO), Also::LoseEvidence));
+    call
+}
+
+/// The first human's first word is under way to the node while the second handoff goes on.
+fn hush(mut call: Scenario) -> Scenario {
+    call.quiet_humans = true;
+    let hush = [Also::Hush(ms(600)), Also::Speak(0)].map(|what| (joined(0), what));
+    // The next handoff closes the window.
+    call.also[0].0 = joined(100);
+    call.also.extend(hush);
+    call
+}
+
+/// All of them.
+pub fn calls() -> Vec<Rare> {
+    let soon = Answering::After(ms(100));
+    let late = Answering::After(ms(2000));
+    let lost = |seed, other, happens: &[(u64, Also)]| lose(handed_on(seed, other, ms(1000), happens));
+    let hushed = |seed, other, happens: &[(u64, Also)]| hush(handed_on(seed, other, ms(15_000), happens));
+    let rare = |call, pairs: &[Pair]| Rare {
+        call,
+        pairs: pairs.to_vec(),
+    };
+    vec![
+        rare(lost(1, Answering::Dead, &[]), &[("inviting", "evidence over")]),
+        rare(lost(2, soon, &[(2000, Also::Accept)]), &[("briefing", "evidence over")]),
+        rare(
+            lost(3, soon, &[(650, Also::Stall(ms(800))), (700, Also::Accept)]),
+            &[("joining", "evidence over")],
+        ),
+        rare(
+            lost(4, soon, &[(650, Also::Stall(ms(800))), (700, Also::Decline)]),
+            &[("returning", "evidence over")],
+        ),
+        rare(
+            lose(referred_on(5, ms(1000), &[(1500, Also::Cancel)])),
+            &[("referring", "evidence over")],
+        ),
+        rare(hushed(6, late, &[(3000, Also::Accept)]), &[("ringing", "first word")]),
+        rare(hushed(7, soon, &[(1500, Also::Accept)]), &[("briefing", "first word")]),
+        rare(
+            hushed(8, soon, &[(400, Also::Accept)]),
+            &[("joining", "first word"), ("joining", "evidence")],
+        ),
+        rare(
+            hushed(9, Answering::Refuse(486), &[(130, Also::HangUp(Who::Human(0)))]),
+            &[("goodbye", "first word")],
+        ),
+        rare(
+            hush(referred_on(10, ms(15_000), &[(1500, Also::Cancel)])),
+            &[("referring", "first word")],
+        ),
+        // The first handoff is the AI's REFER, which is warm: the carrier is asked in the second only.
+        rare(
+            {
+                let mut call = hush(referred_on(11, ms(15_000), &[(300, Also::HangUp(Who::Caller))]));
+                let refer = Also::Refer(Who::Ai, Aim::Target(0), Afterwards::Stays);
+                call.handoff_at = None;
+                call.also.push((When::At(ms(3000)), refer));
+                call.also.push((When::After("answered", ms(500)), Also::Accept));
+                call
+            },
+            &[("referred", "first word")],
+        ),
+        // The announcement is over while the node does not hear of it, and then the caller is gone.
+        rare(
+            Scenario {
+                mode: Some(Mode::Cold),
+                refer: true,
+                carrier: Referred::Ignores,
+                waits: [5000, 15_000, 30_000].map(ms),
+                also: vec![
+                    (When::After("requested", ms(1900)), Also::Hush(ms(600))),
+                    (When::After("requested", ms(2200)), Also::HangUp(Who::Caller)),
+                ],
+                ..Scenario::warm(12)
+            },
+            &[("referred", "played")],
+        ),
+        rare(
+            lost(
+                13,
+                Answering::RingOn,
+                &[(500, Also::HangUp(Who::Human(0))), (550, Also::Decline)],
+            ),
+            &[("goodbye", "evidence over")],
+        ),
+        // The human speaks at once, and the table of the join without the AI is refused late.
+        rare(
+            Scenario {
+                also: vec![(joined(0), Also::Stall(ms(200))), (joined(0), Also::MediaRefuses)],
+                ..Scenario::warm(14)
+            },
+            &[("handed_off", "media failed")],
+        ),
+        // The worker takes no command any more.
+        rare(
+            Scenario {
+                quiet_humans: true,
+                also: vec![(joined(0), Also::Stall(ms(3000)))],
+                ..Scenario::warm(15)
+            },
+            &[("joined", "media silent")],
+        ),
+        rare(
+            Scenario {
+                humans: vec![Behaviour::not(Answering::RingOn)],
+                ring: ms(2000),
+                also: vec![
+                    (When::After("ringing", ms(1000)), Also::HangUp(Who::Ai)),
+                    (When::After("target_failed", Duration::ZERO), Also::Stall(ms(3000))),
+                ],
+                ..Scenario::warm(16)
+            },
+            &[("goodbye", "media silent")],
+        ),
+        // The human is heard, and gone before the node hears of it: the return is told first.
+        rare(
+            Scenario {
+                humans: vec![Behaviour {
+                    hang_up: Some(ms(300)),
+                    ..Behaviour::not(Answering::After(ms(1000)))
+                }],
+                also: vec![(When::After("accepted", Duration::ZERO), Also::Full(ms(450)))],
+                ..Scenario::cold(17)
+            },
+            &[("returned", "first word")],
+        ),
+        // A human who presses more keys than one, before the join is in force.
+        rare(
+            Scenario {
+                also: vec![
+                    (When::After("accepted", Duration::ZERO), Also::Stall(ms(1400))),
+                    (When::After("accepted", ms(300)), Also::Press(Who::Human(0), '1')),
+                    (When::After("accepted", ms(800)), Also::Press(Who::Human(0), '7')),
+                ],
+                ..Scenario::warm(18)
+            },
+            &[("joining", "key 1"), ("joining", "other key")],
+        ),
+        rare(
+            Scenario {
+                reach: ms(1300),
+                also: vec![(When::After("accepted", Duration::ZERO), Also::Stall(ms(700)))],
+                ..Scenario::cold(19)
+            },
+            &[("joining", "reach over")],
+        ),
+    ]
+}
