@@ -2,6 +2,7 @@ use super::*;
 
 mod oracle;
 mod outcome;
+mod stream;
 mod table;
 mod torture;
 mod vectors;

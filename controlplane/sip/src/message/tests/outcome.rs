@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use super::table::{Outcome, Row, TABLE};
 use super::vectors;
 use super::*;
-use crate::endpoint::{Alive, Config, Endpoint, Event};
+use crate::endpoint::{Alive, Config, Endpoint, Event, FlowBounds};
 
-fn endpoint() -> Endpoint {
+pub(super) fn endpoint(flows: Option<FlowBounds>) -> Endpoint {
     Endpoint::new(Config {
         advertise: "192.0.2.200:5060".parse().unwrap(),
         agent: "Baton".into(),
@@ -18,11 +18,11 @@ fn endpoint() -> Endpoint {
         seed: 1,
         transactions: 100,
         also: None,
-        flows: None,
+        flows,
     })
 }
 
-fn peer() -> SocketAddr {
+pub(super) fn peer() -> SocketAddr {
     "192.0.2.77:5066".parse().unwrap()
 }
 
@@ -58,7 +58,7 @@ fn check(row: &Row, whose: &str, bytes: Vec<u8>) {
         );
     }
 
-    let mut end = endpoint();
+    let mut end = endpoint(None);
     let now = Instant::now();
     end.handle_datagram(now, peer(), Bytes::from(bytes));
     let mut answers = answers(&mut end);
