@@ -53,5 +53,47 @@ fn messages(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, messages);
+/// The worst of each kind: what a hostile peer sends, at half and at full length. Twice the length may take twice the time.
+fn worst(criterion: &mut Criterion) {
+    let head = "Via: SIP/2.0/UDP 192.0.2.9;branch=z9hG4bKw\r\nTo: <sip:b@h>\r\nCall-ID: w\r\nCSeq: 1 OPTIONS\r\n";
+    let request = |from: &str, more: &str| {
+        Bytes::from(format!(
+            "OPTIONS sip:b@h SIP/2.0\r\n{head}From: {from};tag=1\r\n{more}\r\n"
+        ))
+    };
+    let plain = |more: &str| request("<sip:a@h>", more);
+    let mut group = criterion.benchmark_group("sip, worst");
+    for size in [30_000, 60_000] {
+        let line = size.min(8_000);
+        let lines = |name: &str, item: &str| {
+            format!("{name}: {}\r\n", item.repeat(7_900 / item.len())).repeat((size / 7_950).max(1))
+        };
+        for (what, datagram) in [
+            ("tiny fields", plain(&"a:b\r\n".repeat(size / 8))),
+            ("folds", plain(&lines("Subject", "\r\n x"))),
+            ("commas in Via", plain(&lines("Via", ","))),
+            (
+                "Vias",
+                plain(&lines("Via", "SIP/2.0/UDP h;branch=z9hG4bKw;rport,").replace(",\r\n", "\r\n")),
+            ),
+            (
+                "quotes",
+                request(&format!("\"{}\" <sip:a@h>", "\\\"".repeat(line / 2 - 50)), ""),
+            ),
+            ("URI", request(&format!("<sip:{}@h>", "%41".repeat(line / 3 - 50)), "")),
+            (
+                "body of commas",
+                plain(&format!("Content-Type: application/sdp\r\n\r\n{}", ",".repeat(size))),
+            ),
+        ] {
+            group.throughput(Throughput::Bytes(datagram.len() as u64));
+            group.bench_function(format!("{what}, {size}"), |bencher| {
+                bencher.iter(|| Message::parse(black_box(datagram.clone())).map(|message| message.check()));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, messages, worst);
 criterion_main!(benches);
