@@ -3,8 +3,10 @@
 mod auth;
 mod bytes;
 mod crossing;
+mod exchange;
 mod refer;
 mod second;
+mod told;
 mod transfer;
 mod world;
 

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A call in each state with a live dialog of the caller.
-fn each_state() -> Vec<(&'static str, World)> {
+pub(super) fn each_state() -> Vec<(&'static str, World)> {
     let state = |name: &'static str| {
         let mut world = World::talking();
         if name == "talking" {

@@ -1,0 +1,212 @@
+//! Later exchanges from each party in each state, with an offer and without; and a node that drains.
+
+use super::crossing::each_state;
+use super::*;
+
+/// Who has a dialog with us in a state, besides the caller: as a host and as a leg.
+fn others(state: &str) -> &'static [(usize, u16)] {
+    match state {
+        "talking" | "inviting" | "ringing" | "returned" => &[(AI, 1)],
+        "briefing" => &[(AI, 1), (SALES, 2)],
+        "handed off" => &[(SALES, 2)],
+        _ => &[],
+    }
+}
+
+/// What everybody hears; whether it has to be transcoded is another matter.
+fn rows(world: &World) -> Vec<String> {
+    ["caller", "ai", "human"]
+        .map(|party| world.hears(party).replace("transcode", "relay"))
+        .into()
+}
+
+#[test]
+fn reinvites_of_peer_and_target_are_answered_in_every_state_and_change_nobody_s_row() {
+    let mut asked = 0;
+    for (name, mut world) in each_state() {
+        let before = rows(&world);
+        for &(host, leg) in others(name) {
+            let mut local = Local::new(address(host).ip(), 41_000, &[Encoding::Pcma], 77);
+            let moved: Bytes = local.offer().into();
+            let strange =
+                "v=0\r\no=- 1 1 IN IP4 10.0.0.10\r\ns=-\r\nc=IN IP4 10.0.0.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n";
+            for (offer, answer) in [
+                (moved.clone(), "reinvite answered"),
+                (strange.into(), "reinvite refused"),
+                (moved, "reinvite answered"),
+            ] {
+                let peer = &mut world.peers[host];
+                peer.endpoint.reinvite(world.now, peer.dialog.unwrap(), offer).unwrap();
+                world.settle();
+                assert_eq!(world.peers[host].log.last(), Some(&answer), "{name}: {host}");
+            }
+            assert_eq!(world.leg(leg).unwrap().remote.unwrap().port(), 41_000, "{name}: {host}");
+            assert_eq!(rows(&world), before, "{name}: {host}");
+            asked += 1;
+        }
+        assert!(
+            !world.peers[CALLER].log.contains(&"reinvite"),
+            "{name}: no other leg hears of it"
+        );
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+    assert_eq!(asked, 7);
+}
+
+#[test]
+fn a_held_peer_or_target_resumes_as_before_in_every_state() {
+    for (name, mut world) in each_state() {
+        let before = rows(&world);
+        for &(host, leg) in others(name) {
+            for (direction, send) in [("sendonly", false), ("inactive", false), ("sendrecv", true)] {
+                let peer = &mut world.peers[host];
+                let offer = peer.local.offer().replace("a=sendrecv", &format!("a={direction}"));
+                let offer = offer.into();
+                peer.endpoint.reinvite(world.now, peer.dialog.unwrap(), offer).unwrap();
+                world.settle();
+                assert_eq!(
+                    world.peers[host].log.last(),
+                    Some(&"reinvite answered"),
+                    "{name}: {direction}"
+                );
+                assert_eq!(world.leg(leg).unwrap().send, send, "{name}: {direction}");
+                let caller = world.leg(0).unwrap();
+                assert!(
+                    caller.hears.play.is_some() || !caller.hears.legs.is_empty(),
+                    "{name}: the caller is not left in silence"
+                );
+            }
+            // Hold audio stays until the party that is back is heard, or a second has passed.
+            world.pass(Duration::from_millis(1_100));
+            assert_eq!(rows(&world), before, "{name}: {host}");
+        }
+        world.hang_up(CALLER);
+        // A real data plane would wait for the first packet of who is back, and here is no RTP: `tests/scenario` has it.
+        world.commands.clear();
+        world.conserve();
+    }
+}
+
+/// A message with this body instead of its own, or with none.
+fn with_body(message: &[u8], body: Option<&str>) -> Bytes {
+    let text = String::from_utf8(message.to_vec()).unwrap();
+    let (head, _) = text.split_once("\r\n\r\n").unwrap();
+    let ours = |line: &&str| !line.starts_with("Content-");
+    let mut lines: Vec<_> = head.split("\r\n").filter(ours).map(str::to_owned).collect();
+    if body.is_some() {
+        lines.push("Content-Type: application/sdp".to_owned());
+    }
+    let body = body.unwrap_or_default();
+    lines.push(format!("Content-Length: {}", body.len()));
+    format!("{}\r\n\r\n{body}", lines.join("\r\n")).into()
+}
+
+/// What the node sends to this party now. The data plane says yes to the rest.
+fn sent_to(world: &mut World, host: usize) -> Vec<sip::message::Message> {
+    let mut messages = Vec::new();
+    while let Some(output) = world.node.poll_output() {
+        match output {
+            Output::Datagram(datagram) if datagram.to == address(host) => {
+                messages.push(sip::message::Message::parse(datagram.bytes.clone()).unwrap());
+                world.peers[host]
+                    .endpoint
+                    .handle_datagram(world.now, us(), datagram.bytes);
+            }
+            Output::Datagram(datagram) => panic!("to another party: {datagram:?}"),
+            Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
+            Output::Media { command, .. } => {
+                world.commands.push(command.clone());
+                world.answer_media(command);
+            }
+            Output::Notice(notice) => world.notices.push(notice.what),
+        }
+    }
+    messages
+}
+
+/// A re-INVITE without an offer, whose ACK has an answer from port 45000, or none. Returns our offer.
+fn late_offer(world: &mut World, host: usize, answers: bool) -> String {
+    let peer = &mut world.peers[host];
+    let unused = peer.local.offer().into();
+    peer.endpoint.reinvite(world.now, peer.dialog.unwrap(), unused).unwrap();
+    let invite = peer.endpoint.poll_transmit().expect("the re-INVITE").bytes;
+    world
+        .node
+        .handle_datagram(world.now, address(host), with_body(&invite, None));
+    let sent = sent_to(world, host);
+    let ok = sent
+        .iter()
+        .find(|message| message.status() == Some(200))
+        .expect("a 200");
+    let offer = ok.sdp().expect("our offer");
+    let mut local = Local::new(address(host).ip(), 45_000, &[Encoding::Pcmu, Encoding::Pcma], 99);
+    let (answer, _) = local.answer(&offer).expect("an offer that fits");
+    let ack = world.peers[host].endpoint.poll_transmit().expect("the ACK").bytes;
+    let ack = with_body(&ack, answers.then_some(answer.as_str()));
+    world.node.handle_datagram(world.now, address(host), ack);
+    world.settle();
+    String::from_utf8(offer.to_vec()).unwrap()
+}
+
+#[test]
+fn a_reinvite_without_an_offer_gets_ours_and_the_ack_s_answer_counts() {
+    for (name, mut world) in each_state() {
+        let before = rows(&world);
+        for &(host, leg) in [(CALLER, 0)].iter().chain(others(name)) {
+            let offer = late_offer(&mut world, host, true);
+            assert!(
+                offer.contains("RTP/AVP") && offer.contains("a=sendrecv"),
+                "{name}: {offer}"
+            );
+            assert_eq!(world.leg(leg).unwrap().remote.unwrap().port(), 45_000, "{name}: {host}");
+            assert_eq!(rows(&world), before, "{name}: {host}");
+            // An ACK without an answer: the session stays as it was (RFC 3261 §14.2), and so does the call.
+            let spec = world.spec.clone();
+            late_offer(&mut world, host, false);
+            assert_eq!(world.spec, spec, "{name}: {host}");
+            for host in [CALLER, AI, SALES] {
+                let ended = world.peers[host].log.last() == Some(&"bye");
+                let may = matches!((name, host), ("goodbye" | "handed off", AI));
+                assert!(!ended || may, "{name}: {host}");
+            }
+        }
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
+#[test]
+fn a_node_that_drains_goes_on_with_its_calls_in_every_state() {
+    for (name, mut world) in each_state() {
+        let before = rows(&world);
+        let dialog = world.peers[CALLER].dialog;
+        world.node.drain();
+        world.call(CALLER);
+        assert_eq!(world.peers[CALLER].log.last(), Some(&"503"), "{name}");
+        world.peers[CALLER].dialog = dialog;
+        assert_eq!(rows(&world), before, "{name}");
+        assert_eq!(world.node.alive().calls, 1, "{name}");
+        // What was begun comes to its end, with INVITEs of ours.
+        match name {
+            "talking" | "returned" => {
+                world.ask(Mode::Cold);
+                world.answer(SALES);
+                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
+            }
+            "inviting" | "ringing" => {
+                world.reject(SALES, 486);
+                world.answer(SUPPORT);
+                world.played(3, 0);
+                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
+            }
+            "briefing" => {
+                world.played(2, 0);
+                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
+            }
+            _ => {}
+        }
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
