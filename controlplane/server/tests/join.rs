@@ -63,8 +63,17 @@ enum Manner {
     IsBusy,
 }
 
+/// What the caller's side does with a REFER.
+#[derive(Clone, Copy, Debug)]
+enum Carrier {
+    Connects,
+    Refuses,
+    SaysNothingMore,
+}
+
 enum Wish {
-    Call(SocketAddr),
+    /// And does this with a REFER.
+    Call(SocketAddr, Carrier),
     HangUp,
 }
 
@@ -103,6 +112,7 @@ impl Party {
             local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
             voice,
             manner,
+            carrier: Carrier::Refuses,
             dialog: None,
             agreed: None,
             sent: 0,
@@ -156,6 +166,7 @@ struct Phone {
     local: Local,
     voice: Voice,
     manner: Manner,
+    carrier: Carrier,
     dialog: Option<DialogId>,
     agreed: Option<Agreed>,
     sent: u32,
@@ -200,7 +211,8 @@ impl Phone {
 
     fn take_wish(&mut self, wish: Wish) {
         match wish {
-            Wish::Call(to) => {
+            Wish::Call(to, carrier) => {
+                self.carrier = carrier;
                 let offer = Bytes::from(self.local.offer());
                 let invite = Invite {
                     to: format!("sip:shop@{to}"),
@@ -258,7 +270,16 @@ impl Phone {
             }
             Event::Ended { .. } | Event::Refused { .. } | Event::Cancelled { .. } => self.tell(Signal::Over),
             Event::Progress { .. } | Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => {}
-            Event::Refer { .. } | Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
+            Event::Refer { refer, .. } => match self.carrier {
+                Carrier::Refuses => self.endpoint.reject_refer(now, refer, 603).expect("refused"),
+                Carrier::SaysNothingMore => self.endpoint.accept_refer(now, refer).expect("accepted"),
+                Carrier::Connects => {
+                    self.endpoint.accept_refer(now, refer).expect("accepted");
+                    self.endpoint.notify(now, refer, 180, false).expect("told");
+                    self.endpoint.notify(now, refer, 200, true).expect("told");
+                }
+            },
+            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
         }
     }
 
@@ -297,33 +318,51 @@ struct World {
     ai: Party,
     human: Party,
     came: UnboundedReceiver<(HeaderMap, Bytes)>,
+    /// The data of the last event that was waited for.
+    data: Value,
     call: String,
+    _busy: Party,
     _ports: Ports,
 }
 
+/// The keys of the API: everybody's, and the AI's.
+const ADMIN: &str = "admin-key";
+const OWN: &str = "own-key";
+
 impl World {
-    /// Caller and AI hear each other.
+    /// Caller and AI hear each other. The caller's trunk takes no REFER.
     async fn start(manner: Manner) -> World {
+        World::with(manner, None).await
+    }
+
+    /// Where the trunk takes REFER, what becomes of it. There is another target, `sales`, where it is always busy.
+    async fn with(manner: Manner, carrier: Option<Carrier>) -> World {
         let mut ports = Ports::claim();
         let (hook, came) = receiver().await;
         let mut caller = Party::start(Voice::Caller, Manner::IsBusy).await;
         let mut ai = Party::start(Voice::Ai, Manner::Answers).await;
         let human = Party::start(Voice::Human, manner).await;
+        let busy = Party::start(Voice::Human, Manner::IsBusy).await;
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
             "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\nt1_ms = 100\nt4_ms = 500\n\
              [media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"127.0.0.1:0\"\n\
-             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
-             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[playbook]\naccept = \"api\"\n\
+             [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
+             [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
+             [[trunks]]\nname = \"carrier\"\nrefer = {}\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[[targets]]\nname = \"sales\"\nuri = \"sip:human@{}\"\n\
+             [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = 1\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
             ports.take(16),
+            carrier.is_some(),
             ai.at,
             human.at,
+            busy.at,
         );
         let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let server = Server::start(config).await.expect("started");
 
-        caller.wish(Wish::Call(server.sip()));
+        caller.wish(Wish::Call(server.sip(), carrier.unwrap_or(Carrier::Refuses)));
         let Signal::Invited(Some(call), None) = ai.next().await else {
             panic!("the AI is not invited to a call")
         };
@@ -338,22 +377,25 @@ impl World {
             ai,
             human,
             came,
+            data: Value::Null,
             call,
+            _busy: busy,
             _ports: ports,
         }
     }
 
     async fn get(&self, path: &str) -> String {
-        let answer = self.client.get(format!("http://{}{path}", self.server.http())).send();
-        let answer = answer.await.expect("an answer");
+        let request = self.client.get(format!("http://{}{path}", self.server.http()));
+        let answer = request.bearer_auth(ADMIN).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.expect("a body")
     }
 
-    async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    async fn post(&self, key: &str, path: &str, body: Value) -> (StatusCode, Value) {
         let request = self
             .client
             .post(format!("http://{}{path}", self.server.http()))
+            .bearer_auth(key)
             .header("content-type", "application/json")
             .body(body.to_string());
         let answer = request.send().await.expect("an answer");
@@ -362,11 +404,9 @@ impl World {
         (status, serde_json::from_str(&text).expect("JSON"))
     }
 
-    async fn ask_for_a_human(&self) -> String {
+    async fn ask_for_a_human(&self, wish: Value) -> String {
         let path = format!("/v1/calls/{}/handoffs", self.call);
-        let (status, body) = self
-            .post(&path, json!({ "mode": "warm", "reason": "asked for a human" }))
-            .await;
+        let (status, body) = self.post(ADMIN, &path, wish).await;
         assert_eq!(status, StatusCode::ACCEPTED, "{body}");
         body["id"].as_str().expect("an id").to_owned()
     }
@@ -384,6 +424,7 @@ impl World {
             let event: Value = serde_json::from_slice(&body).expect("JSON");
             if event["subject"] == handoff {
                 types.push(event["type"].as_str().expect("a type").to_owned());
+                self.data = event["data"].clone();
             }
         }
         types
@@ -401,11 +442,35 @@ impl World {
         }
     }
 
+    /// The human answers, takes the call by the API, and is joined with the caller.
+    async fn is_taken(&mut self, handoff: &str) {
+        self.human.until(&Signal::Up).await;
+        self.events(handoff, "baton.handoff.answered").await;
+        let path = format!("/v1/handoffs/{handoff}/accept");
+        let (status, body) = self.post(ADMIN, &path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        self.is_joined().await;
+    }
+
+    async fn is_joined(&mut self) {
+        self.caller.hears(Voice::Human).await;
+        self.human.hears(Voice::Caller).await;
+        self.ai.until(&Signal::Bye).await;
+    }
+
     /// The caller hangs up on the human; then nothing of the call may be left.
     async fn end(mut self) {
+        self.hang_up().await;
+        self.nothing_is_left().await;
+    }
+
+    async fn hang_up(&mut self) {
         self.caller.wish(Wish::HangUp);
         self.caller.until(&Signal::Over).await;
         self.human.until(&Signal::Bye).await;
+    }
+
+    async fn nothing_is_left(self) {
         let gone = async {
             while self.server.alive().await != calls::node::Alive::default() {
                 sleep(Duration::from_millis(50)).await;
@@ -416,6 +481,10 @@ impl World {
         }
         self.server.stop().await;
     }
+}
+
+fn warm() -> Value {
+    json!({ "mode": "warm", "reason": "asked for a human" })
 }
 
 async fn receiver() -> (SocketAddr, UnboundedReceiver<(HeaderMap, Bytes)>) {
@@ -444,7 +513,7 @@ fn assert_evidence(record: &Value, party: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
     let mut world = World::start(Manner::Answers).await;
-    let handoff = world.ask_for_a_human().await;
+    let handoff = world.ask_for_a_human(warm()).await;
     let invited = world.human.next().await;
     assert_eq!(
         invited,
@@ -452,7 +521,9 @@ async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
     );
     world.human.until(&Signal::Up).await;
     let mut types = world.events(&handoff, "baton.handoff.answered").await;
-    let (status, body) = world.post(&format!("/v1/handoffs/{handoff}/accept"), Value::Null).await;
+    let (status, body) = world
+        .post(ADMIN, &format!("/v1/handoffs/{handoff}/accept"), Value::Null)
+        .await;
     assert_eq!(status, StatusCode::OK, "{body}");
 
     world.caller.hears(Voice::Human).await;
@@ -504,7 +575,7 @@ async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
 async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
     let mut world = World::start(Manner::IsBusy).await;
     while world.caller.heard.try_recv().is_ok() {}
-    let handoff = world.ask_for_a_human().await;
+    let handoff = world.ask_for_a_human(warm()).await;
     assert!(matches!(world.human.next().await, Signal::Invited(Some(_), Some(_))));
     world.caller.hears_a_prompt().await;
     let types = world.events(&handoff, "baton.handoff.failed").await;
@@ -527,4 +598,104 @@ async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
         .metrics_say(&["baton_handoffs_total{result=\"returned_to_ai\",reason=\"busy\"} 1"])
         .await;
     world.server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ai_that_has_left_may_not_hand_off_and_a_human_who_tries_gets_the_caller_back() {
+    let mut world = World::start(Manner::Answers).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_taken(&handoff).await;
+
+    let path = format!("/v1/calls/{}/handoffs", world.call);
+    let (status, problem) = world.post(OWN, &path, warm()).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    assert_eq!(problem["detail"], "the call is with a human");
+    // What a caller says asks the AI for a human: it is kept, and begins nothing.
+    let turn = json!({ "role": "caller", "text": "I want to speak to a human" });
+    let turns = format!("/v1/calls/{}/turns", world.call);
+    let (status, decided) = world.post(OWN, &turns, turn).await;
+    assert_eq!((status, &decided["decision"]), (StatusCode::OK, &json!("continue")));
+
+    while world.caller.heard.try_recv().is_ok() {}
+    let on = json!({ "mode": "warm", "reason": "a matter of sales", "target": "sales" });
+    let second = world.ask_for_a_human(on).await;
+    world.caller.hears_a_prompt().await;
+    world.events(&second, "baton.handoff.returned").await;
+    world.events(&second, "baton.handoff.failed").await;
+    assert_eq!(
+        (&world.data["result"], &world.data["reason"]),
+        (&json!("returned_to_human"), &json!("busy"))
+    );
+    let record = world.record(&second).await;
+    assert_eq!(
+        (&record["state"], &record["result"], &record["reason"]),
+        (&json!("failed"), &json!("returned_to_human"), &json!("busy"))
+    );
+    assert_eq!(world.record(&handoff).await["result"], "joined");
+    world
+        .metrics_say(&[
+            "baton_handoffs_total{result=\"joined\",reason=\"\"} 1",
+            "baton_handoffs_total{result=\"returned_to_human\",reason=\"busy\"} 1",
+        ])
+        .await;
+    world.caller.hears(Voice::Human).await;
+    world.human.hears(Voice::Caller).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_connects_the_caller_ends_the_call_as_transferred() {
+    let mut world = World::with(Manner::Answers, Some(Carrier::Connects)).await;
+    let handoff = world
+        .ask_for_a_human(json!({ "mode": "cold", "reason": "asked for a human" }))
+        .await;
+    world.caller.until(&Signal::Bye).await;
+    world.ai.until(&Signal::Bye).await;
+    let types = world.events(&handoff, "baton.handoff.completed").await;
+    assert!(types.contains(&"baton.handoff.requested".to_owned()), "{types:?}");
+    assert!(!types.contains(&"baton.handoff.joined".to_owned()), "{types:?}");
+    assert_eq!(world.data["result"], "transferred");
+    let record = world.record(&handoff).await;
+    assert_eq!(
+        (&record["state"], &record["result"], &record["reason"]),
+        (&json!("completed"), &json!("transferred"), &Value::Null)
+    );
+    world
+        .metrics_say(&[
+            "baton_handoffs_total{result=\"transferred\",reason=\"\"} 1",
+            "baton_calls_ended_total{by=\"transfer\"} 1",
+        ])
+        .await;
+    assert!(world.human.signals.try_recv().is_err(), "we call nobody");
+    world.nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_carrier_does_not_connect_the_caller_we_do_and_the_record_says_why() {
+    for (carrier, failed) in [
+        (Carrier::Refuses, json!({ "reason": "refer_refused", "status": 603 })),
+        (
+            Carrier::SaysNothingMore,
+            json!({ "reason": "refer_timeout", "status": null }),
+        ),
+    ] {
+        let mut world = World::with(Manner::Answers, Some(carrier)).await;
+        let handoff = world
+            .ask_for_a_human(json!({ "mode": "cold", "reason": "asked for a human" }))
+            .await;
+        world.is_joined().await;
+        world.events(&handoff, "baton.handoff.completed").await;
+        assert_eq!(world.data["result"], "joined");
+        let record = world.record(&handoff).await;
+        assert_eq!((&record["result"], &record["reason"]), (&json!("joined"), &Value::Null));
+        let tried = &record["failed_targets"][0];
+        assert_eq!(
+            (&tried["target"], &tried["reason"], &tried["status"]),
+            (&json!("support"), &failed["reason"], &failed["status"]),
+            "{carrier:?}"
+        );
+        // A REFER of which nothing more is heard is remembered for longer than a test wants to wait.
+        world.hang_up().await;
+        world.server.stop().await;
+    }
 }

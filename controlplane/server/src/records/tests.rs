@@ -298,3 +298,32 @@ fn a_record_keeps_its_newest_deliveries_and_says_how_many_are_missing() {
     // What says whether the context arrived is not lost.
     assert_eq!(view["context_delivery"]["status"], "pending");
 }
+
+#[test]
+fn results_and_reasons_have_the_names_of_the_api() {
+    for (outcome, name) in [
+        (Outcome::Joined, "joined"),
+        (Outcome::Transferred, "transferred"),
+        (Outcome::ReturnedToAi, "returned_to_ai"),
+        (Outcome::ReturnedToHuman, "returned_to_human"),
+        (Outcome::Abandoned, "abandoned"),
+        (Outcome::Failed, "failed"),
+    ] {
+        for (reason, why) in [
+            (Reason::ReferRefused, "refer_refused"),
+            (Reason::ReferTimeout, "refer_timeout"),
+            (Reason::HumanHangup, "human_hangup"),
+        ] {
+            let mut story = Story::new(10);
+            story.request(0, 1);
+            let closed = Step::Closed {
+                end: End::Failed,
+                result: outcome,
+                reason: Some(reason),
+            };
+            story.step(1, 1, closed);
+            let view = story.view(1);
+            assert_eq!((&view["result"], &view["reason"]), (&json!(name), &json!(why)));
+        }
+    }
+}
