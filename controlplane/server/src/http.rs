@@ -84,7 +84,8 @@ impl Shared {
 
 /// Serves until `closing` says otherwise; then requests under way are finished.
 pub(crate) async fn serve(listener: TcpListener, shared: Shared, closing: watch::Receiver<bool>) {
-    connections::serve(listener, router(Arc::new(shared)), closing).await;
+    let header = shared.config.request;
+    connections::serve(listener, router(Arc::new(shared)), closing, header).await;
 }
 
 fn router(shared: Arc<Shared>) -> Router {

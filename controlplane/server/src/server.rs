@@ -24,12 +24,6 @@ use crate::run::{NodeHandle, Run};
 use crate::sip_transport::udp::Udp;
 use crate::webhook;
 
-/// How long a stop waits for the BYEs of the calls that it hung up.
-const BYE_WAIT: Duration = Duration::from_secs(2);
-
-/// How long a stop waits for webhooks.
-const WEBHOOK_WAIT: Duration = Duration::from_secs(2);
-
 /// How often a stop looks whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -39,6 +33,7 @@ pub struct Server {
     sip: SocketAddr,
     http: SocketAddr,
     drain: Duration,
+    stop: Duration,
     draining: Arc<AtomicBool>,
     node: NodeHandle,
     closing: watch::Sender<bool>,
@@ -140,6 +135,7 @@ impl Server {
             sip,
             http,
             drain: config.node.drain,
+            stop: config.node.stop,
             draining,
             node,
             closing,
@@ -178,7 +174,8 @@ impl Server {
         }
     }
 
-    /// Refuses new calls, waits at most `node.drain_s` for the running ones, hangs up the rest, and ends.
+    /// Refuses new calls, waits at most `node.drain_s` for the running ones, hangs up the rest, and ends. What is left
+    /// then has `node.stop_s` for each step.
     pub async fn stop(self) {
         self.draining.store(true, Ordering::Relaxed);
         self.node.drain().await;
@@ -213,7 +210,7 @@ impl Server {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        let _ = timeout(BYE_WAIT, gone).await;
+        let _ = timeout(self.stop, gone).await;
     }
 
     /// Everything holds a part of what it uses: it ends in the order of that.
@@ -221,18 +218,18 @@ impl Server {
         let _ = self.closing.send(true);
         // One that has ended may have been asked already, by `failed`.
         if !self.http_task.is_finished() {
-            let _ = timeout(BYE_WAIT, self.http_task).await;
+            let _ = timeout(self.stop, self.http_task).await;
         }
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.
         let mut run = self.run;
-        if !run.is_finished() && timeout(BYE_WAIT, &mut run).await.is_err() {
+        if !run.is_finished() && timeout(self.stop, &mut run).await.is_err() {
             run.abort();
             let _ = run.await;
         }
         drop(self.journal);
         for mut webhook in self.webhooks {
-            if timeout(WEBHOOK_WAIT, &mut webhook).await.is_err() {
+            if timeout(self.stop, &mut webhook).await.is_err() {
                 webhook.abort();
             }
         }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use calls::config::AiAgent;
 
 use super::Secret;
 use super::reader::Table;
-use super::values::{count, is_http_url, reference, unique};
+use super::values::{count, is_http_url, reference, seconds, unique};
 
 /// `[http]`
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub struct Http {
     pub public_url: Option<String>,
     /// The largest body, bytes.
     pub body_limit: usize,
+    /// A request's header must be there within, and then its body; a connection without a request is closed after it.
+    pub request: Duration,
     /// `[[http.keys]]`
     pub keys: Vec<Key>,
 }
@@ -121,6 +124,7 @@ pub(super) fn read(table: Table<'_, '_>, agents: &[AiAgent]) -> Http {
         listen: listen.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), |found| found.value),
         public_url: public_url.map(|url| url.value.trim_end_matches('/').to_owned()),
         body_limit: count(&table, "body_limit", 1024..=64 << 20, 256 << 10),
+        request: seconds(&table, "request_s", 1..=300, 15),
         keys,
     };
     table.finish();

@@ -319,6 +319,7 @@ fn the_example_names_every_key_and_only_those() {
 const CHANGES: &[(&str, &str)] = &[
     ("node.name", "\"other\""),
     ("node.drain_s", "31"),
+    ("node.stop_s", "3"),
     ("node.handoff_records", "11"),
     ("node.log", "\"debug\""),
     ("node.log_json", "true"),
@@ -344,6 +345,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("http.listen", "\"127.0.0.1:8081\""),
     ("http.public_url", "\"https://other.example.org\""),
     ("http.body_limit", "262145"),
+    ("http.request_s", "16"),
     ("http.keys.name", "\"other\""),
     ("http.keys.key", "\"other\""),
     ("http.keys.scope", "\"desk\""),

@@ -1,16 +1,11 @@
 //! Bodies of requests: bounded in bytes and in time.
 
-use std::time::Duration;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
 use super::Shared;
 use super::problem::Problem;
-
-/// A body must be there within this time.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Shared {
     /// The body as JSON.
@@ -42,9 +37,9 @@ impl Shared {
         if length.is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let bytes = match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, limit)).await {
+        let bytes = match tokio::time::timeout(self.config.request, axum::body::to_bytes(body, limit)).await {
             Err(_) => {
-                let detail = "the body did not come in time";
+                let detail = "the body did not come within http.request_s";
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
             }
             Ok(Err(error)) => {

@@ -15,15 +15,13 @@ use tokio::sync::{Semaphore, watch};
 /// Connections at one time; further ones wait in the kernel's backlog.
 const CONNECTIONS: usize = 1024;
 
-/// A request's header must be there within this time, and an idle connection is closed after it.
-const HEADER: Duration = Duration::from_secs(15);
-
 /// How long to leave an `accept` alone that failed: most likely there is no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `closing` says otherwise; then requests under way are finished.
-pub(super) async fn serve(listener: TcpListener, router: Router, closing: watch::Receiver<bool>) {
-    serve_with(listener, router, closing, CONNECTIONS, HEADER).await;
+/// Serves until `closing` says otherwise; then requests under way are finished. A request's header must be there within
+/// `header`, and an idle connection is closed after it.
+pub(super) async fn serve(listener: TcpListener, router: Router, closing: watch::Receiver<bool>, header: Duration) {
+    serve_with(listener, router, closing, CONNECTIONS, header).await;
 }
 
 async fn serve_with(
