@@ -192,6 +192,30 @@ pub fn calls() -> Vec<Rare> {
             },
             &[("returned", "first word")],
         ),
+        rare(
+            Scenario {
+                also: vec![(When::After("accepted", Duration::ZERO), Also::Stall(ms(30_000)))],
+                end: ms(60_000),
+                ..Scenario::warm(20)
+            },
+            &[("joining", "media silent")],
+        ),
+        rare(
+            hushed(21, Answering::RingOn, &[(300, Also::HangUp(Who::Caller))]),
+            &[("ending", "first word")],
+        ),
+        // A human who answers, accepts and sends nothing.
+        rare(
+            Scenario {
+                accept: Accept::Api,
+                also: vec![
+                    (When::After("answered", Duration::ZERO), Also::Mute(Who::Human(0))),
+                    (When::After("answered", ms(500)), Also::Accept),
+                ],
+                ..Scenario::warm(22)
+            },
+            &[("joining", "target silent")],
+        ),
         // A human who presses more keys than one, before the join is in force.
         rare(
             Scenario {
