@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::journal::Journal;
+use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::{Received, Udp};
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
@@ -65,12 +66,54 @@ impl NodeHandle {
     }
 }
 
+/// Where SIP comes and goes.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    pub(crate) datagrams: Datagrams,
+    pub(crate) tcp: Tcp,
+}
+
+/// One socket, or one of each address family.
+#[derive(Debug)]
+pub(crate) struct Datagrams {
+    pub(crate) udp: Udp,
+    pub(crate) also: Option<Udp>,
+}
+
+impl Datagrams {
+    /// Waits until there are datagrams.
+    async fn ready(&self) -> std::io::Result<()> {
+        match &self.also {
+            None => self.udp.ready().await,
+            Some(also) => tokio::select! {
+                ready = self.udp.ready() => ready,
+                ready = also.ready() => ready,
+            },
+        }
+    }
+
+    /// The next datagram or error, without waiting.
+    fn receive(&mut self) -> Received {
+        match (self.udp.receive(), &mut self.also) {
+            (Received::Nothing, Some(also)) => also.receive(),
+            (received, _) => received,
+        }
+    }
+
+    fn send(&self, to: std::net::SocketAddr, datagram: &[u8]) -> std::io::Result<()> {
+        match &self.also {
+            Some(also) if also.is_ipv4() == to.is_ipv4() => also.send(to, datagram),
+            _ => self.udp.send(to, datagram),
+        }
+    }
+}
+
 /// What the loop owns.
 pub(crate) struct Run {
     node: Node,
     engine: Arc<Engine>,
     events: AsyncFd<OwnedFd>,
-    udp: Udp,
+    sockets: Sockets,
     journal: Arc<Journal>,
     asks: mpsc::Receiver<Ask>,
     /// Commands that a worker's full queue sent back: the newest of each session, which says all that an older one did.
@@ -83,7 +126,7 @@ impl Run {
     pub(crate) fn new(
         node: Node,
         engine: Arc<Engine>,
-        udp: Udp,
+        sockets: Sockets,
         journal: Arc<Journal>,
     ) -> std::io::Result<(Run, NodeHandle)> {
         #[expect(
@@ -96,7 +139,7 @@ impl Run {
             node,
             engine,
             events,
-            udp,
+            sockets,
             journal,
             asks,
             waiting: HashMap::new(),
@@ -115,7 +158,8 @@ impl Run {
                     Some(ask) => self.take_ask(ask),
                     None => return,
                 },
-                ready = self.udp.ready() => {
+                event = self.sockets.tcp.next() => self.take_stream(event),
+                ready = self.sockets.datagrams.ready() => {
                     if let Err(error) = ready {
                         tracing::error!(%error, "the SIP socket is gone");
                         return;
@@ -168,13 +212,42 @@ impl Run {
 
     fn take_datagrams(&mut self) {
         for _ in 0..BATCH {
-            match self.udp.receive() {
+            match self.sockets.datagrams.receive() {
                 Received::Datagram(from, datagram) => self.node.handle_datagram(Instant::now(), from, datagram),
                 Received::Unreachable(to) => self.node.handle_unreachable(Instant::now(), to),
                 Received::Nothing => return,
             }
             self.do_outputs();
         }
+    }
+
+    fn take_stream(&mut self, event: tcp::Event) {
+        let mut event = event;
+        for _ in 1..BATCH {
+            self.take_stream_event(event);
+            match self.sockets.tcp.try_next() {
+                Some(next) => event = next,
+                None => return,
+            }
+        }
+        self.take_stream_event(event);
+    }
+
+    fn take_stream_event(&mut self, event: tcp::Event) {
+        let now = Instant::now();
+        match event {
+            tcp::Event::Accepted(stream, peer) => match self.node.accept_flow(now, peer) {
+                Some(flow) => self.sockets.tcp.take(flow, stream),
+                None => tracing::debug!(%peer, "SIP connection refused: there are too many"),
+            },
+            tcp::Event::Connected(flow) => self.node.handle_connected(now, flow),
+            tcp::Event::Bytes(flow, bytes) => self.node.handle_stream(now, flow, &bytes),
+            tcp::Event::Closed(flow) => {
+                self.sockets.tcp.forget(flow);
+                self.node.handle_closed(now, flow);
+            }
+        }
+        self.do_outputs();
     }
 
     /// Whether there may be more.
@@ -193,13 +266,16 @@ impl Run {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Datagram(transmit) => {
-                    if let Err(error) = self.udp.send(transmit.to, &transmit.bytes) {
+                    if let Err(error) = self.sockets.datagrams.send(transmit.to, &transmit.bytes) {
                         tracing::debug!(to = %transmit.to, %error, "SIP not sent");
                         self.node.handle_unreachable(Instant::now(), transmit.to);
                     }
                 }
-                // TCP is not switched on.
-                Output::Stream(_) => {}
+                Output::Stream(stream) => {
+                    if let Err(flow) = self.sockets.tcp.handle(stream) {
+                        self.node.handle_closed(Instant::now(), flow);
+                    }
+                }
                 Output::Media { worker, command } => self.command(worker, command),
                 Output::Notice(notice) => self.journal.handle(&notice),
             }

@@ -1,6 +1,6 @@
 //! A running server: the parts put together, and taken apart again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,13 +14,14 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::Config;
+use crate::config::{Config, Sip};
 use crate::http;
 use crate::ids::{self, Clock};
 use crate::journal::Journal;
 use crate::prompts::Prompt;
 use crate::records::Records;
-use crate::run::{NodeHandle, Run};
+use crate::run::{Datagrams, NodeHandle, Run, Sockets};
+use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::webhook;
 
@@ -59,6 +60,9 @@ pub enum StartError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// SIP would come by nothing.
+    #[error("sip.listen names no address: set it, or leave it out")]
+    NoAddress,
     /// A prompt cannot be played.
     #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
     Prompt(String),
@@ -80,8 +84,8 @@ impl Server {
     /// [`StartError`] where a socket, a file or the data plane is not to be had.
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let system = |what| move |source| StartError::System { what, source };
-        let udp = bind("sip.listen", config.sip.listen, Udp::bind(config.sip.listen).await)?;
-        let sip = udp.local().map_err(|error| system("getsockname")(error.into()))?;
+        let (sockets, listening) = listen(&config.sip).await?;
+        let sip = listening[0];
         let listener = bind(
             "http.listen",
             config.http.listen,
@@ -103,7 +107,7 @@ impl Server {
         let ports = (0..engine.workers())
             .map(|worker| engine.ports(worker).to_vec())
             .collect();
-        let node_config = node_config(&config, sip, http, ports, library.ids, library.briefings, seed);
+        let node_config = node_config(&config, &listening, http, ports, library.ids, library.briefings, seed);
 
         let clock = Clock::new();
         let records = Arc::new(Mutex::new(Records::new(clock, config.node.handoff_records)));
@@ -116,7 +120,7 @@ impl Server {
         let journal = Arc::new(Journal::new(&config.node.name, clock, records, endpoints));
 
         let node = Node::new(node_config, Instant::now());
-        let (run, node) = Run::new(node, Arc::clone(&engine), udp, Arc::clone(&journal))
+        let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal))
             .map_err(|error| system("epoll")(error.into()))?;
         let run = tokio::spawn(run.run());
 
@@ -130,7 +134,7 @@ impl Server {
             Arc::clone(&draining),
         );
         let http_task = tokio::spawn(http::serve(listener, shared, closed));
-        tracing::info!(%sip, %http, "listening");
+        tracing::info!(sip = ?listening, %http, "listening");
         Ok(Server {
             sip,
             http,
@@ -236,6 +240,41 @@ impl Server {
     }
 }
 
+/// How often a free port is looked for that is free for UDP and TCP.
+const PORT_TRIES: usize = 20;
+
+/// Opens everything that SIP comes by; where that is, in the order of the configuration.
+async fn listen(config: &Sip) -> Result<(Sockets, Vec<SocketAddr>), StartError> {
+    let mut tcp = Tcp::new(tcp::Bounds {
+        connect: config.tcp_connect,
+        stall: config.tcp_stall,
+        queue: config.tcp_queue,
+    });
+    let mut udps = Vec::new();
+    let mut listening = Vec::new();
+    for &address in &config.listen {
+        let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
+        let (udp, local) = loop {
+            tries -= 1;
+            let udp = bind("sip.listen", address, Udp::bind(address).await)?;
+            let local = bind("sip.listen", address, udp.local())?;
+            match if config.tcp { tcp.listen(local) } else { Ok(()) } {
+                Ok(()) => break (udp, local),
+                Err(_) if tries > 0 => {}
+                failed => bind("sip.listen", local, failed)?,
+            }
+        };
+        udps.push(udp);
+        listening.push(local);
+    }
+    let mut udps = udps.into_iter();
+    // The configuration has one at the least.
+    let udp = udps.next().ok_or(StartError::NoAddress)?;
+    let also = udps.next();
+    let datagrams = Datagrams { udp, also };
+    Ok((Sockets { datagrams, tcp }, listening))
+}
+
 fn bind<T>(key: &'static str, address: SocketAddr, bound: std::io::Result<T>) -> Result<T, StartError> {
     bound.map_err(|source| StartError::Bind { key, address, source })
 }
@@ -311,7 +350,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
 
 fn node_config(
     config: &Config,
-    sip: SocketAddr,
+    sip: &[SocketAddr],
     http: SocketAddr,
     workers: Vec<Vec<u16>>,
     prompts: calls::config::Prompts,
@@ -333,11 +372,25 @@ fn node_config(
         })
         .collect();
     let media_address: IpAddr = config.media.advertise.unwrap_or(config.media.listen);
+    // Each family's own, and where none is told, where we listen.
+    let mut advertised = sip.iter().map(|listening| {
+        let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
+        config
+            .sip
+            .advertise
+            .iter()
+            .find(of_family)
+            .copied()
+            .unwrap_or(*listening)
+    });
+    let advertise = advertised
+        .next()
+        .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)));
     calls::config::Config {
         sip: sip::endpoint::Config {
-            advertise: config.sip.advertise.unwrap_or(sip),
-            also: None,
-            flows: None,
+            advertise,
+            also: advertised.next(),
+            flows: config.sip.tcp.then_some(config.sip.flows),
             agent: config.sip.user_agent.clone(),
             t1: config.sip.t1,
             t2: config.sip.t2,

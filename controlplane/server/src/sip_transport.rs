@@ -1,5 +1,6 @@
-//! The sockets that SIP datagrams come and go by.
+//! The sockets that SIP comes and goes by.
 
+pub(crate) mod tcp;
 pub(crate) mod udp;
 
 /// The message as text, with the values of its credentials cut out (RFC 3261 §22, §20.44), keys and passwords too. What a peer

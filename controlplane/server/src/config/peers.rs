@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ::sip::uri::Uri;
 use calls::config::{AiAgent, Pattern, Trunk};
 use sip::digest::Credentials;
 
@@ -163,11 +164,32 @@ fn credentials(entry: &Table<'_, '_>) -> Option<Credentials> {
     })
 }
 
+fn is_transport(name: &str) -> bool {
+    ["udp", "tcp"].iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// An address with a port, and the transport that may follow it.
+fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<String>)> {
+    let found = table.string("next_hop")?;
+    let (address, transport) = match found.value.split_once(";transport=") {
+        Some((address, name)) => (address, Some(name.to_ascii_lowercase())),
+        None => (&*found.value, None),
+    };
+    match address.parse() {
+        Ok(address) if transport.as_deref().is_none_or(is_transport) => Some((address, transport)),
+        _ => {
+            let message = "must be an address and a port, as 192.0.2.1:5060 or 192.0.2.1:5060;transport=tcp";
+            table.problem(found.line, "next_hop", message);
+            None
+        }
+    }
+}
+
 /// `uri` and `next_hop`: the latter from the former where its host is an address.
 fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
     let uri = table.required("uri");
-    let next_hop = table.parsed::<SocketAddr>("next_hop", "an address and a port, as 192.0.2.1:5060");
-    let uri = uri?;
+    let next_hop = next_hop(table);
+    let mut uri = uri?;
     let Some(host) = uri.value.strip_prefix("sip:").filter(|rest| !rest.is_empty()) else {
         table.problem(
             uri.line,
@@ -183,8 +205,21 @@ fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
         table.problem(uri.line, "uri", "must be a bare URI: no blank, quote or angle bracket");
         return None;
     }
-    if let Some(next_hop) = next_hop {
-        return Some((uri.value, next_hop.value));
+    let transport = Uri::parse(&uri.value)
+        .ok()
+        .and_then(|uri| uri.param("transport").map(str::to_owned));
+    if let Some(other) = transport.as_deref().filter(|name| !is_transport(name)) {
+        let message = format!("transport={other} is not built yet: udp and tcp are");
+        table.problem(uri.line, "uri", message);
+        return None;
+    }
+    if let Some((next_hop, asked)) = next_hop {
+        // The way to the next hop is the transport of what is sent there.
+        if let (Some(asked), None) = (asked, transport) {
+            let at = uri.value.find('?').unwrap_or(uri.value.len());
+            uri.value.insert_str(at, &format!(";transport={asked}"));
+        }
+        return Some((uri.value, next_hop));
     }
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let host = host.split([';', '?']).next().unwrap_or(host);

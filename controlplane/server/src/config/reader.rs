@@ -293,6 +293,21 @@ impl<'r, 't> Table<'r, 't> {
         })
     }
 
+    /// One string, or a list of them.
+    pub(super) fn one_or_more(&self, key: &'static str) -> Vec<At<String>> {
+        match self.value(key) {
+            None => Vec::new(),
+            Some(At {
+                line,
+                value: DeValue::String(text),
+            }) => vec![At {
+                line,
+                value: text.to_string(),
+            }],
+            Some(_) => self.strings(key).map(|found| found.value).unwrap_or_default(),
+        }
+    }
+
     pub(super) fn integers(&self, key: &'static str, range: RangeInclusive<u64>) -> Option<At<Vec<u64>>> {
         let found = self.array(key, "a list of integers")?;
         let mut integers = Vec::new();

@@ -42,7 +42,7 @@ fn seen(config: &Config) -> String {
 #[test]
 fn an_empty_file_is_a_server_on_loopback() {
     let config = good("");
-    assert_eq!(config.sip.listen, "127.0.0.1:5060".parse().unwrap());
+    assert_eq!(config.sip.listen, ["127.0.0.1:5060".parse().unwrap()]);
     assert_eq!(config.http.listen, "127.0.0.1:8080".parse().unwrap());
     assert!(config.media.listen.is_loopback());
     assert!(config.http.keys.is_empty() && config.trunks.is_empty() && config.webhooks.is_empty());
@@ -315,6 +315,39 @@ fn the_example_names_every_key_and_only_those() {
     assert_eq!(named.len(), known.len());
 }
 
+#[test]
+fn the_transport_stands_in_the_uri_or_behind_the_next_hop() {
+    let agent = |uri: &str, more: &str| {
+        let text = format!("[[ai_agents]]\nname = \"a\"\nuri = \"{uri}\"\n{more}\n");
+        Config::from_toml(&text, Path::new("")).map(|config| config.ai_agents[0].uri.clone())
+    };
+    let hop = |value: &str| format!("next_hop = \"{value}\"");
+    let uri = "sip:a@192.0.2.1;transport=tcp";
+    assert_eq!(agent(uri, "").as_deref(), Ok(uri));
+    assert_eq!(agent(uri, &hop("192.0.2.2:5060")).as_deref(), Ok(uri));
+    let plain = "sip:a@192.0.2.1";
+    assert_eq!(agent(plain, &hop("192.0.2.2:5060;transport=TCP")).as_deref(), Ok(uri));
+    assert_eq!(agent(plain, &hop("192.0.2.2:5060")).as_deref(), Ok(plain));
+    let wrong = agent("sip:a@192.0.2.1;transport=tls", "").expect_err("no TLS yet");
+    assert!(wrong[0].message.contains("transport=tls is not built yet"), "{wrong:?}");
+    for value in ["192.0.2.2", "192.0.2.2:5060;transport=sctp", "tcp:192.0.2.2:5060"] {
+        let wrong = agent(plain, &hop(value)).expect_err("no next hop");
+        assert!(wrong[0].message.contains("192.0.2.1:5060;transport=tcp"), "{wrong:?}");
+    }
+}
+
+#[test]
+fn one_address_of_each_family() {
+    let read = |text: &str| Config::from_toml(text, Path::new(""));
+    let both = read("[sip]\nlisten = [\"127.0.0.1:5060\", \"[::1]:5060\"]\n").expect("both");
+    assert_eq!(both.sip.listen.len(), 2);
+    let wrong = read("[sip]\nlisten = [\"127.0.0.1:5060\", \"127.0.0.2:5060\"]\n").expect_err("one family");
+    assert!(wrong[0].message.contains("two addresses of one family"), "{wrong:?}");
+    // Each family needs an address that its peers can reach.
+    let wrong = read("[sip]\nlisten = [\"0.0.0.0:5060\", \"[::]:5060\"]\nadvertise = \"192.0.2.1:5060\"\n");
+    assert_eq!(wrong.expect_err("no IPv6 address").len(), 1);
+}
+
 /// Each key with another value than the example's.
 const CHANGES: &[(&str, &str)] = &[
     ("node.name", "\"other\""),
@@ -325,6 +358,14 @@ const CHANGES: &[(&str, &str)] = &[
     ("node.log_json", "true"),
     ("sip.listen", "\"127.0.0.1:5061\""),
     ("sip.advertise", "\"192.0.2.2:5060\""),
+    ("sip.tcp", "false"),
+    ("sip.tcp_connections", "1001"),
+    ("sip.tcp_connections_per_peer", "101"),
+    ("sip.tcp_idle_s", "181"),
+    ("sip.tcp_message_s", "11"),
+    ("sip.tcp_connect_ms", "2001"),
+    ("sip.tcp_stall_s", "11"),
+    ("sip.tcp_queue_kib", "257"),
     ("sip.user_agent", "\"other\""),
     ("sip.t1_ms", "501"),
     ("sip.t2_ms", "4001"),

@@ -1,9 +1,11 @@
 //! Kinds of values that several sections have.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
 use std::time::Duration;
 
-use super::reader::{self, Table};
+use super::reader::{self, At, Table};
 use crate::prompts::{self, Prompt};
 
 pub(super) fn text(table: &Table<'_, '_>, key: &'static str, default: &str) -> String {
@@ -44,6 +46,44 @@ pub(super) fn milliseconds(
     Duration::from_millis(table.integer(key, range).map_or(default, |found| found.value))
 }
 
+/// An address, or one of each family.
+pub(super) fn addresses<T: Address>(table: &Table<'_, '_>, key: &'static str, wanted: &str) -> Vec<At<T>> {
+    let mut addresses: Vec<At<T>> = Vec::new();
+    for At { line, value } in table.one_or_more(key) {
+        let Ok(value) = value.parse::<T>() else {
+            table.problem(line, key, format!("must be {wanted}; {value:?} is none"));
+            continue;
+        };
+        if addresses.iter().any(|other| other.value.is_v4() == value.is_v4()) {
+            table.problem(
+                line,
+                key,
+                "names two addresses of one family: one of each is what there can be",
+            );
+            continue;
+        }
+        addresses.push(At { line, value });
+    }
+    addresses
+}
+
+/// What has an address family.
+pub(super) trait Address: FromStr {
+    fn is_v4(&self) -> bool;
+}
+
+impl Address for SocketAddr {
+    fn is_v4(&self) -> bool {
+        self.is_ipv4()
+    }
+}
+
+impl Address for IpAddr {
+    fn is_v4(&self) -> bool {
+        self.is_ipv4()
+    }
+}
+
 pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt> {
     let path = table.string(key)?;
     match prompts::read(&table.reader.folder.join(&path.value)) {
@@ -71,7 +111,7 @@ pub(super) fn unique(table: &Table<'_, '_>, key: &'static str, names: &mut BTree
 pub(super) fn reference<'n>(
     table: &Table<'_, '_>,
     key: &'static str,
-    name: &reader::At<String>,
+    name: &At<String>,
     list: &str,
     names: impl Iterator<Item = &'n str> + Clone,
 ) {

@@ -193,7 +193,7 @@ mod tests {
                         problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
                     )
                 });
-                assert_eq!(config.sip.listen, address(5));
+                assert_eq!(config.sip.listen, [address(5)]);
                 assert_eq!(config.targets[0].next_hop, address(8));
             }
         }

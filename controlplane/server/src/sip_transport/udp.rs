@@ -6,7 +6,9 @@ use std::os::fd::AsRawFd;
 
 use bytes::Bytes;
 use nix::errno::Errno;
-use nix::sys::socket::{self, ControlMessageOwned, MsgFlags, SockaddrStorage, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrStorage, sockopt,
+};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 
@@ -19,6 +21,7 @@ const DATAGRAM_MAX: usize = 65_535;
 #[derive(Debug)]
 pub(crate) struct Udp {
     socket: UdpSocket,
+    ipv4: bool,
     buffer: Box<[u8]>,
 }
 
@@ -37,7 +40,7 @@ impl Udp {
     /// # Errors
     /// Where the address is taken or is not ours.
     pub(crate) async fn bind(listen: SocketAddr) -> io::Result<Udp> {
-        let socket = UdpSocket::bind(listen).await?;
+        let socket = UdpSocket::from_std(unconnected(listen)?)?;
         // RFC 3261 §18.4: an ICMP error is a transport error. One socket that is not connected learns only so which
         // peer an error is about (ip(7), IP_RECVERR).
         if listen.is_ipv4() {
@@ -49,12 +52,17 @@ impl Udp {
         socket.writable().await?;
         Ok(Udp {
             socket,
+            ipv4: listen.is_ipv4(),
             buffer: vec![0; DATAGRAM_MAX].into(),
         })
     }
 
     pub(crate) fn local(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    pub(crate) fn is_ipv4(&self) -> bool {
+        self.ipv4
     }
 
     /// Waits until there is something to read.
@@ -99,6 +107,21 @@ impl Udp {
             other => other,
         }
     }
+}
+
+/// IPv4 has a socket of its own: what comes to an IPv6 one is IPv6.
+fn unconnected(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let (family, address) = match listen {
+        SocketAddr::V4(_) => (AddressFamily::Inet, SockaddrStorage::from(listen)),
+        SocketAddr::V6(_) => (AddressFamily::Inet6, SockaddrStorage::from(listen)),
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(family, SockType::Datagram, flags, None)?;
+    if listen.is_ipv6() {
+        socket::setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    }
+    socket::bind(socket.as_raw_fd(), &address)?;
+    Ok(socket.into())
 }
 
 /// The next peer in the socket's error queue that cannot be reached; `WouldBlock` where there is none.

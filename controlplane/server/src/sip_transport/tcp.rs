@@ -1,0 +1,274 @@
+//! SIP over TCP: sockets, and nothing that knows what a message is. What a connection may cost, the endpoint says; here are only
+//! the bounds that need a socket: a peer that does not read, and one that does not answer a connection.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use nix::sys::socket::{setsockopt, sockopt};
+use sip::endpoint::{FlowId, Stream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+
+use super::redacted;
+
+/// Read at one go.
+const READ: usize = 16 * 1024;
+/// Events that may wait for the loop: readers wait when it is full, and so do their peers.
+const EVENTS: usize = 256;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+/// How long a connection that we close still listens: closed at once it would take our last answer with it.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long nothing is accepted after the system had no descriptor for it.
+const RELIEF: Duration = Duration::from_millis(100);
+
+/// Bounds that need a socket.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// How long a peer may take to answer a connection of ours.
+    pub(crate) connect: Duration,
+    /// How long a peer may read nothing while we have something for it.
+    pub(crate) stall: Duration,
+    /// Bytes that may wait for a peer to read them.
+    pub(crate) queue: usize,
+}
+
+/// What came of the connections.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A peer opened one.
+    Accepted(TcpStream, SocketAddr),
+    /// One of ours is there.
+    Connected(FlowId),
+    /// Something came.
+    Bytes(FlowId, Bytes),
+    /// One is gone.
+    Closed(FlowId),
+}
+
+/// All connections and their listeners.
+#[derive(Debug)]
+pub(crate) struct Tcp {
+    bounds: Bounds,
+    /// Where we listen: connections of ours come from the same address.
+    locals: Vec<SocketAddr>,
+    sender: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+    connections: HashMap<FlowId, Connection>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+#[derive(Debug)]
+struct Connection {
+    outgoing: mpsc::UnboundedSender<Bytes>,
+    /// Bytes in it.
+    queued: Arc<AtomicUsize>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Tcp {
+    fn drop(&mut self) {
+        self.listeners.iter().for_each(JoinHandle::abort);
+        self.connections.values().for_each(|it| it.task.abort());
+    }
+}
+
+impl Tcp {
+    pub(crate) fn new(bounds: Bounds) -> Tcp {
+        let (sender, events) = mpsc::channel(EVENTS);
+        Tcp {
+            bounds,
+            locals: Vec::new(),
+            sender,
+            events,
+            connections: HashMap::new(),
+            listeners: Vec::new(),
+        }
+    }
+
+    /// # Errors
+    /// Where the address is taken or is not ours.
+    pub(crate) fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
+        let socket = socket(address)?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        let listener = socket.listen(BACKLOG)?;
+        self.locals.push(address);
+        self.listeners.push(tokio::spawn(accept(listener, self.sender.clone())));
+        Ok(())
+    }
+
+    /// The next event.
+    pub(crate) async fn next(&mut self) -> Event {
+        match self.events.recv().await {
+            Some(event) => event,
+            // We hold a sender ourselves.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// One more, without waiting.
+    pub(crate) fn try_next(&mut self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    /// Takes a connection that was accepted.
+    pub(crate) fn take(&mut self, flow: FlowId, stream: TcpStream) {
+        self.spawn(flow, async move { Ok(stream) });
+    }
+
+    /// Forgets a connection that is gone; what it still has to write is written, if it can be.
+    pub(crate) fn forget(&mut self, flow: FlowId) {
+        self.connections.remove(&flow);
+    }
+
+    /// Does what the endpoint wants; `Err`: the connection is gone by that.
+    pub(crate) fn handle(&mut self, stream: Stream) -> Result<(), FlowId> {
+        match stream {
+            Stream::Connect { flow, to } => {
+                let local = self.locals.iter().find(|local| local.is_ipv4() == to.is_ipv4());
+                let from = local.map(|local| local.ip()).filter(|ip| !ip.is_unspecified());
+                let (connect, sender) = (self.bounds.connect, self.sender.clone());
+                self.spawn(flow, async move {
+                    let stream = timeout(connect, open(from, to)).await??;
+                    let _ = sender.send(Event::Connected(flow)).await;
+                    Ok(stream)
+                });
+            }
+            Stream::Send { flow, bytes } => {
+                tracing::debug!(?flow, message = redacted(&bytes), "SIP sent");
+                let Some(connection) = self.connections.get(&flow) else {
+                    return Err(flow);
+                };
+                let queued = connection.queued.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+                if queued > self.bounds.queue || connection.outgoing.send(bytes).is_err() {
+                    tracing::debug!(?flow, queued, "SIP peer does not read");
+                    connection.task.abort();
+                    self.connections.remove(&flow);
+                    return Err(flow);
+                }
+            }
+            Stream::Close { flow } => self.forget(flow),
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, flow: FlowId, stream: impl Future<Output = io::Result<TcpStream>> + Send + 'static) {
+        let (outgoing, messages) = mpsc::unbounded_channel();
+        let queued = Arc::<AtomicUsize>::default();
+        let task = tokio::spawn({
+            let (sender, queued, stall) = (self.sender.clone(), Arc::clone(&queued), self.bounds.stall);
+            async move {
+                match stream.await {
+                    Ok(stream) => serve(flow, stream, messages, &queued, stall, &sender).await,
+                    Err(error) => {
+                        tracing::debug!(?flow, %error, "SIP connection not opened");
+                        let _ = sender.send(Event::Closed(flow)).await;
+                    }
+                }
+            }
+        });
+        let connection = Connection { outgoing, queued, task };
+        self.connections.insert(flow, connection);
+    }
+}
+
+fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
+    if address.is_ipv4() {
+        return TcpSocket::new_v4();
+    }
+    let socket = TcpSocket::new_v6()?;
+    // IPv4 has a socket of its own.
+    setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    Ok(socket)
+}
+
+/// Accepts for ever: no error of one connection is the end of the others.
+async fn accept(listener: TcpListener, events: mpsc::Sender<Event>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if events.send(Event::Accepted(stream, peer)).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a SIP connection cannot be accepted");
+                tokio::time::sleep(RELIEF).await;
+            }
+        }
+    }
+}
+
+async fn open(from: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = socket(to)?;
+    if let Some(from) = from {
+        socket.bind(SocketAddr::new(from, 0))?;
+    }
+    socket.connect(to).await
+}
+
+/// One connection, until it is gone or its [`Connection`] is dropped and everything is written.
+async fn serve(
+    flow: FlowId,
+    stream: TcpStream,
+    messages: mpsc::UnboundedReceiver<Bytes>,
+    queued: &AtomicUsize,
+    stall: Duration,
+    events: &mpsc::Sender<Event>,
+) {
+    // A message is written whole: there is nothing to wait for. A peer that has vanished is found by the kernel's probes.
+    let _ = stream.set_nodelay(true);
+    let _ = setsockopt(&stream, sockopt::KeepAlive, &true);
+    let (incoming, outgoing) = stream.into_split();
+    let mut reading = std::pin::pin!(read(flow, incoming, events));
+    let mut writing = std::pin::pin!(write(outgoing, messages, queued, stall));
+    tokio::select! {
+        () = &mut reading => {
+            let _ = events.send(Event::Closed(flow)).await;
+            // What was said before it closed may still be read: RFC 793 lets one side close alone.
+            let _ = writing.await;
+        }
+        written = &mut writing => match written {
+            // We close it.
+            Ok(()) => drop(timeout(LINGER, reading).await),
+            Err(error) => {
+                tracing::debug!(?flow, %error, "SIP connection broken");
+                let _ = events.send(Event::Closed(flow)).await;
+            }
+        }
+    }
+}
+
+async fn read(flow: FlowId, mut stream: OwnedReadHalf, events: &mpsc::Sender<Event>) {
+    let mut buffer = vec![0; READ];
+    while let Ok(len @ 1..) = stream.read(&mut buffer).await {
+        let bytes = Bytes::copy_from_slice(&buffer[..len]);
+        tracing::debug!(?flow, message = redacted(&bytes), "SIP received");
+        if events.send(Event::Bytes(flow, bytes)).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn write(
+    mut stream: OwnedWriteHalf,
+    mut messages: mpsc::UnboundedReceiver<Bytes>,
+    queued: &AtomicUsize,
+    stall: Duration,
+) -> io::Result<()> {
+    while let Some(bytes) = messages.recv().await {
+        timeout(stall, stream.write_all(&bytes)).await??;
+        queued.fetch_sub(bytes.len(), Ordering::Relaxed);
+    }
+    stream.shutdown().await
+}
