@@ -6,6 +6,7 @@ use std::time::Duration;
 use media::command::{Latch, PromptId};
 use playbook::Playbook;
 use sip::digest::Credentials;
+use sip::endpoint::Transport;
 
 pub use crate::pattern::{NoPattern, Pattern};
 
@@ -64,6 +65,8 @@ pub struct AiAgent {
     pub next_hop: SocketAddr,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).
     pub auth: Option<Credentials>,
+    /// Over what; `None`: as `uri` asks.
+    pub transport: Option<Transport>,
 }
 
 /// A human, or a queue of them.
@@ -75,6 +78,8 @@ pub struct Target {
     pub uri: String,
     /// Where its INVITE is sent.
     pub next_hop: SocketAddr,
+    /// Over what; `None`: as the URI asks.
+    pub transport: Option<Transport>,
     /// How long it may ring.
     pub ring: Duration,
     /// URIs that a REFER may name, besides the target's name and own URI. They are sent to the same next hop.

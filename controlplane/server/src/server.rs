@@ -246,7 +246,7 @@ const PORT_TRIES: usize = 20;
 /// Opens everything that SIP comes by; where that is, in the order of the configuration.
 async fn listen(config: &Sip) -> Result<(Sockets, Vec<SocketAddr>), StartError> {
     let mut tcp = Tcp::new(tcp::Bounds {
-        connect: config.tcp_connect,
+        connect: config.flows.connect,
         stall: config.tcp_stall,
         queue: config.tcp_queue,
     });
@@ -365,6 +365,7 @@ fn node_config(
             name: target.name.clone(),
             uri: target.uri.clone(),
             next_hop: target.next_hop,
+            transport: target.transport,
             ring: target.ring,
             patterns: target.patterns.clone(),
             briefing,

@@ -1,5 +1,7 @@
 //! Dialogs (RFC 3261 §12): what both sides know of each other.
 
+use std::net::IpAddr;
+
 use crate::endpoint::hop::{Hop, Transport};
 use crate::uri::Uri;
 
@@ -49,7 +51,8 @@ impl Dialog {
 
     /// Where a request in the dialog is sent: the first route, else the target, if it is an address; else where the peer was. Over
     /// the transport that the URI asks for, else the one that the dialog runs over; on the dialog's connection, as long as it is
-    /// there and leads to the same host.
+    /// there and leads to the same host. A private address that came from a public one is behind a NAT: there is no other way to it
+    /// than its connection.
     pub(crate) fn destination(&self) -> Hop {
         let next = match self.routes.first() {
             Some(route) => uri_of(route),
@@ -61,6 +64,7 @@ impl Dialog {
         match Transport::of(&uri) {
             Some(Transport::Udp) => Hop::udp(address),
             None if self.peer.transport == Transport::Udp => Hop::udp(address),
+            _ if self.peer.flow.is_some() && is_private(address.ip()) && is_public(self.peer.address.ip()) => self.peer,
             asked => Hop {
                 address,
                 transport: Transport::Tcp,
@@ -76,6 +80,20 @@ impl Dialog {
             self.target = contact.to_owned();
         }
     }
+}
+
+/// RFC 1918, RFC 6598, RFC 3927, RFC 4193, RFC 4291 §2.5.6.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            ip.is_private() || ip.is_link_local() || (ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64)
+        }
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    !is_private(ip) && !ip.is_loopback()
 }
 
 /// The URI of a name-addr.
@@ -153,6 +171,7 @@ mod tests {
         let flow = Some(FlowId(7));
         let mut over_tcp = dialog(&[], "sip:b@192.0.2.9");
         over_tcp.peer = Hop::tcp("192.0.2.9:5060".parse().expect("address"), flow);
+        let peer = over_tcp.peer;
         let mut hop = |target: &str| {
             over_tcp.target = target.into();
             over_tcp.destination()
@@ -166,7 +185,20 @@ mod tests {
         assert_eq!(hop("sip:b@192.0.2.9;transport=udp"), Hop::udp(at("192.0.2.9:5060")));
         // The connection leads to another host.
         assert_eq!(hop("sip:b@192.0.2.10"), Hop::tcp(at("192.0.2.10:5060"), None));
-        assert_eq!(hop("sip:b@pbx.example"), over_tcp.peer);
+        assert_eq!(hop("sip:b@pbx.example"), peer);
+        // It is behind a NAT.
+        for private in ["10.0.0.7:5070", "192.168.1.7;transport=tcp", "100.64.0.7", "[fd00::7]"] {
+            assert_eq!(hop(&format!("sip:b@{private}")), peer, "{private}");
+        }
+        assert_eq!(hop("sip:b@100.128.0.7"), Hop::tcp(at("100.128.0.7:5060"), None));
+        assert_eq!(hop("sip:b@10.0.0.7;transport=udp"), Hop::udp(at("10.0.0.7:5060")));
+        over_tcp.peer = Hop::tcp(at("10.0.0.9:5060"), flow);
+        over_tcp.target = "sip:b@10.0.0.7".into();
+        assert_eq!(
+            over_tcp.destination(),
+            Hop::tcp(at("10.0.0.7:5060"), None),
+            "in one private network"
+        );
 
         let over_udp = dialog(&["<sip:192.0.2.2;transport=tcp;lr>"], "sip:b@192.0.2.9");
         assert_eq!(over_udp.destination(), Hop::tcp(at("192.0.2.2:5060"), None));

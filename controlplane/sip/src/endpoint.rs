@@ -98,8 +98,10 @@ pub struct Invite {
     pub to: String,
     /// From: an optional display name and a URI, as it goes into the header (`"Bob" <sip:bob@host>`), without a tag.
     pub from: String,
-    /// Where it is sent, over the transport that `to` names (`;transport=tcp`).
+    /// Where it is sent.
     pub next_hop: Option<SocketAddr>,
+    /// Over what; `None`: as `to` asks (`;transport=tcp`), and UDP where it does not.
+    pub transport: Option<Transport>,
     /// More headers, in order.
     pub headers: Vec<(String, String)>,
     /// The offer (application/sdp). Without one the 2xx brings an offer that its ACK does not answer.
@@ -359,6 +361,7 @@ impl Endpoint {
                 Owner::Session(id) => self.session_timeout(now, id),
                 Owner::Refer(id) => self.referral_timeout(now, id),
                 Owner::Flow(id) => self.flow_timeout(now, id),
+                Owner::Refusal(peer) => self.flows.forgive(peer),
             }
         }
         self.settle_unborn(now);

@@ -52,6 +52,7 @@ pub(super) fn node_config(
         name: name(n),
         uri: format!("sip:{}@{}", name(n), ua.sip),
         next_hop: ua.sip,
+        transport: None,
         ring: scenario.ring,
         patterns: Vec::new(),
         briefing: None,
@@ -74,6 +75,7 @@ pub(super) fn node_config(
             uri: format!("sip:ava@{}", ai.sip),
             next_hop: ai.sip,
             auth: None,
+            transport: None,
         }],
         targets: targets.collect(),
         playbook: Playbook {

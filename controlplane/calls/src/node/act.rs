@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use media::command::{SessionSpec, WindowId};
-use sip::endpoint::{Invite, Refer};
+use sip::endpoint::{Invite, Refer, Transport};
 use sip::sdp::{Encoding, Local};
+use sip::uri::Uri;
 
 use crate::call::{Action, Input, Scene};
 use crate::hold;
@@ -196,6 +197,7 @@ impl Node {
             to: chosen.uri,
             from: live.from.clone(),
             next_hop: Some(chosen.next_hop),
+            transport: chosen.transport,
             headers: vec![(offer::CALL.to_owned(), live.id.to_string())],
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
@@ -212,6 +214,8 @@ impl Node {
         let (Some(chosen), Some(taken)) = (chosen, self.ports.take(live.worker)) else {
             return Some(Input::NoCapacity);
         };
+        // A URI of a pattern asks for nothing; it goes the target's way.
+        let asked = Uri::parse(&chosen.uri).ok().and_then(|uri| Transport::of(&uri));
         let token = self.random.token();
         let mut headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
         headers.extend(self.refers.by(id).map(|by| ("Referred-By".to_owned(), by)));
@@ -220,6 +224,7 @@ impl Node {
             to: uri.unwrap_or(chosen.uri),
             from,
             next_hop: Some(chosen.next_hop),
+            transport: chosen.transport.or(asked),
             headers,
             offer: None,
             credentials: chosen.auth.into_iter().collect(),

@@ -178,7 +178,11 @@ fn resolve(value: &str, targets: &[Target], here: &str) -> Result<Choice, u16> {
     if plain.is_at(host, port.parse().ok()) || plain.is_at(host, None) {
         return named(plain.user).map(|found| chosen(found, None)).ok_or(403);
     }
-    let own = |target: &Target| Plain::parse(&target.uri).is_some_and(|own| own.is(&plain));
+    // What its URI asks of the way there (`;transport=tcp`) is ours to know.
+    let own = |target: &Target| {
+        let uri = target.uri.split(';').next().unwrap_or_default();
+        Plain::parse(uri).is_some_and(|own| own.is(&plain))
+    };
     if let Some(found) = targets.iter().enumerate().find(|(_, target)| own(target)) {
         return Ok(chosen(found, None));
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use ::sip::endpoint::Transport;
 use ::sip::uri::Uri;
 use calls::config::{AiAgent, Pattern, Trunk};
 use sip::digest::Credentials;
@@ -21,6 +22,8 @@ pub struct Target {
     pub uri: String,
     /// Where its INVITE is sent.
     pub next_hop: SocketAddr,
+    /// Over what; `None`: as `uri` asks.
+    pub transport: Option<Transport>,
     /// How long it may ring.
     pub ring: Duration,
     /// URIs that a REFER may name besides `name` and `uri`.
@@ -37,11 +40,12 @@ pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
     for entry in root.tables("ai_agents") {
         let name = unique(&entry, "name", &mut names);
         let (peer, auth) = (sip_peer(&entry), credentials(&entry));
-        if let (Some(name), Some((uri, next_hop))) = (name, peer) {
+        if let (Some(name), Some(peer)) = (name, peer) {
             agents.push(AiAgent {
                 name,
-                uri,
-                next_hop,
+                uri: peer.uri,
+                next_hop: peer.next_hop,
+                transport: peer.transport,
                 auth,
             });
         }
@@ -114,11 +118,12 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
         let patterns = patterns(&entry);
         let briefing = prompt(&entry, "briefing");
         let auth = credentials(&entry);
-        if let (Some(name), Some((uri, next_hop))) = (name, peer) {
+        if let (Some(name), Some(peer)) = (name, peer) {
             targets.push(Target {
                 name,
-                uri,
-                next_hop,
+                uri: peer.uri,
+                next_hop: peer.next_hop,
+                transport: peer.transport,
                 ring,
                 patterns,
                 briefing,
@@ -164,19 +169,25 @@ fn credentials(entry: &Table<'_, '_>) -> Option<Credentials> {
     })
 }
 
-fn is_transport(name: &str) -> bool {
-    ["udp", "tcp"].iter().any(|known| known.eq_ignore_ascii_case(name))
+fn transport(name: &str) -> Option<Transport> {
+    match &*name.to_ascii_lowercase() {
+        "udp" => Some(Transport::Udp),
+        "tcp" => Some(Transport::Tcp),
+        _ => None,
+    }
 }
 
 /// An address with a port, and the transport that may follow it.
-fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<String>)> {
+fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<Transport>)> {
     let found = table.string("next_hop")?;
-    let (address, transport) = match found.value.split_once(";transport=") {
-        Some((address, name)) => (address, Some(name.to_ascii_lowercase())),
+    let (address, name) = match found.value.split_once(";transport=") {
+        Some((address, name)) => (address, Some(name)),
         None => (&*found.value, None),
     };
-    match address.parse() {
-        Ok(address) if transport.as_deref().is_none_or(is_transport) => Some((address, transport)),
+    let known = name.map(transport);
+    match (address.parse(), known) {
+        (Ok(address), None) => Some((address, None)),
+        (Ok(address), Some(Some(transport))) => Some((address, Some(transport))),
         _ => {
             let message = "must be an address and a port, as 192.0.2.1:5060 or 192.0.2.1:5060;transport=tcp";
             table.problem(found.line, "next_hop", message);
@@ -185,11 +196,18 @@ fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<String>)> {
     }
 }
 
+/// Who is called, and the way there.
+struct Peer {
+    uri: String,
+    next_hop: SocketAddr,
+    transport: Option<Transport>,
+}
+
 /// `uri` and `next_hop`: the latter from the former where its host is an address.
-fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
+fn sip_peer(table: &Table<'_, '_>) -> Option<Peer> {
     let uri = table.required("uri");
     let next_hop = next_hop(table);
-    let mut uri = uri?;
+    let uri = uri?;
     let Some(host) = uri.value.strip_prefix("sip:").filter(|rest| !rest.is_empty()) else {
         table.problem(
             uri.line,
@@ -205,21 +223,21 @@ fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
         table.problem(uri.line, "uri", "must be a bare URI: no blank, quote or angle bracket");
         return None;
     }
-    let transport = Uri::parse(&uri.value)
+    let asked = Uri::parse(&uri.value)
         .ok()
         .and_then(|uri| uri.param("transport").map(str::to_owned));
-    if let Some(other) = transport.as_deref().filter(|name| !is_transport(name)) {
+    if let Some(other) = asked.filter(|name| transport(name).is_none()) {
         let message = format!("transport={other} is not built yet: udp and tcp are");
         table.problem(uri.line, "uri", message);
         return None;
     }
-    if let Some((next_hop, asked)) = next_hop {
-        // The way to the next hop is the transport of what is sent there.
-        if let (Some(asked), None) = (asked, transport) {
-            let at = uri.value.find('?').unwrap_or(uri.value.len());
-            uri.value.insert_str(at, &format!(";transport={asked}"));
-        }
-        return Some((uri.value, next_hop));
+    if let Some((next_hop, transport)) = next_hop {
+        let uri = uri.value;
+        return Some(Peer {
+            uri,
+            next_hop,
+            transport,
+        });
     }
     let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
     let host = host.split([';', '?']).next().unwrap_or(host);
@@ -231,7 +249,11 @@ fn sip_peer(table: &Table<'_, '_>) -> Option<(String, SocketAddr)> {
         bare.parse::<IpAddr>().ok().map(|ip| SocketAddr::from((ip, 5060)))
     });
     match address {
-        Some(address) => Some((uri.value, address)),
+        Some(next_hop) => Some(Peer {
+            uri: uri.value,
+            next_hop,
+            transport: None,
+        }),
         None => {
             let message = format!("{host:?} is not an address, and names are not looked up yet: set next_hop");
             table.problem(uri.line, "uri", message);

@@ -19,8 +19,6 @@ pub struct Sip {
     pub tcp: bool,
     /// Bounds on connections.
     pub flows: FlowBounds,
-    /// How long a peer may take to answer a connection of ours.
-    pub tcp_connect: Duration,
     /// How long a peer may read nothing.
     pub tcp_stall: Duration,
     /// Bytes that may wait for a peer to read them.
@@ -61,6 +59,7 @@ pub(super) fn read(table: Table<'_, '_>) -> Sip {
     let flows = FlowBounds {
         connections: count(&table, "tcp_connections", 4..=1_000_000, 1000),
         per_peer: count(&table, "tcp_connections_per_peer", 1..=1_000_000, 100),
+        connect: milliseconds(&table, "tcp_connect_ms", 100..=30_000, 2_000),
         idle: seconds(&table, "tcp_idle_s", 1..=86_400, 180),
         unfinished: seconds(&table, "tcp_message_s", 1..=300, 10),
     };
@@ -69,7 +68,6 @@ pub(super) fn read(table: Table<'_, '_>) -> Sip {
         advertise: advertise.into_iter().map(|found| found.value).collect(),
         tcp: table.boolean("tcp").unwrap_or(true),
         flows,
-        tcp_connect: milliseconds(&table, "tcp_connect_ms", 100..=30_000, 2_000),
         tcp_stall: seconds(&table, "tcp_stall_s", 1..=300, 10),
         tcp_queue: count(&table, "tcp_queue_kib", 64..=65_536, 256) * 1024,
         user_agent: text(&table, "user_agent", concat!("Baton/", env!("CARGO_PKG_VERSION"))),

@@ -1,5 +1,6 @@
 use super::*;
 use ::playbook::Mode;
+use ::sip::endpoint::Transport;
 
 const EXAMPLE: &str = include_str!("../../baton.example.toml");
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -319,15 +320,21 @@ fn the_example_names_every_key_and_only_those() {
 fn the_transport_stands_in_the_uri_or_behind_the_next_hop() {
     let agent = |uri: &str, more: &str| {
         let text = format!("[[ai_agents]]\nname = \"a\"\nuri = \"{uri}\"\n{more}\n");
-        Config::from_toml(&text, Path::new("")).map(|config| config.ai_agents[0].uri.clone())
+        Config::from_toml(&text, Path::new("")).map(|config| config.ai_agents[0].clone())
+    };
+    let good = |uri: &str, more: &str| {
+        let agent = agent(uri, more).expect("it is right");
+        assert_eq!(agent.uri, uri);
+        agent.transport
     };
     let hop = |value: &str| format!("next_hop = \"{value}\"");
     let uri = "sip:a@192.0.2.1;transport=tcp";
-    assert_eq!(agent(uri, "").as_deref(), Ok(uri));
-    assert_eq!(agent(uri, &hop("192.0.2.2:5060")).as_deref(), Ok(uri));
+    assert_eq!(good(uri, ""), None, "as the URI asks");
+    assert_eq!(good(uri, &hop("192.0.2.2:5060")), None);
     let plain = "sip:a@192.0.2.1";
-    assert_eq!(agent(plain, &hop("192.0.2.2:5060;transport=TCP")).as_deref(), Ok(uri));
-    assert_eq!(agent(plain, &hop("192.0.2.2:5060")).as_deref(), Ok(plain));
+    assert_eq!(good(plain, &hop("192.0.2.2:5060;transport=TCP")), Some(Transport::Tcp));
+    assert_eq!(good(uri, &hop("192.0.2.2:5060;transport=udp")), Some(Transport::Udp));
+    assert_eq!(good(plain, &hop("192.0.2.2:5060")), None);
     let wrong = agent("sip:a@192.0.2.1;transport=tls", "").expect_err("no TLS yet");
     assert!(wrong[0].message.contains("transport=tls is not built yet"), "{wrong:?}");
     for value in ["192.0.2.2", "192.0.2.2:5060;transport=sctp", "tcp:192.0.2.2:5060"] {

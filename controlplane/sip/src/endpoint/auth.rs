@@ -260,7 +260,7 @@ impl Endpoint {
         let to = again.to;
         self.keys.insert(key, id);
         self.transactions.insert(id, again);
-        self.send_request(id, to);
+        self.send_request(now, id, to);
         self.settle(id);
         true
     }

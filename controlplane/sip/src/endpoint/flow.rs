@@ -1,6 +1,6 @@
 //! Flows: the TCP connections that messages come and go by, and what each of them may cost us.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct FlowBounds {
     pub per_peer: usize,
     /// A connection on which nothing comes for so long, and which no dialog and no transaction uses, is closed.
     pub idle: Duration,
+    /// How long a peer may take to take a connection of ours. Whoever owns the sockets gives up no later.
+    pub connect: Duration,
     /// How long a message may take from its first byte to its last, and a new connection to its first message.
     pub unfinished: Duration,
 }
@@ -32,6 +34,7 @@ impl Default for FlowBounds {
             connections: 1000,
             per_peer: 100,
             idle: Duration::from_secs(180),
+            connect: Duration::from_secs(2),
             unfinished: Duration::from_secs(10),
         }
     }
@@ -40,8 +43,8 @@ impl Default for FlowBounds {
 /// What is to be done on connections, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stream {
-    /// Open one. `handle_connected` or, where that fails or takes too long, `handle_closed` must follow; what is to be sent
-    /// meanwhile waits.
+    /// Open one. `handle_connected` or `handle_closed` follows; where neither does within [`FlowBounds::connect`], `Close`
+    /// comes. What is to be sent meanwhile waits.
     Connect {
         /// Its name from now on.
         flow: FlowId,
@@ -68,25 +71,24 @@ pub(super) struct Flow {
     pub(super) peer: SocketAddr,
     /// A message came on it, or it is ours.
     pub(super) proven: bool,
-    /// When something came last, itself included; `None`: it is one of ours that is not there yet.
-    heard: Option<Instant>,
+    /// When something came last, itself included; where it is not there yet, when we wanted it.
+    heard: Instant,
+    pub(super) connected: bool,
     pub(super) framer: Framer,
     pub(super) scheduled: Option<Instant>,
 }
 
 impl Flow {
-    pub(super) fn connected(&self) -> bool {
-        self.heard.is_some()
-    }
-
-    /// When it is closed, if nothing comes any more. The opening of one of ours is not for us to watch.
-    pub(super) fn deadline(&self, bounds: &FlowBounds) -> Option<Instant> {
-        let quiet = if self.proven { bounds.idle } else { bounds.unfinished };
+    /// When it is closed, if nothing comes any more.
+    pub(super) fn deadline(&self, bounds: &FlowBounds) -> Instant {
+        let quiet = match (self.connected, self.proven) {
+            (false, _) => bounds.connect,
+            (true, false) => bounds.unfinished,
+            (true, true) => bounds.idle,
+        };
         let unfinished = self.framer.unfinished_since().map(|since| since + bounds.unfinished);
-        [self.heard.map(|heard| heard + quiet), unfinished]
-            .into_iter()
-            .flatten()
-            .min()
+        let quiet = self.heard + quiet;
+        unfinished.map_or(quiet, |unfinished| unfinished.min(quiet))
     }
 }
 
@@ -100,6 +102,8 @@ pub(super) struct Flows {
     /// Those that we opened, by where they lead.
     ours: BTreeMap<SocketAddr, FlowId>,
     peers: BTreeMap<IpAddr, usize>,
+    /// Where no connection was to be had lately: what is only too long for a datagram need not wait for another try.
+    refusals: BTreeSet<SocketAddr>,
     pub(super) streams: VecDeque<Stream>,
     /// Connections that there was no room for; their messages fail as if the peer had refused.
     pub(super) unborn: Vec<FlowId>,
@@ -113,6 +117,7 @@ impl Flows {
             flows: BTreeMap::new(),
             ours: BTreeMap::new(),
             peers: BTreeMap::new(),
+            refusals: BTreeSet::new(),
             streams: VecDeque::new(),
             unborn: Vec::new(),
         }
@@ -137,13 +142,13 @@ impl Flows {
             return None;
         }
         let id = self.next();
-        self.add(id, peer, Some(now));
+        self.add(id, peer, now, true);
         Some(id)
     }
 
     /// The connection that a message to `to` takes: `flow` as long as it is there, else the one that we have opened there, else a
     /// new one.
-    pub(super) fn find(&mut self, to: SocketAddr, flow: Option<FlowId>) -> FlowId {
+    pub(super) fn find(&mut self, now: Instant, to: SocketAddr, flow: Option<FlowId>) -> FlowId {
         if let Some(id) = flow.filter(|id| self.contains(*id)) {
             return id;
         }
@@ -152,7 +157,7 @@ impl Flows {
         }
         let id = self.next();
         if self.room(to, 0) {
-            self.add(id, to, None);
+            self.add(id, to, now, false);
             self.ours.insert(to, id);
             self.streams.push_back(Stream::Connect { flow: id, to });
         } else {
@@ -164,14 +169,15 @@ impl Flows {
     /// One of ours is there.
     pub(super) fn connected(&mut self, now: Instant, id: FlowId) {
         if let Some(flow) = self.flows.get_mut(&id) {
-            flow.heard = Some(now);
+            flow.heard = now;
+            flow.connected = true;
         }
     }
 
     /// Something came.
     pub(super) fn hear(&mut self, now: Instant, id: FlowId, bytes: &[u8]) {
         if let Some(flow) = self.flows.get_mut(&id) {
-            flow.heard = Some(now);
+            flow.heard = now;
             flow.framer.handle_bytes(now, bytes);
         }
     }
@@ -179,7 +185,7 @@ impl Flows {
     /// It lives on for another idle time, though nothing came.
     pub(super) fn keep(&mut self, now: Instant, id: FlowId) {
         if let Some(flow) = self.flows.get_mut(&id) {
-            flow.heard = Some(now);
+            flow.heard = now;
         }
     }
 
@@ -212,6 +218,20 @@ impl Flows {
         unsent
     }
 
+    /// Remembers that no connection is to be had there; whether that is news.
+    pub(super) fn refused(&mut self, peer: SocketAddr) -> bool {
+        let bound = self.bounds.map_or(0, |bounds| bounds.connections);
+        self.refusals.len() < bound && self.refusals.insert(peer)
+    }
+
+    pub(super) fn forgive(&mut self, peer: SocketAddr) {
+        self.refusals.remove(&peer);
+    }
+
+    pub(super) fn refuses(&self, peer: SocketAddr) -> bool {
+        self.refusals.contains(&peer)
+    }
+
     fn next(&mut self) -> FlowId {
         self.last += 1;
         FlowId(self.last)
@@ -224,13 +244,14 @@ impl Flows {
         self.flows.len() + kept < bounds.connections && of_peer < bounds.per_peer
     }
 
-    /// `heard`: `None` where it is still to be opened.
-    fn add(&mut self, id: FlowId, peer: SocketAddr, heard: Option<Instant>) {
+    /// `theirs`: it is there; one of ours is still to be opened.
+    fn add(&mut self, id: FlowId, peer: SocketAddr, heard: Instant, theirs: bool) {
         *self.peers.entry(peer.ip()).or_default() += 1;
         let flow = Flow {
             peer,
-            proven: heard.is_none(),
+            proven: !theirs,
             heard,
+            connected: theirs,
             framer: Framer::new(Limits::default()),
             scheduled: None,
         };
@@ -240,6 +261,10 @@ impl Flows {
     /// Whether no index holds anything.
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.flows.is_empty() && self.ours.is_empty() && self.peers.is_empty() && self.unborn.is_empty()
+        self.flows.is_empty()
+            && self.ours.is_empty()
+            && self.peers.is_empty()
+            && self.unborn.is_empty()
+            && self.refusals.is_empty()
     }
 }

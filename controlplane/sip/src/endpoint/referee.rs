@@ -180,20 +180,20 @@ impl Endpoint {
             .get_mut(&id)
             .filter(|session| session.state == State::Confirmed && session.end.is_none())
         else {
-            return self.stateless(&request, 481, &[]);
+            return self.stateless(now, &request, 481, &[]);
         };
         let named = std::mem::replace(&mut session.referred, true);
         // RFC 3515 §2.4.2: 400 "if the request contained zero or more than one Refer-To header field values."
         if request.message.refer_to().is_none() {
-            return self.stateless(&request, 400, &[]);
+            return self.stateless(now, &request, 400, &[]);
         }
         if theirs >= PER_DIALOG {
-            return self.try_later(&request, 503, BUSY_SECONDS);
+            return self.try_later(now, &request, 503, BUSY_SECONDS);
         }
         session.dialog.refresh(contact(&request.message).as_deref());
         let key = server_key(&request, Method::Refer.as_str());
         let machine = Machine::ServerOther(ServerOther::new());
-        let transaction = self.start(machine, key, request.answer_to, Bytes::new(), None, Role::Request);
+        let transaction = self.start(now, machine, key, request.answer_to, Bytes::new(), None, Role::Request);
         let message = Box::new(request.message.clone());
         let refer = self.add_referral(Referral {
             dialog: id,

@@ -175,8 +175,8 @@ impl Endpoint {
         let id = match message.typed::<header::Event>() {
             Some(Ok(event)) if event.package.eq_ignore_ascii_case("refer") => event.id,
             // RFC 6665 §8.3.2 and §4.1.3: another package, and which one is ours.
-            Some(Ok(_)) => return self.stateless(&request, 489, &[("Allow-Events", ALLOW_EVENTS)]),
-            Some(Err(_)) | None => return self.stateless(&request, 400, &[]),
+            Some(Ok(_)) => return self.stateless(now, &request, 489, &[("Allow-Events", ALLOW_EVENTS)]),
+            Some(Err(_)) | None => return self.stateless(now, &request, 400, &[]),
         };
         // RFC 3515 §2.4.6: NOTIFYs for the first REFER of a dialog may go without an id, those for the others must have one.
         let found = dialog.and_then(|dialog| {
@@ -190,7 +190,7 @@ impl Endpoint {
         });
         let Some((refer, referral)) = found else {
             // RFC 6665 §4.1.3: a NOTIFY that matches no subscription.
-            return self.stateless(&request, 481, &[]);
+            return self.stateless(now, &request, 481, &[]);
         };
         if referral.forgotten {
             // With a transaction: the same NOTIFY again must not find another REFER.

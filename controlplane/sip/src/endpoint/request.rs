@@ -45,7 +45,7 @@ impl Endpoint {
             method: parts.method.to_string(),
         };
         let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
-        let id = self.start(machine, key, dialog.destination(), message, session, role);
+        let id = self.start(now, machine, key, dialog.destination(), message, session, role);
         self.settle_unborn(now);
         id
     }

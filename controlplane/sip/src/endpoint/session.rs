@@ -1,5 +1,6 @@
 //! What the endpoint keeps of a session and of a transaction.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub(super) enum Owner {
     Session(DialogId),
     Refer(ReferId),
     Flow(FlowId),
+    /// That this peer refuses TCP is remembered for a while.
+    Refusal(SocketAddr),
 }
 
 /// How far a session is.

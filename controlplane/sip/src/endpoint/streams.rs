@@ -1,7 +1,7 @@
 //! Messages and transactions on flows: every message is sent here, and a connection that is gone takes none of them with it.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -18,6 +18,8 @@ use crate::transaction::ClientInput;
 /// A request whose connections are closed so often, one after the other without an answer, has failed; a refusal that nobody
 /// acknowledges is sent no more.
 const RECONNECTS: u8 = 3;
+/// How long a peer that refused a connection gets long requests by UDP at once.
+const REFUSAL: Duration = Duration::from_secs(300);
 
 impl Endpoint {
     /// They opened a connection. `None`: there is no room for it, and it is to be closed at once.
@@ -50,9 +52,9 @@ impl Endpoint {
                 }
                 // RFC 5626 §3.5.1. Once for all that came together: who sends nothing else gets no more out of us than that.
                 Frame::Ping => pinged = true,
-                Frame::Refused { head, fault } => self.refuse_frame(source, head, fault),
+                Frame::Refused { head, fault } => self.refuse_frame(now, source, head, fault),
                 Frame::Lost { head, fault } => {
-                    self.refuse_frame(source, head, fault);
+                    self.refuse_frame(now, source, head, fault);
                     self.close_flow(now, flow);
                 }
             }
@@ -77,7 +79,7 @@ impl Endpoint {
     }
 
     /// Sends a message; where it went, its connection included.
-    pub(super) fn send(&mut self, to: Hop, message: Bytes) -> Hop {
+    pub(super) fn send(&mut self, now: Instant, to: Hop, message: Bytes) -> Hop {
         let bytes = self.config.stamp(&to, message);
         match to.transport {
             Transport::Udp => {
@@ -85,9 +87,10 @@ impl Endpoint {
                 self.transmits.push_back(Transmit { to, bytes });
             }
             Transport::Tcp => {
-                let flow = self.flows.find(to.address, to.flow);
+                let flow = self.flows.find(now, to.address, to.flow);
                 // One that was not born has no way; `settle_unborn` tells.
                 if self.flows.contains(flow) {
+                    self.settle_flow(flow);
                     self.flows.streams.push_back(Stream::Send { flow, bytes });
                 }
                 return Hop { flow: Some(flow), ..to };
@@ -99,7 +102,7 @@ impl Endpoint {
     /// A message that came.
     pub(super) fn message(&mut self, now: Instant, source: Source, bytes: Bytes) {
         match guard(bytes, source.address, &Limits::default(), &print::ALLOWED) {
-            Guarded::Answer(bytes) => self.answer_source(source, bytes),
+            Guarded::Answer(bytes) => self.answer_source(now, source, bytes),
             Guarded::Drop(_) => {}
             Guarded::Message(message) if message.status().is_some() => self.response(now, source, &message),
             Guarded::Message(message) => {
@@ -111,18 +114,18 @@ impl Endpoint {
     }
 
     /// Answers what is no request to us.
-    fn answer_source(&mut self, source: Source, bytes: Bytes) {
+    fn answer_source(&mut self, now: Instant, source: Source, bytes: Bytes) {
         match source.flow {
-            None => drop(self.send(Hop::udp(source.address), bytes)),
+            None => drop(self.send(now, Hop::udp(source.address), bytes)),
             Some(flow) if self.flows.contains(flow) => self.flows.streams.push_back(Stream::Send { flow, bytes }),
             Some(_) => {}
         }
     }
 
-    fn refuse_frame(&mut self, source: Source, head: Bytes, fault: Fault) {
+    fn refuse_frame(&mut self, now: Instant, source: Source, head: Bytes, fault: Fault) {
         let (status, reason) = fault.answer();
         if let Guarded::Answer(bytes) = refuse_head(head, source.address, &Limits::default(), status, reason) {
-            self.answer_source(source, bytes);
+            self.answer_source(now, source, bytes);
         }
     }
 
@@ -142,7 +145,7 @@ impl Endpoint {
             .collect();
         self.forget_flow(now, flow);
         for (to, bytes) in answers {
-            self.send(Hop { flow: None, ..to }, bytes);
+            self.send(now, Hop { flow: None, ..to }, bytes);
         }
     }
 
@@ -160,7 +163,16 @@ impl Endpoint {
         if let Some(at) = gone.scheduled {
             self.queue.remove(&(at, Owner::Flow(flow)));
         }
-        self.move_transactions(now, flow, gone.connected());
+        if !gone.connected {
+            self.remember_refusal(now, gone.peer);
+        }
+        self.move_transactions(now, flow, gone.connected);
+    }
+
+    fn remember_refusal(&mut self, now: Instant, peer: SocketAddr) {
+        if self.flows.refused(peer) {
+            self.queue.insert((now + REFUSAL, Owner::Refusal(peer)));
+        }
     }
 
     /// `connected`: it was there once. Where it never was, the peer does not want TCP, and a second try would end as the first.
@@ -183,20 +195,21 @@ impl Endpoint {
                 let message = transaction.message.clone();
                 if connected && transaction.reconnects < RECONNECTS {
                     transaction.reconnects += 1;
-                    let to = self.send(to, message);
+                    let to = self.send(now, to, message);
                     self.move_to(id, to);
                 }
             } else if !transaction.machine.is_unanswered() {
                 transaction.to = to;
             } else if connected && transaction.reconnects < RECONNECTS {
                 transaction.reconnects += 1;
-                self.send_request(id, to);
+                self.send_request(now, id, to);
             } else if to.or_udp {
                 // §18.1.1: "If this causes a change in the transport protocol from the one indicated in the top Via, […] the client
                 // SHOULD retry the request, using the transport protocol that it would have used".
                 let times = self.times;
                 transaction.machine.repeat(now, &times);
                 self.send_request(
+                    now,
                     id,
                     Hop {
                         transport: Transport::Udp,
@@ -204,6 +217,9 @@ impl Endpoint {
                     },
                 );
                 self.settle(id);
+                if connected {
+                    self.remember_refusal(now, to.address);
+                }
             } else {
                 self.client_step(now, id, ClientInput::Disconnected);
             }
@@ -228,10 +244,14 @@ impl Endpoint {
         let Some(bounds) = self.flows.bounds else { return };
         let Some(flow) = self.flows.get_mut(id) else { return };
         flow.scheduled = None;
-        let unfinished = flow.framer.unfinished_since().is_some();
-        if flow.deadline(&bounds).is_none_or(|at| at > now) {
+        let idle = flow.framer.unfinished_since().is_none();
+        if flow.deadline(&bounds) > now {
             self.settle_flow(id);
-        } else if !unfinished && self.is_used(id) {
+        } else if !flow.connected {
+            // What waits for it fails, or goes elsewhere.
+            self.flows.streams.push_back(Stream::Close { flow: id });
+            self.lose_flow(now, id);
+        } else if idle && self.is_used(id) {
             self.flows.keep(now, id);
             self.settle_flow(id);
         } else {
@@ -254,14 +274,12 @@ impl Endpoint {
         let Some(bounds) = self.flows.bounds else { return };
         let Some(flow) = self.flows.get_mut(id) else { return };
         let next = flow.deadline(&bounds);
-        let before = std::mem::replace(&mut flow.scheduled, next);
-        if next != before {
+        let before = flow.scheduled.replace(next);
+        if before != Some(next) {
             if let Some(at) = before {
                 self.queue.remove(&(at, Owner::Flow(id)));
             }
-            if let Some(at) = next {
-                self.queue.insert((at, Owner::Flow(id)));
-            }
+            self.queue.insert((next, Owner::Flow(id)));
         }
     }
 }

@@ -18,8 +18,10 @@ impl Endpoint {
     }
 
     /// Keeps a transaction, and sends its message where it is a client: over TCP where the hop says so, or its length does.
+    #[expect(clippy::too_many_arguments, reason = "one place starts every transaction")]
     pub(super) fn start(
         &mut self,
+        now: Instant,
         machine: Machine,
         key: Key,
         to: Hop,
@@ -51,15 +53,15 @@ impl Endpoint {
         };
         self.transactions.insert(id, transaction);
         if client {
-            self.send_request(id, to);
+            self.send_request(now, id, to);
         }
         self.settle(id);
         id
     }
 
     /// Sends the request of a client transaction on its first way, or on another one. §18.1.1: what is too long for a datagram goes
-    /// over TCP, unless that was refused.
-    pub(super) fn send_request(&mut self, id: TransactionId, to: Hop) {
+    /// over TCP, unless that was refused, now or lately.
+    pub(super) fn send_request(&mut self, now: Instant, id: TransactionId, to: Hop) {
         let Some(message) = self
             .transactions
             .get(&id)
@@ -67,12 +69,12 @@ impl Endpoint {
         else {
             return;
         };
-        let to = if self.flows.bounds.is_some() && !to.or_udp {
+        let to = if self.flows.bounds.is_some() && !to.or_udp && !self.flows.refuses(to.address) {
             to.with_length(message.len())
         } else {
             to
         };
-        let to = self.send(to, message);
+        let to = self.send(now, to, message);
         if let Some(transaction) = self.transactions.get_mut(&id) {
             transaction.to = to;
             if to.transport == Transport::Tcp {
@@ -161,7 +163,7 @@ impl Endpoint {
         match act {
             Act::Send => {
                 let (to, message) = (transaction.to, transaction.message.clone());
-                let to = self.send(to, message);
+                let to = self.send(now, to, message);
                 self.move_to(id, to);
                 self.settle(id);
             }
@@ -189,7 +191,7 @@ impl Endpoint {
         {
             transaction.message = bytes.clone();
             let to = transaction.to;
-            let to = self.send(to, bytes);
+            let to = self.send(now, to, bytes);
             self.move_to(id, to);
         }
         self.settle(id);

@@ -29,7 +29,11 @@ impl Endpoint {
         let id = DialogId(self.next_id());
         let uri = Uri::parse(&invite.to).ok();
         let peer = invite.next_hop.or_else(|| uri.as_ref()?.socket_addr());
-        let peer = peer.map(|address| Hop::of(address, uri.as_ref()));
+        let peer = peer.map(|address| match invite.transport {
+            Some(Transport::Udp) => Hop::udp(address),
+            Some(Transport::Tcp) => Hop::tcp(address, None),
+            None => Hop::of(address, uri.as_ref()),
+        });
         let without = |hop: &Hop| hop.transport == Transport::Tcp && self.flows.bounds.is_none();
         let Some(peer) = peer.filter(|hop| !without(hop)) else {
             self.refused(id, 503, "No Address", None);
@@ -107,6 +111,7 @@ impl Endpoint {
             acks: Vec::new(),
         };
         self.start(
+            now,
             machine,
             key,
             to,
@@ -144,20 +149,20 @@ impl Endpoint {
         match act {
             Act::Pass | Act::AckAndPass => {
                 if act == Act::AckAndPass {
-                    self.acknowledge_refusal(id, response);
+                    self.acknowledge_refusal(now, id, response);
                 }
                 if !(matches!(status, 401 | 407) && self.try_again(now, id, response)) {
                     self.deliver(now, id, status, response);
                 }
             }
-            Act::Ack => self.acknowledge_refusal(id, response),
+            Act::Ack => self.acknowledge_refusal(now, id, response),
             Act::Nothing | Act::Send | Act::TimedOut | Act::Failed => {}
         }
         self.settle(id);
     }
 
     /// §17.1.1.3: the ACK of a refusal has the INVITE's branch, Request-URI and Route, and the To of the answer.
-    fn acknowledge_refusal(&mut self, id: TransactionId, response: &Message) {
+    fn acknowledge_refusal(&mut self, now: Instant, id: TransactionId, response: &Message) {
         let config = &self.config;
         let Some(transaction) = self.transactions.get_mut(&id) else {
             return;
@@ -179,7 +184,7 @@ impl Endpoint {
             .print(config)
         });
         let ack = ack.clone();
-        self.send(to, ack);
+        self.send(now, to, ack);
     }
 
     fn deliver(&mut self, now: Instant, id: TransactionId, status: u16, response: &Message) {
@@ -257,7 +262,7 @@ impl Endpoint {
         let Some(to) = response.header("To") else { return };
         let tag = response.to().and_then(|to| to.tag()).unwrap_or_default();
         if let Some((_, ack, at)) = invited.acks.iter().find(|(known, ..)| *known == tag) {
-            self.send(*at, ack.clone());
+            self.send(now, *at, ack.clone());
             return;
         }
         let first = invited.acks.is_empty();
@@ -287,7 +292,7 @@ impl Endpoint {
         }
         .print(&self.config);
         let at = dialog.destination();
-        self.send(at, ack.clone());
+        self.send(now, at, ack.clone());
         if let Some(Role::Invite(invited)) = self.transactions.get_mut(&id).map(|transaction| &mut transaction.role) {
             invited.acks.push((tag, ack, at));
         }
@@ -462,7 +467,7 @@ impl Endpoint {
         };
         let to = transaction.to;
         let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
-        self.start(machine, key, to, message, Some(dialog), Role::Cancel);
+        self.start(now, machine, key, to, message, Some(dialog), Role::Cancel);
         self.client_step(now, invite, ClientInput::GiveUp);
     }
 

@@ -60,13 +60,13 @@ impl Endpoint {
             == Act::Send
         {
             let (to, message) = (transaction.to, transaction.message.clone());
-            self.send(to, message);
+            self.send(now, to, message);
         }
         true
     }
 
     /// Answers without a transaction (§8.2.7): the same request gets the same answer, its To tag included.
-    pub(super) fn stateless(&mut self, request: &Request, status: u16, headers: &[(&str, &str)]) {
+    pub(super) fn stateless(&mut self, now: Instant, request: &Request, status: u16, headers: &[(&str, &str)]) {
         let mut hash = DefaultHasher::new();
         (self.config.seed, &request.branch, &request.call_id, &request.from_tag).hash(&mut hash);
         let tag = format!("{:016x}", hash.finish());
@@ -81,44 +81,44 @@ impl Endpoint {
             body: None,
         };
         let bytes = answer.print(request, &self.config);
-        self.send(request.answer_to, bytes);
+        self.send(now, request.answer_to, bytes);
     }
 
-    pub(super) fn try_later(&mut self, request: &Request, status: u16, seconds: u32) {
-        self.stateless(request, status, &[("Retry-After", &seconds.to_string())]);
+    pub(super) fn try_later(&mut self, now: Instant, request: &Request, status: u16, seconds: u32) {
+        self.stateless(now, request, status, &[("Retry-After", &seconds.to_string())]);
     }
 
     /// §8.2.1 and §8.2.2.3; `true` where the request was answered.
-    fn unserved(&mut self, request: &Request) -> bool {
+    fn unserved(&mut self, now: Instant, request: &Request) -> bool {
         match request.method {
             Method::Invite | Method::Bye | Method::Options | Method::Cancel | Method::Ack => {}
             Method::Refer | Method::Notify => {}
             _ => {
-                self.stateless(request, 405, &[]);
+                self.stateless(now, request, 405, &[]);
                 return true;
             }
         }
         // §8.2.2.1: "If the Request-URI uses a scheme not supported by the UAS, it SHOULD reject the request with a 416".
         let uri = request.message.uri().and_then(Result::ok);
         if uri.is_some_and(|uri| matches!(uri.scheme(), Scheme::Other(_))) {
-            self.stateless(request, 416, &[]);
+            self.stateless(now, request, 416, &[]);
             return true;
         }
         let mut unknown = tokens(&request.message, "Require");
         unknown.retain(|option| option != SUPPORTED);
         if !unknown.is_empty() {
-            self.stateless(request, 420, &[("Unsupported", &unknown.join(", "))]);
+            self.stateless(now, request, 420, &[("Unsupported", &unknown.join(", "))]);
             return true;
         }
         // §8.2.3. A BYE's body does not matter.
         let bodied = request.method == Method::Invite && !request.message.body().is_empty();
         if bodied && request.message.sdp().is_none() {
-            self.stateless(request, 415, &[("Accept", SDP)]);
+            self.stateless(now, request, 415, &[("Accept", SDP)]);
             return true;
         }
         // §20.1 and §21.4.7: an INVITE is answered with SDP or not at all.
         if request.method == Method::Invite && !accepts_sdp(&request.message) {
-            self.stateless(request, 406, &[]);
+            self.stateless(now, request, 406, &[]);
             return true;
         }
         false
@@ -127,41 +127,41 @@ impl Endpoint {
     fn out_of_dialog(&mut self, now: Instant, source: Source, request: Request) {
         // §8.2.2.2: "the same request has arrived at the UAS more than once, following different paths".
         if request.method == Method::Invite && self.merges.contains_key(&merge_key(&request)) {
-            return self.stateless(&request, 482, &[]);
+            return self.stateless(now, &request, 482, &[]);
         }
-        if self.unserved(&request) {
+        if self.unserved(now, &request) {
             return;
         }
         match (&request.method, self.refusing) {
-            (Method::Invite | Method::Options, Some(seconds)) => self.try_later(&request, 503, seconds),
-            (Method::Options, None) => self.options(&request),
+            (Method::Invite | Method::Options, Some(seconds)) => self.try_later(now, &request, 503, seconds),
+            (Method::Options, None) => self.options(now, &request),
             (Method::Invite, None) => self.invitation_came(now, source, request),
             // We are nobody's errand boy: who wants a transfer is in a call with us.
-            (Method::Refer, _) => self.stateless(&request, 403, &[]),
+            (Method::Refer, _) => self.stateless(now, &request, 403, &[]),
             (Method::Notify, _) => self.notify_came(now, None, request),
             // §15.1.2: a BYE that matches no dialog.
-            _ => self.stateless(&request, 481, &[]),
+            _ => self.stateless(now, &request, 481, &[]),
         }
     }
 
     /// §11.2.
-    fn options(&mut self, request: &Request) {
-        self.stateless(request, 200, &[("Accept", SDP)]);
+    fn options(&mut self, now: Instant, request: &Request) {
+        self.stateless(now, request, 200, &[("Accept", SDP)]);
     }
 
     fn invitation_came(&mut self, now: Instant, source: Source, request: Request) {
         // We are the end of the request's way, but what we make of it is a new call: a loop through us must end.
         if request.message.max_forwards() == Some(0) {
-            return self.stateless(&request, 483, &[]);
+            return self.stateless(now, &request, 483, &[]);
         }
         if self.transactions.len() >= self.config.transactions {
-            return self.try_later(&request, 503, BUSY_SECONDS);
+            return self.try_later(now, &request, 503, BUSY_SECONDS);
         }
         // §8.1.1.8: "The Contact header field MUST be present" in an INVITE. RFC 2543 did without: there From is where they are.
         let old = !request.branch.starts_with(MAGIC_COOKIE);
         let from_uri = || Some(request.message.from()?.uri.as_str().to_owned());
         let Some(target) = contact(&request.message).or_else(|| from_uri().filter(|_| old)) else {
-            return self.stateless(&request, 400, &[]);
+            return self.stateless(now, &request, 400, &[]);
         };
         let tag = self.random.token();
         let header = |name| {
@@ -218,7 +218,7 @@ impl Endpoint {
         }
         .print(&request, &self.config);
         let role = Role::Invitation(Box::new(Invitation { request, tag, initial }));
-        let id = self.start(machine, key, to, trying.clone(), Some(session), role);
+        let id = self.start(now, machine, key, to, trying.clone(), Some(session), role);
         self.respond(now, id, 100, trying);
         id
     }
@@ -404,7 +404,7 @@ impl Endpoint {
     fn cancel(&mut self, now: Instant, request: &Request) {
         let id = self.keys.get(&server_key(request, Method::Invite.as_str())).copied();
         let Some((id, invitation)) = id.and_then(|id| Some((id, self.invitation(id)?))) else {
-            return self.stateless(request, 481, &[]);
+            return self.stateless(now, request, 481, &[]);
         };
         // "the To tag of the response to the CANCEL and the To tag in the response to the original request SHOULD be the same."
         let (tag, initial) = (invitation.tag.clone(), invitation.initial);
@@ -415,7 +415,7 @@ impl Endpoint {
             body: None,
         };
         let bytes = answer.print(request, &self.config);
-        self.send(request.answer_to, bytes);
+        self.send(now, request.answer_to, bytes);
         let Some(transaction) = self.transactions.get(&id) else {
             return;
         };
@@ -441,13 +441,13 @@ impl Endpoint {
     fn in_dialog(&mut self, now: Instant, request: Request, tag: String) {
         let found = self.dialogs.get(&(request.call_id.clone(), tag)).copied();
         let Some((id, dialog)) = found.and_then(|id| Some((id, self.dialog_mut(id)?))) else {
-            return self.stateless(&request, 481, &[]);
+            return self.stateless(now, &request, 481, &[]);
         };
         match &dialog.remote_tag {
             Some(tag) if *tag == request.from_tag => {}
             // The peer answered us, got no ACK and ends what we never knew of.
             None if request.method == Method::Bye => {}
-            _ => return self.stateless(&request, 481, &[]),
+            _ => return self.stateless(now, &request, 481, &[]),
         }
         if dialog.remote_tag.is_some() {
             // §12.2.2: "If the remote sequence number was not empty, but the sequence number of the request is lower than the remote
@@ -455,31 +455,31 @@ impl Endpoint {
             let last = dialog.remote_cseq.unwrap_or(0);
             // A BYE is obeyed all the same: whoever has sent it is gone, and what has overtaken it was not the end.
             if request.cseq < last && request.method != Method::Bye {
-                return self.stateless(&request, 500, &[]);
+                return self.stateless(now, &request, 500, &[]);
             }
             if request.cseq == last && matches!(request.method, Method::Invite | Method::Refer) {
-                return self.stateless(&request, 482, &[]);
+                return self.stateless(now, &request, 482, &[]);
             }
             dialog.remote_cseq = Some(last.max(request.cseq));
             if request.answer_to.flow.is_some() && dialog.peer.transport == Transport::Tcp {
                 dialog.peer.flow = request.answer_to.flow;
             }
         }
-        if self.unserved(&request) {
+        if self.unserved(now, &request) {
             return;
         }
         // Twice the limit: a dialog that is there can end, and its peer still cannot fill our memory.
         if self.transactions.len() >= self.config.transactions.saturating_mul(2) && request.method != Method::Options {
-            return self.try_later(&request, 503, BUSY_SECONDS);
+            return self.try_later(now, &request, 503, BUSY_SECONDS);
         }
         match request.method {
             Method::Notify => self.notify_came(now, Some(id), request),
             // Of the dialog only a subscription is left (RFC 5057): the call is over.
-            _ if !self.sessions.contains_key(&id) => self.stateless(&request, 481, &[]),
+            _ if !self.sessions.contains_key(&id) => self.stateless(now, &request, 481, &[]),
             Method::Bye => self.bye_came(now, id, request),
             Method::Invite => self.reinvite_came(now, id, request),
             Method::Refer => self.refer_came(now, id, request),
-            _ => self.options(&request),
+            _ => self.options(now, &request),
         }
     }
 
@@ -494,7 +494,7 @@ impl Endpoint {
             body: None,
         };
         let bytes = answer.print(request, &self.config);
-        let transaction = self.start(machine, key, request.answer_to, bytes.clone(), None, Role::Request);
+        let transaction = self.start(now, machine, key, request.answer_to, bytes.clone(), None, Role::Request);
         self.respond(now, transaction, status, bytes);
     }
 
@@ -572,7 +572,7 @@ impl Endpoint {
                     unacked.interval = (unacked.interval * 2).min(self.times.t2);
                     session.timers.set(Timer::Repeat2xx, now + unacked.interval);
                     let (to, bytes) = (unacked.to, unacked.bytes.clone());
-                    self.send(to, bytes);
+                    self.send(now, to, bytes);
                 }
             }
             // §13.3.1.4: "If the server retransmits the 2xx response for 64*T1 seconds without receiving an ACK, the dialog is
@@ -596,7 +596,7 @@ impl Endpoint {
                     && let Some(transaction) = self.transactions.get(&invite)
                 {
                     let (to, bytes) = (transaction.to, transaction.message.clone());
-                    self.send(to, bytes);
+                    self.send(now, to, bytes);
                 }
             }
             _ => {}

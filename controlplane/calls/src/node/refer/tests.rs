@@ -8,6 +8,7 @@ fn targets() -> Vec<Target> {
         name: name.to_owned(),
         uri: uri.to_owned(),
         next_hop: ([192, 0, 2, 7], 5060).into(),
+        transport: None,
         ring: Duration::from_secs(20),
         patterns: patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
         briefing: None,
@@ -21,6 +22,7 @@ fn targets() -> Vec<Target> {
             &["sip:+4930*@pbx.example.com"],
         ),
         target("evil.example", "sip:decoy@192.0.2.9", &[]),
+        target("over.tcp", "sip:tom@192.0.2.10;transport=tcp", &[]),
     ]
 }
 
@@ -40,6 +42,7 @@ fn a_target_is_named_by_its_name_its_uri_or_its_patterns() {
         ("\"The desk\" <sip:sales@192.0.2.1>", "sales", None),
         ("<SIP:sales@192.0.2.1:5060>", "sales", None),
         ("<sip:sales@192.0.2.7:5080>", "sales", None),
+        ("<sip:tom@192.0.2.10>", "over.tcp", None),
         ("<sip:+4930500@PBX.example.com>", "desk.berlin", None),
         ("<sip:+4930123@pbx.example.com>", "desk.berlin", desk),
         // Without angle brackets what follows the semicolon is the header's (RFC 3261 §20.10), and not dialled.

@@ -38,6 +38,7 @@ pub(super) fn config() -> Config {
         name: name.to_owned(),
         uri: format!("sip:{name}@{}", address(host)),
         next_hop: address(host),
+        transport: None,
         ring: Duration::from_secs(20),
         patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
@@ -60,6 +61,7 @@ pub(super) fn config() -> Config {
             uri: format!("sip:anna@{}", address(AI)),
             next_hop: address(AI),
             auth: None,
+            transport: None,
         }],
         targets: vec![target("sales", SALES), target("support", SUPPORT)],
         playbook: Playbook {

@@ -26,6 +26,7 @@ fn call(script: &mut Script, credentials: Vec<Credentials>) -> (DialogId, Messag
         to: "sip:peer@p.example".into(),
         from: "<sip:us@192.0.2.1>".into(),
         next_hop: Some(script.peer),
+        transport: None,
         headers: vec![("X-Baton-Call".into(), "c-1".into())],
         offer: Some(sdp("offer")),
         credentials,

@@ -324,6 +324,24 @@ fn without_tcp_nothing_goes_by_it() {
 }
 
 #[test]
+fn a_connection_that_never_opens_is_given_up() {
+    let mut line = Line::new();
+    line.call("sip:peer@192.0.2.9:5099;transport=tcp");
+    let long = format!("sip:{}@192.0.2.9:5098", "a".repeat(600));
+    line.call(&long);
+    line.does();
+    line.wait(1_999);
+    assert!(line.does().is_empty());
+    line.wait(1);
+    let mut does = line.does();
+    does.sort();
+    assert_eq!(does, ["close 1", "close 2", "udp 192.0.2.9:5098: INVITE"]);
+    assert!(matches!(line.event(), Some(Event::Refused { status: 503, .. })));
+    assert!(line.event().is_none());
+    line.finish();
+}
+
+#[test]
 fn what_is_too_long_for_a_datagram_goes_by_tcp_and_by_udp_where_that_is_refused() {
     let length = |user: usize| {
         let mut line = Line::new();
@@ -353,7 +371,24 @@ fn what_is_too_long_for_a_datagram_goes_by_tcp_and_by_udp_where_that_is_refused(
     // From now on it is a datagram like every other: repeated by us.
     line.wait(500);
     assert_eq!(line.does(), ["udp 192.0.2.9:5099: INVITE"]);
-    line.wait(64_000);
+    // The next one need not try.
+    let long = format!("sip:{}@192.0.2.9:5099", "a".repeat(exact + 1));
+    let next = line.call(&long);
+    assert_eq!(line.does(), ["udp 192.0.2.9:5099: INVITE"]);
+    line.end.end(line.now, next, None).expect("end");
+    line.wait(299_000);
+    line.does();
+    let last = line.call(&long);
+    assert_eq!(line.does(), ["udp 192.0.2.9:5099: INVITE"]);
+    line.end.end(line.now, last, None).expect("end");
+    line.wait(1_000);
+    line.does();
+    line.call(&long);
+    assert_eq!(
+        line.does(),
+        ["connect 2 192.0.2.9:5099", "2: INVITE"],
+        "it may have changed its mind"
+    );
     assert!(matches!(line.event(), Some(Event::Refused { status: 408, .. })));
     line.does();
     line.finish();
@@ -379,6 +414,15 @@ fn a_dialog_says_where_it_goes_on() {
         line.end.end(line.now, dialog, None).expect("end");
         assert_eq!(line.does()[0], after, "{contact}");
     }
+}
+
+#[test]
+fn who_is_behind_a_nat_is_called_on_its_connection() {
+    let mut line = Line::new();
+    let flow = line.accept();
+    let (dialog, _) = line.connect(flow, "<sip:peer@192.168.1.9:5099;transport=tcp>");
+    line.end.end(line.now, dialog, None).expect("end");
+    assert_eq!(line.does(), [format!("{}: BYE", flow.0)]);
 }
 
 #[test]
