@@ -1,12 +1,14 @@
 //! SIP over TCP through a whole server, over real sockets.
 
+mod ports;
+
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use baton_server::config::Config;
 use baton_server::server::Server;
+use ports::Ports;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::time::timeout;
@@ -14,12 +16,11 @@ use tokio::time::timeout;
 /// A wait that is not over by then fails the test; nothing depends on how long it takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-async fn server(sip: &str, more: &str) -> Server {
-    static PORTS: AtomicU16 = AtomicU16::new(24_000);
+async fn server(ports: &mut Ports, sip: &str, more: &str) -> Server {
     let text = format!(
         "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\n{sip}\n[media]\nfirst_port = {}\nports_per_worker = 8\n\
          [http]\nlisten = \"127.0.0.1:0\"\n{more}",
-        PORTS.fetch_add(32, Ordering::Relaxed)
+        ports.take(16)
     );
     let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
     Server::start(config).await.expect("started")
@@ -99,7 +100,8 @@ impl Peer {
 
 #[tokio::test]
 async fn messages_come_together_and_in_pieces_and_each_is_answered_on_its_connection() {
-    let server = server("", "").await;
+    let mut ports = Ports::claim();
+    let server = server(&mut ports, "", "").await;
     let mut peer = Peer::connect(server.sip()).await;
     peer.write(&[options(1), options(2), options(3)].concat()).await;
     for number in 1..=3 {
@@ -121,7 +123,8 @@ async fn messages_come_together_and_in_pieces_and_each_is_answered_on_its_connec
 
 #[tokio::test]
 async fn what_is_wrong_is_answered_and_the_connection_lives() {
-    let server = server("", "").await;
+    let mut ports = Ports::claim();
+    let server = server(&mut ports, "", "").await;
     let mut peer = Peer::connect(server.sip()).await;
     let bare = options(3).replace("Content-Length: 0\r\n", "");
     let wrong = [
@@ -149,7 +152,8 @@ async fn what_is_wrong_is_answered_and_the_connection_lives() {
 
 #[tokio::test]
 async fn who_closes_sends_nothing_whole_or_does_not_read_harms_nobody_else() {
-    let server = server("tcp_message_s = 1\ntcp_stall_s = 1\ntcp_queue_kib = 64", "").await;
+    let mut ports = Ports::claim();
+    let server = server(&mut ports, "tcp_message_s = 1\ntcp_stall_s = 1\ntcp_queue_kib = 64", "").await;
     // Gone before its answer.
     for number in 0..20 {
         let mut peer = Peer::connect(server.sip()).await;
@@ -172,7 +176,8 @@ async fn who_closes_sends_nothing_whole_or_does_not_read_harms_nobody_else() {
 
 #[tokio::test]
 async fn connections_are_bounded_per_peer() {
-    let server = server("tcp_connections_per_peer = 2", "").await;
+    let mut ports = Ports::claim();
+    let server = server(&mut ports, "tcp_connections_per_peer = 2", "").await;
     let mut first = Peer::connect(server.sip()).await;
     let mut second = Peer::connect(server.sip()).await;
     for (number, peer) in [&mut first, &mut second].into_iter().enumerate() {
@@ -186,12 +191,12 @@ async fn connections_are_bounded_per_peer() {
 }
 
 /// A caller's INVITE, whose AI has a name so long that its own INVITE is longer than 1,300 bytes.
-async fn call_with_a_long_invite(ai: SocketAddr) -> (Server, UdpSocket) {
+async fn call_with_a_long_invite(ports: &mut Ports, ai: SocketAddr) -> (Server, UdpSocket) {
     let more = format!(
         "[[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:{}@{ai}\"\n",
         "a".repeat(700)
     );
-    let server = server("", &more).await;
+    let server = server(ports, "", &more).await;
     let caller = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let at = caller.local_addr().expect("bound");
     let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
@@ -208,8 +213,9 @@ async fn call_with_a_long_invite(ai: SocketAddr) -> (Server, UdpSocket) {
 
 #[tokio::test]
 async fn a_request_over_1300_bytes_goes_by_tcp() {
+    let mut ports = Ports::claim();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (server, _caller) = call_with_a_long_invite(listener.local_addr().expect("bound")).await;
+    let (server, _caller) = call_with_a_long_invite(&mut ports, listener.local_addr().expect("bound")).await;
     let accepted = timeout(PATIENCE, listener.accept()).await.expect("a connection");
     let (stream, _) = accepted.expect("accepted");
     let read = String::new();
@@ -227,8 +233,9 @@ async fn a_request_over_1300_bytes_goes_by_tcp() {
 
 #[tokio::test]
 async fn a_request_over_1300_bytes_goes_by_udp_where_tcp_is_refused() {
+    let mut ports = Ports::claim();
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-    let (server, _caller) = call_with_a_long_invite(ai.local_addr().expect("bound")).await;
+    let (server, _caller) = call_with_a_long_invite(&mut ports, ai.local_addr().expect("bound")).await;
     let mut buffer = vec![0; 65_535];
     let len = timeout(PATIENCE, ai.recv(&mut buffer))
         .await
