@@ -60,11 +60,6 @@ impl World {
         self.ua(who).ended.is_some_and(|ended| ended <= at)
     }
 
-    /// When a party that was there sent nothing, by its own doing.
-    pub(super) fn silent_spans(&self, who: Who) -> Vec<(Instant, Instant)> {
-        self.media_spans(who, |media| !media.sends || media.unsettled)
-    }
-
     /// When the worker took no command, or was not heard.
     pub(super) fn stalls(&self) -> impl Iterator<Item = (Instant, Instant)> {
         self.done.iter().filter_map(|(at, what)| match what {

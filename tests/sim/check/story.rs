@@ -70,7 +70,11 @@ impl World {
             for (listener, source) in [(Who::Caller, human), (human, Who::Caller)] {
                 let disturbed = |span: &(Instant, Instant)| span.0 <= until && since <= span.1;
                 let deaf = self.media_spans(listener, |media| !media.listens || media.unsettled);
-                let mute = self.silent_spans(source);
+                // A human who could send and does not is not joined: the join waits for the first packet.
+                let mute = self.media_spans(source, |media| match source {
+                    Who::Human(_) => media.unsettled || !media.sends && (!media.mute || media.holds),
+                    _ => media.unsettled || !media.sends,
+                });
                 let answered = self.ua(source).answered.map_or(since, |at| at.max(since));
                 let mute = mute
                     .into_iter()
