@@ -3,8 +3,8 @@
 use sim::soak::{Plan, Progress, run};
 use sim::{coverage, rare};
 
-/// How many seeds the ordinary tests play: what fits into half a minute of two cores.
-const SEEDS: u64 = 12_000;
+/// How many seeds the ordinary tests play: what fits into 40 s of two cores.
+const SEEDS: u64 = 18_000;
 
 /// `BATON_SEEDS` (count) and `BATON_SEED` (first) change what is played.
 fn plan() -> Plan {
