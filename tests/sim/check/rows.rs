@@ -50,7 +50,7 @@ impl World {
                 let recently = at.checked_sub(Duration::from_millis(500)).unwrap_or(at);
                 self.media_spans(source, |media| !media.sends || media.holds || media.unsettled)
                     .iter()
-                    .any(|(since, until)| *since <= at && recently <= *until)
+                    .any(|(since, until)| *since <= at && recently <= *until + self.slack(*until))
             }),
             _ => false,
         }
