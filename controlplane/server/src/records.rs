@@ -390,6 +390,11 @@ impl Record {
             }
             Step::Joined { codecs } => {
                 self.timeline.joined = since;
+                // The caller's row may be in force a packet before the human's, and the human may be speaking: the word that
+                // goes on is the first one after the join.
+                if self.timeline.first_human_word.is_some() {
+                    self.timeline.first_human_word = self.timeline.first_human_word.max(since);
+                }
                 self.codecs.clone_from(codecs);
                 self.state = State::Joined;
             }
