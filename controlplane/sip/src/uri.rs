@@ -169,6 +169,10 @@ impl Uri {
     /// Comparison by RFC 3261 §19.1.4 for `sip:` and `sips:`; other schemes compare by their text. Header values are compared
     /// unescaped and case-sensitively, not by each header's own rules.
     pub fn equivalent(&self, other: &Uri) -> bool {
+        // Also where a parameter stands in it twice, which §19.1.1 does not allow.
+        if self.text == other.text {
+            return true;
+        }
         let (Scheme::Sip | Scheme::Sips) = self.scheme() else {
             return self.text.eq_ignore_ascii_case(&other.text);
         };
