@@ -5,6 +5,7 @@
 //! reach what only this host should. With keys every request needs one, but for `/healthz` and `/readyz`.
 
 mod auth;
+pub mod bodies;
 mod body;
 mod calls;
 mod connections;

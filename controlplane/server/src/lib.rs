@@ -16,3 +16,5 @@ pub mod serve;
 pub mod server;
 mod sip_transport;
 mod webhook;
+
+pub use http::bodies;

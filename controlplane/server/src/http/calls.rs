@@ -6,17 +6,14 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use calls::notice::CallId;
 use calls::request::{CallView, Request as Ask, Response as Answer};
-use jiff::Timestamp;
-use playbook::context::{Turn, TurnDecision};
+use playbook::context::TurnDecision;
 use serde_json::{Value, json};
 
 use super::auth::Principal;
+use super::bodies;
 use super::problem::Problem;
 use super::{Answered, Asked, Context, Named, Shared, document, limit, parameters, unexpected};
-use crate::ids::{self, rfc3339};
-
-/// Turns in one request at the most.
-const TURNS_MAX: usize = 1000;
+use crate::ids;
 
 impl Shared {
     /// The call of the path, where it exists for whoever asks.
@@ -94,7 +91,7 @@ pub(super) async fn turns(State(shared): Context, headers: HeaderMap, name: Name
     let principal = shared.principal(&headers)?;
     principal.must_be_ai()?;
     let (id, _) = shared.call(&principal, name).await?;
-    let turns = read_turns(shared.json(&headers, body).await?)?;
+    let turns = bodies::turns(shared.json(&headers, body).await?).map_err(Problem::invalid)?;
     let Answer::Turns(decision, handoff) = shared.ask(Ask::Turns(id, turns)).await? else {
         return Err(unexpected());
     };
@@ -120,44 +117,6 @@ fn decided(decision: TurnDecision, handoff: Option<String>) -> Response {
     document(StatusCode::OK, &answer)
 }
 
-fn read_turns(body: Value) -> Result<Vec<Turn>, Problem> {
-    let items = match body {
-        Value::Array(items) => items,
-        one => vec![one],
-    };
-    if items.is_empty() || items.len() > TURNS_MAX {
-        return Err(Problem::invalid(format!("a list must have 1 to {TURNS_MAX} turns")));
-    }
-    let mut turns = Vec::with_capacity(items.len());
-    for (index, item) in items.into_iter().enumerate() {
-        let turn = read_turn(item).map_err(|why| Problem::invalid(format!("turn {index}: {why}")))?;
-        turns.push(turn);
-    }
-    Ok(turns)
-}
-
-fn read_turn(item: Value) -> Result<Turn, String> {
-    let mut turn: Turn = serde_json::from_value(item).map_err(|error| error.to_string())?;
-    let at = match &turn.at {
-        None => Timestamp::now(),
-        Some(at) => at
-            .parse()
-            .map_err(|_| format!("at must be a time of RFC 3339, not {at:?}"))?,
-    };
-    turn.at = Some(rfc3339(at));
-    if turn
-        .confidence
-        .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
-    {
-        return Err("confidence must be from 0 to 1".to_owned());
-    }
-    let score = turn.sentiment.as_ref().and_then(|sentiment| sentiment.score);
-    if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
-        return Err("sentiment.score must be from -1 to 1".to_owned());
-    }
-    Ok(turn)
-}
-
 /// JSON merge patch (RFC 7396) of the context.
 pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
     let principal = shared.principal(&headers)?;
@@ -172,31 +131,4 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
     };
     let answer = json!({ "schema": "baton.context/1", "call": call.id, "context": context });
     Ok(document(StatusCode::OK, &answer))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_turn_gets_its_time_and_its_numbers_are_checked() {
-        let turns = read_turns(json!({ "role": "caller", "text": "hi" })).expect("right");
-        let at = turns[0].at.as_deref().expect("filled in");
-        assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
-        let turns =
-            read_turns(json!([{ "role": "ai", "text": "hi", "at": "2026-01-02T03:04:05+01:00" }])).expect("right");
-        assert_eq!(turns[0].at.as_deref(), Some("2026-01-02T02:04:05.000Z"));
-        for wrong in [
-            json!([]),
-            json!("hi"),
-            json!({ "role": "robot", "text": "hi" }),
-            json!({ "role": "ai" }),
-            json!({ "role": "ai", "text": "hi", "at": "yesterday" }),
-            json!({ "role": "ai", "text": "hi", "confidence": 1.1 }),
-            json!({ "role": "ai", "text": "hi", "sentiment": { "label": "bad", "score": -2 } }),
-            json!({ "role": "ai", "text": "hi", "more": 1 }),
-        ] {
-            assert!(read_turns(wrong.clone()).is_err(), "{wrong}");
-        }
-    }
 }

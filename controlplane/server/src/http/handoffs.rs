@@ -7,12 +7,11 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request as Ask, RequestError, Response as Answer};
-use playbook::Mode;
-use serde::Deserialize;
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::auth::Principal;
+use super::bodies;
 use super::problem::Problem;
 use super::{Answered, Asked, Context, Idempotency, Named, Shared, document, limit, parameters, refusal, unexpected};
 use crate::ids;
@@ -20,28 +19,6 @@ use crate::journal::lock;
 
 /// The longest `Idempotency-Key`.
 const KEY_MAX: usize = 255;
-
-/// The longest reason.
-const REASON_MAX: usize = 2000;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Wish {
-    #[serde(default)]
-    mode: WishedMode,
-    target: Option<String>,
-    reason: String,
-    context: Option<Value>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum WishedMode {
-    Warm,
-    Cold,
-    #[default]
-    Auto,
-}
 
 impl Shared {
     /// The handoff of the path, where it exists for whoever asks.
@@ -98,7 +75,7 @@ pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Nam
         return shared.accepted(id);
     }
     let (call, _) = shared.call(&principal, name).await?;
-    let mut request = read_wish(wish)?;
+    let mut request = bodies::handoff(wish).map_err(Problem::invalid)?;
     request.by_ai = principal.is_ai();
     // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
     let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
@@ -128,29 +105,6 @@ async fn begin(
         idempotency.keep(key, body, id);
     }
     Ok(id)
-}
-
-fn read_wish(body: Value) -> Result<HandoffRequest, Problem> {
-    let wish: Wish = serde_json::from_value(body).map_err(|error| Problem::invalid(error.to_string()))?;
-    if wish.context.as_ref().is_some_and(|context| !context.is_object()) {
-        return Err(Problem::invalid("context must be an object"));
-    }
-    if wish.reason.len() > REASON_MAX {
-        return Err(Problem::invalid(format!(
-            "reason must not be longer than {REASON_MAX} bytes"
-        )));
-    }
-    Ok(HandoffRequest {
-        mode: match wish.mode {
-            WishedMode::Warm => Some(Mode::Warm),
-            WishedMode::Cold => Some(Mode::Cold),
-            WishedMode::Auto => None,
-        },
-        target: wish.target,
-        reason: wish.reason,
-        context: wish.context,
-        by_ai: false,
-    })
 }
 
 /// Records, the oldest first, by pages.

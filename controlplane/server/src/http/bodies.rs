@@ -1,0 +1,129 @@
+//! What the bodies of requests say, once they are JSON: pure, so that any JSON can be tried on them.
+
+use calls::request::HandoffRequest;
+use jiff::Timestamp;
+use playbook::Mode;
+use playbook::context::Turn;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ids::rfc3339;
+
+/// Turns in one request at the most.
+const TURNS_MAX: usize = 1000;
+
+/// The longest reason.
+const REASON_MAX: usize = 2000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wish {
+    #[serde(default)]
+    mode: WishedMode,
+    target: Option<String>,
+    reason: String,
+    context: Option<Value>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WishedMode {
+    Warm,
+    Cold,
+    #[default]
+    Auto,
+}
+
+/// One turn, or a list of them; each gets a time where it has none.
+///
+/// # Errors
+/// What is wrong, and with which turn.
+pub fn turns(body: Value) -> Result<Vec<Turn>, String> {
+    let items = match body {
+        Value::Array(items) => items,
+        one => vec![one],
+    };
+    if items.is_empty() || items.len() > TURNS_MAX {
+        return Err(format!("a list must have 1 to {TURNS_MAX} turns"));
+    }
+    let mut turns = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        let turn = read_turn(item).map_err(|why| format!("turn {index}: {why}"))?;
+        turns.push(turn);
+    }
+    Ok(turns)
+}
+
+fn read_turn(item: Value) -> Result<Turn, String> {
+    let mut turn: Turn = serde_json::from_value(item).map_err(|error| error.to_string())?;
+    let at = match &turn.at {
+        None => Timestamp::now(),
+        Some(at) => at
+            .parse()
+            .map_err(|_| format!("at must be a time of RFC 3339, not {at:?}"))?,
+    };
+    turn.at = Some(rfc3339(at));
+    if turn
+        .confidence
+        .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
+    {
+        return Err("confidence must be from 0 to 1".to_owned());
+    }
+    let score = turn.sentiment.as_ref().and_then(|sentiment| sentiment.score);
+    if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
+        return Err("sentiment.score must be from -1 to 1".to_owned());
+    }
+    Ok(turn)
+}
+
+/// A wish for a handoff.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
+    let wish: Wish = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    if wish.context.as_ref().is_some_and(|context| !context.is_object()) {
+        return Err("context must be an object".to_owned());
+    }
+    if wish.reason.len() > REASON_MAX {
+        return Err(format!("reason must not be longer than {REASON_MAX} bytes"));
+    }
+    Ok(HandoffRequest {
+        mode: match wish.mode {
+            WishedMode::Warm => Some(Mode::Warm),
+            WishedMode::Cold => Some(Mode::Cold),
+            WishedMode::Auto => None,
+        },
+        target: wish.target,
+        reason: wish.reason,
+        context: wish.context,
+        by_ai: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn a_turn_gets_its_time_and_its_numbers_are_checked() {
+        let turns = super::turns(json!({ "role": "caller", "text": "hi" })).expect("right");
+        let at = turns[0].at.as_deref().expect("filled in");
+        assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
+        let turns =
+            super::turns(json!([{ "role": "ai", "text": "hi", "at": "2026-01-02T03:04:05+01:00" }])).expect("right");
+        assert_eq!(turns[0].at.as_deref(), Some("2026-01-02T02:04:05.000Z"));
+        for wrong in [
+            json!([]),
+            json!("hi"),
+            json!({ "role": "robot", "text": "hi" }),
+            json!({ "role": "ai" }),
+            json!({ "role": "ai", "text": "hi", "at": "yesterday" }),
+            json!({ "role": "ai", "text": "hi", "confidence": 1.1 }),
+            json!({ "role": "ai", "text": "hi", "sentiment": { "label": "bad", "score": -2 } }),
+            json!({ "role": "ai", "text": "hi", "more": 1 }),
+        ] {
+            assert!(super::turns(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+}
