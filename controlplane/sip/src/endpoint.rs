@@ -356,9 +356,20 @@ impl Endpoint {
             let Some((_, owner)) = self.queue.pop_first() else {
                 return;
             };
+            // What is popped is scheduled no more, also where another timer of its owner fires at the same instant.
             match owner {
-                Owner::Transaction(id) => self.transaction_timeout(now, id),
-                Owner::Session(id) => self.session_timeout(now, id),
+                Owner::Transaction(id) => {
+                    if let Some(transaction) = self.transactions.get_mut(&id) {
+                        transaction.scheduled = None;
+                    }
+                    self.transaction_timeout(now, id);
+                }
+                Owner::Session(id) => {
+                    if let Some(session) = self.sessions.get_mut(&id) {
+                        session.scheduled = None;
+                    }
+                    self.session_timeout(now, id);
+                }
                 Owner::Refer(id) => self.referral_timeout(now, id),
                 Owner::Flow(id) => self.flow_timeout(now, id),
                 Owner::Refusal(peer) => self.flows.forgive(peer),

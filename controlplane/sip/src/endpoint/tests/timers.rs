@@ -248,3 +248,22 @@ fn finished_transactions_absorb_and_then_go() {
     net.finish();
     assert!(net.ms() >= end + 31_800 && net.ms() <= end + 32_000);
 }
+
+/// A timer that is set anew while time stands still may fire at the same instant as another one of the same session.
+#[test]
+fn two_timers_at_one_instant_both_fire() {
+    // A user who is late by so much makes the repeated 200 due exactly when its ACK is given up.
+    for late in (0..32_000).step_by(500) {
+        let mut net = Network::new();
+        let (_, b) = net.invite();
+        let end = &mut net.ends[B];
+        end.answer(net.now, b, sdp("answer"), &[]).expect("answer");
+        let mut now = net.now + std::time::Duration::from_millis(late);
+        end.handle_timeout(now);
+        while let Some(at) = end.poll_timeout() {
+            now = now.max(at);
+            end.handle_timeout(now);
+        }
+        assert_eq!(end.alive(), crate::endpoint::Alive::default(), "{late} ms late");
+    }
+}
