@@ -69,8 +69,10 @@ pub struct Node {
 impl Node {
     /// A node without a call.
     pub fn new(config: Config, _now: Instant) -> Node {
+        let mut endpoint = Endpoint::new(config.sip.clone());
+        endpoint.admit(config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied()));
         Node {
-            endpoint: Endpoint::new(config.sip.clone()),
+            endpoint,
             ports: Ports::new(&config.workers),
             registry: Registry::default(),
             random: Random::new(config.seed),

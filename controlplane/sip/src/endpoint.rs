@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -21,6 +21,7 @@ mod referral;
 mod referrer;
 mod request;
 mod session;
+mod strangers;
 mod streams;
 mod transactions;
 mod uac;
@@ -41,6 +42,7 @@ pub use referrer::Refer;
 use flow::Flows;
 use hop::Source;
 use session::{Cancel, Ours, Owner, Session, State, Transaction, TransactionId};
+use strangers::Strangers;
 
 /// An INVITE session of ours, from its first INVITE to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -288,6 +290,7 @@ pub struct Endpoint {
     flows: Flows,
     events: VecDeque<Event>,
     refusing: Option<u32>,
+    strangers: Strangers,
 }
 
 /// What is alive, not what is in it: requests have credentials.
@@ -324,11 +327,13 @@ impl Endpoint {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             refusing: None,
+            strangers: Strangers::default(),
         }
     }
 
     /// One datagram.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: Bytes) {
+        self.strangers.refill(now);
         let source = Source {
             address: from,
             flow: None,
@@ -503,6 +508,13 @@ impl Endpoint {
     /// From now on new INVITEs get 503 with Retry-After (in seconds), and OPTIONS says so; `None` ends it.
     pub fn refuse_new(&mut self, retry_after: Option<u32>) {
         self.refusing = retry_after;
+    }
+
+    /// Who may call. An INVITE outside any dialog that comes from another address gets 403 without any state, and refusals of any kind
+    /// to other addresses are limited to 100 a second: more would make us a tool against whoever's address a sender borrows.
+    /// Until this is called everybody may call.
+    pub fn admit(&mut self, callers: impl IntoIterator<Item = IpAddr>) {
+        self.strangers.admit(callers);
     }
 
     /// What is alive, for the conservation checks: all zero once all dialogs ended and timers ran out.

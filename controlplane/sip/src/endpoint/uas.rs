@@ -67,6 +67,11 @@ impl Endpoint {
 
     /// Answers without a transaction (§8.2.7): the same request gets the same answer, its To tag included.
     pub(super) fn stateless(&mut self, now: Instant, request: &Request, status: u16, headers: &[(&str, &str)]) {
+        // On a connection nobody writes an address that is not his.
+        let to = request.answer_to;
+        if status >= 300 && to.flow.is_none() && !self.strangers.may_refuse(to.address.ip()) {
+            return;
+        }
         let mut hash = DefaultHasher::new();
         (self.config.seed, &request.branch, &request.call_id, &request.from_tag).hash(&mut hash);
         let tag = format!("{:016x}", hash.finish());
@@ -125,6 +130,10 @@ impl Endpoint {
     }
 
     fn out_of_dialog(&mut self, now: Instant, source: Source, request: Request) {
+        // No transaction, no 100, no repetitions until an ACK: a borrowed address would get eleven datagrams for one.
+        if request.method == Method::Invite && !self.strangers.may_call(source.address.ip()) {
+            return self.stateless(now, &request, 403, &[]);
+        }
         // §8.2.2.2: "the same request has arrived at the UAS more than once, following different paths".
         if request.method == Method::Invite && self.merges.contains_key(&merge_key(&request)) {
             return self.stateless(now, &request, 482, &[]);

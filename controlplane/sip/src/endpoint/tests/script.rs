@@ -653,3 +653,48 @@ fn noise_and_answers_to_nobody() {
     assert!(script.send(&stray).is_empty());
     assert!(script.event().is_none());
 }
+
+#[test]
+fn a_stranger_gets_one_small_refusal_and_leaves_nothing() {
+    let mut script = Script::new();
+    let (_, tag) = script.connect();
+    let before = script.end.alive();
+    script.end.admit(["192.0.2.50".parse().expect("address")]);
+    let invite = request("INVITE", "s1", "1", "", "").replace("Call-ID: c1", "Call-ID: s1");
+    let first = script.ask(&invite);
+    assert_eq!(first.status(), Some(403));
+    assert!(first.to().and_then(|to| to.tag()).is_some());
+    assert!(first.to_bytes().len() <= invite.len() + 100, "no more comes than went");
+    assert_eq!(
+        script.ask(&invite).to_bytes(),
+        first.to_bytes(),
+        "the same every time (§8.2.7)"
+    );
+    let ack = request("ACK", "s1", "1", "x", "").replace("Call-ID: c1", "Call-ID: s1");
+    assert!(script.send(&ack).is_empty());
+    assert!(script.event().is_none());
+    assert_eq!(script.end.alive(), before);
+    script.wait(40_000);
+    assert!(script.sent().is_empty(), "nothing is repeated");
+
+    // Refusals are limited, whatever they are about; OPTIONS is answered.
+    let kinds = [
+        request("INVITE", "s2", "1", "", ""),
+        request("BYE", "s3", "1", "nobody", ""),
+        request("SUBSCRIBE", "s4", "1", "", ""),
+        request("BYE", "s5", "1", "", "").replace("CSeq: 1 BYE", "CSeq: x"),
+    ];
+    let answers: usize = (0..1000).map(|n| script.send(&kinds[n % kinds.len()]).len()).sum();
+    assert_eq!(answers, 100);
+    assert_eq!(script.ask(&request("OPTIONS", "o", "1", "", "")).status(), Some(200));
+    // A dialog that is there does not suffer.
+    assert_eq!(script.ask(&request("BYE", "b", "2", &tag, "")).status(), Some(200));
+
+    // Who may call is answered always.
+    script.peer = "192.0.2.50:5060".parse().expect("address");
+    assert_eq!(script.ask(&request("BYE", "s6", "1", "nobody", "")).status(), Some(481));
+    assert_eq!(
+        whats(&script.send(&request("INVITE", "k", "1", "", ""))),
+        ["100 INVITE"]
+    );
+}
