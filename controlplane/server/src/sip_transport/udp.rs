@@ -17,6 +17,9 @@ use super::redacted;
 /// The largest datagram that UDP can carry.
 const DATAGRAM_MAX: usize = 65_535;
 
+/// What the kernel keeps for us while we do something else, bytes.
+const RECEIVE_BUFFER: usize = 8 << 20;
+
 /// One socket for everything.
 #[derive(Debug)]
 pub(crate) struct Udp {
@@ -47,6 +50,11 @@ impl Udp {
             socket::setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
         } else {
             socket::setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+        }
+        // The kernel's default holds some 200 messages, which is 20 ms of a flood: whoever is not a part of it would be lost in it.
+        // Beyond the system's own limit (net.core.rmem_max) only root may go.
+        if socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
         }
         // Until it was seen writable once, `try_send_to` would not even ask the kernel.
         socket.writable().await?;
