@@ -1,0 +1,316 @@
+//! A live endpoint that gets mutated messages of its own dialogs from a peer, and a bystander who must not notice.
+//!
+//! The input is a row of datagrams, divided by lines of `====`. In them `{A}` is our tag in a confirmed dialog, `{R}` in one that rings,
+//! and `{C}`, `{I}` and `{B}` are From tag, Call-ID and branch of our own INVITE, which has no answer yet.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use sip::endpoint::{Alive, Config, DialogId, Endpoint, Event, Invite, Transmit};
+use sip::message::Message;
+
+use crate::rtp::START;
+use crate::sip::well_formed;
+
+const DIVIDER: &str = "====";
+
+/// Datagrams of one input.
+const DATAGRAMS_MAX: usize = 40;
+
+/// What one datagram may make us send at once, and keep: its answer, a BYE or an ACK, a re-INVITE of our user's.
+const SENT_MAX: usize = 6;
+
+const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
+
+fn us() -> SocketAddr {
+    ([192, 0, 2, 1], 5060).into()
+}
+
+fn hostile() -> SocketAddr {
+    ([192, 0, 2, 66], 5060).into()
+}
+
+fn bystander() -> SocketAddr {
+    ([192, 0, 2, 7], 5060).into()
+}
+
+pub(crate) fn messages(data: &[u8]) -> u64 {
+    data.split_str(DIVIDER).take(DATAGRAMS_MAX).count() as u64
+}
+
+pub(crate) fn target(data: &[u8]) {
+    let mut world = World::new();
+    for part in data.split_str(DIVIDER).take(DATAGRAMS_MAX) {
+        world.datagram(part);
+    }
+    world.finish();
+}
+
+/// Splitting bytes at a text.
+trait SplitStr {
+    fn split_str<'a>(&'a self, divider: &'a str) -> impl Iterator<Item = &'a [u8]>;
+}
+
+impl SplitStr for [u8] {
+    fn split_str<'a>(&'a self, divider: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = Some(self);
+        std::iter::from_fn(move || {
+            let data = rest?;
+            let found = data
+                .windows(divider.len())
+                .position(|window| window == divider.as_bytes());
+            match found {
+                Some(at) => rest = Some(&data[at + divider.len()..]),
+                None => rest = None,
+            }
+            let part = &data[..found.unwrap_or(data.len())];
+            Some(part.trim_ascii_start())
+        })
+    }
+}
+
+struct World {
+    end: Endpoint,
+    now: Instant,
+    live: Vec<DialogId>,
+    calm: DialogId,
+    calm_tag: String,
+    names: Vec<(&'static str, String)>,
+    datagrams: usize,
+    before: Alive,
+}
+
+/// A request of a peer.
+fn request(method: &str, peer: SocketAddr, call: &str, cseq: u32, tag: &str) -> Bytes {
+    let tag = if tag.is_empty() {
+        String::new()
+    } else {
+        format!(";tag={tag}")
+    };
+    let body = if method == "INVITE" { SDP } else { "" };
+    Bytes::from(format!(
+        "{method} sip:us@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch=z9hG4bK{call}{method}{cseq}\r\nFrom: <sip:peer@{peer}>;tag=pt\r\n\
+         To: <sip:us@192.0.2.1>{tag}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:peer@{peer}>\r\n\
+         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    ))
+}
+
+impl World {
+    fn new() -> World {
+        let ms = Duration::from_millis;
+        let config = Config {
+            advertise: us(),
+            agent: "fuzz".into(),
+            t1: ms(500),
+            t2: ms(4000),
+            t4: ms(5000),
+            seed: 11,
+            transactions: 1000,
+        };
+        let mut end = Endpoint::new(config);
+        let now = *START;
+        let (a, a_tag) = connect(&mut end, now, hostile(), "call-a");
+        let (calm, calm_tag) = connect(&mut end, now, bystander(), "5b1d0c");
+        end.handle_datagram(now, hostile(), request("INVITE", hostile(), "call-r", 1, ""));
+        let ringing = invited(&mut end);
+        end.ring(now, ringing, 180, None).expect("it came");
+        let ringing_tag = tag_of(&last_sent(&mut end));
+        let invite = Invite {
+            to: format!("sip:peer@{}", hostile()),
+            from: "<sip:us@192.0.2.1>".into(),
+            offer: Some(Bytes::from_static(SDP.as_bytes())),
+            ..Invite::default()
+        };
+        let called = end.invite(now, invite);
+        let sent = last_sent(&mut end);
+        let names = vec![
+            ("{A}", a_tag),
+            ("{R}", ringing_tag),
+            ("{C}", sent.from().and_then(|from| from.tag()).expect("our tag")),
+            ("{I}", sent.call_id().expect("our Call-ID").into_owned()),
+            ("{B}", sent.via().and_then(|via| via.branch()).expect("our branch")),
+        ];
+        World {
+            before: end.alive(),
+            live: vec![a, ringing, called],
+            end,
+            now,
+            calm,
+            calm_tag,
+            names,
+            datagrams: 0,
+        }
+    }
+
+    fn datagram(&mut self, part: &[u8]) {
+        let bytes = self.name(part);
+        self.datagrams += 1;
+        // Time and source depend on the datagram alone.
+        let hash = bytes
+            .iter()
+            .fold(7u32, |hash, c| hash.wrapping_mul(31).wrapping_add(u32::from(*c)));
+        self.now += Duration::from_millis(u64::from(hash % 700));
+        self.end.handle_timeout(self.now);
+        self.take(200);
+        let from = if hash.is_multiple_of(9) { bystander() } else { hostile() };
+        self.end.handle_datagram(self.now, from, bytes);
+        self.events(hash);
+        self.take(SENT_MAX);
+        let alive = self.end.alive();
+        assert!(
+            alive.transactions <= self.before.transactions + 3 * self.datagrams
+                && alive.dialogs <= self.before.dialogs + self.datagrams,
+            "{alive:?} after {} datagrams",
+            self.datagrams
+        );
+    }
+
+    fn name(&self, part: &[u8]) -> Bytes {
+        let mut out = Vec::with_capacity(part.len() + 32);
+        let mut rest = part;
+        while let Some(at) = rest.iter().position(|c| *c == b'{') {
+            out.extend_from_slice(&rest[..at]);
+            rest = &rest[at..];
+            let known = self.names.iter().find(|(name, _)| rest.starts_with(name.as_bytes()));
+            let length = match known {
+                Some((name, value)) => {
+                    out.extend_from_slice(value.as_bytes());
+                    name.len()
+                }
+                None => {
+                    out.push(b'{');
+                    1
+                }
+            };
+            rest = &rest[length..];
+        }
+        out.extend_from_slice(rest);
+        Bytes::from(out)
+    }
+
+    /// A user who does something with everything.
+    fn events(&mut self, hash: u32) {
+        while let Some(event) = self.end.poll_event() {
+            match event {
+                Event::Invite { dialog, .. } => {
+                    self.live.push(dialog);
+                    let _ = match hash % 3 {
+                        0 => self.end.reject(self.now, dialog, 486, &[]),
+                        1 => self.end.ring(self.now, dialog, 180, None),
+                        _ => self
+                            .end
+                            .answer(self.now, dialog, Bytes::from_static(SDP.as_bytes()), &[]),
+                    };
+                }
+                Event::Reinvite { dialog, .. } => {
+                    assert_ne!(dialog, self.calm, "the bystander was re-invited");
+                    let body = Bytes::from_static(SDP.as_bytes());
+                    let _ = match hash % 4 {
+                        0 => self.end.reject_reinvite(self.now, dialog, 488),
+                        _ => self.end.answer_reinvite(self.now, dialog, body),
+                    };
+                }
+                Event::Answered { dialog, .. } | Event::Acked { dialog, .. } => {
+                    assert_ne!(dialog, self.calm);
+                    let _ = self.end.reinvite(self.now, dialog, Bytes::from_static(SDP.as_bytes()));
+                }
+                Event::Bye { dialog, .. } | Event::Ended { dialog } | Event::Cancelled { dialog } => {
+                    assert_ne!(dialog, self.calm, "the bystander's dialog ended");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Looks at what we send.
+    fn take(&mut self, most: usize) -> Vec<Transmit> {
+        let sent: Vec<_> = std::iter::from_fn(|| self.end.poll_transmit()).collect();
+        assert!(sent.len() <= most, "{} datagrams at once", sent.len());
+        for transmit in &sent {
+            let message = well_formed(&transmit.bytes);
+            // What answers garbage repeats the garbage; a request is all ours.
+            if message.method().is_some() {
+                assert_eq!(message.check(), Ok(()), "{message}");
+            }
+        }
+        sent
+    }
+
+    fn finish(mut self) {
+        // The bystander is still there, and its hanging up is told.
+        let ask = request("OPTIONS", bystander(), "5b1d0c", 2, &self.calm_tag);
+        self.end.handle_datagram(self.now, bystander(), ask);
+        assert_eq!(self.answer("OPTIONS"), Some(200));
+        let bye = request("BYE", bystander(), "5b1d0c", 3, &self.calm_tag);
+        self.end.handle_datagram(self.now, bystander(), bye);
+        assert_eq!(self.answer("BYE"), Some(200));
+        let events: Vec<_> = std::iter::from_fn(|| self.end.poll_event()).collect();
+        assert!(
+            events
+                .iter()
+                .any(|event| matches!(event, Event::Bye { dialog, .. } if *dialog == self.calm)),
+            "{events:?}"
+        );
+        // Whatever the others did, everything ends.
+        for dialog in std::mem::take(&mut self.live) {
+            let _ = self.end.end(self.now, dialog, None);
+        }
+        let mut steps = 0;
+        while let Some(at) = self.end.poll_timeout() {
+            steps += 1;
+            assert!(steps < 100_000, "timers without end");
+            self.now = self.now.max(at);
+            self.end.handle_timeout(self.now);
+            while let Some(event) = self.end.poll_event() {
+                if let Event::Acked { dialog, .. } | Event::Answered { dialog, .. } = event {
+                    let _ = self.end.end(self.now, dialog, None);
+                }
+            }
+            self.take(1000);
+        }
+        assert_eq!(self.end.alive(), Alive::default(), "something is left");
+    }
+
+    fn answer(&mut self, method: &str) -> Option<u16> {
+        let sent = self.take(1000);
+        let answers = sent.iter().filter(|transmit| transmit.to == bystander());
+        let mut statuses = answers.filter_map(|transmit| {
+            let message = well_formed(&transmit.bytes);
+            let ours = message.call_id().as_deref() == Some("5b1d0c") && message.cseq()?.method.as_str() == method;
+            if ours { message.status() } else { None }
+        });
+        statuses.next()
+    }
+}
+
+fn invited(end: &mut Endpoint) -> DialogId {
+    match end.poll_event() {
+        Some(Event::Invite { dialog, .. }) => dialog,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn last_sent(end: &mut Endpoint) -> Message {
+    let sent = std::iter::from_fn(|| end.poll_transmit())
+        .last()
+        .expect("something was sent");
+    well_formed(&sent.bytes)
+}
+
+fn tag_of(answer: &Message) -> String {
+    answer.to().and_then(|to| to.tag()).expect("a tag")
+}
+
+/// A call that came, was answered and acknowledged.
+fn connect(end: &mut Endpoint, now: Instant, peer: SocketAddr, call: &str) -> (DialogId, String) {
+    end.handle_datagram(now, peer, request("INVITE", peer, call, 1, ""));
+    let dialog = invited(end);
+    end.answer(now, dialog, Bytes::from_static(SDP.as_bytes()), &[])
+        .expect("it came");
+    let tag = tag_of(&last_sent(end));
+    end.handle_datagram(now, peer, request("ACK", peer, call, 1, &tag));
+    assert!(matches!(end.poll_event(), Some(Event::Acked { .. })));
+    (dialog, tag)
+}

@@ -1,0 +1,113 @@
+//! Hostile input: one plain function for each door that bytes from outside come in by, and a loop that mutates a corpus.
+//!
+//! A target panics where something is wrong, whatever else it is given: the loop below, libFuzzer (`cargo xtask fuzz`) and the
+//! tests of past failures call the same functions. Nothing here reads a clock or draws a number that does not come from the seed.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod core;
+pub mod corpus;
+mod endpoint;
+mod headers;
+mod http;
+pub mod mutate;
+mod random;
+mod rtp;
+pub mod run;
+mod sdp;
+mod sip;
+
+/// One door.
+#[derive(Clone, Copy)]
+pub struct Target {
+    /// Its name: of its corpus folder too, and of its libFuzzer program.
+    pub name: &'static str,
+    /// Takes any bytes; panics where a promise is broken.
+    pub run: fn(&[u8]),
+    /// How many messages an input holds.
+    pub messages: fn(&[u8]) -> u64,
+    /// How many inputs of a thousand are its.
+    pub share: u64,
+    /// What one input may make us allocate: bytes, and bytes for each byte of it. Work that grows faster than its input shows here.
+    pub allowance: (u64, u64),
+    /// Words that the mutations put in.
+    pub words: &'static [&'static str],
+}
+
+/// All doors.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "sip",
+        run: sip::target,
+        messages: one,
+        share: 300,
+        allowance: (256 << 10, 600),
+        words: sip::WORDS,
+    },
+    Target {
+        name: "headers",
+        run: headers::target,
+        messages: one,
+        share: 120,
+        allowance: (64 << 10, 600),
+        words: sip::WORDS,
+    },
+    Target {
+        name: "endpoint",
+        run: endpoint::target,
+        messages: endpoint::messages,
+        share: 60,
+        allowance: (2 << 20, 2000),
+        words: sip::WORDS,
+    },
+    Target {
+        name: "sdp",
+        run: sdp::target,
+        messages: one,
+        share: 140,
+        allowance: (64 << 10, 400),
+        words: sdp::WORDS,
+    },
+    Target {
+        name: "rtp",
+        run: rtp::target,
+        messages: one,
+        share: 180,
+        allowance: (16 << 10, 8),
+        words: &[],
+    },
+    Target {
+        name: "core",
+        run: core::target,
+        messages: core::messages,
+        share: 90,
+        allowance: (4 << 20, 16),
+        words: &[],
+    },
+    Target {
+        name: "http",
+        run: http::target,
+        messages: one,
+        share: 80,
+        allowance: (128 << 10, 400),
+        words: http::WORDS,
+    },
+    Target {
+        name: "config",
+        run: config::target,
+        messages: one,
+        share: 30,
+        allowance: (1 << 20, 2000),
+        words: config::WORDS,
+    },
+];
+
+/// The target of that name.
+pub fn find(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+fn one(_: &[u8]) -> u64 {
+    1
+}
