@@ -11,7 +11,7 @@ use media::command::{
     Codec, Command, Dtmf, Event, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
-use media::core::{Config, Core};
+use media::core::{Config, Core, SILENCE};
 use media::prompt::Prompts;
 use media::rtp::{Header, Packet, Seq};
 use media::verdict::Verdict;
@@ -96,6 +96,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
         latch: Latch::SignalledIp,
         dtmf,
         send: true,
+        receive: true,
         hears: Hears {
             legs: [LegId(hears)].into_iter().collect(),
             ..Hears::default()
@@ -113,6 +114,7 @@ impl World {
             prompts: Arc::new(Prompts::new()),
             cname: "fuzz".into(),
             seed: 5,
+            silence: SILENCE,
         };
         let now = *START;
         let mut core = Core::new(config, now);

@@ -108,6 +108,15 @@ pub fn find(name: &str) -> Option<&'static Target> {
     TARGETS.iter().find(|target| target.name == name)
 }
 
+/// One input of a target, for libFuzzer.
+///
+/// # Panics
+/// Where a promise is broken, or there is no such target.
+pub fn fuzz(name: &str, data: &[u8]) {
+    let target = find(name).unwrap_or_else(|| panic!("there is no target {name}"));
+    (target.run)(data);
+}
+
 fn one(_: &[u8]) -> u64 {
     1
 }

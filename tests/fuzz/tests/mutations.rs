@@ -121,6 +121,23 @@ fn what_failed_once_passes() {
     assert!(regressions > 0);
 }
 
+/// Each target has its line for libFuzzer, in a project that the workspace does not build.
+#[test]
+fn every_target_is_one_of_libfuzzer_too() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("libfuzzer");
+    let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).expect("a manifest");
+    for Target { name, .. } in TARGETS {
+        let entry = format!("name = \"{name}\"\npath = \"targets/{name}.rs\"\n");
+        assert!(manifest.contains(&entry), "{name}");
+        let source = std::fs::read_to_string(folder.join(format!("targets/{name}.rs"))).expect("a program");
+        assert!(
+            source.contains(&format!("baton_fuzz::fuzz(\"{name}\", data)")),
+            "{name}"
+        );
+    }
+    assert_eq!(manifest.matches("[[bin]]").count(), TARGETS.len());
+}
+
 /// The loop finds what is there to be found, says how to repeat it, and makes it short.
 #[test]
 fn the_loop_finds_planted_faults() {

@@ -117,7 +117,7 @@ fn install_line(packages: &[&str]) -> String {
 }
 
 /// Whether a program is there and runs.
-fn runs(program: &str, arguments: &[&str]) -> bool {
+pub(crate) fn runs(program: &str, arguments: &[&str]) -> bool {
     Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())

@@ -2,6 +2,7 @@
 //! so it works before anything is installed.
 #![forbid(unsafe_code)]
 
+mod fuzz;
 mod install;
 mod steps;
 
@@ -11,6 +12,10 @@ const HELP: &str = "\
 cargo xtask demo [OPTIONS]   install what is missing, build, and run `baton demo --mode warm` (OPTIONS are the demo's own)
 cargo xtask soak --seeds N [--from SEED] [--json]
                              N random calls on virtual time; exit 1 on a violation, with the command that repeats it
+cargo xtask fuzz [TARGET] [--seconds N]
+                             libFuzzer on tests/fuzz: one target, or all in turn, N seconds each (60); needs nightly and cargo-fuzz
+cargo xtask flood [--rate N] [--seconds N] [--trunk] [--json]
+                             how soon `baton serve` answers OPTIONS while 10,000 hostile datagrams a second arrive
 cargo xtask test             all that CI runs: format, lints, tests, docs, and the demo in every mode
 ";
 
@@ -19,6 +24,8 @@ fn main() -> ExitCode {
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
         Some("demo") => steps::demo(words.collect()),
+        Some("fuzz") => fuzz::fuzz(&words.collect::<Vec<_>>()),
+        Some("flood") => steps::flood(words.collect()),
         Some("soak") => steps::soak(words.collect()),
         Some("test") => steps::test(),
         None | Some("help" | "--help" | "-h") => {

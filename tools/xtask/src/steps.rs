@@ -74,9 +74,38 @@ pub(crate) fn soak(options: Vec<String>) -> ExitCode {
     run(Command::new(release().join("soak")).args(&options))
 }
 
+/// Builds the server and what floods it, and runs both; the options are the flood's own.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn flood(options: Vec<String>) -> ExitCode {
+    if let Err(missing) = install::packages(Purpose::Build) {
+        return refuse(missing);
+    }
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "baton-server",
+        "--package",
+        "baton-fuzz",
+    ];
+    eprintln!("xtask: cargo {}", build.join(" "));
+    if !cargo(&build)
+        .current_dir(root())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return ExitCode::FAILURE;
+    }
+    let server = release().join("baton");
+    run(Command::new(release().join("flood"))
+        .arg("--server")
+        .arg(server)
+        .args(&options))
+}
+
 /// Runs a program of ours; its exit status is ours.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn run(command: &mut Command) -> ExitCode {
+pub(crate) fn run(command: &mut Command) -> ExitCode {
     match command.status() {
         Ok(status) => ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)),
         Err(error) => {
@@ -172,13 +201,13 @@ fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     package.ancestors().nth(2).unwrap_or(package).to_owned()
 }
 
 /// The target folder: this program lies in `target/debug`.
-fn target() -> PathBuf {
+pub(crate) fn target() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     program
         .ancestors()
@@ -199,7 +228,7 @@ fn seconds(time: Duration) -> String {
 }
 
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn refuse(missing: Missing) -> ExitCode {
+pub(crate) fn refuse(missing: Missing) -> ExitCode {
     eprintln!("xtask: {}", missing.0);
     ExitCode::from(2)
 }
