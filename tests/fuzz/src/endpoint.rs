@@ -108,6 +108,8 @@ impl World {
             t4: ms(5000),
             seed: 11,
             transactions: 1000,
+            also: None,
+            flows: None,
         };
         let mut end = Endpoint::new(config);
         let now = *START;
