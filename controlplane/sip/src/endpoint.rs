@@ -511,10 +511,30 @@ impl Endpoint {
     }
 
     /// Who may call. An INVITE outside any dialog that comes from another address gets 403 without any state, and refusals of any kind
-    /// to other addresses are limited to 100 a second: more would make us a tool against whoever's address a sender borrows.
+    /// to other addresses are limited to 100 a second, answers to their OPTIONS to 1000: more would make us a tool against whoever's
+    /// address a sender borrows.
     /// Until this is called everybody may call.
     pub fn admit(&mut self, callers: impl IntoIterator<Item = IpAddr>) {
         self.strangers.admit(callers);
+    }
+
+    /// Entries of all tables and queues: 0 once nothing is alive and everything was polled. Tests see by it that nothing is forgotten.
+    #[doc(hidden)]
+    pub fn held(&self) -> usize {
+        let tables = [
+            self.sessions.len(),
+            self.outlived.len(),
+            self.dialogs.len(),
+            self.transactions.len(),
+        ];
+        let indexes = [
+            self.refers.len(),
+            self.referrals.len(),
+            self.keys.len(),
+            self.merges.len(),
+        ];
+        let queues = [self.queue.len(), self.transmits.len(), self.events.len()];
+        [&tables[..], &indexes, &queues].concat().into_iter().sum()
     }
 
     /// What is alive, for the conservation checks: all zero once all dialogs ended and timers ran out.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip::endpoint::{Alive, Config, DialogId, Endpoint, Event, Invite, Transmit};
+use sip::endpoint::{Alive, Config, DialogId, Endpoint, Event, Invite, Refer, Transmit};
 use sip::message::Message;
 
 use crate::rtp::START;
@@ -214,6 +214,35 @@ impl World {
                         _ => self.end.answer_reinvite(self.now, dialog, body),
                     };
                 }
+                Event::Refer { dialog, refer, .. } => {
+                    assert_ne!(dialog, self.calm, "the bystander asked for nothing");
+                    let _ = match hash % 4 {
+                        0 => self.end.reject_refer(self.now, refer, 403),
+                        rest => {
+                            let _ = self.end.accept_refer(self.now, refer);
+                            let _ = self.end.notify(self.now, refer, 180, false);
+                            // Some are never told the end.
+                            if rest == 1 {
+                                Ok(())
+                            } else {
+                                self.end.notify(self.now, refer, 200, true)
+                            }
+                        }
+                    };
+                }
+                Event::ReferAnswered { dialog, .. } | Event::ReferProgress { dialog, .. } => {
+                    assert_ne!(dialog, self.calm, "we asked the bystander for nothing");
+                }
+                Event::Acked { dialog, .. } if hash.is_multiple_of(4) => {
+                    assert_ne!(dialog, self.calm);
+                    let refer = Refer {
+                        to: "sip:human@192.0.2.9".into(),
+                        by: None,
+                        headers: Vec::new(),
+                    };
+                    let _ = self.end.refer(self.now, dialog, refer);
+                    let _ = self.end.probe(self.now, dialog);
+                }
                 Event::Answered { dialog, .. } | Event::Acked { dialog, .. } => {
                     assert_ne!(dialog, self.calm);
                     let _ = self.end.reinvite(self.now, dialog, Bytes::from_static(SDP.as_bytes()));
@@ -273,6 +302,7 @@ impl World {
             self.take(1000);
         }
         assert_eq!(self.end.alive(), Alive::default(), "something is left");
+        assert_eq!(self.end.held(), 0, "something is forgotten in a table");
     }
 
     fn answer(&mut self, method: &str) -> Option<u16> {

@@ -8,7 +8,9 @@
 mod config;
 mod core;
 pub mod corpus;
+mod digest;
 mod endpoint;
+mod framing;
 mod headers;
 mod http;
 pub mod mutate;
@@ -41,7 +43,7 @@ pub const TARGETS: &[Target] = &[
         name: "sip",
         run: sip::target,
         messages: one,
-        share: 300,
+        share: 260,
         allowance: (256 << 10, 600),
         words: sip::WORDS,
     },
@@ -49,9 +51,26 @@ pub const TARGETS: &[Target] = &[
         name: "headers",
         run: headers::target,
         messages: one,
-        share: 120,
+        share: 110,
         allowance: (64 << 10, 600),
         words: sip::WORDS,
+    },
+    Target {
+        name: "framing",
+        run: framing::target,
+        messages: one,
+        share: 60,
+        // It is framed four times.
+        allowance: (64 << 10, 200),
+        words: sip::WORDS,
+    },
+    Target {
+        name: "digest",
+        run: digest::target,
+        messages: one,
+        share: 40,
+        allowance: (64 << 10, 600),
+        words: digest::WORDS,
     },
     Target {
         name: "endpoint",
@@ -65,7 +84,7 @@ pub const TARGETS: &[Target] = &[
         name: "sdp",
         run: sdp::target,
         messages: one,
-        share: 140,
+        share: 130,
         allowance: (64 << 10, 400),
         words: sdp::WORDS,
     },
@@ -73,7 +92,7 @@ pub const TARGETS: &[Target] = &[
         name: "rtp",
         run: rtp::target,
         messages: one,
-        share: 180,
+        share: 140,
         allowance: (16 << 10, 8),
         words: &[],
     },

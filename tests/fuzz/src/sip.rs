@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use sip::guard::{Guarded, guard};
-use sip::header::{Cseq, From, Header, Reason, RecordRoute, RetryAfter, Route, To, Via};
+use sip::header::{
+    Cseq, Event, From, Header, Reason, RecordRoute, ReferTo, ReferredBy, RetryAfter, Route, SubscriptionState, To, Via,
+};
 use sip::message::{Limits, Message, Start};
 use sip::method::Method;
 
@@ -190,6 +192,14 @@ fn inspect(message: &Message) {
     _ = (message.typed::<From>(), message.typed::<To>(), message.typed::<Route>());
     _ = (message.typed::<RecordRoute>(), message.typed::<RetryAfter>());
     _ = (message.content_type(), message.sdp());
+    assert!(message.sipfrag().is_none_or(|status| (100..700).contains(&status)));
+    if let Some(Ok(ReferTo(address))) = message.typed::<ReferTo>() {
+        headers::name_addr(&address);
+    }
+    if let Some(Ok(ReferredBy(address))) = message.typed::<ReferredBy>() {
+        headers::name_addr(&address);
+    }
+    _ = (message.typed::<Event>(), message.typed::<SubscriptionState>());
     _ = format!("{message}{message:?}");
 }
 

@@ -7,12 +7,22 @@ use std::time::{Duration, Instant};
 /// Refusals that strangers get in one second, all together, and that they may get at once.
 const REFUSALS: u32 = 100;
 
-/// Who may call, and how many of the others may still be told that they may not.
+/// Answers to their OPTIONS, in the same way: whoever watches us need not be somebody who calls.
+const OPTIONS: u32 = 1000;
+
+/// Who may call, and how much the others may still be told.
 #[derive(Debug)]
 pub(super) struct Strangers {
     /// `None`: everybody may call.
     admitted: Option<BTreeSet<IpAddr>>,
-    /// Refusals that are left.
+    refusals: Allowance,
+    options: Allowance,
+}
+
+/// So many a second. One count for all of them: a count for each would grow with the addresses that somebody can write on a datagram.
+#[derive(Debug)]
+struct Allowance {
+    each_second: u32,
     left: u32,
     /// Up to when they have been counted.
     refilled: Option<Instant>,
@@ -22,8 +32,8 @@ impl Default for Strangers {
     fn default() -> Strangers {
         Strangers {
             admitted: None,
-            left: REFUSALS,
-            refilled: None,
+            refusals: Allowance::new(REFUSALS),
+            options: Allowance::new(OPTIONS),
         }
     }
 }
@@ -37,31 +47,51 @@ impl Strangers {
         self.admitted.as_ref().is_none_or(|admitted| admitted.contains(&from))
     }
 
-    /// Whether a refusal may be sent there; it is counted. One count for all of them: a count for each would grow with the addresses
-    /// that somebody can write on a datagram.
+    /// Whether a refusal may be sent there; it is counted.
     pub(super) fn may_refuse(&mut self, to: IpAddr) -> bool {
-        if self.may_call(to) {
-            return true;
+        self.may_call(to) || self.refusals.take()
+    }
+
+    /// Whether an OPTIONS that came from there may be answered; it is counted.
+    pub(super) fn may_ask(&mut self, from: IpAddr) -> bool {
+        self.may_call(from) || self.options.take()
+    }
+
+    /// Time has passed.
+    pub(super) fn refill(&mut self, now: Instant) {
+        self.refusals.refill(now);
+        self.options.refill(now);
+    }
+}
+
+impl Allowance {
+    fn new(each_second: u32) -> Allowance {
+        Allowance {
+            each_second,
+            left: each_second,
+            refilled: None,
         }
+    }
+
+    fn take(&mut self) -> bool {
         let left = self.left > 0;
         self.left = self.left.saturating_sub(1);
         left
     }
 
-    /// Time has passed.
-    pub(super) fn refill(&mut self, now: Instant) {
-        const EACH: Duration = Duration::from_nanos(1_000_000_000 / REFUSALS as u64);
+    fn refill(&mut self, now: Instant) {
+        let each = Duration::from_secs(1) / self.each_second;
         let Some(refilled) = self.refilled else {
             self.refilled = Some(now);
             return;
         };
-        let earned = now.saturating_duration_since(refilled).as_nanos() / EACH.as_nanos();
-        if self.left as u128 + earned >= u128::from(REFUSALS) {
-            (self.left, self.refilled) = (REFUSALS, Some(now));
+        let earned = now.saturating_duration_since(refilled).as_nanos() / each.as_nanos();
+        if u128::from(self.left) + earned >= u128::from(self.each_second) {
+            (self.left, self.refilled) = (self.each_second, Some(now));
         } else {
-            // Below REFUSALS, so it fits.
+            // Below `each_second`, so it fits.
             self.left += earned as u32;
-            self.refilled = Some(refilled + EACH * earned as u32);
+            self.refilled = Some(refilled + each * earned as u32);
         }
     }
 }

@@ -143,7 +143,11 @@ impl Endpoint {
         }
         match (&request.method, self.refusing) {
             (Method::Invite | Method::Options, Some(seconds)) => self.try_later(now, &request, 503, seconds),
-            (Method::Options, None) => self.options(now, &request),
+            // On a connection nobody writes an address that is not his.
+            (Method::Options, None) if source.flow.is_some() || self.strangers.may_ask(source.address.ip()) => {
+                self.options(now, &request)
+            }
+            (Method::Options, None) => {}
             (Method::Invite, None) => self.invitation_came(now, source, request),
             // We are nobody's errand boy: who wants a transfer is in a call with us.
             (Method::Refer, _) => self.stateless(now, &request, 403, &[]),

@@ -686,13 +686,20 @@ fn a_stranger_gets_one_small_refusal_and_leaves_nothing() {
     ];
     let answers: usize = (0..1000).map(|n| script.send(&kinds[n % kinds.len()]).len()).sum();
     assert_eq!(answers, 100);
-    assert_eq!(script.ask(&request("OPTIONS", "o", "1", "", "")).status(), Some(200));
+    let options = request("OPTIONS", "o", "1", "", "");
+    let sizes: Vec<_> = (0..2000)
+        .flat_map(|_| script.send(&options))
+        .map(|answer| answer.to_bytes().len())
+        .collect();
+    assert_eq!(sizes.len(), 1000, "OPTIONS has a count of its own, a larger one");
+    assert!(sizes.iter().all(|size| *size <= options.len() + 150), "{sizes:?}");
     // A dialog that is there does not suffer.
     assert_eq!(script.ask(&request("BYE", "b", "2", &tag, "")).status(), Some(200));
 
     // Who may call is answered always.
     script.peer = "192.0.2.50:5060".parse().expect("address");
     assert_eq!(script.ask(&request("BYE", "s6", "1", "nobody", "")).status(), Some(481));
+    assert_eq!(script.ask(&request("OPTIONS", "o", "1", "", "")).status(), Some(200));
     assert_eq!(
         whats(&script.send(&request("INVITE", "k", "1", "", ""))),
         ["100 INVITE"]
