@@ -172,7 +172,8 @@ impl Framer {
                 (None, true)
             }
             _ => match self.buffer.iter().position(|c| *c == b'\n') {
-                Some(feed) if starts_message(&self.buffer[..feed]) => {
+                // A longer line would have been given up before its end came.
+                Some(feed) if feed <= self.limits.message && starts_message(&self.buffer[..feed]) => {
                     self.state = State::Head { scanned: feed };
                     (None, true)
                 }

@@ -64,9 +64,11 @@ pub(crate) fn target(data: &[u8]) {
         let mut request = Message::request(Method::Invite, "sip:a@b");
         request.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKf");
         request.push("Authorization", &answer);
-        assert_eq!(
-            well_formed(&request.to_bytes()).fields().count(),
-            request.fields().count()
-        );
+        // Content-Length is written by the printer.
+        let names: Vec<_> = well_formed(&request.to_bytes())
+            .fields()
+            .map(|(name, _)| name.into_owned())
+            .collect();
+        assert_eq!(names, ["Via", "Authorization", "Content-Length"]);
     }
 }
