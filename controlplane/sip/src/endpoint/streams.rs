@@ -116,7 +116,9 @@ impl Endpoint {
     /// Answers what is no request to us.
     fn answer_source(&mut self, now: Instant, source: Source, bytes: Bytes) {
         match source.flow {
-            None if self.strangers.may_refuse(source.address.ip()) => drop(self.send(now, Hop::udp(source.address), bytes)),
+            None if self.strangers.may_refuse(source.address.ip()) => {
+                let _ = self.send(now, Hop::udp(source.address), bytes);
+            }
             None => {}
             Some(flow) if self.flows.contains(flow) => self.flows.streams.push_back(Stream::Send { flow, bytes }),
             Some(_) => {}
