@@ -66,7 +66,8 @@ impl Default for EngineConfig {
 pub struct WorkerConfig {
     /// The core that it is pinned to, as the kernel numbers them; `None`: not pinned.
     pub core: Option<usize>,
-    /// The address that its sockets are bound to, IPv4 or IPv6.
+    /// The address that its sockets are bound to. `::` is every address of both families; any other one serves its own
+    /// family only.
     pub address: IpAddr,
     /// The lowest RTP port: even, and not 0.
     pub first_port: u16,

@@ -262,3 +262,5 @@ fn a_worker_that_panics_is_told_and_takes_nobody_with_it() {
     engine.stop();
     assert!(UdpSocket::bind((LOCALHOST, second)).is_ok());
 }
+
+mod families;

@@ -104,6 +104,8 @@ pub(crate) struct Totals {
 
 struct Socket {
     fd: OwnedFd,
+    /// It takes IPv4 addresses as v4-mapped ones.
+    mapped: bool,
     /// The kernel's count of drops when it told us last.
     drops: u32,
 }
@@ -163,10 +165,17 @@ impl Uring {
         }
         .map_err(|error| probe::explain_buffers(error, usize::from(entries) * 16))?;
         let count = sockets.len();
+        let sockets: io::Result<Vec<Socket>> = sockets
+            .into_iter()
+            .map(|fd| {
+                let mapped = socket::takes_mapped(&fd)?;
+                Ok(Socket { fd, mapped, drops: 0 })
+            })
+            .collect();
         let mut uring = Uring {
             ring,
             buffers,
-            sockets: sockets.into_iter().map(|fd| Socket { fd, drops: 0 }).collect(),
+            sockets: sockets.map_err(system("getsockopt(SO_DOMAIN)"))?,
             channel,
             wake_armed: false,
             rearm: Vec::with_capacity(count),
@@ -357,6 +366,7 @@ impl Uring {
             return false;
         };
         let fd = Fd(from.fd.as_raw_fd());
+        let to = if from.mapped { socket::mapped(to) } else { to };
         let message = self.buffers.address(&buffer, to, len);
         #[cfg(test)]
         {

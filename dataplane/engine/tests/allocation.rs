@@ -6,13 +6,14 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::fs;
+use std::net::Ipv6Addr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::time::Instant;
 
 use baton_engine::{Engine, EngineConfig, WorkerConfig};
-use common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
+use common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, has_ipv6, hears, leg, set};
 use media::command::{Codec, Command, Event, Hears, Play, PlayId, SessionId};
 use media::prompt::Prompts;
 
@@ -94,10 +95,16 @@ fn a_worker_does_not_allocate() {
     let first = free_ports(6);
     let mut prompts = Prompts::new();
     let hold = prompts.add("hold", &[1_000; 800]).expect("a prompt of 100 ms");
+    // With both families the IPv4 addresses are turned round on the way, in both directions.
+    let (bound, six) = if has_ipv6() {
+        (Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::LOCALHOST.into())
+    } else {
+        (LOCALHOST, LOCALHOST)
+    };
     let engine = Engine::start(EngineConfig {
         workers: vec![WorkerConfig {
             core: None,
-            address: LOCALHOST,
+            address: bound,
             first_port: first,
             pairs: 3,
         }],
@@ -107,7 +114,7 @@ fn a_worker_does_not_allocate() {
         ..EngineConfig::default()
     })
     .expect("it starts");
-    let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcma));
+    let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::at(six, 2, Codec::Pcma));
     let human = Peer::new(3, Codec::Pcmu);
     let play = |id: u64| Hears {
         play: Some(Play {

@@ -1,5 +1,6 @@
 //! A stopped engine leaves nothing behind. Alone in its process, whose descriptors and threads it counts.
 
+#[expect(dead_code, reason = "this test needs one family only")]
 mod common;
 
 use std::fs;

@@ -13,7 +13,8 @@ pub(crate) struct Queues {
     pub(crate) send: usize,
 }
 
-/// Makes and binds a socket. `SO_REUSEADDR` is not set: a port that somebody else has must be an error.
+/// Makes and binds a socket; on `::` it serves both families. `SO_REUSEADDR` is not set: a port that somebody else has must
+/// be an error.
 pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd, StartError> {
     let failed = |what: &'static str| {
         let source = io::Error::last_os_error();
@@ -59,8 +60,9 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
     )?;
     set(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1, "setsockopt(SO_RXQ_OVFL)")?;
     if address.is_ipv6() {
-        // An IPv4 socket may have the same port.
-        set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1, "setsockopt(IPV6_V6ONLY)")?;
+        // Whatever net.ipv6.bindv6only says. Not on `::`: an IPv4 socket may have the same port.
+        let only = libc::c_int::from(!address.is_unspecified());
+        set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only, "setsockopt(IPV6_V6ONLY)")?;
     }
     // SAFETY: all bits zero is a valid `sockaddr_storage`.
     let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
@@ -80,6 +82,34 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
         });
     }
     Ok(socket)
+}
+
+/// Whether the socket wants IPv4 addresses as v4-mapped ones: it is one of IPv6.
+pub(crate) fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
+    let mut family: libc::c_int = 0;
+    let mut len = size_of_val(&family) as libc::socklen_t;
+    // SAFETY: `family` is writable for `len` bytes for the length of the call.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DOMAIN,
+            (&raw mut family).cast(),
+            &raw mut len,
+        )
+    };
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(family == libc::AF_INET6)
+}
+
+/// An IPv4 address as a socket of both families takes it (RFC 4291 §2.5.5.2).
+pub(crate) fn mapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
+        SocketAddr::V6(_) => address,
+    }
 }
 
 /// How many packets the kernel has dropped at this socket, from its start (sock_diag(7), `SK_MEMINFO_DROPS`). `None` where
@@ -136,6 +166,8 @@ pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_stora
 }
 
 /// Reads an address that the kernel wrote; the bytes may lie unaligned. `None`: not an address of IP.
+///
+/// A v4-mapped one is given as IPv4: whoever compares addresses sees one form, whichever socket the packet came to.
 pub(crate) fn read_address(bytes: &[u8]) -> Option<SocketAddr> {
     let family = libc::c_int::from(u16::from_ne_bytes([*bytes.first()?, *bytes.get(1)?]));
     if family == libc::AF_INET && bytes.len() >= size_of::<libc::sockaddr_in>() {
@@ -149,6 +181,9 @@ pub(crate) fn read_address(bytes: &[u8]) -> Option<SocketAddr> {
         let name = unsafe { bytes.as_ptr().cast::<libc::sockaddr_in6>().read_unaligned() };
         let ip = Ipv6Addr::from(name.sin6_addr.s6_addr);
         let port = u16::from_be(name.sin6_port);
+        if let Some(ip) = ip.to_ipv4_mapped() {
+            return Some(SocketAddrV4::new(ip, port).into());
+        }
         return Some(SocketAddrV6::new(ip, port, name.sin6_flowinfo, name.sin6_scope_id).into());
     }
     None
@@ -158,18 +193,31 @@ pub(crate) fn read_address(bytes: &[u8]) -> Option<SocketAddr> {
 mod tests {
     use super::*;
 
+    fn round_trip(address: SocketAddr) -> Option<SocketAddr> {
+        // SAFETY: all bits zero is a valid `sockaddr_storage`.
+        let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+        let len = write_address(address, &mut name) as usize;
+        // SAFETY: `name` is at least `len` bytes, all initialised.
+        let bytes = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
+        assert_eq!(read_address(&bytes[..len - 1]), None, "a cut address is none");
+        read_address(bytes)
+    }
+
     #[test]
     fn addresses_survive_the_round_trip() {
         for address in ["127.0.0.1:5004", "203.0.113.7:65535", "[2001:db8::7]:4000", "[::1]:1"] {
             let address: SocketAddr = address.parse().expect("an address");
-            // SAFETY: all bits zero is a valid `sockaddr_storage`.
-            let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
-            let len = write_address(address, &mut name) as usize;
-            // SAFETY: `name` is at least `len` bytes, all initialised.
-            let bytes = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
-            assert_eq!(read_address(bytes), Some(address));
-            assert_eq!(read_address(&bytes[..len - 1]), None, "a cut address is none");
+            assert_eq!(round_trip(address), Some(address));
         }
         assert_eq!(read_address(&[]), None);
+    }
+
+    #[test]
+    fn ipv4_goes_mapped_and_comes_back_plain() {
+        let plain: SocketAddr = "203.0.113.7:4000".parse().expect("an address");
+        let six: SocketAddr = "[2001:db8::7]:4000".parse().expect("an address");
+        assert_eq!(mapped(plain).to_string(), "[::ffff:203.0.113.7]:4000");
+        assert_eq!(round_trip(mapped(plain)), Some(plain));
+        assert_eq!(mapped(six), six);
     }
 }

@@ -1,7 +1,7 @@
 //! Sessions, packets and peers on loopback.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use media::command::{
@@ -26,7 +26,12 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn new(ssrc: u32, codec: Codec) -> Peer {
-        let socket = UdpSocket::bind((LOCALHOST, 0)).expect("a port for the peer");
+        Peer::at(LOCALHOST, ssrc, codec)
+    }
+
+    /// A peer on another address of loopback; it sends to that address too.
+    pub(crate) fn at(ip: IpAddr, ssrc: u32, codec: Codec) -> Peer {
+        let socket = UdpSocket::bind((ip, 0)).expect("a port for the peer");
         socket.set_read_timeout(Some(PATIENCE)).expect("a time-out");
         Peer {
             socket,
@@ -50,7 +55,7 @@ impl Peer {
         packet[8..12].copy_from_slice(&self.ssrc.to_be_bytes());
         packet[HEADER..].copy_from_slice(payload);
         self.sequence = self.sequence.wrapping_add(1);
-        let sent = self.socket.send_to(&packet, (LOCALHOST, to)).expect("sent");
+        let sent = self.socket.send_to(&packet, (self.address().ip(), to)).expect("sent");
         assert_eq!(sent, packet.len());
     }
 
@@ -117,14 +122,27 @@ pub(crate) fn set(session: u64, generation: u64, legs: impl IntoIterator<Item = 
     }
 }
 
+/// Whether there is a loopback of IPv6. Where not, the test has to say what it does not show.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the test's output must see that it was skipped"
+)]
+pub(crate) fn has_ipv6() -> bool {
+    let has = UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok();
+    if !has {
+        eprintln!("skipped: this machine has no IPv6 loopback");
+    }
+    has
+}
+
 /// The first of `count` ports that nobody has now. Ranges do not overlap between the tests of one process.
 pub(crate) fn free_ports(count: u16) -> u16 {
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Below the ports that the kernel gives away by itself, and another start for each process.
-    let start = 20_000 + (std::process::id() % 2_000) as u16 * 2;
+    // Below the ports that the kernel gives away by itself. Processes that start one after the other begin far apart.
+    let start = 20_000 + (std::process::id() % 125) as u16 * 64;
     loop {
-        let first = start + NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed) % 8_000;
+        let first = start + NEXT.fetch_add(count.next_multiple_of(2), Ordering::Relaxed) % 4_000;
         let mut ports = first..first + count;
         if ports.all(|port| UdpSocket::bind((LOCALHOST, port)).is_ok()) {
             return first;
