@@ -31,8 +31,15 @@ pub enum Direction {
 /// the text is the same and rises by one when it changes (RFC 3264 §8).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Local {
-    /// The address that peers send media to.
+    /// The address that peers send media to, in the `c=` line of what we send next.
     pub address: IpAddr,
+    /// Our address of the other family, where we have one. An answer names the one of the offer's family; see
+    /// [`Local::face`] for offers.
+    pub also: Option<IpAddr>,
+    /// The address in `o=`, which stays when `c=` changes its family: "the origin line of the new SDP MUST be identical to that
+    /// in the previous SDP, except that the version in the origin field MUST increment" (RFC 3264 §8). `None` before the
+    /// first description.
+    pub origin: Option<IpAddr>,
     /// RTP port, even; RTCP above it.
     pub port: u16,
     /// Encodings, best first in our offers. Answers follow the offerer's order.
@@ -82,6 +89,8 @@ pub enum Incompatible {
     NoAudio,
     /// None of our encodings.
     NoCodec,
+    /// Its stream is at an address of a family of which we have none.
+    NoAddress,
 }
 
 /// Comfort noise, static (RFC 3389).
@@ -151,6 +160,8 @@ impl Local {
     pub fn new(address: IpAddr, port: u16, encodings: &[Encoding], session: u64) -> Local {
         Local {
             address,
+            also: None,
+            origin: None,
             port,
             encodings: encodings.to_vec(),
             direction: Direction::SendRecv,
@@ -159,6 +170,27 @@ impl Local {
             last: None,
             events: 101,
         }
+    }
+
+    /// Our address that a peer at this one can reach: of the same family.
+    pub fn address_towards(&self, peer: IpAddr) -> Option<IpAddr> {
+        let family = peer.to_canonical().is_ipv4();
+        [Some(self.address), self.also]
+            .into_iter()
+            .flatten()
+            .find(|address| address.is_ipv4() == family)
+    }
+
+    /// From now on our descriptions name our address of `peer`'s family.
+    ///
+    /// # Errors
+    /// [`Incompatible::NoAddress`] where we have none; nothing has changed.
+    pub fn face(&mut self, peer: IpAddr) -> Result<(), Incompatible> {
+        let towards = self.address_towards(peer).ok_or(Incompatible::NoAddress)?;
+        if towards != self.address {
+            self.also = Some(std::mem::replace(&mut self.address, towards));
+        }
+        Ok(())
     }
 
     /// Our offer.
@@ -189,6 +221,7 @@ impl Local {
         let mut chosen = Err(Incompatible::NoAudio);
         for (index, media) in offer.medias.iter().enumerate().filter(|(_, media)| is_audio(media)) {
             match Remote::read(&offer, media).and_then(|remote| {
+                let remote = remote.within_reach(self)?;
                 // The offerer's preference (RFC 3264 §6.1: "in the same relative order"): what a leg is offered begins
                 // with what the other leg speaks, so following it avoids transcoding.
                 let &(payload, encoding) = remote
@@ -207,6 +240,9 @@ impl Local {
             }
         }
         let (chosen, remote, payload, encoding) = chosen?;
+        if let Some(rtp) = remote.rtp {
+            self.face(rtp.ip())?;
+        }
 
         let agreed = remote.agree(self, encoding, payload, payload, remote.events);
         if let Some(events) = remote.events {
@@ -250,7 +286,7 @@ impl Local {
             .iter()
             .find(|media| is_audio(media) && media.port != 0)
             .ok_or(Incompatible::NoAudio)?;
-        let remote = Remote::read(&answer, media)?;
+        let remote = Remote::read(&answer, media)?.within_reach(self)?;
         // The order of the answer is the answerer's preference (RFC 3264 §6.1).
         let &(payload, encoding) = remote
             .formats
@@ -262,12 +298,13 @@ impl Local {
 
     /// Puts our session lines before the streams; the version rises where the text is not the last one's.
     fn send(&mut self, body: &str) -> String {
-        let family = if self.address.is_ipv4() { "IP4" } else { "IP6" };
+        let origin = *self.origin.get_or_insert(self.address);
+        let (session, address) = (self.session, self.address);
         let print = |version: u64| {
             format!(
-                "v=0\r\no=- {session} {version} IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\n{body}",
-                session = self.session,
-                address = self.address,
+                "v=0\r\no=- {session} {version} IN {} {origin}\r\ns=-\r\nc=IN {} {address}\r\n{body}",
+                family(origin),
+                family(address),
             )
         };
         let mut text = print(self.version);
@@ -409,6 +446,18 @@ impl Remote {
         })
     }
 
+    /// What is left of it for us: RTCP to a family of which we have no address is given up, RTP is not to be had.
+    fn within_reach(self, local: &Local) -> Result<Remote, Incompatible> {
+        let reached = |remote: &SocketAddr| local.address_towards(remote.ip()).is_some();
+        if !self.rtp.as_ref().is_none_or(reached) {
+            return Err(Incompatible::NoAddress);
+        }
+        Ok(Remote {
+            rtcp: self.rtcp.filter(reached),
+            ..self
+        })
+    }
+
     /// `receive_events` is our number; it counts only where the peer has one too.
     fn agree(&self, local: &Local, encoding: Encoding, send: u8, receive: u8, receive_events: Option<u8>) -> Agreed {
         Agreed {
@@ -443,11 +492,16 @@ fn is_audio(media: &Media) -> bool {
             .any(|protocol| media.proto.eq_ignore_ascii_case(protocol))
 }
 
-/// An address of a `c=` or `a=rtcp` line; a name or a group is none.
+/// The address type of `c=` and `o=` lines (RFC 8866 §5.7).
+fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IP4" } else { "IP6" }
+}
+
+/// An address of a `c=` or `a=rtcp` line; a name or a group is none. A v4-mapped one is IPv4: there is no other way to it.
 fn address(text: &str) -> Option<IpAddr> {
-    text.trim()
-        .parse()
-        .ok()
+    let address: Option<IpAddr> = text.trim().parse().ok();
+    address
+        .map(|address| address.to_canonical())
         .filter(|address: &IpAddr| !address.is_multicast())
 }
 

@@ -99,7 +99,7 @@ const ROWS: [Row; 9] = [
 #[test]
 fn offers_of_the_field_are_answered() {
     for (who, offer, (payload, encoding, events, rtp, rtcp)) in ROWS {
-        let mut local = local();
+        let mut local = both();
         let (answer, agreed) = local
             .answer(offer.as_bytes())
             .unwrap_or_else(|error| panic!("{who}: {error:?}"));
