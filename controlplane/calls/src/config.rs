@@ -17,6 +17,8 @@ pub struct Config {
     pub sip: sip::endpoint::Config,
     /// The address in our SDP.
     pub media_address: IpAddr,
+    /// That of the other family, where the data plane serves both: each leg is told the one of its peer's family.
+    pub media_also: Option<IpAddr>,
     /// What each worker has bound: its even RTP ports.
     pub workers: Vec<Vec<u16>>,
     /// Who may send to a leg's port.

@@ -8,7 +8,7 @@ use playbook::context::Context;
 use sip::endpoint::DialogId;
 use sip::header::NameAddr;
 use sip::message::Message;
-use sip::sdp::{Encoding, Local};
+use sip::sdp::{Encoding, Incompatible, Local};
 
 use crate::call::{Call, Scene};
 use crate::desired::Desired;
@@ -75,19 +75,20 @@ impl Node {
             return Err(busy());
         };
 
-        let mut local = Local::new(
-            self.config.media_address,
-            taken.port,
-            &[Encoding::Pcmu, Encoding::Pcma],
-            session,
-        );
-        let (answer, agreed) = match request.sdp().map(|offer| local.answer(&offer)) {
-            None => (None, None),
-            Some(Ok((answer, agreed))) => (Some(answer), Some(agreed)),
-            Some(Err(_)) => {
+        let mut local = self.local(taken.port, &[Encoding::Pcmu, Encoding::Pcma], session);
+        let first = match request.sdp() {
+            Some(offer) => local
+                .answer(&offer)
+                .map(|(answer, agreed)| (Some(answer), Some(agreed))),
+            // Our offer goes with the 200, to where the INVITE came from.
+            None => local.face(from.ip()).map(|()| (None, None)),
+        };
+        let (answer, agreed) = match first {
+            Ok(first) => first,
+            Err(error) => {
                 self.ports.release(now, taken);
                 self.ports.close(worker);
-                return Err((488, vec![]));
+                return Err((488, self.warning(error)));
             }
         };
         let id = self.new_call();
@@ -145,6 +146,26 @@ impl Node {
         };
         self.carry_out(now, Box::new(live), actions);
         Ok(())
+    }
+
+    /// Our side of a leg before its first description.
+    pub(crate) fn local(&self, port: u16, encodings: &[Encoding], session: u64) -> Local {
+        Local {
+            also: self.config.media_also,
+            ..Local::new(self.config.media_address, port, encodings, session)
+        }
+    }
+
+    /// Why a description was refused, for whoever looks for the mistake (RFC 3261 §20.43).
+    pub(crate) fn warning(&self, error: Incompatible) -> Vec<(String, String)> {
+        let (code, text) = match error {
+            Incompatible::NoAddress => (301, "No media address of that family here"),
+            Incompatible::NoCodec => (305, "PCMU or PCMA is wanted"),
+            Incompatible::NoAudio => (304, "An audio stream over RTP/AVP is wanted"),
+            Incompatible::Malformed => (399, "The session description cannot be read"),
+        };
+        let warning = format!("{code} {} \"{text}\"", self.config.sip.advertise);
+        vec![("Warning".to_owned(), warning)]
     }
 
     fn new_call(&mut self) -> CallId {

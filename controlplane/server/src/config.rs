@@ -120,6 +120,16 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         root.not_built(section);
     }
     root.finish();
+    let agents = ai_agents.iter().map(|agent| ("ai_agents", &agent.name, agent.next_hop));
+    let called = agents.chain(targets.iter().map(|target| ("targets", &target.name, target.next_hop)));
+    for (list, name, next_hop) in called {
+        if !media.reaches(next_hop.ip()) {
+            let family = media::family(next_hop.ip().to_canonical());
+            let message =
+                format!("{name:?} is called at {next_hop}, and there is no {family} address in media.advertise");
+            reader.problem(0, list, message);
+        }
+    }
 
     let config = Config {
         node,

@@ -1,6 +1,6 @@
 //! A running server: the parts put together, and taken apart again.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -372,7 +372,6 @@ fn node_config(
             auth: target.auth.clone(),
         })
         .collect();
-    let media_address: IpAddr = config.media.advertise.unwrap_or(config.media.listen);
     // Each family's own, and where none is told, where we listen.
     let mut advertised = sip.iter().map(|listening| {
         let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
@@ -399,7 +398,8 @@ fn node_config(
             seed: seed.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(17),
             transactions: config.sip.transactions,
         },
-        media_address,
+        media_address: config.media.advertise.0,
+        media_also: config.media.advertise.1,
         workers,
         latch: config.media.latch,
         trunks: config.trunks.clone(),

@@ -61,6 +61,7 @@ pub(super) fn node_config(
     calls::config::Config {
         sip,
         media_address: node.ip(),
+        media_also: None,
         workers: vec![(0..scenario.pairs).map(|n| FIRST_PORT + 2 * n).collect()],
         latch: Latch::SignalledIp,
         trunks: vec![Trunk {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use media::command::{SessionSpec, WindowId};
 use sip::endpoint::{Invite, Refer, Transport};
-use sip::sdp::{Encoding, Local};
+use sip::sdp::Encoding;
 use sip::uri::Uri;
 
 use crate::call::{Action, Input, Scene};
@@ -15,6 +15,9 @@ use crate::notice::{Notice, Party, Step, What};
 use crate::offer;
 use crate::spec::spec;
 use crate::timer::Timer;
+
+/// No address of ours can be reached from there: as where the transport fails (RFC 3261 §8.1.3.1).
+const NO_WAY: u16 = 503;
 
 impl Node {
     /// Carries out one action. Returns what it leads to at once, if anything.
@@ -202,8 +205,8 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.peer = Some(self.invite(now, live, Party::Ai, taken, invite));
-        None
+        live.legs.peer = self.invite(now, live, Party::Ai, taken, invite);
+        live.legs.peer.is_none().then_some(Input::PeerFailed(NO_WAY))
     }
 
     fn invite_target(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
@@ -229,7 +232,10 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.target = Some(self.invite(now, live, Party::Human, taken, invite));
+        live.legs.target = self.invite(now, live, Party::Human, taken, invite);
+        if live.legs.target.is_none() {
+            return Some(Input::TargetFailed(NO_WAY));
+        }
         let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
         self.tell(
             now,
@@ -273,7 +279,8 @@ impl Node {
         }
     }
 
-    /// INVITE with an offer of ours: the caller's codec first, so that nothing needs to be transcoded.
+    /// INVITE with an offer of ours: the caller's codec first, so that nothing needs to be transcoded. The offer names our
+    /// address of the next hop's family; `None` where we have none: nothing is sent, and the port is free again.
     fn invite(
         &mut self,
         now: Instant,
@@ -281,24 +288,24 @@ impl Node {
         party: Party,
         taken: crate::ports::Taken,
         invite: Invite,
-    ) -> Leg {
-        let id = live.new_leg(party);
+    ) -> Option<Leg> {
         let encodings: &[Encoding] = match live.legs.caller.agreed.as_ref().map(|agreed| agreed.encoding) {
             Some(Encoding::Pcma) => &[Encoding::Pcma, Encoding::Pcmu],
             _ => &[Encoding::Pcmu, Encoding::Pcma],
         };
-        let mut local = Local::new(
-            self.config.media_address,
-            taken.port,
-            encodings,
-            offer::session(&mut self.random),
-        );
+        let session = offer::session(&mut self.random);
+        let mut local = self.local(taken.port, encodings, session);
+        if invite.next_hop.is_some_and(|hop| local.face(hop.ip()).is_err()) {
+            self.ports.release(now, taken);
+            return None;
+        }
+        let id = live.new_leg(party);
         let offer = Some(local.offer().into());
         let dialog = self.endpoint.invite(now, Invite { offer, ..invite });
         self.registry.bind(dialog, live.id, id);
         let call_id = self.endpoint.call_id(dialog).unwrap_or_default().to_owned();
         let state = LegState::Inviting;
-        Leg {
+        Some(Leg {
             id,
             party,
             dialog,
@@ -312,7 +319,7 @@ impl Node {
             quiet: None,
             probed: None,
             state,
-        }
+        })
     }
 
     fn ring_time(&self, live: &Live) -> std::time::Duration {

@@ -4,6 +4,7 @@ mod auth;
 mod bytes;
 mod crossing;
 mod exchange;
+mod families;
 mod refer;
 mod second;
 mod told;

@@ -1,20 +1,20 @@
 //! `[media]`.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ::media::command::Latch;
 
 use super::reader::Table;
-use super::values::{count, milliseconds, seconds};
+use super::values::{self, count, milliseconds, seconds};
 
 /// `[media]`
 #[derive(Clone, Debug)]
 pub struct Media {
-    /// The address of the RTP sockets.
+    /// The address of the RTP sockets; `::` serves both families.
     pub listen: IpAddr,
-    /// The address in SDP, where it differs.
-    pub advertise: Option<IpAddr>,
+    /// The address in SDP, and the one of the other family.
+    pub advertise: (IpAddr, Option<IpAddr>),
     /// Lowest RTP port, even.
     pub first_port: u16,
     /// Pairs of ports of each worker.
@@ -39,21 +39,79 @@ pub(super) struct MediaTimes {
     pub(super) silence_probe: Duration,
 }
 
-pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
+impl Media {
+    /// Whether a peer at this address can be told where to send to.
+    pub(super) fn reaches(&self, peer: IpAddr) -> bool {
+        let (first, second) = self.advertise;
+        let peer = peer.to_canonical();
+        [Some(first), second]
+            .into_iter()
+            .flatten()
+            .any(|ours| ours.is_ipv4() == peer.is_ipv4())
+    }
+}
+
+/// `listen`, and what SDP says: at most one address of each family, and only of those that are listened to.
+fn addresses(table: &Table<'_, '_>) -> (IpAddr, (IpAddr, Option<IpAddr>)) {
     const ADDRESS: &str = "an address, as 192.0.2.1 or 2001:db8::1";
-    let listen = table.parsed::<IpAddr>("listen", ADDRESS);
-    let advertise = table.parsed::<IpAddr>("advertise", ADDRESS);
-    if let (Some(listen), None) = (&listen, &advertise)
-        && listen.value.is_unspecified()
+    let found = table.parsed::<IpAddr>("listen", ADDRESS);
+    let listen = found
+        .as_ref()
+        .map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |found| found.value);
+    let both = listen == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+    if let Some(found) = &found
+        && let Some(plain) = plain(found.value)
     {
-        let message = "names no address that peers could reach: set media.advertise to the one that they reach";
-        table.problem(listen.line, "listen", message);
+        table.problem(found.line, "listen", plain);
     }
-    if let Some(advertise) = &advertise
-        && advertise.value.is_unspecified()
+    if table.is_empty_list("advertise") {
+        table.problem(
+            table.line,
+            "advertise",
+            "names no address: leave it out for that of listen",
+        );
+    }
+    let mut advertise: Vec<IpAddr> = Vec::new();
+    for one in values::addresses::<IpAddr>(table, "advertise", ADDRESS) {
+        let address = one.value;
+        if let Some(plain) = plain(address) {
+            table.problem(one.line, "advertise", plain);
+        } else if address.is_unspecified() || address.is_multicast() {
+            table.problem(one.line, "advertise", "must be an address that peers can reach");
+        } else if !both && address.is_ipv4() != listen.is_ipv4() {
+            let message = format!(
+                "{address} is of {}, and media.listen = \"{listen}\" receives only {}: listen on \"::\" for both",
+                family(address),
+                family(listen)
+            );
+            table.problem(one.line, "advertise", message);
+        } else {
+            advertise.push(address);
+        }
+    }
+    if let (Some(found), false) = (&found, table.has("advertise"))
+        && listen.is_unspecified()
     {
-        table.problem(advertise.line, "advertise", "must be an address that peers can reach");
+        let message = "names no address that peers could reach: set media.advertise to the one that they reach, \
+                       or for \"::\" to one of each family";
+        table.problem(found.line, "listen", message);
     }
+    let first = advertise.first().copied().unwrap_or(listen);
+    (listen, (first, advertise.get(1).copied()))
+}
+
+/// What is wrong with a v4-mapped address (RFC 4291 §2.5.5.2): it is IPv4 in the dress of IPv6.
+fn plain(address: IpAddr) -> Option<String> {
+    let plain = address.to_canonical();
+    (plain != address).then(|| format!("is an IPv4 address: write it as {plain}"))
+}
+
+pub(super) fn family(address: IpAddr) -> &'static str {
+    if address.is_ipv4() { "IPv4" } else { "IPv6" }
+}
+
+pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
+    let (listen, advertise) = addresses(&table);
     let first_port = table.integer("first_port", 1024..=65_534);
     if let Some(first_port) = &first_port
         && !first_port.value.is_multiple_of(2)
@@ -72,8 +130,8 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
         table.problem(buffers.line, "buffers_per_worker", "must be a power of two");
     }
     let media = Media {
-        listen: listen.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |found| found.value),
-        advertise: advertise.map(|found| found.value),
+        listen,
+        advertise,
         first_port: first_port.as_ref().map_or(20_000, |found| found.value as u16),
         ports_per_worker: count(&table, "ports_per_worker", 1..=32_000, 500) as u16,
         workers: count(&table, "workers", 1..=256, 1) as u16,

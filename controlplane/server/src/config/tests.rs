@@ -136,7 +136,8 @@ fn names_are_unique_and_required() {
 #[test]
 fn the_next_hop_comes_from_an_address_in_the_uri() {
     let hop = |uri: &str| {
-        good(&format!("[[targets]]\nname = \"a\"\nuri = {uri:?}\n")).targets[0]
+        let media = "[media]\nlisten = \"::\"\nadvertise = [\"192.0.2.1\", \"2001:db8::1\"]";
+        good(&format!("{media}\n[[targets]]\nname = \"a\"\nuri = {uri:?}\n")).targets[0]
             .next_hop
             .to_string()
     };
@@ -220,6 +221,69 @@ fn an_unreachable_address_is_not_advertised() {
     good(
         "[sip]\nlisten = \"0.0.0.0:5060\"\nadvertise = \"192.0.2.1:5060\"\n[media]\nlisten = \"::\"\nadvertise = \"::1\"\n",
     );
+}
+
+#[test]
+fn media_is_advertised_at_one_address_of_each_family_that_is_listened_to() {
+    let read = |text: &str| good(&format!("[media]\n{text}")).media.advertise;
+    let ip = |text: &str| text.parse().expect("an address");
+    assert_eq!(read(""), (ip("127.0.0.1"), None));
+    assert_eq!(read("listen = \"::1\"\n"), (ip("::1"), None));
+    assert_eq!(read("advertise = \"192.0.2.1\"\n"), (ip("192.0.2.1"), None));
+    assert_eq!(
+        read("listen = \"::\"\nadvertise = [\"2001:db8::1\", \"192.0.2.1\"]\n"),
+        (ip("2001:db8::1"), Some(ip("192.0.2.1")))
+    );
+    assert_eq!(
+        read("listen = \"::\"\nadvertise = [\"192.0.2.1\"]\n"),
+        (ip("192.0.2.1"), None)
+    );
+
+    for (text, wanted) in [
+        ("listen = \"::\"\n", "one of each family"),
+        ("listen = \"0.0.0.0\"\n", "names no address that peers could reach"),
+        ("advertise = []\n", "names no address"),
+        ("advertise = \"0.0.0.0\"\n", "must be an address that peers can reach"),
+        (
+            "listen = \"::\"\nadvertise = \"ff02::1\"\n",
+            "must be an address that peers can reach",
+        ),
+        ("advertise = \"::ffff:192.0.2.1\"\n", "write it as 192.0.2.1"),
+        ("listen = \"::ffff:127.0.0.1\"\n", "write it as 127.0.0.1"),
+        (
+            "advertise = [\"192.0.2.1\", \"2001:db8::1\"]\n",
+            "receives only IPv4: listen on \"::\" for both",
+        ),
+        ("listen = \"::1\"\nadvertise = \"192.0.2.1\"\n", "receives only IPv6"),
+        (
+            "listen = \"::\"\nadvertise = [\"192.0.2.1\", \"192.0.2.2\"]\n",
+            "two addresses of one family",
+        ),
+        ("advertise = \"example.com\"\n", "must be an address, as 192.0.2.1"),
+        ("advertise = [1]\n", "must be a list of strings"),
+    ] {
+        let found = problems(&format!("[media]\n{text}"));
+        assert!(matches!(&found[..], [one] if one.contains(wanted)), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn nobody_is_called_who_could_not_be_told_where_to_send() {
+    let peer = "[[ai_agents]]\nname = \"a\"\nuri = \"sip:a@[2001:db8::9]\"\n\
+                [[targets]]\nname = \"t\"\nuri = \"sip:t@198.51.100.9\"\n";
+    let found = problems(peer);
+    assert!(
+        matches!(&found[..], [one] if one.contains("\"a\" is called at [2001:db8::9]:5060") && one.contains("no IPv6")),
+        "{found:?}"
+    );
+    let found = problems(&format!("[media]\nlisten = \"::1\"\n{peer}"));
+    assert!(
+        matches!(&found[..], [one] if one.starts_with("targets: \"t\"")),
+        "{found:?}"
+    );
+    good(&format!(
+        "[media]\nlisten = \"::\"\nadvertise = [\"192.0.2.1\", \"2001:db8::1\"]\n{peer}"
+    ));
 }
 
 #[test]

@@ -47,6 +47,7 @@ pub(super) fn config() -> Config {
     Config {
         sip: endpoint(us()),
         media_address: us().ip(),
+        media_also: None,
         workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
         latch: media::command::Latch::SignalledIp,
         trunks: vec![Trunk {
