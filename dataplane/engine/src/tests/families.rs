@@ -164,10 +164,17 @@ fn a_leg_moves_to_the_other_family_in_the_middle_of_a_call() {
         };
         let legs = [spec, ai.leg(2, ports[1], &[1], SignalledIp)];
         engine.send(0, set(5, generation, legs)).expect("there is room");
-        caller.peer.say(ports[0], &[generation as u8; 160]);
-        while ai.peer.hear(0, &mut packet).0 != HEADER + 160 || packet[HEADER] != generation as u8 {}
-        ai.peer.say(ports[1], &[0x40 | generation as u8; 160]);
-        while caller.peer.hear(0, &mut packet).0 != HEADER + 160 || packet[HEADER] != 0x40 | generation as u8 {}
+        // Said again until it is heard: the first one may be there before the command is.
+        let mut from_caller = false;
+        while !from_caller {
+            caller.peer.say(ports[0], &[generation as u8; 160]);
+            from_caller = ai.peer.hear(0, &mut packet).0 == HEADER + 160 && packet[HEADER] == generation as u8;
+        }
+        let mut from_ai = false;
+        while !from_ai {
+            ai.peer.say(ports[1], &[0x40 | generation as u8; 160]);
+            from_ai = caller.peer.hear(0, &mut packet).0 == HEADER + 160 && packet[HEADER] == 0x40 | generation as u8;
+        }
     }
 }
 
