@@ -75,6 +75,11 @@ fn a_carrier_that_takes_the_refer_ends_the_call_with_its_last_notify() {
 }
 
 #[test]
+fn a_carrier_that_takes_the_refer_over_tcp_ends_the_call_with_its_last_notify() {
+    accepts(Transport::Tcp);
+}
+
+#[test]
 fn a_carrier_that_hangs_up_before_its_last_notify_has_transferred() {
     let (world, handoff) = referred(plan(), "calls_then_is_referred_and_leaves", &[]);
     transferred(world, &handoff);
@@ -105,8 +110,8 @@ fn a_carrier_that_knows_no_refer_is_followed_by_a_bridge() {
 }
 
 #[test]
-fn a_carrier_that_declines_the_refer_is_followed_by_a_bridge() {
-    refuses("603 Decline", Transport::Udp);
+fn a_carrier_that_declines_the_refer_over_tcp_is_followed_by_a_bridge() {
+    refuses("603 Decline", Transport::Tcp);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use sim::Sound::{self, Ai, Announcement, Briefing, Caller, Hold};
 
+use crate::sipp::Transport;
 use crate::world::{Plan, World};
 
 /// A warm handoff: who hears what, from the first word to the last.
@@ -34,6 +35,14 @@ fn warm(plan: Plan) {
 #[test]
 fn a_warm_handoff_between_sipps_is_heard_by_all_as_it_should() {
     warm(Plan::default());
+}
+
+#[test]
+fn a_warm_handoff_over_tcp_is_heard_by_all_as_it_should() {
+    warm(Plan {
+        transport: Transport::Tcp,
+        ..Plan::default()
+    });
 }
 
 #[test]

@@ -70,6 +70,11 @@ fn an_ai_that_refers_is_told_100_180_200_and_only_then_let_go() {
 }
 
 #[test]
+fn an_ai_that_refers_over_tcp_is_told_100_180_200_and_only_then_let_go() {
+    refers(Transport::Tcp);
+}
+
+#[test]
 fn an_ai_that_answers_the_last_notify_late_gets_no_bye_before() {
     let mut world = referred(Plan {
         ai: "answers_then_refers_and_waits",

@@ -16,7 +16,6 @@ use crate::child::{Program, tail};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     Udp,
-    #[expect(dead_code, reason = "until Baton listens there")]
     Tcp,
 }
 
