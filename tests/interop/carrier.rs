@@ -130,3 +130,44 @@ fn a_carrier_that_says_202_and_no_more_is_followed_by_a_bridge() {
     let (world, handoff) = referred(plan(), "calls_then_refuses_refer", &[("status", "202 Accepted")]);
     bridged(world, &handoff, "refer_timeout");
 }
+
+const VERIFIED: &str = r#"<verifyauth assign_to="authorized" username="baton" password="secret"/>"#;
+
+/// sipp 3.6.1 looks for Authorization only where it verifies, so what answers a 407 is seen but not verified.
+const SEEN: &str = r#"<ereg regexp="username=.baton.*response=" search_in="hdr" header="Proxy-Authorization:" assign_to="authorized"/>"#;
+
+/// The carrier asks who we are.
+fn challenged(trunk: &'static str, status: &str, challenge: &str, check: &str) -> (World, String) {
+    let values = [("status", status), ("challenge", challenge), ("check", check)];
+    referred(Plan { trunk, ..plan() }, "calls_then_challenges_refer", &values)
+}
+
+const KNOWN: &str = "refer = true\n[trunks.auth]\nusername = \"baton\"\npassword = \"secret\"\n";
+const WRONG: &str = "refer = true\n[trunks.auth]\nusername = \"baton\"\npassword = \"wrong\"\n";
+
+#[test]
+fn a_carrier_that_challenges_the_refer_is_answered() {
+    for (status, challenge, check) in [
+        (
+            "401 Unauthorized",
+            r#"WWW-Authenticate: Digest realm="carrier", nonce="4711", algorithm=MD5"#,
+            VERIFIED,
+        ),
+        (
+            "407 Proxy Authentication Required",
+            r#"Proxy-Authenticate: Digest realm="carrier", nonce="0815", algorithm=MD5, qop="auth""#,
+            SEEN,
+        ),
+    ] {
+        let (mut world, handoff) = challenged(KNOWN, status, challenge, check);
+        world.caller().sipp.until("bye");
+        transferred(world, &handoff);
+    }
+}
+
+#[test]
+fn a_carrier_to_whom_our_password_is_wrong_is_followed_by_a_bridge() {
+    let challenge = r#"WWW-Authenticate: Digest realm="carrier", nonce="4711", algorithm=MD5"#;
+    let (world, handoff) = challenged(WRONG, "401 Unauthorized", challenge, VERIFIED);
+    bridged(world, &handoff, "refer_refused");
+}
