@@ -274,10 +274,11 @@ pub(super) fn check(message: &Message) -> Result<(), Fault> {
     }
     let via = message.via().ok_or((400, "Malformed Via"))?;
     // The magic cookie alone makes every request of that client the same transaction (RFC 4475 §3.2.1).
-    if via
-        .branch()
-        .is_some_and(|branch| branch.is_empty() || branch.eq_ignore_ascii_case("z9hG4bK"))
-    {
+    // Control characters are nothing: they do not outlive our printing.
+    if via.branch().is_some_and(|branch| {
+        let branch = branch.trim_matches(|c: char| c.is_control() || c.is_whitespace());
+        branch.is_empty() || branch.eq_ignore_ascii_case("z9hG4bK")
+    }) {
         return Err((400, "Empty Branch"));
     }
     message.from().ok_or((400, "Malformed From"))?;
