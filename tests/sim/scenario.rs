@@ -159,7 +159,7 @@ pub struct Scenario {
     pub reach: Duration,
     /// How long the carrier may take over a REFER, the evidence over coming, and a goodbye.
     pub waits: [Duration; 3],
-    /// Pairs of media ports that Baton has, [`PAIRS`](crate::world::PAIRS) at the most.
+    /// Pairs of media ports that Baton has, [`PAIRS`] at the most.
     pub pairs: u16,
     /// The network for SIP and for media.
     pub net: [Profile; 2],

@@ -5,7 +5,7 @@
 //!
 //! - A **whole** prompt is there from [`PRESENT`] on. Another prompt reaches 0.22 at the most. A slip of 20 ms in its
 //!   middle, or a third of it missing, brings it below.
-//! - Even a **part** of a prompt is there from [`LEAKED`] on, tried in pieces of [`PIECE`]: vowels of the same
+//! - Even a **part** of a prompt is there from [`LEAKED`] on, tried in pieces of `PIECE`: vowels of the same
 //!   synthesizer are alike, so pieces of other prompts reach 0.8, while 500 ms that really leaked reach 0.98.
 
 use realfft::RealFftPlanner;
