@@ -3,6 +3,7 @@
 //! This listens to what the call tells, like a record or a webhook: no machine knows of a REFER that came.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use playbook::Mode;
@@ -128,7 +129,9 @@ impl Node {
             _ => return Err(481),
         }
         let text = request.header(ReferTo::NAME).ok_or(400_u16)?;
-        let choice = resolve(&text, &self.config.targets, &self.config.sip.advertise.to_string())?;
+        let sip = &self.config.sip;
+        let here: Vec<_> = [Some(sip.advertise), sip.also].into_iter().flatten().collect();
+        let choice = resolve(&text, &self.config.targets, &here)?;
         let mode = match request.header("X-Baton-Mode") {
             None => None,
             Some(mode) if mode.eq_ignore_ascii_case("warm") => Some(Mode::Warm),
@@ -147,8 +150,8 @@ impl Node {
 
 /// Whom a Refer-To names: a target by its name or its URI, or one of whose patterns the URI is. Nobody else is dialled.
 ///
-/// A name stands as the whole value, as `sip:name`, or as the user of a URI at our own address (`here`).
-fn resolve(value: &str, targets: &[Target], here: &str) -> Result<Choice, u16> {
+/// A name stands as the whole value, as `sip:name`, or as the user of a URI at an address of ours (`here`).
+fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> Result<Choice, u16> {
     let chosen = |(target, found): (usize, &Target), uri| Choice {
         target,
         name: found.name.clone(),
@@ -174,8 +177,14 @@ fn resolve(value: &str, targets: &[Target], here: &str) -> Result<Choice, u16> {
         return Ok(chosen(found, None));
     }
     let plain = Plain::parse(uri).ok_or(403_u16)?;
-    let (host, port) = here.rsplit_once(':').unwrap_or((here, ""));
-    if plain.is_at(host, port.parse().ok()) || plain.is_at(host, None) {
+    let ours = |address: &SocketAddr| {
+        let host = match address.ip() {
+            IpAddr::V4(ip) => ip.to_string(),
+            IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        plain.is_at(&host, Some(address.port())) || plain.is_at(&host, None)
+    };
+    if here.iter().any(ours) {
         return named(plain.user).map(|found| chosen(found, None)).ok_or(403);
     }
     // What its URI asks of the way there (`;transport=tcp`) is ours to know.

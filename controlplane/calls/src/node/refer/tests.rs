@@ -27,7 +27,8 @@ fn targets() -> Vec<Target> {
 }
 
 fn named(value: &str) -> Result<(String, Option<String>), u16> {
-    resolve(value, &targets(), "192.0.2.1:5060").map(|choice| (choice.name, choice.uri))
+    let here = ["192.0.2.1:5060", "[2001:db8::1]:5060"].map(|address| address.parse().unwrap());
+    resolve(value, &targets(), &here).map(|choice| (choice.name, choice.uri))
 }
 
 #[test]
@@ -41,6 +42,8 @@ fn a_target_is_named_by_its_name_its_uri_or_its_patterns() {
         ("<sip:desk.berlin>", "desk.berlin", None),
         ("\"The desk\" <sip:sales@192.0.2.1>", "sales", None),
         ("<SIP:sales@192.0.2.1:5060>", "sales", None),
+        ("<sip:sales@[2001:DB8::1]>", "sales", None),
+        ("<sip:sales@[2001:db8::1]:5060>", "sales", None),
         ("<sip:sales@192.0.2.7:5080>", "sales", None),
         ("<sip:tom@192.0.2.10>", "over.tcp", None),
         ("<sip:+4930500@PBX.example.com>", "desk.berlin", None),
