@@ -398,7 +398,8 @@ impl Record {
                 self.codecs.clone_from(codecs);
                 self.state = State::Joined;
             }
-            Step::FirstHumanWord => self.timeline.first_human_word = since,
+            // It is told by the time at which its packet came, which may have been before the join was known.
+            Step::FirstHumanWord => self.timeline.first_human_word = since.max(self.timeline.joined),
             Step::TargetFailed { target, reason, status } => {
                 self.failed_targets.push((target.clone(), *reason, *status));
                 self.state = State::Consulting;
