@@ -29,8 +29,8 @@ impl Ports {
                 let block = (start + NEXT.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
                 let first = FIRST + block * BLOCK;
                 let guard = bind(first + BLOCK - 1)?;
-                let free: Option<Vec<_>> = (first..first + BLOCK - 1).map(bind).collect();
-                free.is_some().then_some(Ports {
+                let free = !taken().any(|port| (first..first + BLOCK - 1).contains(&port));
+                free.then_some(Ports {
                     first,
                     used: 0,
                     _guard: guard,
@@ -50,4 +50,20 @@ impl Ports {
 
 fn bind(port: u16) -> Option<UdpSocket> {
     UdpSocket::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok()
+}
+
+/// The ports that some socket of this host has, read rather than tried: a socket that only tries would be copied into
+/// a child that another test starts at that moment, and outlive the trial there.
+fn taken() -> impl Iterator<Item = u16> {
+    ["udp", "udp6", "tcp", "tcp6"].into_iter().flat_map(|table| {
+        let text = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+        let ports: Vec<_> = text.lines().skip(1).filter_map(local_port).collect();
+        ports
+    })
+}
+
+/// Of a line of `/proc/net/udp` and its like (proc_net(5)): the second word is the local address and port in hexadecimal.
+fn local_port(line: &str) -> Option<u16> {
+    let (_, port) = line.split_whitespace().nth(1)?.rsplit_once(':')?;
+    u16::from_str_radix(port, 16).ok()
 }
