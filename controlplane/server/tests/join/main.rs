@@ -1,0 +1,15 @@
+//! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
+
+mod carrier;
+mod flood;
+mod handoff;
+mod party;
+mod phone;
+#[path = "../ports/mod.rs"]
+mod ports;
+mod world;
+
+use std::time::Duration;
+
+/// A wait that is not over by then fails the test; nothing depends on how long it takes.
+const PATIENCE: Duration = Duration::from_secs(60);

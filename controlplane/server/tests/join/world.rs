@@ -1,0 +1,238 @@
+//! One test's world: a server and its parties.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::routing::post;
+use baton_server::config::Config;
+use baton_server::server::Server;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::{sleep, timeout};
+
+use crate::PATIENCE;
+use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
+use crate::ports::Ports;
+
+const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+
+/// What a contract's reader finds in each listener's evidence.
+const EVIDENCE: [&str; 10] = [
+    "sent",
+    "lost",
+    "reordered",
+    "duplicated",
+    "sequence_breaks",
+    "timestamp_breaks",
+    "longest_gap_ms",
+    "dead_air_ms",
+    "concealed_ms",
+    "upstream_lost",
+];
+
+/// A server, the three parties, and what came to the webhook.
+pub(crate) struct World {
+    pub(crate) server: Server,
+    client: Client,
+    pub(crate) caller: Party,
+    pub(crate) ai: Party,
+    pub(crate) human: Party,
+    came: UnboundedReceiver<(HeaderMap, Bytes)>,
+    /// The data of the last event that was waited for.
+    pub(crate) data: Value,
+    pub(crate) call: String,
+    _busy: Party,
+    _ports: Ports,
+}
+
+/// The keys of the API: everybody's, and the AI's.
+pub(crate) const ADMIN: &str = "admin-key";
+pub(crate) const OWN: &str = "own-key";
+
+impl World {
+    /// Caller and AI hear each other. The caller's trunk takes no REFER.
+    pub(crate) async fn start(manner: Manner) -> World {
+        World::with(manner, None).await
+    }
+
+    /// Where the trunk takes REFER, what becomes of it. There is another target, `sales`, where it is always busy.
+    pub(crate) async fn with(manner: Manner, carrier: Option<Carrier>) -> World {
+        let mut ports = Ports::claim();
+        let (hook, came) = receiver().await;
+        let mut caller = Party::start(Voice::Caller, Manner::IsBusy).await;
+        let mut ai = Party::start(Voice::Ai, Manner::Answers).await;
+        let human = Party::start(Voice::Human, manner).await;
+        let busy = Party::start(Voice::Human, Manner::IsBusy).await;
+        // T1 is short only so that the last transaction is forgotten soon.
+        let text = format!(
+            "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\nt1_ms = 100\nt4_ms = 500\n\
+             [media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"127.0.0.1:0\"\n\
+             [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
+             [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
+             [[trunks]]\nname = \"carrier\"\nrefer = {}\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[[targets]]\nname = \"sales\"\nuri = \"sip:human@{}\"\n\
+             [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = 1\n\
+             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
+            ports.take(16),
+            carrier.is_some(),
+            ai.at,
+            human.at,
+            busy.at,
+        );
+        let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let server = Server::start(config).await.expect("started");
+
+        caller.wish(Wish::Call(server.sip(), carrier.unwrap_or(Carrier::Refuses)));
+        let Signal::Invited(Some(call), None) = ai.next().await else {
+            panic!("the AI is not invited to a call")
+        };
+        ai.until(&Signal::Up).await;
+        caller.until(&Signal::Up).await;
+        caller.hears(Voice::Ai).await;
+        ai.hears(Voice::Caller).await;
+        World {
+            server,
+            client: Client::builder().no_proxy().build().expect("a client"),
+            caller,
+            ai,
+            human,
+            came,
+            data: Value::Null,
+            call,
+            _busy: busy,
+            _ports: ports,
+        }
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let request = self.client.get(format!("http://{}{path}", self.server.http()));
+        let answer = request.bearer_auth(ADMIN).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        answer.text().await.expect("a body")
+    }
+
+    pub(crate) async fn post(&self, key: &str, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self
+            .client
+            .post(format!("http://{}{path}", self.server.http()))
+            .bearer_auth(key)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    pub(crate) async fn ask_for_a_human(&self, wish: Value) -> String {
+        let path = format!("/v1/calls/{}/handoffs", self.call);
+        let (status, body) = self.post(ADMIN, &path, wish).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{body}");
+        body["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// The types of the handoff's events up to this one, in the order in which they arrived; each is verified.
+    pub(crate) async fn events(&mut self, handoff: &str, last: &str) -> Vec<String> {
+        let verifier = standardwebhooks::Webhook::new(SECRET).expect("a secret");
+        let mut types = Vec::new();
+        while types.last().is_none_or(|kind| kind != last) {
+            let came = timeout(PATIENCE, self.came.recv()).await;
+            let (headers, body) = came
+                .unwrap_or_else(|_| panic!("no {last} after {types:?}"))
+                .expect("the receiver runs");
+            verifier.verify(&body, &headers).expect("verified");
+            let event: Value = serde_json::from_slice(&body).expect("JSON");
+            if event["subject"] == handoff {
+                types.push(event["type"].as_str().expect("a type").to_owned());
+                self.data = event["data"].clone();
+            }
+        }
+        types
+    }
+
+    pub(crate) async fn record(&self, handoff: &str) -> Value {
+        serde_json::from_str(&self.get(&format!("/v1/handoffs/{handoff}")).await).expect("JSON")
+    }
+
+    /// Whether each of these lines is in a scrape.
+    pub(crate) async fn metrics_say(&self, lines: &[&str]) {
+        let text = self.get("/metrics").await;
+        for line in lines {
+            assert!(text.lines().any(|one| one == *line), "{line} is not in\n{text}");
+        }
+    }
+
+    /// The human answers, takes the call by the API, and is joined with the caller.
+    pub(crate) async fn is_taken(&mut self, handoff: &str) {
+        self.human.until(&Signal::Up).await;
+        self.events(handoff, "baton.handoff.answered").await;
+        let path = format!("/v1/handoffs/{handoff}/accept");
+        let (status, body) = self.post(ADMIN, &path, Value::Null).await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        self.is_joined().await;
+    }
+
+    pub(crate) async fn is_joined(&mut self) {
+        self.caller.hears(Voice::Human).await;
+        self.human.hears(Voice::Caller).await;
+        self.ai.until(&Signal::Bye).await;
+    }
+
+    /// The caller hangs up on the human; then nothing of the call may be left.
+    pub(crate) async fn end(mut self) {
+        self.hang_up().await;
+        self.nothing_is_left().await;
+    }
+
+    pub(crate) async fn hang_up(&mut self) {
+        self.caller.wish(Wish::HangUp);
+        self.caller.until(&Signal::Over).await;
+        self.human.until(&Signal::Bye).await;
+    }
+
+    pub(crate) async fn nothing_is_left(self) {
+        let gone = async {
+            while self.server.alive().await != calls::node::Alive::default() {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if timeout(PATIENCE, gone).await.is_err() {
+            panic!("left over: {:?}", self.server.alive().await);
+        }
+        self.server.stop().await;
+    }
+}
+
+pub(crate) fn warm() -> Value {
+    json!({ "mode": "warm", "reason": "asked for a human" })
+}
+
+async fn receiver() -> (SocketAddr, UnboundedReceiver<(HeaderMap, Bytes)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, came) = mpsc::unbounded_channel();
+    let take = async |State(sender): State<Arc<UnboundedSender<_>>>, headers: HeaderMap, body: Bytes| {
+        let _ = sender.send((headers, body));
+    };
+    let router = axum::Router::new().route("/", post(take)).with_state(Arc::new(sender));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, came)
+}
+
+pub(crate) fn assert_evidence(record: &Value, party: &str) {
+    let evidence = record["evidence"][party].as_object().expect("evidence");
+    for name in EVIDENCE {
+        assert!(evidence.contains_key(name), "{party} has no {name}: {evidence:?}");
+    }
+    for name in ["lost", "reordered", "duplicated", "sequence_breaks", "timestamp_breaks"] {
+        assert_eq!(evidence[name], 0, "{party}: {name}");
+    }
+    assert!(evidence["sent"].as_u64().is_some_and(|sent| sent > 0), "{evidence:?}");
+}
