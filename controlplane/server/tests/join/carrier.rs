@@ -2,12 +2,22 @@
 
 use serde_json::{Value, json};
 
-use crate::party::{Carrier, Manner, Signal};
-use crate::world::World;
+use crate::party::{Carrier, Signal};
+use crate::way::{FOUR, Way};
+use crate::world::{Plan, World};
+
+async fn a_world_where(carrier: Carrier) -> World {
+    let plan = Plan::all(Way::udp(FOUR));
+    World::with(Plan {
+        carrier: Some(carrier),
+        ..plan
+    })
+    .await
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_carrier_that_connects_the_caller_ends_the_call_as_transferred() {
-    let mut world = World::with(Manner::Answers, Some(Carrier::Connects)).await;
+    let mut world = a_world_where(Carrier::Connects).await;
     let handoff = world
         .ask_for_a_human(json!({ "mode": "cold", "reason": "asked for a human" }))
         .await;
@@ -41,7 +51,7 @@ async fn where_the_carrier_does_not_connect_the_caller_we_do_and_the_record_says
             json!({ "reason": "refer_timeout", "status": null }),
         ),
     ] {
-        let mut world = World::with(Manner::Answers, Some(carrier)).await;
+        let mut world = a_world_where(carrier).await;
         let handoff = world
             .ask_for_a_human(json!({ "mode": "cold", "reason": "asked for a human" }))
             .await;

@@ -70,7 +70,7 @@ async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
     let mut world = World::start(Manner::IsBusy).await;
-    while world.caller.heard.try_recv().is_ok() {}
+    world.caller.forget();
     let handoff = world.ask_for_a_human(warm()).await;
     assert!(matches!(world.human.next().await, Signal::Invited(Some(_), Some(_))));
     world.caller.hears_a_prompt().await;
@@ -112,7 +112,7 @@ async fn an_ai_that_has_left_may_not_hand_off_and_a_human_who_tries_gets_the_cal
     let (status, decided) = world.post(OWN, &turns, turn).await;
     assert_eq!((status, &decided["decision"]), (StatusCode::OK, &json!("continue")));
 
-    while world.caller.heard.try_recv().is_ok() {}
+    world.caller.forget();
     let on = json!({ "mode": "warm", "reason": "a matter of sales", "target": "sales" });
     let second = world.ask_for_a_human(on).await;
     world.caller.hears_a_prompt().await;

@@ -1,12 +1,15 @@
 //! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
 
 mod carrier;
+mod families;
 mod flood;
 mod handoff;
 mod party;
 mod phone;
 #[path = "../ports/mod.rs"]
 mod ports;
+mod streams;
+mod way;
 mod world;
 
 use std::time::Duration;

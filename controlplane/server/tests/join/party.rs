@@ -3,10 +3,12 @@
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::PATIENCE;
 use crate::phone::Phone;
+use crate::way::Way;
 
 /// Four µ-law codes, then their negatives: 1000 Hz, at a level that tells the parties apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +29,8 @@ impl Voice {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Manner {
     Answers,
+    /// Until it is told to answer.
+    Rings,
     IsBusy,
 }
 
@@ -41,7 +45,10 @@ pub(crate) enum Carrier {
 pub(crate) enum Wish {
     /// And does this with a REFER.
     Call(SocketAddr, Carrier),
+    Answer,
     HangUp,
+    /// Drop every connection that is there; how many these were.
+    Cut(oneshot::Sender<usize>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,20 +61,31 @@ pub(crate) enum Signal {
     Over,
 }
 
+/// One packet that was heard.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) ssrc: [u8; 4],
+    pub(crate) sequence: u16,
+    /// µ-law; nothing where it is something else, as comfort noise.
+    pub(crate) audio: Option<Vec<u8>>,
+}
+
 /// A party from the test's side.
 pub(crate) struct Party {
     pub(crate) at: SocketAddr,
     wishes: UnboundedSender<Wish>,
     pub(crate) signals: UnboundedReceiver<Signal>,
-    pub(crate) heard: UnboundedReceiver<Vec<u8>>,
+    heard: UnboundedReceiver<Heard>,
+    /// The SSRC and the sequence number of the last packet that was heard.
+    line: Option<([u8; 4], u16)>,
 }
 
 impl Party {
-    pub(crate) async fn start(voice: Voice, manner: Manner) -> Party {
+    pub(crate) async fn start(voice: Voice, manner: Manner, way: Way) -> Party {
         let (wishes, wished) = mpsc::unbounded_channel();
         let (signal, signals) = mpsc::unbounded_channel();
         let (hear, heard) = mpsc::unbounded_channel();
-        let phone = Phone::new(voice, manner, signal, hear).await;
+        let phone = Phone::new(voice, manner, way, signal, hear).await;
         let at = phone.at();
         tokio::spawn(phone.run(wished));
         Party {
@@ -75,6 +93,7 @@ impl Party {
             wishes,
             signals,
             heard,
+            line: None,
         }
     }
 
@@ -91,10 +110,18 @@ impl Party {
         next.expect("a signal came").expect("the phone runs")
     }
 
+    /// Drops the connections that it has; how many these were.
+    pub(crate) async fn cut(&self) -> usize {
+        let (done, cut) = oneshot::channel();
+        self.wish(Wish::Cut(done));
+        cut.await.expect("the phone runs")
+    }
+
     /// Waits for audio of this voice that has not been received yet.
     pub(crate) async fn hears(&mut self, voice: Voice) {
-        while self.heard.try_recv().is_ok() {}
-        let heard = async { while self.heard.recv().await.expect("the phone runs") != voice.payload() {} };
+        self.forget();
+        let wanted = Some(voice.payload());
+        let heard = async { while self.next_audio().await != wanted {} };
         timeout(PATIENCE, heard)
             .await
             .unwrap_or_else(|_| panic!("{voice:?} was not heard"));
@@ -102,8 +129,40 @@ impl Party {
 
     /// Waits for audio that is none of the parties'.
     pub(crate) async fn hears_a_prompt(&mut self) {
-        let voices = [Voice::Caller, Voice::Ai, Voice::Human].map(Voice::payload);
-        let heard = async { while voices.contains(&self.heard.recv().await.expect("the phone runs")) {} };
+        let others = [Voice::Caller, Voice::Ai, Voice::Human].map(|voice| Some(voice.payload()));
+        let heard = async {
+            loop {
+                let audio = self.next_audio().await;
+                if audio.is_some() && !others.contains(&audio) {
+                    return;
+                }
+            }
+        };
         timeout(PATIENCE, heard).await.expect("a prompt was heard");
+    }
+
+    /// What came until now is of no interest, but that it was one line.
+    pub(crate) fn forget(&mut self) {
+        while let Ok(heard) = self.heard.try_recv() {
+            self.follow(&heard);
+        }
+    }
+
+    async fn next_audio(&mut self) -> Option<Vec<u8>> {
+        let heard = self.heard.recv().await.expect("the phone runs");
+        self.follow(&heard);
+        heard.audio
+    }
+
+    /// What a party hears is one line for as long as its leg lives: one SSRC, and no packet missing, twice or late.
+    fn follow(&mut self, heard: &Heard) {
+        if let Some((ssrc, sequence)) = self.line {
+            assert_eq!(
+                (heard.ssrc, heard.sequence),
+                (ssrc, sequence.wrapping_add(1)),
+                "{heard:?}"
+            );
+        }
+        self.line = Some((heard.ssrc, heard.sequence));
     }
 }

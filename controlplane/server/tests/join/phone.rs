@@ -4,29 +4,33 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, Invite};
+use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowBounds, Invite, Transport};
 use sip::sdp::{Agreed, Encoding, Local};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
-use crate::party::{Carrier, Manner, Signal, Voice, Wish};
+use crate::party::{Carrier, Heard, Manner, Signal, Voice, Wish};
+use crate::way::{Came, Way, Wire};
 
 /// A SIP endpoint and an RTP stream that goes on as long as the call.
 pub(crate) struct Phone {
     at: SocketAddr,
+    transport: Transport,
     endpoint: Endpoint,
     local: Local,
     voice: Voice,
     manner: Manner,
     carrier: Carrier,
+    /// A call that is not answered yet, and its offer.
+    ringing: Option<(DialogId, Bytes)>,
     dialog: Option<DialogId>,
     agreed: Option<Agreed>,
     sent: u32,
-    sip: UdpSocket,
+    wire: Wire,
     rtp: UdpSocket,
     signal: UnboundedSender<Signal>,
-    hear: UnboundedSender<Vec<u8>>,
+    hear: UnboundedSender<Heard>,
 }
 
 impl Phone {
@@ -34,27 +38,31 @@ impl Phone {
     pub(crate) async fn new(
         voice: Voice,
         manner: Manner,
+        way: Way,
         signal: UnboundedSender<Signal>,
-        hear: UnboundedSender<Vec<u8>>,
+        hear: UnboundedSender<Heard>,
     ) -> Phone {
-        let sip = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        let rtp = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        let at = sip.local_addr().expect("bound");
+        let wire = Wire::open(way).await;
+        let rtp = UdpSocket::bind((way.ip, 0)).await.expect("a socket");
+        let at = wire.at();
         let port = rtp.local_addr().expect("bound").port();
         Phone {
             at,
+            transport: way.transport,
             endpoint: Endpoint::new(sip::endpoint::Config {
                 agent: format!("{voice:?}"),
+                flows: (way.transport == Transport::Tcp).then(FlowBounds::default),
                 ..sip::endpoint::Config::new(at, voice as u64)
             }),
             local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
             voice,
             manner,
             carrier: Carrier::Refuses,
+            ringing: None,
             dialog: None,
             agreed: None,
             sent: 0,
-            sip,
+            wire,
             rtp,
             signal,
             hear,
@@ -68,25 +76,26 @@ impl Phone {
 
     /// Until the party is dropped.
     pub(crate) async fn run(mut self, mut wishes: UnboundedReceiver<Wish>) {
-        let (mut message, mut packet) = (vec![0; 65_535], vec![0; 2048]);
+        let mut packet = vec![0; 2048];
         let mut tick = interval(Duration::from_millis(20));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             while let Some(transmit) = self.endpoint.poll_transmit() {
-                self.sip.send_to(&transmit.bytes, transmit.to).await.expect("sent");
+                self.wire.send(transmit).await;
+            }
+            while let Some(stream) = self.endpoint.poll_stream() {
+                self.wire.connections().handle(stream);
             }
             let wake = self.endpoint.poll_timeout();
             tokio::select! {
-                came = self.sip.recv_from(&mut message) => if let Ok((len, from)) = came {
-                    self.endpoint.handle_datagram(Instant::now(), from, Bytes::copy_from_slice(&message[..len]));
-                },
+                came = self.wire.next() => self.take(came),
                 came = self.rtp.recv_from(&mut packet) => if let Ok((len, _)) = came {
                     self.take_rtp(&packet[..len]);
                 },
                 _ = tick.tick() => self.speak().await,
                 wish = wishes.recv() => match wish {
                     None => return,
-                    Some(wish) => self.take_wish(wish),
+                    Some(wish) => self.take_wish(wish).await,
                 },
                 () = sleep_until(wake.unwrap_or_else(Instant::now).into()), if wake.is_some() => {
                     self.endpoint.handle_timeout(Instant::now());
@@ -98,19 +107,45 @@ impl Phone {
         }
     }
 
-    fn take_wish(&mut self, wish: Wish) {
+    fn take(&mut self, came: Came) {
+        let now = Instant::now();
+        match came {
+            Came::Datagram(from, datagram) => self.endpoint.handle_datagram(now, from, datagram),
+            Came::Accepted(stream, peer) => {
+                let flow = self.endpoint.accept_flow(now, peer).expect("there is room");
+                self.wire.connections().take(flow, stream);
+            }
+            Came::Connected(flow) => self.endpoint.handle_connected(now, flow),
+            Came::Bytes(flow, bytes) => self.endpoint.handle_stream(now, flow, &bytes),
+            Came::Closed(flow) => {
+                self.wire.connections().forget(flow);
+                self.endpoint.handle_closed(now, flow);
+            }
+        }
+    }
+
+    async fn take_wish(&mut self, wish: Wish) {
         match wish {
             Wish::Call(to, carrier) => {
                 self.carrier = carrier;
                 let offer = Bytes::from(self.local.offer());
                 let invite = Invite {
                     to: format!("sip:shop@{to}"),
-                    from: format!("<sip:caller@{}>", self.local.address),
+                    from: format!("<sip:caller@{}>", self.at),
                     next_hop: Some(to),
+                    transport: Some(self.transport),
                     offer: Some(offer),
                     ..Invite::default()
                 };
                 self.dialog = Some(self.endpoint.invite(Instant::now(), invite));
+            }
+            Wish::Answer => self.pick_up(),
+            Wish::Cut(done) => {
+                let flows = self.wire.connections().cut().await;
+                for flow in &flows {
+                    self.endpoint.handle_closed(Instant::now(), *flow);
+                }
+                let _ = done.send(flows.len());
             }
             Wish::HangUp => {
                 let dialog = self.dialog.expect("a call");
@@ -128,14 +163,12 @@ impl Phone {
                 self.tell(Signal::Invited(header("X-Baton-Call"), header("X-Baton-Handoff")));
                 match self.manner {
                     Manner::IsBusy => self.endpoint.reject(now, dialog, 486, &[]).expect("refused"),
-                    Manner::Answers => {
-                        let (answer, agreed) = self.local.answer(request.body()).expect("an offer that fits");
+                    Manner::Answers | Manner::Rings => {
                         self.endpoint.ring(now, dialog, 180, None).expect("rings");
-                        self.endpoint
-                            .answer(now, dialog, Bytes::from(answer), &[])
-                            .expect("answered");
-                        self.dialog = Some(dialog);
-                        self.agreed = Some(agreed);
+                        self.ringing = Some((dialog, Bytes::copy_from_slice(request.body())));
+                        if matches!(self.manner, Manner::Answers) {
+                            self.pick_up();
+                        }
                     }
                 }
             }
@@ -172,6 +205,16 @@ impl Phone {
         }
     }
 
+    fn pick_up(&mut self) {
+        let (dialog, offer) = self.ringing.take().expect("it rings");
+        let (answer, agreed) = self.local.answer(&offer).expect("an offer that fits");
+        self.endpoint
+            .answer(Instant::now(), dialog, Bytes::from(answer), &[])
+            .expect("answered");
+        self.dialog = Some(dialog);
+        self.agreed = Some(agreed);
+    }
+
     /// A test that has ended does not listen.
     fn tell(&self, signal: Signal) {
         let _ = self.signal.send(signal);
@@ -179,8 +222,13 @@ impl Phone {
 
     /// RTP without CSRC or extension; RTCP on the same port is left alone (RFC 5761 §4).
     fn take_rtp(&self, packet: &[u8]) {
-        if packet.len() > 12 && packet[0] == 0x80 && packet[1] & 0x7f == 0 {
-            let _ = self.hear.send(packet[12..].to_vec());
+        let payload_type = packet.get(1).map_or(0, |byte| byte & 0x7f);
+        if packet.len() > 12 && packet[0] == 0x80 && !(64..96).contains(&payload_type) {
+            let _ = self.hear.send(Heard {
+                ssrc: [packet[8], packet[9], packet[10], packet[11]],
+                sequence: u16::from_be_bytes([packet[2], packet[3]]),
+                audio: (payload_type == 0).then(|| packet[12..].to_vec()),
+            });
         }
     }
 

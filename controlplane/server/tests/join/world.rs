@@ -1,6 +1,6 @@
 //! One test's world: a server and its parties.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 use crate::PATIENCE;
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
 use crate::ports::Ports;
+use crate::way::{FOUR, SIX, Way};
 
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -56,40 +57,85 @@ pub(crate) struct World {
 pub(crate) const ADMIN: &str = "admin-key";
 pub(crate) const OWN: &str = "own-key";
 
+/// What a world is made of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan {
+    /// What the human does with an INVITE.
+    pub(crate) manner: Manner,
+    /// Where the trunk takes REFER, what becomes of it.
+    pub(crate) carrier: Option<Carrier>,
+    pub(crate) caller: Way,
+    pub(crate) ai: Way,
+    pub(crate) human: Way,
+}
+
+impl Plan {
+    /// All go the same way; the trunk takes no REFER.
+    pub(crate) fn all(way: Way) -> Plan {
+        Plan {
+            manner: Manner::Answers,
+            carrier: None,
+            caller: way,
+            ai: way,
+            human: way,
+        }
+    }
+}
+
 impl World {
-    /// Caller and AI hear each other. The caller's trunk takes no REFER.
+    /// Caller and AI hear each other, over UDP and IPv4.
     pub(crate) async fn start(manner: Manner) -> World {
-        World::with(manner, None).await
+        let plan = Plan::all(Way::udp(FOUR));
+        World::with(Plan { manner, ..plan }).await
     }
 
-    /// Where the trunk takes REFER, what becomes of it. There is another target, `sales`, where it is always busy.
-    pub(crate) async fn with(manner: Manner, carrier: Option<Carrier>) -> World {
+    /// Caller and AI hear each other. There is another target, `sales`, where it is always busy.
+    pub(crate) async fn with(plan: Plan) -> World {
         let mut ports = Ports::claim();
         let (hook, came) = receiver().await;
-        let mut caller = Party::start(Voice::Caller, Manner::IsBusy).await;
-        let mut ai = Party::start(Voice::Ai, Manner::Answers).await;
-        let human = Party::start(Voice::Human, manner).await;
-        let busy = Party::start(Voice::Human, Manner::IsBusy).await;
+        let mut caller = Party::start(Voice::Caller, Manner::IsBusy, plan.caller).await;
+        let mut ai = Party::start(Voice::Ai, Manner::Answers, plan.ai).await;
+        let human = Party::start(Voice::Human, plan.manner, plan.human).await;
+        let busy = Party::start(Voice::Human, Manner::IsBusy, plan.human).await;
+        // Addresses of the families that somebody has.
+        let ways = [plan.caller, plan.ai, plan.human];
+        let ours = [FOUR, SIX]
+            .into_iter()
+            .filter(|ip| ways.iter().any(|way| way.ip == *ip));
+        let ours: Vec<_> = ours.collect();
+        let (sip_port, media_port) = (ports.take(1), ports.take(16));
+        let listen: Vec<_> = ours
+            .iter()
+            .map(|ip| SocketAddr::new(*ip, sip_port).to_string())
+            .collect();
+        let advertise: Vec<_> = ours.iter().map(IpAddr::to_string).collect();
+        let bound = if ours.len() > 1 { "::" } else { &advertise[0] };
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
-            "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\nt1_ms = 100\nt4_ms = 500\n\
-             [media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"127.0.0.1:0\"\n\
+            "[node]\ndrain_s = 0\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
+             [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = 8\n\
+             [http]\nlisten = \"127.0.0.1:0\"\n\
              [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
              [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
-             [[trunks]]\nname = \"carrier\"\nrefer = {}\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n\
-             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[[targets]]\nname = \"sales\"\nuri = \"sip:human@{}\"\n\
+             [[trunks]]\nname = \"carrier\"\naddresses = [\"127.0.0.1\", \"::1\"]\nrefer = {}\n\
+             [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}{}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{}{}\"\n\
+             [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = 1\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
-            ports.take(16),
-            carrier.is_some(),
+            plan.carrier.is_some(),
             ai.at,
+            plan.ai.parameter(),
             human.at,
+            plan.human.parameter(),
             busy.at,
+            plan.human.parameter(),
         );
         let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let server = Server::start(config).await.expect("started");
 
-        caller.wish(Wish::Call(server.sip(), carrier.unwrap_or(Carrier::Refuses)));
+        let to = SocketAddr::new(plan.caller.ip, server.sip().port());
+        caller.wish(Wish::Call(to, plan.carrier.unwrap_or(Carrier::Refuses)));
         let Signal::Invited(Some(call), None) = ai.next().await else {
             panic!("the AI is not invited to a call")
         };
@@ -169,14 +215,33 @@ impl World {
         }
     }
 
-    /// The human answers, takes the call by the API, and is joined with the caller.
+    /// The human answers, is briefed while the caller waits, takes the call by the API, and is joined with the caller.
     pub(crate) async fn is_taken(&mut self, handoff: &str) {
+        self.is_briefed(handoff).await;
+        self.accept(handoff).await;
+        self.is_joined().await;
+    }
+
+    pub(crate) async fn is_briefed(&mut self, handoff: &str) {
         self.human.until(&Signal::Up).await;
         self.events(handoff, "baton.handoff.answered").await;
+        self.human.hears_a_prompt().await;
+        self.caller.forget();
+        self.caller.hears_a_prompt().await;
+    }
+
+    /// Takes the call for the human.
+    pub(crate) async fn accept(&self, handoff: &str) {
         let path = format!("/v1/handoffs/{handoff}/accept");
         let (status, body) = self.post(ADMIN, &path, Value::Null).await;
         assert_eq!(status, StatusCode::OK, "{body}");
-        self.is_joined().await;
+    }
+
+    /// The operator hangs up.
+    pub(crate) async fn hang_up_by_the_api(&self) {
+        let url = format!("http://{}/v1/calls/{}", self.server.http(), self.call);
+        let answer = self.client.delete(url).bearer_auth(ADMIN).send().await;
+        assert_eq!(answer.expect("an answer").status(), StatusCode::NO_CONTENT);
     }
 
     pub(crate) async fn is_joined(&mut self) {
