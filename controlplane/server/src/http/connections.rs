@@ -9,6 +9,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
@@ -19,7 +20,7 @@ const CONNECTIONS: usize = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `closing` says otherwise; then requests under way are finished. A request's header must be there within
-/// `header`, and an idle connection is closed after it.
+/// `header`, and an idle connection is closed after it, as is one whose client reads nothing for so long.
 pub(super) async fn serve(listener: TcpListener, router: Router, closing: watch::Receiver<bool>, header: Duration) {
     serve_with(listener, router, closing, CONNECTIONS, header).await;
 }
@@ -49,6 +50,13 @@ async fn serve_with(
                 }
             },
         };
+        // Who does not read its answer is no better than who does not finish its request. The kernel sees it: tcp(7), "or
+        // buffered data may remain untransmitted (due to zero window size)".
+        let reads_within = u32::try_from(header.as_millis()).unwrap_or(u32::MAX);
+        if let Err(error) = setsockopt(&stream, sockopt::TcpUserTimeout, &reads_within) {
+            tracing::debug!(%error, "HTTP connection gone at once");
+            continue;
+        }
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(header)
@@ -78,6 +86,9 @@ mod tests {
 
     use super::*;
 
+    /// A wait that is not over by then fails the test; nothing depends on how long it takes.
+    const PATIENCE: Duration = Duration::from_secs(30);
+
     #[tokio::test]
     async fn who_is_slow_with_a_header_is_closed_and_makes_room() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -102,6 +113,34 @@ mod tests {
         let mut rest = Vec::new();
         slow.read_to_end(&mut rest).await.expect("closed");
         assert!(!rest.starts_with(b"HTTP/1.1 200"), "{rest:?}");
+
+        close.send(true).expect("served");
+        served.await.expect("ended");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answer_is_closed_and_makes_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let (close, closing) = watch::channel(false);
+        // More than both ends of a connection hold.
+        let router = Router::new()
+            .route("/", get(async || "here"))
+            .route("/much", get(async || vec![0_u8; 64 << 20]));
+        let served = tokio::spawn(serve_with(listener, router, closing, 1, Duration::from_millis(200)));
+
+        let mut deaf = TcpStream::connect(address).await.expect("connected");
+        deaf.write_all(b"GET /much HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .expect("sent");
+        let mut next = TcpStream::connect(address).await.expect("connected");
+        next.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .expect("sent");
+        let mut answer = String::new();
+        let answered = tokio::time::timeout(PATIENCE, next.read_to_string(&mut answer)).await;
+        answered.expect("the deaf one has lost its place").expect("an answer");
+        assert!(answer.ends_with("here"), "{answer}");
 
         close.send(true).expect("served");
         served.await.expect("ended");
