@@ -149,4 +149,6 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
 }
 
 #[cfg(test)]
+mod deadlines;
+#[cfg(test)]
 mod tests;
