@@ -40,21 +40,34 @@ pub enum BuiltIn {
 }
 
 impl BuiltIn {
+    /// Its key in `[prompts]`.
+    pub fn name(self) -> &'static str {
+        self.file().0
+    }
+
     /// The one that comes with the program.
     pub fn prompt(self) -> Prompt {
-        let bytes: &[u8] = match self {
-            BuiltIn::Announcement => include_bytes!("../prompts/announcement.wav"),
-            BuiltIn::Hold => include_bytes!("../prompts/hold.wav"),
-            BuiltIn::Briefing => include_bytes!("../prompts/briefing.wav"),
-            BuiltIn::Busy => include_bytes!("../prompts/busy.wav"),
-            BuiltIn::NoAnswer => include_bytes!("../prompts/no_answer.wav"),
-            BuiltIn::Failed => include_bytes!("../prompts/failed.wav"),
-            BuiltIn::Goodbye => include_bytes!("../prompts/goodbye.wav"),
-        };
-        let samples = decode(bytes).expect("the prompts in the program are what they must be");
+        let samples = decode(self.file().1).expect("the prompts in the program are what they must be");
         Prompt {
             source: "built in".to_owned(),
             samples,
+        }
+    }
+
+    fn file(self) -> (&'static str, &'static [u8]) {
+        macro_rules! file {
+            ($name:literal) => {
+                ($name, include_bytes!(concat!("../prompts/", $name, ".wav")))
+            };
+        }
+        match self {
+            BuiltIn::Announcement => file!("announcement"),
+            BuiltIn::Hold => file!("hold"),
+            BuiltIn::Briefing => file!("briefing"),
+            BuiltIn::Busy => file!("busy"),
+            BuiltIn::NoAnswer => file!("no_answer"),
+            BuiltIn::Failed => file!("failed"),
+            BuiltIn::Goodbye => file!("goodbye"),
         }
     }
 }

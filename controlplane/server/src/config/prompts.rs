@@ -18,15 +18,15 @@ pub struct Prompts {
 }
 
 pub(super) fn read(table: Table<'_, '_>) -> Prompts {
-    let one = |key, built_in: BuiltIn| prompt(&table, key).unwrap_or_else(|| built_in.prompt());
+    let one = |built_in: BuiltIn| prompt(&table, built_in.name()).unwrap_or_else(|| built_in.prompt());
     let prompts = Prompts {
-        announcement: one("announcement", BuiltIn::Announcement),
-        hold: one("hold", BuiltIn::Hold),
-        briefing: one("briefing", BuiltIn::Briefing),
-        busy: one("busy", BuiltIn::Busy),
-        no_answer: one("no_answer", BuiltIn::NoAnswer),
-        failed: one("failed", BuiltIn::Failed),
-        goodbye: one("goodbye", BuiltIn::Goodbye),
+        announcement: one(BuiltIn::Announcement),
+        hold: one(BuiltIn::Hold),
+        briefing: one(BuiltIn::Briefing),
+        busy: one(BuiltIn::Busy),
+        no_answer: one(BuiltIn::NoAnswer),
+        failed: one(BuiltIn::Failed),
+        goodbye: one(BuiltIn::Goodbye),
     };
     table.finish();
     prompts

@@ -44,43 +44,46 @@ pub(super) const ALL: [Speech; 15] = [
     Speech::Human2,
 ];
 
+/// Where it comes from.
+enum Source {
+    Server(BuiltIn),
+    /// Its name, and the WAV file.
+    Party(&'static str, &'static [u8]),
+}
+
 impl Speech {
     /// As the parties call it, and the files.
     pub(super) fn name(self) -> &'static str {
-        match self {
-            Speech::Announcement => "announcement",
-            Speech::Hold => "hold",
-            Speech::Briefing => "briefing",
-            Speech::Busy => "busy",
-            Speech::NoAnswer => "no_answer",
-            Speech::Failed => "failed",
-            Speech::Caller1 => "caller-1",
-            Speech::Caller2 => "caller-2",
-            Speech::Caller3 => "caller-3",
-            Speech::Caller4 => "caller-4",
-            Speech::Ai1 => "ai-1",
-            Speech::Ai2 => "ai-2",
-            Speech::AiBack => "ai-back",
-            Speech::HumanHello => "human-hello",
-            Speech::Human2 => "human-2",
+        match self.source() {
+            Source::Server(prompt) => prompt.name(),
+            Source::Party(name, _) => name,
         }
     }
 
     /// Its samples, mono, 8000 Hz.
     pub(super) fn samples(self) -> Arc<[i16]> {
+        match self.source() {
+            Source::Server(prompt) => prompt.prompt().samples,
+            Source::Party(_, wav) => decode(wav).expect("the parties' prompts are what they must be"),
+        }
+    }
+
+    fn source(self) -> Source {
         macro_rules! party {
             ($name:literal) => {
-                decode(&include_bytes!(concat!("../../../../tools/parties/prompts/", $name, ".wav"))[..])
-                    .expect("the parties' prompts are what they must be")
+                Source::Party(
+                    $name,
+                    include_bytes!(concat!("../../../../tools/parties/prompts/", $name, ".wav")),
+                )
             };
         }
         match self {
-            Speech::Announcement => BuiltIn::Announcement.prompt().samples,
-            Speech::Hold => BuiltIn::Hold.prompt().samples,
-            Speech::Briefing => BuiltIn::Briefing.prompt().samples,
-            Speech::Busy => BuiltIn::Busy.prompt().samples,
-            Speech::NoAnswer => BuiltIn::NoAnswer.prompt().samples,
-            Speech::Failed => BuiltIn::Failed.prompt().samples,
+            Speech::Announcement => Source::Server(BuiltIn::Announcement),
+            Speech::Hold => Source::Server(BuiltIn::Hold),
+            Speech::Briefing => Source::Server(BuiltIn::Briefing),
+            Speech::Busy => Source::Server(BuiltIn::Busy),
+            Speech::NoAnswer => Source::Server(BuiltIn::NoAnswer),
+            Speech::Failed => Source::Server(BuiltIn::Failed),
             Speech::Caller1 => party!("caller-1"),
             Speech::Caller2 => party!("caller-2"),
             Speech::Caller3 => party!("caller-3"),
