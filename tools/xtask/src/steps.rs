@@ -75,8 +75,16 @@ pub(crate) fn soak(options: Vec<String>) -> ExitCode {
 }
 
 /// Builds the server and what floods it, and runs both; the options are the flood's own.
-#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to people"
+)]
 pub(crate) fn flood(options: Vec<String>) -> ExitCode {
+    if options.iter().any(|option| option == "--help" || option == "-h") {
+        print!("{}", include_str!("../../../tests/fuzz/src/bin/flood/help.txt"));
+        return ExitCode::SUCCESS;
+    }
     if let Err(missing) = install::packages(Purpose::Build) {
         return refuse(missing);
     }
