@@ -33,6 +33,16 @@ fn is_quiet(party: &Party) {
     }
 }
 
+/// The caller hangs up; each of the two has heard the other, and nobody else.
+fn ends(mut world: World) {
+    world.caller().sipp.tell("INFO");
+    world.ai().sipp.until("bye");
+    assert_eq!(world.caller().party.story(), [Ai]);
+    assert_eq!(world.ai().party.story(), [Caller]);
+    world.assert_lines();
+    world.end(&["caller", "ai"]);
+}
+
 /// The caller holds by the one offer, and takes the call back by the next. Its music is not for the AI,
 /// which would answer it.
 fn hold(offer: &str, answered: &str) {
@@ -46,12 +56,7 @@ fn hold(offer: &str, answered: &str) {
     world.caller().party.hears(Ai);
     world.caller().party.excuse_since(since);
     world.ai().party.hears(Caller);
-    world.caller().sipp.tell("INFO");
-    world.ai().sipp.until("bye");
-    assert_eq!(world.caller().party.story(), [Ai]);
-    assert_eq!(world.ai().party.story(), [Caller]);
-    world.assert_lines();
-    world.end(&["caller", "ai"]);
+    ends(world);
 }
 
 #[test]
@@ -81,12 +86,7 @@ fn a_caller_who_offers_only_pcma_is_answered_with_it_and_heard_in_it() {
         (world.caller().party.payload_type(), world.ai().party.payload_type()),
         (8, 0)
     );
-    world.caller().sipp.tell("INFO");
-    world.ai().sipp.until("bye");
-    assert_eq!(world.caller().party.story(), [Ai]);
-    assert_eq!(world.ai().party.story(), [Caller]);
-    world.assert_lines();
-    world.end(&["caller", "ai"]);
+    ends(world);
 }
 
 #[test]
@@ -107,11 +107,7 @@ fn a_caller_who_moves_is_heard_and_hears_at_its_new_address_on_the_same_line() {
     assert_eq!(moved.ssrc(), world.caller().party.ssrc());
     let stall = world.longest_stall();
     moved.assert_one_line(stall);
-    world.caller().sipp.tell("INFO");
-    world.ai().sipp.until("bye");
-    assert_eq!(world.ai().party.story(), [Caller]);
-    world.assert_lines();
-    world.end(&["caller", "ai"]);
+    ends(world);
 }
 
 #[test]
@@ -123,12 +119,7 @@ fn a_re_invite_without_an_offer_changes_nothing_that_is_heard() {
     world.caller().speaks_as(&words);
     world.caller().party.hears(Ai);
     world.ai().party.hears(Caller);
-    world.caller().sipp.tell("INFO");
-    world.ai().sipp.until("bye");
-    assert_eq!(world.caller().party.story(), [Ai]);
-    assert_eq!(world.ai().party.story(), [Caller]);
-    world.assert_lines();
-    world.end(&["caller", "ai"]);
+    ends(world);
 }
 
 #[test]
