@@ -52,6 +52,8 @@ pub(crate) struct Leg {
     pub(crate) exchange: u32,
     /// Our 2xx carries an offer, and its answer comes with the ACK (RFC 3264 §4, RFC 3261 §13.2.1).
     pub(crate) offered: bool,
+    /// A re-INVITE of ours has no final answer, or waits to be sent.
+    pub(crate) reoffers: bool,
     /// How far it is.
     pub(crate) state: LegState,
     /// Its hold is over, and who hears it may wait for its first packet.

@@ -252,6 +252,11 @@ impl Node {
         }
     }
 
+    /// TCP connections that are there or being opened: they outlive the calls that they were opened for.
+    pub fn flows(&self) -> usize {
+        self.endpoint.flows()
+    }
+
     /// From now on, notes which pairs of a call's state and an input come up, by their names.
     pub fn observe(&mut self) {
         self.observed.start();
@@ -300,11 +305,16 @@ impl Node {
                 None
             }
             Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
-            // We send no re-INVITE yet; what comes of a REFER was looked at before.
-            Event::ReinviteAnswered { .. }
-            | Event::ReinviteRefused { .. }
-            | Event::ReferAnswered { .. }
-            | Event::ReferProgress { .. } => None,
+            Event::ReinviteAnswered { body, .. } => {
+                self.reoffered(now, &mut live, leg, Some(body.as_deref().unwrap_or_default()));
+                None
+            }
+            Event::ReinviteRefused { .. } => {
+                self.reoffered(now, &mut live, leg, None);
+                None
+            }
+            // What comes of a REFER was looked at before.
+            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => None,
         };
         match input {
             Some(input) => self.drive(now, now, live, input),

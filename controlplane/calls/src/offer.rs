@@ -106,6 +106,7 @@ impl Node {
             agreed,
             exchange,
             offered: false,
+            reoffers: false,
             resumes: false,
             quiet: None,
             probed: None,

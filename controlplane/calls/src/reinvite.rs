@@ -6,10 +6,51 @@ use std::time::Instant;
 use media::command::LegId;
 
 use crate::call::Input;
+use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node};
+use crate::notice::CallId;
 use crate::spec::Role;
 
 impl Node {
+    /// Offers every party that has answered our description of its leg again, by a re-INVITE; to how many. What they answer holds from
+    /// then on, also where it is new. One that crosses with theirs is repeated as RFC 3261 §14.1 says; one that is refused changes
+    /// nothing.
+    pub fn offer_again(&mut self, now: Instant, call: CallId) -> usize {
+        let Some(mut live) = self.registry.take(call) else {
+            return 0;
+        };
+        let legs = live.legs.iter_mut();
+        let count = legs.map(|leg| usize::from(self.reoffer(now, leg))).sum();
+        self.put_back(now, live);
+        count
+    }
+
+    /// An offer that waits is replaced: what was answered since it was made has raised the version (RFC 3264 §8).
+    fn reoffer(&mut self, now: Instant, leg: &mut Leg) -> bool {
+        if leg.state != LegState::Up || leg.agreed.is_none() || leg.offered {
+            return false;
+        }
+        let mut local = leg.local.clone();
+        let offer = local.offer();
+        if self.endpoint.reinvite(now, leg.dialog, offer.into()).is_err() {
+            return false;
+        }
+        leg.local = local;
+        leg.reoffers = true;
+        true
+    }
+
+    /// Our re-INVITE on a leg was answered, or refused (`None`), which leaves the session as it was (RFC 3261 §14.1).
+    pub(crate) fn reoffered(&mut self, now: Instant, live: &mut Live, leg: LegId, answer: Option<&[u8]>) {
+        let Some(leg) = live.legs.find(leg) else { return };
+        leg.reoffers = false;
+        if let Some(Ok(agreed)) = answer.map(|answer| leg.local.accept(answer)) {
+            leg.agree(agreed);
+            self.arm_probe(live);
+            self.refresh(now, live);
+        }
+    }
+
     /// A re-INVITE came on a leg.
     pub(crate) fn reinvited(&mut self, now: Instant, live: &mut Live, leg: LegId, body: Option<&[u8]>) {
         let Some(leg) = live.legs.find(leg) else { return };
@@ -19,6 +60,9 @@ impl Node {
                 Ok((answer, agreed)) => {
                     if self.endpoint.answer_reinvite(now, dialog, answer.into()).is_ok() {
                         leg.agree(agreed);
+                        if leg.reoffers {
+                            self.reoffer(now, leg);
+                        }
                         self.arm_probe(live);
                         self.refresh(now, live);
                     }

@@ -315,6 +315,7 @@ impl Node {
             agreed: None,
             exchange: 0,
             offered: false,
+            reoffers: false,
             resumes: false,
             quiet: None,
             probed: None,

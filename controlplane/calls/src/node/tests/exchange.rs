@@ -176,6 +176,85 @@ fn a_reinvite_without_an_offer_gets_ours_and_the_ack_s_answer_counts() {
     }
 }
 
+/// Answers the re-INVITE that came to this peer, from this port.
+fn answer_from(world: &mut World, host: usize, port: u16) {
+    let answer = Local::new(address(host).ip(), port, &[Encoding::Pcmu], 88).offer();
+    let peer = &mut world.peers[host];
+    let dialog = peer.dialog.unwrap();
+    peer.endpoint.answer_reinvite(world.now, dialog, answer.into()).unwrap();
+    world.settle();
+}
+
+#[test]
+fn what_we_offer_again_is_what_it_was_and_its_answer_holds_in_every_state() {
+    for (name, mut world) in each_state() {
+        let before = rows(&world);
+        let (now, id) = (world.now, world.id());
+        let legs: Vec<_> = [(CALLER, 0)].iter().chain(others(name)).copied().collect();
+        assert_eq!(world.node.offer_again(now, id), legs.len(), "{name}");
+        world.settle();
+        for &(host, leg) in &legs {
+            assert_eq!(world.peers[host].log.last(), Some(&"reinvite"), "{name}: {host}");
+            let offer = String::from_utf8(world.peers[host].bodies[0].to_vec()).unwrap();
+            let ours = world.leg(leg).unwrap().port;
+            assert!(
+                offer.contains(&format!("m=audio {} RTP/AVP", ours.0)),
+                "{name}: {offer}"
+            );
+            answer_from(&mut world, host, 42_000);
+            assert_eq!(world.leg(leg).unwrap().remote.unwrap().port(), 42_000, "{name}: {host}");
+        }
+        assert_eq!(rows(&world), before, "{name}");
+        // One that is refused leaves everything as it is.
+        let spec = world.spec.clone();
+        assert_eq!(world.node.offer_again(now, id), legs.len(), "{name}");
+        world.settle();
+        for &(host, _) in &legs {
+            let peer = &mut world.peers[host];
+            peer.endpoint
+                .reject_reinvite(world.now, peer.dialog.unwrap(), 488)
+                .unwrap();
+        }
+        world.settle();
+        assert_eq!(world.spec, spec, "{name}");
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
+/// RFC 3264 §8: the version of our description rises with each change, whoever offered last.
+#[test]
+fn an_offer_that_crossed_theirs_is_newer_than_what_was_answered_meanwhile() {
+    let mut world = World::talking();
+    let (now, id) = (world.now, world.id());
+    assert_eq!(world.node.offer_again(now, id), 2);
+    let peer = &mut world.peers[AI];
+    let hold = peer.local.offer().replace("a=sendrecv", "a=sendonly");
+    peer.endpoint.reinvite(now, peer.dialog.unwrap(), hold.into()).unwrap();
+    world.settle();
+    assert!(!world.peers[AI].log.contains(&"reinvite"), "each side has answered 491");
+    answer_from(&mut world, CALLER, 42_000);
+    // The AI does not own the Call-ID and comes first, in 0 to 2 s; we in 2.1 to 4 s.
+    world.pass(Duration::from_millis(2050));
+    assert_eq!(world.peers[AI].log.last(), Some(&"reinvite answered"));
+    assert!(!world.leg(1).unwrap().send);
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.peers[AI].log.last(), Some(&"reinvite"));
+    let version = |body: &Bytes| -> u64 {
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        let origin = text.lines().find_map(|line| line.strip_prefix("o=")).unwrap();
+        origin.split(' ').nth(2).unwrap().parse().unwrap()
+    };
+    let versions: Vec<_> = world.peers[AI].bodies.iter().map(version).collect();
+    assert_eq!(versions.len(), 2);
+    assert_eq!(versions[1], versions[0] + 1, "one change, one step");
+    answer_from(&mut world, AI, 42_000);
+    assert!(world.leg(1).unwrap().send, "it holds no more");
+    world.hang_up(CALLER);
+    world.commands.clear();
+    world.conserve();
+}
+
 #[test]
 fn a_node_that_drains_goes_on_with_its_calls_in_every_state() {
     for (name, mut world) in each_state() {

@@ -100,6 +100,8 @@ pub(super) struct Peer {
     pub(super) dialog: Option<DialogId>,
     pub(super) request: Option<sip::message::Message>,
     pub(super) log: Vec<&'static str>,
+    /// The descriptions that came in a re-INVITE or in the answer to one.
+    pub(super) bodies: Vec<Bytes>,
     /// The last REFER that came, and what came of those that it sent: the answer, then each NOTIFY, the last with a dot.
     pub(super) asked: Option<(ReferId, sip::message::Message)>,
     pub(super) told: Vec<String>,
@@ -134,6 +136,7 @@ impl World {
             dialog: None,
             request: None,
             log: Vec::new(),
+            bodies: Vec::new(),
             asked: None,
             told: Vec::new(),
         };
@@ -577,9 +580,15 @@ impl Peer {
             },
             Event::Acked { .. } => "acked",
             Event::Bye { .. } => "bye",
-            Event::ReinviteAnswered { .. } => "reinvite answered",
+            Event::ReinviteAnswered { body, .. } => {
+                self.bodies.extend(body);
+                "reinvite answered"
+            }
             Event::ReinviteRefused { .. } => "reinvite refused",
-            Event::Reinvite { .. } => "reinvite",
+            Event::Reinvite { body, .. } => {
+                self.bodies.extend(body);
+                "reinvite"
+            }
             Event::Refer { refer, request, .. } => {
                 self.asked = Some((refer, *request));
                 "refer"
