@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use calls::notice::{Step, What};
-use sim::scenario::{Also, Behaviour, When};
-use sim::ua::{Answering, State};
+use sim::scenario::{Also, Behaviour, Carriages, Offer, Trust, When};
+use sim::ua::{Answering, Referred, State};
 use sim::world::{Who, Wire};
 use sim::{Scenario, Sound, World};
 
@@ -125,6 +125,21 @@ fn a_call_that_is_not_over() {
     let mut world = World::new(Scenario::warm(4));
     world.run_until(Duration::from_secs(5));
     for words in ["the node still holds", "the core still holds", "Caller is still Up"] {
+        bites(&world, words);
+    }
+
+    let mut world = World::new(Scenario {
+        carriages: Carriages::TCP,
+        ..Scenario::warm(4)
+    });
+    // Every dialog is over, and the connections are still there.
+    world.run_until(Duration::from_secs(100));
+    for words in [
+        "the node still has 3 connections",
+        "Human(0) still has 1 connections",
+        "6 ends of connections are open",
+        "the node still waits for a timer",
+    ] {
         bites(&world, words);
     }
 }
@@ -325,4 +340,63 @@ fn a_transferor_who_is_told_wrong() {
     let mut world = refer();
     world.wire.retain(|wire| !wire.is("NOTIFY"));
     bites(&world, "told the end of 0 of its 1 REFERs");
+}
+
+/// Offers of Baton and of a party that crossed.
+fn crossed(who: Who) -> World {
+    let at = When::At(Duration::from_secs(12));
+    let offer = Offer::Direction(sip::sdp::Direction::SendRecv);
+    let world = World::run(Scenario {
+        also: vec![(at, Also::OfferAgain), (at, Also::Reinvite(who, offer))],
+        ..Scenario::warm(6)
+    });
+    assert_eq!(world.faults(), Vec::<String>::new());
+    assert_eq!(world.crossings(), [who]);
+    world
+}
+
+/// Baton owns the Call-ID of the human's dialog and not that of the caller's.
+#[test]
+fn a_wrong_back_off_after_491() {
+    // What of the INVITE that follows Baton's own 491 leaves at another time.
+    let moved = |who: Who, wait: u64| {
+        let mut world = crossed(who);
+        let ours = world.glares().into_iter().find(|glare| glare.ours).expect("a glare");
+        let again = ours.again.expect("again");
+        let wire = |wire: &&mut Wire| wire.ours && wire.is("INVITE") && wire.party == who && wire.at == again;
+        world.wire.iter_mut().find(wire).expect("the INVITE").at = ours.at + Duration::from_millis(wait);
+        world
+    };
+    bites(&moved(Who::Human(0), 0), "Baton's re-INVITE that met 491 at 12.0");
+    bites(&moved(Who::Human(0), 2099), "came again too soon");
+    bites(&moved(Who::Human(0), 4011), "came again too late");
+    bites(&moved(Who::Caller, 2011), "came again too late");
+    assert_eq!(moved(Who::Human(0), 2100).faults(), Vec::<String>::new());
+    assert_eq!(moved(Who::Caller, 0).faults(), Vec::<String>::new());
+    assert_eq!(moved(Who::Caller, 2000).faults(), Vec::<String>::new());
+
+    for (ours, words) in [(true, "Baton's re-INVITE"), (false, "its re-INVITE")] {
+        let mut world = crossed(Who::Human(0));
+        let last = |wire: &Wire| wire.ours != ours && wire.answers("INVITE") && wire.status == Some(200);
+        let from = at(&world, 12_000);
+        world.wire.retain(|wire| wire.at < from || !last(wire));
+        bites(&world, &format!("{words} that met 491 at 12.0"));
+        bites(&world, "never got through");
+    }
+}
+
+#[test]
+fn a_carrier_that_is_not_told_who_asks() {
+    for status in [401, 407] {
+        let mut world = World::run(Scenario {
+            refer: true,
+            carrier: Referred::Challenges(status),
+            trust: Trust::Right,
+            ..Scenario::cold(7)
+        });
+        assert_eq!(world.faults(), Vec::<String>::new());
+        world.caller.credentials = vec![false];
+        world.caller.ended = None;
+        bites(&world, "who we are, and was not told");
+    }
 }

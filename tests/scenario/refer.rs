@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use calls::notice::{End, Outcome};
 use playbook::Mode;
-use sim::scenario::{Aim, Also, Behaviour, When};
+use sim::scenario::{Aim, Also, Behaviour, Trust, When};
 use sim::ua::{Afterwards, Answering, Referred, State, Told};
 use sim::world::{Who, Wire};
 use sim::{Scenario, Sound, World};
@@ -218,9 +218,14 @@ fn a_human_whose_colleague_is_busy_has_the_caller_again() {
 
 /// A cold handoff on a trunk that takes REFER, with a carrier that does this.
 fn by_carrier(seed: u64, carrier: Referred) -> World {
+    by_trusted_carrier(seed, carrier, Trust::Nothing)
+}
+
+fn by_trusted_carrier(seed: u64, carrier: Referred, trust: Trust) -> World {
     World::run(Scenario {
         refer: true,
         carrier,
+        trust,
         end: Duration::from_secs(60),
         ..Scenario::cold(seed)
     })
@@ -281,6 +286,41 @@ fn where_the_carrier_does_not_transfer_we_bridge() {
         let line = world.line(Who::Caller, SECOND, Duration::from_secs(60));
         let broken = line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps;
         assert_eq!((line.ssrcs, broken), (1, 0), "{carrier:?}: {line:?}");
+    }
+}
+
+/// A carrier that wants to know who asks. Right credentials: it transfers, and the caller heard the AI and the announcement until it
+/// was moved. Wrong ones are shown once, and the caller has the human by us.
+#[test]
+fn a_carrier_that_challenges_transfers_for_right_credentials_and_for_wrong_ones_we_bridge() {
+    use Sound::{Ai, Announcement, Caller, Human};
+    for status in [401, 407] {
+        let right = by_trusted_carrier(385, Referred::Challenges(status), Trust::Right);
+        sound(&right);
+        assert_eq!(
+            right.closed(),
+            Some((End::Completed, Outcome::Transferred, None)),
+            "{status}"
+        );
+        assert_eq!(right.caller.credentials, [true], "{status}");
+        assert_eq!(right.humans[0].calls, 0, "{status}: it is the carrier who calls");
+        assert_eq!(heard(&right, Who::Caller), [Ai, Announcement], "{status}");
+
+        let wrong = by_trusted_carrier(386, Referred::Challenges(status), Trust::Wrong);
+        sound(&wrong);
+        assert_eq!(
+            wrong.closed(),
+            Some((End::Completed, Outcome::Joined, None)),
+            "{status}"
+        );
+        assert_eq!(wrong.caller.credentials, [false], "{status}");
+        let caller = heard(&wrong, Who::Caller);
+        assert_eq!(caller.first(), Some(&Ai), "{status}");
+        assert_eq!(caller.last(), Some(&Human(0)), "{status}: {caller:?}");
+        assert_eq!(heard(&wrong, Who::Human(0)), [Caller], "{status}");
+        let line = wrong.line(Who::Caller, SECOND, Duration::from_secs(60));
+        let broken = line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps;
+        assert_eq!((line.ssrcs, broken), (1, 0), "{status}: {line:?}");
     }
 }
 

@@ -34,7 +34,7 @@ fn whatever_happens() {
                     .into_iter()
                     .for_each(|pair| *visited.entry(pair).or_default() += 1);
             }
-            coverage::faults(&visited)
+            [coverage::faults(&visited), coverage::missing(&report.below)].concat()
         }
         // Some of the seeds need not visit all.
         false => coverage::impossible(&visited).collect(),

@@ -6,6 +6,7 @@ use media::evidence::Evidence;
 use crate::tone::Sound;
 use crate::world::{Who, World};
 
+mod glare;
 mod line;
 mod refer;
 mod ringing;
@@ -15,6 +16,7 @@ mod silence;
 mod story;
 mod told;
 
+pub use glare::Glare;
 pub use line::Line;
 pub use story::step_name;
 
@@ -53,6 +55,7 @@ impl World {
         self.given_back(&scenes, &mut faults);
         self.ringing(&mut faults);
         self.refer(&mut faults);
+        self.glare(&mut faults);
         self.lines(&mut faults);
         self.story(&scenes, &mut faults);
         faults
@@ -64,15 +67,30 @@ impl World {
         if node != calls::node::Alive::default() {
             faults.push(format!("the node still holds {node:?}"));
         }
+        if self.node.flows() > 0 {
+            faults.push(format!("the node still has {} connections", self.node.flows()));
+        }
+        if self.node.poll_timeout().is_some() {
+            faults.push("the node still waits for a timer".into());
+        }
         let core = self.core.alive();
         if core != media::core::Alive::default() {
             faults.push(format!("the core still holds {core:?}"));
         }
         for who in self.everyone() {
             let ua = self.ua(who);
+            if ua.flows() > 0 && !ua.is_deaf() {
+                faults.push(format!("{who:?} still has {} connections", ua.flows()));
+            }
             if self.is_busy(who) {
                 faults.push(format!("{who:?} is still {:?}", ua.state));
             }
+        }
+        let deaf = self.everyone().into_iter().filter(|who| self.ua(*who).is_deaf());
+        let gone: Vec<_> = deaf.map(|who| self.ua(who).sip.ip()).collect();
+        let open = self.tcp.open(&gone);
+        if open > 0 {
+            faults.push(format!("{open} ends of connections are open"));
         }
         if let Some(datagram) = self.astray.first() {
             faults.push(format!("sent to nobody: {} -> {}", datagram.from, datagram.to));

@@ -10,7 +10,7 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Aim, Also, Behaviour, Offer, Scenario, When};
+use crate::scenario::{Aim, Also, Behaviour, Carriage, Carriages, Offer, Scenario, Trust, When};
 use crate::steer::steer;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
@@ -37,9 +37,66 @@ fn ms(random: &mut Random, least: u64, most: u64) -> Duration {
 pub fn draw(seed: u64) -> Scenario {
     let mut random = Random::new(seed ^ 0x5eed);
     let random = &mut random;
-    if random.chance(400) {
-        return steer(seed, random);
+    let mut scenario = match random.chance(400) {
+        true => steer(seed, random),
+        false => free(seed, random),
+    };
+    if random.chance(120) {
+        cross(random, &mut scenario);
     }
+    scenario.trust = *random.pick(&[Trust::Nothing, Trust::Right, Trust::Right, Trust::Wrong]);
+    if random.chance(300) {
+        scenario.carriages = carriages(random);
+    }
+    scenario
+}
+
+fn carriages(random: &mut Random) -> Carriages {
+    let by = |random: &mut Random| *random.pick(&[Carriage::Udp, Carriage::Both, Carriage::Tcp, Carriage::Tcp]);
+    let mut of = [by(random), by(random), by(random)];
+    if random.chance(60) {
+        of[1 + random.below(2) as usize] = Carriage::Refused;
+    }
+    Carriages {
+        of,
+        breaks: *random.pick(&[0, 0, 150, 500]),
+        long: random.chance(300),
+    }
+}
+
+/// Offers from both sides at once, of one or two parties.
+fn cross(random: &mut Random, scenario: &mut Scenario) {
+    let when = match random.below(6) {
+        0 => When::At(ms(random, 500, 20_000)),
+        1 => When::After("started", ms(random, 50, 3000)),
+        2 => When::After("ringing", ms(random, 0, 1000)),
+        3 => When::After("answered", ms(random, 0, 3000)),
+        4 => When::After("joined", ms(random, 0, 3000)),
+        _ => When::After("joined", ms(random, 0, 100)),
+    };
+    scenario.also.push((when, Also::OfferAgain));
+    for _ in 0..1 + random.below(2) {
+        let (who, offer) = (who(random), offer(random));
+        scenario
+            .also
+            .push((later(when, ms(random, 0, 2)), Also::Reinvite(who, offer)));
+        if random.chance(700) {
+            let wait = *random.pick(&[25, 2500, 8000].map(Duration::from_millis));
+            let back = Also::Reinvite(who, Offer::Direction(Direction::SendRecv));
+            scenario.also.push((later(when, wait), back));
+        }
+    }
+}
+
+fn later(when: When, wait: Duration) -> When {
+    match when {
+        When::At(at) => When::At(at + wait),
+        When::After(step, after) => When::After(step, after + wait),
+    }
+}
+
+/// A call that goes as chance has it.
+fn free(seed: u64, random: &mut Random) -> Scenario {
     let ring = ms(random, 2000, 9000);
     let accept_within = *random.pick(&[3, 6, 10].map(Duration::from_secs));
     let reach = *random.pick(&[5, 12, 60, 60].map(Duration::from_secs));
@@ -95,11 +152,7 @@ pub fn draw(seed: u64) -> Scenario {
                 _ => Also::Reinvite(who, Offer::Direction(Direction::SendRecv)),
             };
             let wait = *random.pick(&[3, 25, 300, 2500, 8000].map(Duration::from_millis));
-            let then = match when {
-                When::At(at) => When::At(at + wait),
-                When::After(step, after) => When::After(step, after + wait),
-            };
-            scenario.also.push((then, again));
+            scenario.also.push((later(when, wait), again));
         }
     }
     scenario

@@ -14,6 +14,7 @@ pub mod rtp;
 pub mod scenario;
 pub mod soak;
 mod steer;
+pub mod tcp;
 pub mod tone;
 pub mod ua;
 pub mod world;

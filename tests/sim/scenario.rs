@@ -58,6 +58,8 @@ impl From<Duration> for When {
 pub enum Also {
     /// A party sends a re-INVITE.
     Reinvite(Who, Offer),
+    /// Baton offers every party its description again, by re-INVITEs.
+    OfferAgain,
     /// A party goes on without sending media.
     Mute(Who),
     /// It sends again.
@@ -109,6 +111,17 @@ pub enum Aim {
     StrangeUser,
 }
 
+/// What the configuration has for a carrier that asks who we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// No credentials.
+    Nothing,
+    /// Those that the carrier knows.
+    Right,
+    /// Another password.
+    Wrong,
+}
+
 /// What a party's re-INVITE says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offer {
@@ -122,6 +135,44 @@ pub enum Offer {
     Codec(Encoding),
     /// Another port.
     Moved,
+}
+
+/// What SIP to and from a party goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carriage {
+    /// UDP; it takes no connections.
+    Udp,
+    /// UDP, and what is too long for a datagram by TCP.
+    Both,
+    /// TCP.
+    Tcp,
+    /// TCP, says the configuration, and nobody takes connections there.
+    Refused,
+}
+
+/// TCP in a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carriages {
+    /// Of the caller, who opens its connection itself; of the AI; of the humans.
+    pub of: [Carriage; 3],
+    /// Connections that break, in thousandths.
+    pub breaks: u32,
+    /// The caller has a name so long that an INVITE with it is too long for a datagram.
+    pub long: bool,
+}
+
+impl Carriages {
+    /// UDP alone.
+    pub const UDP: Carriages = Carriages {
+        of: [Carriage::Udp; 3],
+        breaks: 0,
+        long: false,
+    };
+    /// TCP alone.
+    pub const TCP: Carriages = Carriages {
+        of: [Carriage::Tcp; 3],
+        ..Carriages::UDP
+    };
 }
 
 /// One simulated call. Times are from the start.
@@ -143,6 +194,8 @@ pub struct Scenario {
     pub refer: bool,
     /// What the caller's carrier does with a REFER.
     pub carrier: Referred,
+    /// Whom we say to be where it asks.
+    pub trust: Trust,
     /// When the handoff is asked for; `None`: never.
     pub handoff_at: Option<Duration>,
     /// When the caller hangs up; `None`: at `end`.
@@ -163,6 +216,8 @@ pub struct Scenario {
     pub pairs: u16,
     /// The network for SIP and for media.
     pub net: [Profile; 2],
+    /// What SIP goes by.
+    pub carriages: Carriages,
     /// Longest delay of a command to the core and of an event back.
     pub hop: Duration,
     /// The humans are on the line and say nothing: no first word closes the window of evidence.
@@ -189,6 +244,7 @@ impl Scenario {
             ai: Answering::After(Duration::from_millis(50)),
             refer: false,
             carrier: Referred::Refuses(405),
+            trust: Trust::Nothing,
             handoff_at: Some(Duration::from_secs(3)),
             caller_hangs_up: None,
             ai_hangs_up: None,
@@ -199,6 +255,7 @@ impl Scenario {
             waits: [30, 15, 30].map(Duration::from_secs),
             pairs: PAIRS,
             net: [Profile::PERFECT, Profile::PERFECT],
+            carriages: Carriages::UDP,
             hop: Duration::from_micros(500),
             quiet_humans: false,
             caller_keys: Vec::new(),
@@ -206,6 +263,11 @@ impl Scenario {
             spray: None,
             end: Duration::from_secs(25),
         }
+    }
+
+    /// Whether no message is lost on its way.
+    pub fn loses_no_sip(&self) -> bool {
+        self.net[0] == Profile::PERFECT && self.carriages.breaks == 0
     }
 
     /// A cold one.

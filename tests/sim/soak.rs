@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use calls::node::Pair;
 
-use crate::World;
 use crate::draw::draw;
+use crate::{World, coverage};
 
 /// Violations after which no more seeds are begun: the first ones say enough.
 const ENOUGH: usize = 5;
@@ -72,6 +72,23 @@ pub struct Report {
     pub violations: Vec<Violation>,
     /// Which pairs of state and input came up, in how many seeds.
     pub visited: BTreeMap<Pair, u64>,
+    /// What came up below the machines ([`coverage::below`]), in how many seeds.
+    pub below: BTreeMap<&'static str, u64>,
+}
+
+/// In how many seeds something came up.
+#[derive(Default)]
+struct Counts {
+    visited: BTreeMap<Pair, u64>,
+    below: BTreeMap<&'static str, u64>,
+}
+
+/// What came of one seed.
+#[derive(Default)]
+struct Played {
+    violation: Option<Violation>,
+    visited: Vec<Pair>,
+    below: Vec<&'static str>,
 }
 
 /// How far it is, for whoever watches.
@@ -83,34 +100,46 @@ pub struct Progress {
     pub violations: AtomicUsize,
 }
 
-/// One seed, and the pairs of state and input that came up. A panic is a violation like any other.
-fn play(seed: u64, tell: bool) -> (Option<Violation>, Vec<Pair>) {
+/// One seed. A panic is a violation like any other.
+fn play(seed: u64, tell: bool) -> Played {
     let played = catch_unwind(AssertUnwindSafe(|| {
         let mut world = World::new(draw(seed));
         world.node.observe();
         world.run_to_the_end();
         let faults = world.faults();
-        let ladder = match tell && !faults.is_empty() {
-            true => [vec![format!("{:#?}", world.scenario)], world.ladder()].concat(),
-            false => Vec::new(),
-        };
-        (faults, world.steps(), ladder, world.node.observed())
+        let violation = (!faults.is_empty()).then(|| Violation {
+            seed,
+            faults,
+            steps: world.steps(),
+            ladder: match tell {
+                true => [vec![format!("{:#?}", world.scenario)], world.ladder()].concat(),
+                false => Vec::new(),
+            },
+        });
+        let (visited, below) = (world.node.observed(), coverage::below(&world));
+        Played {
+            violation,
+            visited,
+            below,
+        }
     }));
-    let (faults, steps, ladder, visited) = played.unwrap_or_else(|panic| {
+    played.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("of an unknown kind");
-        (vec![format!("panic: {text}")], Vec::new(), Vec::new(), Vec::new())
-    });
-    let violation = (!faults.is_empty()).then_some(Violation {
-        seed,
-        faults,
-        steps,
-        ladder,
-    });
-    (violation, visited)
+        let violation = Some(Violation {
+            seed,
+            faults: vec![format!("panic: {text}")],
+            steps: Vec::new(),
+            ladder: Vec::new(),
+        });
+        Played {
+            violation,
+            ..Played::default()
+        }
+    })
 }
 
 /// Plays them all, on every core, unless there were violations enough.
@@ -119,7 +148,7 @@ fn play(seed: u64, tell: bool) -> (Option<Violation>, Vec<Pair>) {
 pub fn run(plan: Plan, progress: &Progress) -> Report {
     let next = AtomicU64::new(0);
     let found = Mutex::new(BTreeMap::new());
-    let visited: Mutex<BTreeMap<Pair, u64>> = Mutex::default();
+    let counts: Mutex<Counts> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -129,27 +158,31 @@ pub fn run(plan: Plan, progress: &Progress) -> Report {
                     if n >= plan.seeds {
                         break;
                     }
-                    let (violation, pairs) = play(plan.first.wrapping_add(n), plan.seeds == 1);
-                    if let Some(violation) = violation {
+                    let played = play(plan.first.wrapping_add(n), plan.seeds == 1);
+                    if let Some(violation) = played.violation {
                         progress.violations.fetch_add(1, Ordering::Relaxed);
                         let mut found = found.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
                         found.insert(n, violation);
                     }
-                    let mut visited = visited.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-                    pairs
-                        .into_iter()
-                        .for_each(|pair| *visited.entry(pair).or_default() += 1);
-                    drop(visited);
+                    let mut counts = counts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                    let Counts { visited, below } = &mut *counts;
+                    let pairs = played.visited.into_iter();
+                    pairs.for_each(|pair| *visited.entry(pair).or_default() += 1);
+                    let came = played.below.into_iter();
+                    came.for_each(|what| *below.entry(what).or_default() += 1);
+                    drop(counts);
                     progress.done.fetch_add(1, Ordering::Relaxed);
                 }
             });
         }
     });
     let found = found.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let counts = counts.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner());
     Report {
         played: progress.done.load(Ordering::Relaxed),
         violations: found.into_values().take(ENOUGH).collect(),
-        visited: visited.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()),
+        visited: counts.visited,
+        below: counts.below,
     }
 }
 

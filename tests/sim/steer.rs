@@ -216,8 +216,10 @@ fn happens(random: &mut Random) -> Vec<Also> {
 
 fn carrier(random: &mut Random) -> Referred {
     let wait = Duration::from_millis(*random.pick(&[0, 100, 2000]));
+    let challenge = *random.pick(&[401, 407]);
     *random.pick(&[
         Referred::Refuses(403),
+        Referred::Challenges(challenge),
         Referred::Ignores,
         Referred::SaysNothing,
         Referred::Reports(200, wait),

@@ -4,22 +4,29 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip::endpoint::{Config, DialogId, Endpoint, Event, Invite};
+use sip::endpoint::{Config, DialogId, Endpoint, Event, FlowBounds, FlowId, Invite, Stream, Transport};
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
 use crate::net::Datagram;
+use crate::random::Random;
 use crate::rtp::Packet;
+use crate::scenario::Carriage;
+use crate::tcp::Arrival;
 use crate::tone::Sound;
 
+mod challenge;
 mod media;
 mod refer;
 mod reinvite;
 
+pub use challenge::USER;
 use media::Key;
 pub use media::Media;
 use refer::Refers;
 pub use refer::{Afterwards, Referred, Told};
+pub use reinvite::BACK_OFF;
 use reinvite::Exchange;
+pub use reinvite::as_read;
 
 /// How a party that is called behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +88,8 @@ pub struct Ua {
     pub mute: bool,
     /// What it does with a REFER.
     pub on_refer: Referred,
+    /// Whether the credentials were right, of each REFER that showed some to a carrier that asks for them.
+    pub credentials: Vec<bool>,
     /// What it was told of its own REFERs.
     pub told: Vec<Told>,
     /// What it did with media from when on: every change.
@@ -106,6 +115,10 @@ pub struct Ua {
     samples: u64,
     key: Option<Key>,
     marker: bool,
+    /// It called.
+    owns_call_id: bool,
+    carriage: Carriage,
+    random: Random,
 }
 
 impl Ua {
@@ -116,11 +129,13 @@ impl Ua {
         encodings: &[Encoding],
         answering: Answering,
         phase: Duration,
+        carriage: Carriage,
         seed: u64,
     ) -> Ua {
         let (sip, rtp) = (SocketAddr::from((host, 5060)), SocketAddr::from((host, 30_000)));
         let config = Config {
             agent: "party".into(),
+            flows: matches!(carriage, Carriage::Both | Carriage::Tcp).then(FlowBounds::default),
             ..Config::new(sip, seed)
         };
         Ua {
@@ -134,6 +149,7 @@ impl Ua {
             ended: None,
             mute: false,
             on_refer: Referred::Refuses(405),
+            credentials: Vec::new(),
             told: Vec::new(),
             media: Vec::new(),
             endpoint: Endpoint::new(config),
@@ -155,21 +171,26 @@ impl Ua {
             samples: 0,
             key: None,
             marker: true,
+            owns_call_id: false,
+            carriage,
+            random: Random::new(seed ^ 0x0b0e),
         }
     }
 
-    /// Calls a URI at an address.
-    pub fn call(&mut self, now: Instant, uri: &str, next_hop: SocketAddr) {
+    /// Calls a URI at an address, by this name.
+    pub fn call(&mut self, now: Instant, uri: &str, next_hop: SocketAddr, name: &str) {
         let offer = self.local.offer();
         let invite = Invite {
             to: uri.into(),
-            from: format!("\"Caller\" <sip:+4930123456@{}>", self.sip.ip()),
+            from: format!("\"{name}\" <sip:+4930123456@{}>", self.sip.ip()),
             next_hop: Some(next_hop),
+            transport: (self.carriage == Carriage::Tcp).then_some(Transport::Tcp),
             headers: vec![("X-Baton-Call".into(), "call_forged".into())],
             offer: Some(Bytes::from(offer)),
             ..Invite::default()
         };
         self.dialog = Some(self.endpoint.invite(now, invite));
+        self.owns_call_id = true;
         self.state = State::Early;
     }
 
@@ -198,8 +219,8 @@ impl Ua {
     pub fn receive(&mut self, now: Instant, datagram: Datagram) {
         if datagram.to == self.sip {
             if !self.deaf {
-                self.endpoint
-                    .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
+                let bytes = Bytes::from(as_read(datagram.bytes));
+                self.endpoint.handle_datagram(now, datagram.from, bytes);
                 self.events(now);
             }
         } else if self.receives_at(datagram.to)
@@ -215,6 +236,25 @@ impl Ua {
         }
     }
 
+    /// Somebody opens a connection to it; `None`: it is refused.
+    pub fn accept(&mut self, now: Instant, from: SocketAddr) -> Option<FlowId> {
+        self.endpoint.accept_flow(now, from)
+    }
+
+    /// Something came on one of its connections.
+    pub fn receive_stream(&mut self, now: Instant, arrival: &Arrival) {
+        if self.deaf {
+            return;
+        }
+        match arrival {
+            Arrival::Connect { .. } => {}
+            Arrival::Connected(flow) => self.endpoint.handle_connected(now, *flow),
+            Arrival::Bytes(flow, bytes, _) => self.endpoint.handle_stream(now, *flow, bytes),
+            Arrival::Closed(flow) => self.endpoint.handle_closed(now, *flow),
+        }
+        self.events(now);
+    }
+
     fn events(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
@@ -226,7 +266,7 @@ impl Ua {
                 Event::Acked { .. } => {}
                 Event::Reinvite { dialog, body } => self.reinvited(now, dialog, body),
                 Event::ReinviteAnswered { body, .. } => self.reinvite_answered(body),
-                Event::ReinviteRefused { .. } => self.reinvite_refused(),
+                Event::ReinviteRefused { status, .. } => self.reinvite_refused(now, status),
                 Event::Cancelled { dialog } | Event::Refused { dialog, .. } | Event::Bye { dialog, .. }
                     if Some(dialog) == self.dialog =>
                 {
@@ -276,22 +316,44 @@ impl Ua {
         self.ended = Some(now);
         self.next_packet = None;
         self.answer_at = None;
+        self.exchange.again = None;
     }
 
-    /// What it wants to send now.
-    pub fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>) {
-        let from = out.len();
+    /// What it wants to send now, and what it wants of connections.
+    pub fn transmit(&mut self, now: Instant, out: &mut Vec<Datagram>, streams: &mut Vec<Stream>) {
+        let first = out.len();
         while let Some(transmit) = self.endpoint.poll_transmit() {
-            let bytes = self.exchange.rewrite(transmit.bytes.to_vec());
             let (from, to) = (self.sip, transmit.to);
-            if let Some(bytes) = self.rewrite_refer(bytes).filter(|_| !self.deaf) {
+            if let Some(bytes) = self.on_the_wire(transmit.bytes.to_vec()) {
                 out.push(Datagram { from, to, bytes });
             }
         }
+        while let Some(stream) = self.endpoint.poll_stream() {
+            match stream {
+                Stream::Send { flow, bytes } => {
+                    let bytes = self.on_the_wire(bytes.to_vec()).map(Bytes::from);
+                    streams.extend(bytes.map(|bytes| Stream::Send { flow, bytes }));
+                }
+                other if !self.deaf => streams.push(other),
+                _ => {}
+            }
+        }
         // What accepts a REFER goes before the BYE that follows it.
-        out[from..].sort_by_key(|datagram| !datagram.bytes.starts_with(b"SIP/2.0 202"));
+        let accepts = |bytes: &[u8]| bytes.starts_with(b"SIP/2.0 202");
+        out[first..].sort_by_key(|datagram| !accepts(&datagram.bytes));
+        streams.sort_by_key(|stream| match stream {
+            Stream::Connect { .. } => 0,
+            Stream::Send { bytes, .. } if accepts(bytes) => 1,
+            Stream::Send { .. } | Stream::Close { .. } => 2,
+        });
         self.note_media(now);
         self.transmit_media(now, out);
+    }
+
+    /// What a message of its endpoint becomes; `None`: it is not sent.
+    fn on_the_wire(&mut self, bytes: Vec<u8>) -> Option<Vec<u8>> {
+        let bytes = self.exchange.rewrite(bytes);
+        self.rewrite_refer(bytes).filter(|_| !self.deaf)
     }
 
     /// Time has passed.
@@ -307,6 +369,7 @@ impl Ua {
             }
         }
         self.refer_timeout(now);
+        self.reinvite_timeout(now);
         self.endpoint.handle_timeout(now);
         self.events(now);
     }
@@ -317,6 +380,7 @@ impl Ua {
             self.answer_at,
             self.next_packet,
             self.refers.hang_up_at,
+            self.exchange.again.map(|(at, _)| at),
             self.refers.report.map(|(at, ..)| at),
             self.endpoint.poll_timeout(),
         ]
@@ -333,5 +397,10 @@ impl Ua {
     /// What its endpoint still holds.
     pub fn alive(&self) -> sip::endpoint::Alive {
         self.endpoint.alive()
+    }
+
+    /// Connections that it still has.
+    pub fn flows(&self) -> usize {
+        self.endpoint.flows()
     }
 }

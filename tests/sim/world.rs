@@ -11,14 +11,16 @@ use calls::request::RequestError;
 use media::command::{Command, Event, Port, Refusal};
 use media::core::Core;
 use media::verdict::Verdict;
+use sip::endpoint::Stream;
 
 use crate::check::step_name;
 use crate::net::{Datagram, Net};
 use crate::random::Random;
 use crate::rtp::Packet;
 use crate::scenario::{Also, Scenario};
+use crate::tcp::{Arrival, Tcp};
 use crate::tone::Sound;
-use crate::ua::{Answering, State, Ua};
+use crate::ua::{Answering, State, Ua, as_read};
 
 mod config;
 mod script;
@@ -98,6 +100,8 @@ pub struct World {
     pub node: Node,
     /// The core under test.
     pub core: Core,
+    /// Connections between the node and the parties.
+    pub tcp: Tcp,
     net: Net,
     random: Random,
     commands: VecDeque<(Instant, Command)>,
@@ -124,9 +128,10 @@ impl World {
         let mut random = Random::new(scenario.seed);
         let node_sip = SocketAddr::from((NODE, 5060));
         let [caller_codecs, ai_codecs, human_codecs] = &scenario.encodings;
+        let [caller_by, ai_by, humans_by] = scenario.carriages.of;
         let mut phase = || random.between(Duration::ZERO, Duration::from_millis(20));
         let phases = [phase(), phase(), phase(), phase(), phase()];
-        let ua = |host: u8, voice, codecs: &[_], answering, index: usize| {
+        let ua = |host: u8, voice, codecs: &[_], answering, index: usize, by| {
             let seed = Random::new(scenario.seed ^ (u64::from(host) << 40)).bits();
             Ua::new(
                 [198, 51, 100, host],
@@ -134,12 +139,13 @@ impl World {
                 codecs,
                 answering,
                 phases[index % phases.len()],
+                by,
                 seed,
             )
         };
-        let mut caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0);
+        let mut caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0, caller_by);
         caller.on_refer = scenario.carrier;
-        let ai = ua(20, Sound::Ai, ai_codecs, scenario.ai, 1);
+        let ai = ua(20, Sound::Ai, ai_codecs, scenario.ai, 1, ai_by);
         let humans: Vec<Ua> = scenario
             .humans
             .iter()
@@ -150,7 +156,7 @@ impl World {
                 } else {
                     Sound::Human(n as u8)
                 };
-                ua(30 + n as u8, voice, human_codecs, human.answering, 2 + n)
+                ua(30 + n as u8, voice, human_codecs, human.answering, 2 + n, humans_by)
             })
             .collect();
         let (library, prompts) = prompts();
@@ -186,6 +192,7 @@ impl World {
             astray: Vec::new(),
             node,
             core,
+            tcp: Tcp::new(scenario.seed ^ 5, scenario.net[0], scenario.carriages.breaks),
             net: Net::new(scenario.seed ^ 2, scenario.net[0], scenario.net[1]),
             random,
             commands: VecDeque::new(),
@@ -205,16 +212,16 @@ impl World {
         world
     }
 
-    /// Plays the scenario to its end, then until every timer has run out (five minutes more at the most).
+    /// Plays the scenario to its end, then until every timer has run out (ten minutes more at the most).
     pub fn run(scenario: Scenario) -> World {
         let mut world = World::new(scenario);
         world.run_to_the_end();
         world
     }
 
-    /// Plays on to the end, then until every timer has run out.
+    /// Plays on to the end, then until every timer has run out: the last is of who refused a connection, 300 s after the last message.
     pub fn run_to_the_end(&mut self) {
-        let last = self.start + self.scenario.end + Duration::from_secs(300);
+        let last = self.start + self.scenario.end + Duration::from_secs(600);
         while self.step(last) {}
     }
 
@@ -230,6 +237,7 @@ impl World {
         let humans = self.humans.iter().filter_map(Ua::next_at).min();
         let next = [
             self.net.next_at(),
+            self.tcp.next_at(),
             self.node.poll_timeout(),
             self.core.poll_timeout(),
             self.caller.next_at(),
@@ -279,10 +287,11 @@ impl World {
             };
             self.node.handle_media(now, 0, event);
         }
+        self.deliver_streams();
         while let Some(datagram) = self.net.arrived(now) {
             let ip = datagram.to.ip();
             if ip == IpAddr::from(NODE) && datagram.to.port() == 5060 {
-                self.log(&datagram);
+                self.log(datagram.from.ip(), false, false, &datagram.bytes);
                 self.node
                     .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
             } else if ip == IpAddr::from(NODE) {
@@ -293,6 +302,57 @@ impl World {
                 self.astray.push(datagram);
             }
         }
+    }
+
+    fn deliver_streams(&mut self) {
+        let now = self.now;
+        while let Some((host, arrival)) = self.tcp.arrived(now) {
+            let ours = host == IpAddr::from(NODE);
+            if let Arrival::Connect { pipe, from, .. } = arrival {
+                let flow = match self.party(host) {
+                    Some(ua) if ua.is_deaf() => continue,
+                    Some(ua) => ua.accept(now, from),
+                    None if ours => self.node.accept_flow(now, from),
+                    None => None,
+                };
+                self.tcp.accept(now, pipe, flow);
+            } else if ours {
+                self.node_stream(arrival);
+            } else if let Some(ua) = self.party(host) {
+                ua.receive_stream(now, &arrival);
+            }
+        }
+    }
+
+    fn node_stream(&mut self, arrival: Arrival) {
+        let now = self.now;
+        match arrival {
+            Arrival::Connect { .. } => {}
+            Arrival::Connected(flow) => self.node.handle_connected(now, flow),
+            Arrival::Bytes(flow, bytes, messages) => {
+                if let Some(peer) = self.tcp.peer(IpAddr::from(NODE), flow) {
+                    messages.iter().for_each(|message| self.log(peer, false, true, message));
+                }
+                self.node.handle_stream(now, flow, &bytes);
+            }
+            Arrival::Closed(flow) => self.node.handle_closed(now, flow),
+        }
+    }
+
+    /// What the node wants of a connection.
+    fn node_wants(&mut self, stream: Stream) {
+        let node = IpAddr::from(NODE);
+        let stream = match stream {
+            Stream::Send { flow, bytes } => {
+                if let Some(peer) = self.tcp.peer(node, flow) {
+                    self.log(peer, true, true, &bytes);
+                }
+                let bytes = as_read(bytes.to_vec()).into();
+                Stream::Send { flow, bytes }
+            }
+            other => other,
+        };
+        self.tcp.handle(self.now, node, stream);
     }
 
     /// When the worker takes a command that reached it at `at`.
@@ -400,10 +460,10 @@ impl World {
                         to: transmit.to,
                         bytes: transmit.bytes.to_vec(),
                     };
-                    self.log(&datagram);
+                    self.log(datagram.to.ip(), true, false, &datagram.bytes);
                     self.net.send(now, datagram);
                 }
-                Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
+                Output::Stream(stream) => self.node_wants(stream),
                 Output::Media { command, .. } => {
                     let at = now + self.random.between(Duration::ZERO, self.scenario.hop);
                     let at = self.commands.back().map_or(at, |(last, _)| at.max(*last));
@@ -418,10 +478,12 @@ impl World {
                 self.tell_node(event);
             }
         }
-        let mut out = Vec::new();
-        self.caller.transmit(now, &mut out);
-        self.ai.transmit(now, &mut out);
-        self.humans.iter_mut().for_each(|ua| ua.transmit(now, &mut out));
+        let (mut out, mut streams) = (Vec::new(), Vec::new());
+        for ua in [&mut self.caller, &mut self.ai].into_iter().chain(&mut self.humans) {
+            ua.transmit(now, &mut out, &mut streams);
+            let host = ua.sip.ip();
+            streams.drain(..).for_each(|stream| self.tcp.handle(now, host, stream));
+        }
         for datagram in out {
             self.net.send(now, datagram);
         }

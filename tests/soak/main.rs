@@ -169,6 +169,7 @@ fn as_json(plan: Plan, report: &Report, took: Duration) -> serde_json::Value {
         "seconds": (took.as_secs_f64() * 10.0).round() / 10.0,
         "violations": violations,
         "visited": visited,
+        "below": report.below,
     })
 }
 

@@ -5,16 +5,21 @@ use std::time::Duration;
 
 use calls::notice::{Outcome, Step, What};
 
+use crate::scenario::Trust;
 use crate::tone::Sound;
 use crate::world::{Who, Wire, World};
 
 /// Timer F: a request that nobody answers is given up (RFC 3261 §17.1.2.2), 64·T1.
 const GIVEN_UP: Duration = Duration::from_secs(32);
 
+/// Longest way of an answer over a bad network: two repetitions.
+const ANSWERED: Duration = Duration::from_secs(5);
+
 impl World {
     pub(super) fn refer(&self, faults: &mut Vec<String>) {
         self.nobody_else_is_called(faults);
         self.transferred_is_what_the_carrier_said(faults);
+        self.the_carrier_knows_us(faults);
         for who in self.everyone().into_iter().filter(|who| *who != Who::Caller) {
             let of = |wire: &&Wire| wire.party == who;
             let accepted = |wire: &&Wire| wire.ours && wire.answers("REFER") && wire.status == Some(202);
@@ -107,6 +112,21 @@ impl World {
         }
     }
 
+    /// A carrier that asks who we are is told, where the configuration has it.
+    fn the_carrier_knows_us(&self, faults: &mut Vec<String>) {
+        let challenge = |wire: &&Wire| {
+            wire.party == Who::Caller && wire.answers("REFER") && !wire.ours && matches!(wire.status, Some(401 | 407))
+        };
+        let Some(asked) = self.wire.iter().find(challenge).map(|wire| wire.at) else {
+            return;
+        };
+        let gone = self.caller.is_deaf() || self.caller.ended.is_some_and(|ended| ended < asked + ANSWERED);
+        if self.scenario.trust == Trust::Right && !gone && !self.caller.credentials.contains(&true) {
+            let at = asked - self.start;
+            faults.push(format!("the carrier asked at {at:?} who we are, and was not told"));
+        }
+    }
+
     /// The outcome of a REFER of ours is that of the sipfrag, never that of the 202.
     fn transferred_is_what_the_carrier_said(&self, faults: &mut Vec<String>) {
         let done =
@@ -126,7 +146,9 @@ impl World {
     /// Toll fraud: only targets are called, by their own URIs.
     fn nobody_else_is_called(&self, faults: &mut Vec<String>) {
         for wire in self.wire.iter().filter(|wire| wire.ours && wire.is("INVITE")) {
+            // What follows in a dialog goes to its Contact.
             if let Who::Human(n) = wire.party
+                && self.is_first(wire)
                 && !wire.uri.starts_with(&format!("sip:human-{n}@"))
             {
                 faults.push(format!("{} was called", wire.uri));

@@ -27,7 +27,7 @@ impl World {
         let invites = self
             .wire
             .iter()
-            .filter(|wire| wire.ours && wire.is("INVITE") && wire.at <= gone);
+            .filter(|wire| wire.ours && wire.is("INVITE") && wire.at <= gone && self.is_first(wire));
         let invites: BTreeSet<(&str, u32, Who)> = invites
             .map(|wire| (wire.call_id.as_str(), wire.number, wire.party))
             .collect();

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::check::scene::Scenes;
-use crate::net::Profile;
 use crate::scenario::Also;
 use crate::tone::Sound;
 use crate::ua::Media;
@@ -51,7 +50,7 @@ impl World {
         let answered = ua.answered?;
         // An answer that the network lost is repeated by the one who answered; nobody knows of it before.
         let known = self.sent.iter().find(|s| s.to == who).map(|s| s.at.max(answered));
-        let from = if self.scenario.net[0] == Profile::PERFECT {
+        let from = if self.scenario.loses_no_sip() {
             Some(answered)
         } else {
             known

@@ -54,7 +54,8 @@ impl World {
     fn failures_are_seen(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let mut seen = std::collections::BTreeSet::new();
         for wire in self.wire.iter().filter(|wire| !wire.ours) {
-            let failure = wire.answers("INVITE") && wire.status.is_some_and(|status| status >= 300) || wire.is("BYE");
+            let refusal = wire.answers("INVITE") && wire.status.is_some_and(|status| status >= 300);
+            let failure = refusal && self.is_first(wire) || wire.is("BYE");
             if !failure || !matches!(wire.party, Who::Human(_)) || !seen.insert(wire.call_id.clone()) {
                 continue;
             }
@@ -145,6 +146,7 @@ impl World {
                 what,
                 Also::Mute(_)
                     | Also::Reinvite(..)
+                    | Also::OfferAgain
                     | Also::Stall(_)
                     | Also::Hush(_)
                     | Also::Full(_)

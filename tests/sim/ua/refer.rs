@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use sip::endpoint::{DialogId, Event, Refer, ReferId};
+use sip::message::Message;
 
+use crate::ua::challenge::{Shown, challenge, shown};
 use crate::ua::{State, Ua};
 
 /// What a party does once its REFER was accepted.
@@ -26,7 +28,7 @@ pub enum Afterwards {
 pub enum Referred {
     /// Refuses it.
     Refuses(u16),
-    /// Asks who we are, in a 401 or 407, and reports 200 to one who answers that.
+    /// Asks who we are, in a 401 or 407, and reports 200 to one who answers that right; asks anybody else again.
     Challenges(u16),
     /// Does not answer it.
     Ignores,
@@ -63,8 +65,10 @@ pub(super) struct Refers {
     pub(super) hang_up_at: Option<Instant>,
     /// The report that is due.
     pub(super) report: Option<(Instant, ReferId, u16)>,
-    /// It asked who we are.
-    challenged: bool,
+    /// REFERs that came to who wants to know whose they are.
+    asked: usize,
+    /// What the last one of these showed.
+    shown: Shown,
 }
 
 impl Ua {
@@ -85,7 +89,7 @@ impl Ua {
     /// Events of REFERs.
     pub(super) fn refer_event(&mut self, now: Instant, event: Event) {
         match event {
-            Event::Refer { dialog, refer, .. } => self.referred(now, dialog, refer),
+            Event::Refer { dialog, refer, request } => self.referred(now, dialog, refer, &request),
             Event::ReferAnswered { status, .. } => {
                 let last = status >= 300;
                 self.told.push(Told {
@@ -121,17 +125,25 @@ impl Ua {
         }
     }
 
-    fn referred(&mut self, now: Instant, dialog: DialogId, refer: ReferId) {
+    fn referred(&mut self, now: Instant, dialog: DialogId, refer: ReferId, request: &Message) {
         let accept = |ua: &mut Ua| _ = ua.endpoint.accept_refer(now, refer);
         match self.on_refer {
             Referred::Refuses(status) => drop(self.endpoint.reject_refer(now, refer, status)),
-            Referred::Challenges(status) if !self.refers.challenged => {
-                self.refers.challenged = true;
-                let _ = self.endpoint.reject_refer(now, refer, status);
-            }
-            Referred::Challenges(_) => {
-                accept(self);
-                self.refers.report = Some((now, refer, 200));
+            Referred::Challenges(status) => {
+                let shown = shown(request, status, self.refers.asked);
+                self.refers.asked += 1;
+                self.refers.shown = shown;
+                match shown {
+                    Shown::Nothing | Shown::Stale => {}
+                    Shown::Wrong => self.credentials.push(false),
+                    Shown::Right => self.credentials.push(true),
+                }
+                if shown == Shown::Right {
+                    accept(self);
+                    self.refers.report = Some((now, refer, 200));
+                } else {
+                    let _ = self.endpoint.reject_refer(now, refer, status);
+                }
             }
             Referred::Ignores => {}
             Referred::SaysNothing => accept(self),
@@ -175,17 +187,8 @@ impl Ua {
             Referred::SaysNothing | Referred::HangsUp if is_notify => None,
             Referred::Babbles(_) if is_notify => Some(replace(&bytes, "SIP/2.0 200 OK", "SIP/9.9 ?? ok!")),
             Referred::Challenges(status) if bytes.starts_with(format!("SIP/2.0 {status} ").as_bytes()) => {
-                let (name, realm) = match status {
-                    401 => (
-                        "WWW-Authenticate",
-                        "Digest realm=\"carrier\", nonce=\"n1\", qop=\"auth\", algorithm=SHA-256",
-                    ),
-                    _ => (
-                        "Proxy-Authenticate",
-                        "Digest realm=\"carrier\", nonce=\"n1\", algorithm=MD5",
-                    ),
-                };
-                Some(replace(&bytes, "\r\nCSeq:", &format!("\r\n{name}: {realm}\r\nCSeq:")))
+                let header = challenge(status, self.refers.asked, self.refers.shown);
+                Some(replace(&bytes, "\r\nCSeq:", &format!("\r\n{header}\r\nCSeq:")))
             }
             _ => Some(bytes),
         }

@@ -1,6 +1,6 @@
 //! Re-INVITEs of a party, and of Baton to it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::endpoint::DialogId;
@@ -12,13 +12,23 @@ use crate::ua::{State, Ua};
 /// Stands in place of an offer that is not to be sent: its endpoint always makes one.
 const NO_OFFER: &[u8] = b"no offer";
 
+/// What a 491 becomes before its endpoint sees it, which would back off by itself: parties do it on their own, so that a fault in
+/// the endpoint's way is not on both sides.
+const CROSSED: u16 = 691;
+
+/// How long a re-INVITE that met 491 waits, in milliseconds at least and at the most (RFC 3261 §14.1): of the owner of the Call-ID, and
+/// of the other side.
+pub const BACK_OFF: [(u64, u64); 2] = [(2100, 4000), (0, 2000)];
+
 /// A re-INVITE of ours that is under way, and the late offer's two halves.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
     /// Our last offer had `c=0.0.0.0`.
     pub(super) no_address: bool,
-    /// Our description before it, to go back to where it is refused.
-    before: Option<Local>,
+    /// What it offers, and our description before it (and whether that had an address), to go back to where it is refused.
+    before: Option<(Offer, Local, bool)>,
+    /// What met 491, and when it is offered again.
+    pub(super) again: Option<(Instant, Offer)>,
     /// The CSeq of the re-INVITE without an offer, and the answer to the offer that came with its 2xx.
     late: Option<(u32, Option<String>)>,
 }
@@ -51,6 +61,10 @@ impl Ua {
         let (Some(dialog), State::Up) = (self.dialog, self.state) else {
             return;
         };
+        if let Some((_, waits)) = &mut self.exchange.again {
+            *waits = offer;
+            return;
+        }
         let before = self.local.clone();
         let body = match offer {
             Offer::Direction(direction) => {
@@ -59,10 +73,8 @@ impl Ua {
             }
             Offer::NoAddress => {
                 self.local.direction = Direction::SendRecv;
-                let c = |address: &str| format!("c=IN IP4 {address}\r\n");
-                self.local
-                    .offer()
-                    .replace(&c(&self.sip.ip().to_string()), &c("0.0.0.0"))
+                let offer = self.local.offer();
+                self.without_address(&offer)
             }
             Offer::Late => String::from_utf8_lossy(NO_OFFER).into_owned(),
             Offer::Codec(encoding) => {
@@ -81,11 +93,18 @@ impl Ua {
                     self.exchange.late = None;
                 }
                 self.last_port = self.last_port.max(self.local.port);
-                self.exchange.no_address = offer == Offer::NoAddress;
-                self.exchange.before.get_or_insert(before);
+                let had_none = std::mem::replace(&mut self.exchange.no_address, offer == Offer::NoAddress);
+                let (_, before, had_none) = self.exchange.before.take().unwrap_or((offer, before, had_none));
+                self.exchange.before = Some((offer, before, had_none));
             }
             Err(_) => self.local = before,
         }
+    }
+
+    /// A description of ours as RFC 2543 had it for a hold.
+    fn without_address(&self, description: &str) -> String {
+        let c = |address: &str| format!("c=IN IP4 {address}\r\n");
+        description.replace(&c(&self.sip.ip().to_string()), &c("0.0.0.0"))
     }
 
     /// Whether a re-INVITE of its own has no answer yet.
@@ -108,16 +127,34 @@ impl Ua {
         }
     }
 
-    pub(super) fn reinvite_refused(&mut self) {
-        if let Some(before) = self.exchange.before.take() {
-            self.local = before;
+    /// All is as it was (§14.1); what met 491 is offered again.
+    pub(super) fn reinvite_refused(&mut self, now: Instant, status: u16) {
+        let Some((offer, before, had_none)) = self.exchange.before.take() else {
+            return;
+        };
+        self.local = before;
+        self.exchange.no_address = had_none;
+        if status == CROSSED {
+            let (least, most) = BACK_OFF[usize::from(!self.owns_call_id)];
+            let wait = Duration::from_millis(least + 10 * self.random.below((most - least) / 10 + 1));
+            self.exchange.again = Some((now + wait, offer));
+        }
+    }
+
+    /// What met 491 and has waited.
+    pub(super) fn reinvite_timeout(&mut self, now: Instant) {
+        if let Some((_, offer)) = self.exchange.again.take_if(|(at, _)| *at <= now) {
+            self.reinvite(now, offer);
         }
     }
 
     pub(super) fn reinvited(&mut self, now: Instant, dialog: DialogId, offer: Option<Bytes>) {
         match offer.map(|offer| self.local.answer(&offer)) {
-            Some(Ok((answer, agreed))) => {
+            Some(Ok((mut answer, agreed))) => {
                 self.agreed = Some(agreed);
+                if self.exchange.no_address {
+                    answer = self.without_address(&answer);
+                }
                 let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(answer));
             }
             Some(Err(_)) => drop(self.endpoint.reject_reinvite(now, dialog, 488)),
@@ -126,6 +163,14 @@ impl Ua {
                 let _ = self.endpoint.answer_reinvite(now, dialog, Bytes::from(offer));
             }
         }
+    }
+}
+
+/// What a party's endpoint sees of a message that came; it is as long as that.
+pub fn as_read(bytes: Vec<u8>) -> Vec<u8> {
+    match bytes.starts_with(b"SIP/2.0 491 ") && String::from_utf8_lossy(&bytes).contains(" INVITE\r\n") {
+        true => [format!("SIP/2.0 {CROSSED} ").as_bytes(), &bytes[12..]].concat(),
+        false => bytes,
     }
 }
 

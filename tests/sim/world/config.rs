@@ -7,10 +7,12 @@ use std::time::Duration;
 use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
+use sip::digest::Credentials;
+use sip::endpoint::{FlowBounds, Transport};
 
-use crate::scenario::Scenario;
+use crate::scenario::{Carriage, Scenario, Trust};
 use crate::tone::Sound;
-use crate::ua::Ua;
+use crate::ua::{USER, Ua};
 use crate::world::FIRST_PORT;
 
 /// The library of prompts, made once, and what each of them is.
@@ -47,12 +49,16 @@ pub(super) fn node_config(
     humans: &[Ua],
 ) -> calls::config::Config {
     let name = |n: usize| format!("human-{n}");
-    let sip = sip::endpoint::Config::new(node, scenario.seed ^ 3);
+    let sip = sip::endpoint::Config {
+        flows: Some(FlowBounds::default()),
+        ..sip::endpoint::Config::new(node, scenario.seed ^ 3)
+    };
+    let [_, ai_by, humans_by] = scenario.carriages.of.map(transport);
     let targets = humans.iter().enumerate().map(|(n, ua)| Target {
         name: name(n),
         uri: format!("sip:{}@{}", name(n), ua.sip),
         next_hop: ua.sip,
-        transport: None,
+        transport: humans_by,
         ring: scenario.ring,
         patterns: Vec::new(),
         briefing: None,
@@ -69,14 +75,14 @@ pub(super) fn node_config(
             addresses: vec![caller.sip.ip()],
             ai_agent: None,
             refer: scenario.refer,
-            auth: None,
+            auth: credentials(scenario.trust),
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
             uri: format!("sip:ava@{}", ai.sip),
             next_hop: ai.sip,
             auth: None,
-            transport: None,
+            transport: ai_by,
         }],
         targets: targets.collect(),
         playbook: Playbook {
@@ -100,4 +106,25 @@ pub(super) fn node_config(
         public_url: "http://192.0.2.1:8080".into(),
         seed: scenario.seed ^ 4,
     }
+}
+
+fn transport(carriage: Carriage) -> Option<Transport> {
+    match carriage {
+        Carriage::Udp | Carriage::Both => None,
+        Carriage::Tcp | Carriage::Refused => Some(Transport::Tcp),
+    }
+}
+
+fn credentials(trust: Trust) -> Option<Credentials> {
+    let [username, right] = USER;
+    let password = match trust {
+        Trust::Nothing => return None,
+        Trust::Right => right,
+        Trust::Wrong => "open barley",
+    };
+    Some(Credentials {
+        realm: None,
+        username: username.into(),
+        password: password.into(),
+    })
 }

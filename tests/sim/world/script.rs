@@ -14,6 +14,9 @@ use crate::tone::Sound;
 use crate::ua::Ua;
 use crate::world::{FIRST_PORT, NODE, PAIRS, Who, World};
 
+/// How often a caller with a long name says it: more than a datagram takes (RFC 3261 §18.1.1).
+const LONG: usize = 150;
+
 /// What the script does at its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cue {
@@ -69,9 +72,15 @@ impl World {
         while let Some((_, cue)) = self.script.pop_if(|(at, _)| *at <= self.now) {
             let now = self.now;
             match cue {
-                Cue::Call => self
-                    .caller
-                    .call(now, "sip:service@192.0.2.1", SocketAddr::from((NODE, 5060))),
+                Cue::Call => {
+                    let name = if self.scenario.carriages.long {
+                        "Caller".repeat(LONG)
+                    } else {
+                        "Caller".into()
+                    };
+                    let node = SocketAddr::from((NODE, 5060));
+                    self.caller.call(now, "sip:service@192.0.2.1", node, &name);
+                }
                 Cue::Handoff => self.ask_for_handoff(),
                 Cue::Also(what) => {
                     self.done.push((now, what));
@@ -99,6 +108,11 @@ impl World {
         let now = self.now;
         match what {
             Also::Reinvite(who, offer) => self.ua_mut(who).reinvite(now, offer),
+            Also::OfferAgain => {
+                if let Some(call) = self.call {
+                    self.node.offer_again(now, call);
+                }
+            }
             Also::Mute(who) => self.ua_mut(who).mute = true,
             Also::Unmute(who) => self.ua_mut(who).mute = false,
             Also::Speak(n) => self.ua_mut(Who::Human(n)).voice = Sound::Human(n as u8),

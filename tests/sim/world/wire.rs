@@ -6,8 +6,7 @@ use std::time::Instant;
 
 use calls::notice::{Step, What};
 
-use crate::net::Datagram;
-use crate::world::{NODE, Who, World};
+use crate::world::{Who, World};
 
 /// One SIP message as it left Baton or reached it; repetitions too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +17,8 @@ pub struct Wire {
     pub party: Who,
     /// Baton sent it.
     pub ours: bool,
+    /// It went by TCP.
+    pub tcp: bool,
     /// Request-URI of a request.
     pub uri: String,
     /// Status of a response.
@@ -35,7 +36,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn read(at: Instant, party: Who, ours: bool, bytes: &[u8]) -> Option<Wire> {
+    fn read(at: Instant, party: Who, ours: bool, tcp: bool, bytes: &[u8]) -> Option<Wire> {
         let text = String::from_utf8_lossy(bytes);
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let header = |wanted: &str| {
@@ -55,6 +56,7 @@ impl Wire {
             at,
             party,
             ours,
+            tcp,
             uri: head.split(' ').nth(1).unwrap_or_default().into(),
             status: status(head),
             method: method.trim().to_owned(),
@@ -78,7 +80,12 @@ impl Wire {
 
 impl fmt::Display for Wire {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let arrow = if self.ours { "->" } else { "<-" };
+        let arrow = match (self.ours, self.tcp) {
+            (true, false) => "->",
+            (false, false) => "<-",
+            (true, true) => "=>",
+            (false, true) => "<=",
+        };
         write!(f, "{arrow} {:?} ", self.party)?;
         match self.status {
             Some(status) => write!(f, "{status} to {} {}", self.number, self.method)?,
@@ -92,13 +99,19 @@ impl fmt::Display for Wire {
 }
 
 impl World {
+    /// Whether this INVITE of Baton's, or an answer to it, is of the first of its call, and not of a re-INVITE.
+    pub(crate) fn is_first(&self, wire: &Wire) -> bool {
+        let invite = |other: &&Wire| other.ours && other.is("INVITE") && other.call_id == wire.call_id;
+        let first = self.wire.iter().find(invite);
+        // The caller called us.
+        wire.party != Who::Caller && first.is_some_and(|first| first.number == wire.number)
+    }
+
     /// Keeps a message from or to the node.
-    pub(super) fn log(&mut self, datagram: &Datagram) {
-        let ours = datagram.from.ip() == IpAddr::from(NODE);
-        let other = if ours { datagram.to.ip() } else { datagram.from.ip() };
+    pub(super) fn log(&mut self, other: IpAddr, ours: bool, tcp: bool, bytes: &[u8]) {
         let party = self.everyone().into_iter().find(|who| self.ua(*who).sip.ip() == other);
         let Some(party) = party else { return };
-        self.wire.extend(Wire::read(self.now, party, ours, &datagram.bytes));
+        self.wire.extend(Wire::read(self.now, party, ours, tcp, bytes));
     }
 
     /// All that happened in this call, a line each, with the milliseconds since the start: SIP, what the node told, what was
