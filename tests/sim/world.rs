@@ -13,7 +13,6 @@ use media::core::Core;
 use media::verdict::Verdict;
 use sip::endpoint::Stream;
 
-use crate::check::step_name;
 use crate::net::{Datagram, Net};
 use crate::random::Random;
 use crate::rtp::Packet;
@@ -499,7 +498,7 @@ impl World {
                 if matches!(step, Step::Requested { .. }) {
                     self.handoff = Some(*handoff);
                 }
-                self.stepped(step_name(step));
+                self.stepped(step.name());
             }
             _ => {}
         }

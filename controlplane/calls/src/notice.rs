@@ -160,6 +160,26 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Its name: that of the time it has in a handoff's timeline, where it has one.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Step::Requested { .. } => "requested",
+            Step::Invited { .. } => "invited",
+            Step::Announced => "announced",
+            Step::Ringing => "ringing",
+            Step::Answered => "answered",
+            Step::Accepted => "accepted",
+            Step::Joined { .. } => "joined",
+            Step::FirstHumanWord => "first_human_word",
+            Step::TargetFailed { .. } => "target_failed",
+            Step::Returned => "returned",
+            Step::Evidence(_) => "evidence",
+            Step::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// The last state of a handoff.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

@@ -13,7 +13,7 @@ impl World {
         self.notices
             .iter()
             .filter_map(|notice| match &notice.what {
-                What::Handoff(_, step) => Some(step_name(step)),
+                What::Handoff(_, step) => Some(step.name()),
                 _ => None,
             })
             .collect()
@@ -22,7 +22,7 @@ impl World {
     /// When a step first came.
     pub fn step_at(&self, wanted: &str) -> Option<Instant> {
         self.notices.iter().find_map(|notice| match &notice.what {
-            What::Handoff(_, step) if step_name(step) == wanted => Some(notice.at),
+            What::Handoff(_, step) if step.name() == wanted => Some(notice.at),
             _ => None,
         })
     }
@@ -97,23 +97,5 @@ impl World {
                 }
             }
         }
-    }
-}
-
-/// The name of a step.
-pub fn step_name(step: &Step) -> &'static str {
-    match step {
-        Step::Requested { .. } => "requested",
-        Step::Invited { .. } => "invited",
-        Step::Announced => "announced",
-        Step::Ringing => "ringing",
-        Step::Answered => "answered",
-        Step::Accepted => "accepted",
-        Step::Joined { .. } => "joined",
-        Step::FirstHumanWord => "first_human_word",
-        Step::TargetFailed { .. } => "target_failed",
-        Step::Returned => "returned",
-        Step::Evidence(_) => "evidence",
-        Step::Closed { .. } => "closed",
     }
 }

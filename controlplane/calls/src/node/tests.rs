@@ -110,7 +110,7 @@ fn a_warm_handoff_joins_caller_and_human_and_only_then_lets_the_ai_go() {
             "answered",
             "accepted",
             "joined",
-            "first word",
+            "first_human_word",
             "evidence",
             "closed",
             "ended"
@@ -690,7 +690,7 @@ fn the_human_s_phone_is_gone() {
     let failed = world
         .notices
         .iter()
-        .filter(|what| name(what) == "target failed")
+        .filter(|what| name(what) == "target_failed")
         .count();
     assert_eq!(failed, 2, "both are tried");
     assert_eq!(

@@ -608,19 +608,6 @@ pub(super) fn name(what: &What) -> &'static str {
         What::CallStarted { .. } => "started",
         What::CallEnded { .. } => "ended",
         What::ContextUpdated(_) => "context",
-        What::Handoff(_, step) => match step {
-            Step::Requested { .. } => "requested",
-            Step::Invited { .. } => "invited",
-            Step::Announced => "announced",
-            Step::Ringing => "ringing",
-            Step::Answered => "answered",
-            Step::Accepted => "accepted",
-            Step::Joined { .. } => "joined",
-            Step::FirstHumanWord => "first word",
-            Step::TargetFailed { .. } => "target failed",
-            Step::Returned => "returned",
-            Step::Evidence(_) => "evidence",
-            Step::Closed { .. } => "closed",
-        },
+        What::Handoff(_, step) => step.name(),
     }
 }
