@@ -22,11 +22,6 @@ fn cross(seed: u64, who: Who, step: &'static str, offer: Offer) -> World {
     })
 }
 
-#[track_caller]
-fn no_faults(world: &World) {
-    assert_eq!(world.faults(), Vec::<String>::new(), "{}", world.ladder().join("\n"));
-}
-
 /// What a party got between two times from the start, noise apart.
 fn got(world: &World, who: Who, from: Duration, to: Duration) -> BTreeSet<Sound> {
     let within = world.start + from..world.start + to;
@@ -47,7 +42,7 @@ fn offers_that_cross_both_get_through() {
     for (n, (who, step)) in places.into_iter().enumerate() {
         for offer in offers {
             let world = cross(1200 + n as u64, who, step, offer);
-            no_faults(&world);
+            world.assert_no_faults();
             assert_eq!(world.crossings(), [who], "{who:?} {offer:?}");
             for glare in world.glares() {
                 // The owner of the Call-ID waits longer: one of the two is always first.
@@ -90,7 +85,7 @@ fn a_hold_that_crosses_holds_once_it_is_through() {
             end: Duration::from_secs(30),
             ..Scenario::warm(1210)
         });
-        no_faults(&world);
+        world.assert_no_faults();
         assert_eq!(world.crossings(), [who, who]);
         let joined = world.step_at("joined").expect("joined") - world.start;
         let between = |from: u64, to: u64| {

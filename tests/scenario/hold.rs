@@ -88,11 +88,6 @@ fn set(sounds: &[Sound]) -> BTreeSet<Sound> {
     sounds.iter().copied().collect()
 }
 
-#[track_caller]
-fn assert_no_faults(world: &World) {
-    assert_eq!(world.faults(), Vec::<String>::new());
-}
-
 /// The line has no hole between two times.
 #[track_caller]
 fn assert_unbroken(world: &World, who: Who, from: u64, to: u64) {
@@ -124,7 +119,7 @@ impl Span {
             (self.until, Also::Reinvite(holder, RESUME)),
         ];
         let world = World::run(scenario(seed, &also));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         world
     }
 
@@ -282,7 +277,7 @@ fn a_join_does_not_wait_for_who_holds() {
                 ..scenario(580 + n as u64, &also)
             });
             let what = format!("{holder:?} {how:?}");
-            assert_eq!(world.faults(), Vec::<String>::new(), "{what}");
+            world.assert_no_faults();
             let joined = world.step_at("joined").expect(&what) - world.start;
             assert!(joined <= ms(6_100), "{what}: {joined:?}");
             let (held, own) = match holder {
@@ -320,7 +315,7 @@ fn both_hold_and_resume_one_after_the_other() {
             (15_000, Also::Reinvite(Who::Caller, RESUME)),
         ];
         let world = World::run(scenario(600 + n as u64, &also));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let both: &[Sound] = if how.listens() { &[Sound::Hold] } else { &[] };
         assert_eq!(hears(&world, Who::Caller, 11_300, 12_950), set(both), "{how:?}");
         assert_eq!(hears(&world, human(), 11_300, 12_950), set(&[]), "{how:?}");
@@ -344,7 +339,7 @@ fn hold_without_music_gets_ours_until_it_sounds() {
         (18_000, Also::Reinvite(human(), RESUME)),
     ];
     let world = World::run(scenario(620, &also));
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let voice = Sound::Human(0);
     assert_eq!(hears(&world, Who::Caller, 10_300, 11_000), set(&[voice]));
     // A second of silence, then ours.
@@ -360,7 +355,7 @@ fn silence_in_a_conversation_is_silence() {
     for who in [human(), Who::Caller] {
         let also = [(10_000, Also::Mute(who)), (14_000, Also::Unmute(who))];
         let world = World::run(scenario(630, &also));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let other = if who == human() { Who::Caller } else { human() };
         assert_eq!(hears(&world, other, 10_100, 14_000), set(&[Sound::Comfort]), "{who:?}");
     }
@@ -379,7 +374,7 @@ fn who_says_nothing_after_a_hold_is_not_replaced_by_music() {
         (16_000, Also::Unmute(human())),
     ];
     let world = World::run(scenario(640, &also));
-    assert_no_faults(&world);
+    world.assert_no_faults();
     assert_eq!(hears(&world, Who::Caller, 12_000, 12_900), set(&[Sound::Hold]));
     assert_eq!(hears(&world, Who::Caller, 13_200, 16_000), set(&[Sound::Comfort]));
     assert_eq!(hears(&world, Who::Caller, 16_100, 18_000), set(&[Sound::Human(0)]));
@@ -401,7 +396,7 @@ fn silence_ends_no_call_and_a_hold_is_not_even_asked_about() {
     };
     for who in [Who::Caller, human()] {
         let world = World::run(long(&[(10_000, Also::Mute(who)), (100_000, Also::Unmute(who))]));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         // After 31, 61 … s of silence.
         assert_eq!(probes(&world, who), 2, "{who:?}");
         assert!(world.ua(human()).ended.unwrap() >= world.start + ms(120_000));
@@ -410,7 +405,7 @@ fn silence_ends_no_call_and_a_hold_is_not_even_asked_about() {
             (10_000, Also::Reinvite(who, How::Inactive.offer())),
             (100_000, Also::Reinvite(who, RESUME)),
         ]));
-        assert_no_faults(&held);
+        held.assert_no_faults();
         assert_eq!(probes(&held, who), 0, "{who:?}");
         assert_eq!(gets(&held, Who::Caller, 110_000, 115_000), set(&[Sound::Human(0)]));
     }
@@ -438,7 +433,7 @@ fn a_new_stream_is_followed_at_once_and_the_line_does_not_show_it() {
             let mut also = vec![(10_003, Also::NewStream(who))];
             also.extend(reinvite.map(|offer| (10_002, Also::Reinvite(who, offer))));
             let world = World::run(scenario(670, &also));
-            assert_no_faults(&world);
+            world.assert_no_faults();
             let (other, voice) = match who {
                 Who::Caller => (human(), Sound::Caller),
                 _ => (Who::Caller, Sound::Human(0)),
@@ -463,7 +458,7 @@ fn return_audio_follows_codec_and_address_and_late_offers() {
                 ..scenario(680, &[(10_000, Also::Reinvite(who, offer))])
             });
             let what = format!("{who:?} {offer:?}");
-            assert_no_faults(&world);
+            world.assert_no_faults();
             assert_eq!(
                 gets(&world, Who::Caller, 10_200, 12_000),
                 set(&[Sound::Human(0)]),

@@ -22,11 +22,6 @@ fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-#[track_caller]
-fn assert_no_faults(world: &World) {
-    assert_eq!(world.faults(), Vec::<String>::new(), "{}", world.ladder().join("\n"));
-}
-
 /// A human who answers after a second and presses nothing.
 fn undecided() -> Behaviour {
     Behaviour {
@@ -80,7 +75,7 @@ fn the_phone_stops_ringing_when_the_caller_hangs_up() {
         caller_hangs_up: Some(5 * SECOND),
         ..Scenario::warm(700)
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let (caller, human) = (world.caller.ended.unwrap(), world.humans[0].ended.unwrap());
     assert!(human - caller <= ms(3), "it rang for {:?}", human - caller);
     assert_eq!(sounds(&world, HUMAN), BTreeSet::new());
@@ -100,7 +95,7 @@ fn nobody_is_briefed_for_or_joined_to_an_empty_room() {
                     caller_hangs_up: Some(leaves),
                     ..mode(701)
                 });
-                assert_no_faults(&world);
+                world.assert_no_faults();
                 let (caller, human) = (world.caller.ended.unwrap(), world.humans[0].ended.unwrap());
                 let stays = human.saturating_duration_since(caller);
                 assert!(
@@ -145,7 +140,7 @@ fn the_held_callers_words_and_keys_are_not_the_humans_yes() {
     let call = world.call.expect("a call");
     assert!(world.request(Request::Turns(call, vec![turn])).is_some());
     world.run_to_the_end();
-    assert_no_faults(&world);
+    world.assert_no_faults();
     assert!(!world.steps().contains(&"accepted"), "{:?}", world.steps());
     // Nor for a refusal: the human's time ran out.
     let closed = Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoAnswer)));
@@ -177,7 +172,7 @@ fn the_key_of_who_hands_on_is_not_the_next_humans_yes() {
         end: 40 * SECOND,
         ..Scenario::warm(703)
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     assert_eq!(world.steps().iter().filter(|step| **step == "accepted").count(), 1);
     let closed = Some((End::Failed, Outcome::ReturnedToHuman, Some(Reason::NoAnswer)));
     assert_eq!(world.closed(), closed);
@@ -195,7 +190,7 @@ fn a_voicemail_is_not_heard_by_the_caller() {
     };
     for hang_up in [None, Some(6 * SECOND)] {
         let world = World::run(Scenario::failing(704, Behaviour { hang_up, ..machine }));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         assert!(!sounds(&world, Who::Caller).contains(&Sound::Human(0)));
         assert!(!sounds(&world, HUMAN).contains(&Sound::Caller));
         assert!(matches!(world.closed(), Some((End::Failed, Outcome::ReturnedToAi, _))));
@@ -219,7 +214,7 @@ fn keys_are_kept_from_the_caller_in_the_briefing_and_reach_both_after_the_join()
             ],
             ..Scenario::warm(705)
         });
-        assert_no_faults(&world);
+        world.assert_no_faults();
         assert_eq!(world.closed(), JOINED);
         assert_eq!(keys(&world, Who::Caller), [9]);
         assert_eq!(keys(&world, HUMAN), [7, 8]);
@@ -252,7 +247,7 @@ fn the_caller_hears_speech_or_hold_audio_until_the_human_is_there() {
         by_carrier(Referred::SaysNothing),
     ] {
         let world = World::run(late(scenario));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let from = first(&world, Who::Caller, Sound::Announcement);
         let to = first(&world, Who::Caller, Sound::Human(0));
         assert!(to - from > 5 * SECOND);
@@ -294,7 +289,7 @@ fn the_ai_hears_nobody_but_the_caller() {
         held,
     ] {
         let world = World::run(scenario);
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let mut heard = sounds(&world, Who::Ai);
         heard.remove(&Sound::Comfort);
         assert_eq!(heard, BTreeSet::from([Sound::Caller]), "{}", world.ladder().join("\n"));
@@ -310,7 +305,7 @@ fn a_phone_that_rings_out_is_cancelled_in_time_and_the_caller_has_the_ai_again()
             ..undecided()
         };
         let world = World::run(Scenario::failing(708, human));
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let due = world.step_at("invited").unwrap() + world.scenario.ring;
         let ended = world.humans[0].ended.expect("the phone is quiet");
         assert!(ended.abs_diff(due) <= ms(2), "{:?}", ended.abs_diff(due));
@@ -363,7 +358,7 @@ fn the_human_is_heard_at_the_same_moment_whatever_the_transferor_does() {
             end: 60 * SECOND,
             ..scenario
         });
-        assert_no_faults(&world);
+        world.assert_no_faults();
         assert_eq!(world.closed(), JOINED);
         moments.push(first(&world, Who::Caller, Sound::Human(0)) - world.start);
         let line = world.line(Who::Caller, 3 * SECOND, 10 * SECOND);
@@ -382,7 +377,7 @@ fn no_packet_of_the_humans_first_word_is_clipped() {
             humans: vec![undecided()],
             ..Scenario::cold(seed)
         });
-        assert_no_faults(&world);
+        world.assert_no_faults();
         let answered = world.humans[0].answered.unwrap();
         let human: Vec<_> = sent_to(&world, Who::Caller)
             .into_iter()
@@ -405,7 +400,7 @@ fn a_human_with_only_pcma_hears_and_is_heard() {
         encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcma]],
         ..Scenario::warm(730)
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     assert_eq!(world.closed(), JOINED);
     let got = |who| -> BTreeSet<Sound> { world.ua(who).heard.iter().filter_map(|heard| heard.sound).collect() };
     assert!(got(HUMAN).is_superset(&BTreeSet::from([Sound::Briefing, Sound::Caller])));
@@ -426,7 +421,7 @@ fn reinvites_from_every_side_around_the_join_do_not_disturb_it() {
                 also: also.collect(),
                 ..Scenario::warm(731 + n as u64)
             });
-            assert_no_faults(&world);
+            world.assert_no_faults();
             assert_eq!(world.closed(), JOINED, "{offer:?} {step}");
             let after = world.step_at("joined").unwrap() + ms(300);
             for (who, voice) in [(Who::Caller, Sound::Human(0)), (HUMAN, Sound::Caller)] {
@@ -442,7 +437,7 @@ fn reinvites_from_every_side_around_the_join_do_not_disturb_it() {
 #[test]
 fn the_transfer_moves_the_caller_to_the_human_and_lets_the_transferor_go() {
     let world = World::run(by_refer(740, Afterwards::Stays));
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let (caller, ai, human) = (world.caller.ended, world.ai.ended, world.humans[0].ended);
     assert!(ai < caller && human >= caller);
     assert!(!sounds(&world, Who::Ai).contains(&Sound::Human(0)));
@@ -455,7 +450,7 @@ fn the_transfer_moves_the_caller_to_the_human_and_lets_the_transferor_go() {
         end: 40 * SECOND,
         ..Scenario::warm(741)
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let (caller, from, to) = (world.caller.ended, world.humans[0].ended, world.humans[1].ended);
     assert!(from < caller && to >= caller);
     assert!(!sounds(&world, HUMAN).contains(&Sound::Human(1)));
@@ -467,7 +462,7 @@ fn the_transfer_moves_the_caller_to_the_human_and_lets_the_transferor_go() {
         carrier: Referred::Reports(200, SECOND),
         ..Scenario::cold(742)
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let of_caller = |wire: &&sim::world::Wire| wire.party == Who::Caller && wire.is("INVITE") && !wire.ours;
     let call = &world.wire.iter().find(of_caller).expect("INVITE").call_id;
     let refers: BTreeSet<_> = (world.wire.iter().filter(|wire| wire.ours && wire.is("REFER")))
@@ -489,7 +484,7 @@ fn a_human_of_whom_nothing_is_heard_is_not_joined_and_not_reported() {
         end: 40 * SECOND,
         ..scenario
     });
-    assert_no_faults(&world);
+    world.assert_no_faults();
     let reported: Vec<_> = world.wire.iter().filter_map(|wire| wire.reported).collect();
     assert!(!reported.contains(&200), "{reported:?}");
     let closed = Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Unreachable)));

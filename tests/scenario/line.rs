@@ -23,7 +23,7 @@ fn gap_and_cut_are_bounded_in_every_phase() {
             hop,
             ..Scenario::warm(1000 + seed)
         });
-        assert_eq!(world.faults(), Vec::<String>::new(), "seed {}", 1000 + seed);
+        world.assert_no_faults();
         let from = world.step_at("requested").unwrap() - world.start - PACKET;
         let line = world.line(Who::Caller, from, world.scenario.end);
         assert!(
@@ -60,7 +60,7 @@ fn one_ssrc_and_no_break_over_failure_and_second_handoff() {
     world.run_until(Duration::from_secs(15));
     world.ask_for_handoff();
     world.run_until(Duration::from_secs(170));
-    assert_eq!(world.faults(), Vec::<String>::new());
+    world.assert_no_faults();
     let line = world.line(Who::Caller, Duration::ZERO, Duration::from_secs(60));
     assert_eq!(
         (
@@ -78,7 +78,7 @@ fn one_ssrc_and_no_break_over_failure_and_second_handoff() {
 #[test]
 fn every_packet_of_the_human_after_the_join_reaches_the_caller() {
     let world = World::run(Scenario::warm(21));
-    assert_eq!(world.faults(), Vec::<String>::new());
+    world.assert_no_faults();
     let human: Vec<_> = world
         .sent
         .iter()
@@ -155,7 +155,7 @@ fn digits_are_relayed_whole() {
             net,
             ..Scenario::warm(seed)
         });
-        assert_eq!(world.faults(), Vec::<String>::new(), "seed {seed}");
+        world.assert_no_faults();
         let mut pressed: Vec<(u32, u8, bool)> = world
             .sent
             .iter()
@@ -193,7 +193,7 @@ fn a_sprayer_changes_nothing() {
         spray: Some(Duration::from_millis(7)),
         ..Scenario::warm(40)
     });
-    assert_eq!(sprayed.faults(), Vec::<String>::new());
+    sprayed.assert_no_faults();
     let heard = |world: &World| -> Vec<_> {
         world
             .sent

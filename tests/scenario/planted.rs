@@ -12,14 +12,14 @@ use sim::{Scenario, Sound, World};
 /// A warm handoff that went well.
 fn good() -> World {
     let world = World::run(Scenario::warm(1));
-    assert_eq!(world.faults(), Vec::<String>::new());
+    world.assert_no_faults();
     world
 }
 
 /// One of a busy human.
 fn busy() -> World {
     let world = World::run(Scenario::failing(2, Behaviour::not(Answering::Refuse(486))));
-    assert_eq!(world.faults(), Vec::<String>::new());
+    world.assert_no_faults();
     world
 }
 
@@ -106,7 +106,7 @@ fn a_mute_party_excuses_its_own_listener_alone() {
             also: vec![(When::At(Duration::from_secs(10)), Also::Mute(Who::Human(0)))],
             ..Scenario::warm(3)
         });
-        assert_eq!(world.faults(), Vec::<String>::new());
+        world.assert_no_faults();
         world
     };
     let mut world = mute();
@@ -155,7 +155,7 @@ fn a_phone_that_rings_on() {
             caller_hangs_up: Some(Duration::from_millis(3500)),
             ..Scenario::warm(5)
         });
-        assert_eq!(world.faults(), Vec::<String>::new());
+        world.assert_no_faults();
         world
     };
     let mut world = hangs_up();
@@ -321,7 +321,7 @@ fn a_transferor_who_is_told_wrong() {
         let mut world = good();
         let joined = world.step_at("first_human_word").expect("joined");
         told_of(&mut world, joined);
-        assert_eq!(world.faults(), Vec::<String>::new());
+        world.assert_no_faults();
         world
     };
     let mut world = refer();
@@ -350,7 +350,7 @@ fn crossed(who: Who) -> World {
         also: vec![(at, Also::OfferAgain), (at, Also::Reinvite(who, offer))],
         ..Scenario::warm(6)
     });
-    assert_eq!(world.faults(), Vec::<String>::new());
+    world.assert_no_faults();
     assert_eq!(world.crossings(), [who]);
     world
 }
@@ -394,7 +394,7 @@ fn a_carrier_that_is_not_told_who_asks() {
             trust: Trust::Right,
             ..Scenario::cold(7)
         });
-        assert_eq!(world.faults(), Vec::<String>::new());
+        world.assert_no_faults();
         world.caller.credentials = vec![false];
         world.caller.ended = None;
         bites(&world, "who we are, and was not told");

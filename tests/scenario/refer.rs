@@ -11,19 +11,6 @@ use sim::{Scenario, Sound, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What a party heard, each sound once while it lasts, without noise.
-fn heard(world: &World, who: Who) -> Vec<Sound> {
-    let mut heard = world.heard(who);
-    heard.retain(|sound| *sound != Sound::Comfort);
-    heard.dedup();
-    heard
-}
-
-#[track_caller]
-fn sound(world: &World) {
-    assert_eq!(world.faults(), Vec::<String>::new(), "{}", world.ladder().join("\n"));
-}
-
 /// The AI sends REFER after three seconds and does this once it is accepted.
 fn by_ai(seed: u64, aim: Aim, afterwards: Afterwards) -> Scenario {
     Scenario {
@@ -51,12 +38,12 @@ fn wire<'a>(world: &'a World, so: impl Fn(&Wire) -> bool + 'a) -> Option<&'a Wir
 #[test]
 fn the_ai_refers_and_is_told_as_it_happens() {
     let world = World::run(by_ai(300, Aim::Target(0), Afterwards::Stays));
-    sound(&world);
+    world.assert_no_faults();
     assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
     use Sound::{Ai, Announcement, Briefing, Caller, Hold, Human};
-    assert_eq!(heard(&world, Who::Caller), [Ai, Announcement, Hold, Human(0)]);
-    assert_eq!(heard(&world, Who::Ai), [Caller]);
-    assert_eq!(heard(&world, Who::Human(0)), [Briefing, Caller]);
+    assert_eq!(world.heard(Who::Caller), [Ai, Announcement, Hold, Human(0)]);
+    assert_eq!(world.heard(Who::Ai), [Caller]);
+    assert_eq!(world.heard(Who::Human(0)), [Briefing, Caller]);
 
     assert_eq!((world.ai.told[0].status, world.ai.told[0].notified), (202, false));
     assert_eq!(notified(&world.ai.told), [(100, false), (180, false), (200, true)]);
@@ -99,7 +86,7 @@ fn whatever_the_ai_does_afterwards_changes_nothing_for_the_caller() {
                 end: Duration::from_secs(60),
                 ..by_ai(310, Aim::Target(0), afterwards)
             });
-            sound(&world);
+            world.assert_no_faults();
             assert_eq!(
                 world.closed(),
                 Some((End::Completed, Outcome::Joined, None)),
@@ -107,7 +94,7 @@ fn whatever_the_ai_does_afterwards_changes_nothing_for_the_caller() {
             );
             use Sound::{Ai, Announcement, Hold, Human};
             assert_eq!(
-                heard(&world, Who::Caller),
+                world.heard(Who::Caller),
                 [Ai, Announcement, Hold, Human(0)],
                 "{afterwards:?}"
             );
@@ -135,7 +122,7 @@ fn a_failure_is_told_and_gives_the_caller_back() {
             end: Duration::from_secs(30),
             ..by_ai(320, Aim::Target(0), Afterwards::Stays)
         });
-        sound(&world);
+        world.assert_no_faults();
         assert!(
             matches!(world.closed(), Some((End::Failed, Outcome::ReturnedToAi, Some(_)))),
             "{:?}",
@@ -143,9 +130,9 @@ fn a_failure_is_told_and_gives_the_caller_back() {
         );
         let last = notified(&world.ai.told).pop().expect("told");
         assert_eq!(last, (status, true));
-        let caller = heard(&world, Who::Caller);
+        let caller = world.heard(Who::Caller);
         assert_eq!(caller[caller.len() - 2..], [said, Sound::Ai], "{caller:?}");
-        assert_eq!(heard(&world, Who::Ai), [Sound::Caller]);
+        assert_eq!(world.heard(Who::Ai), [Sound::Caller]);
         assert!(world.ai.ended >= world.caller.ended, "the AI kept its call to the end");
     }
 }
@@ -155,10 +142,10 @@ fn a_failure_is_told_and_gives_the_caller_back() {
 fn only_targets_can_be_named() {
     for aim in [Aim::Stranger, Aim::StrangeUser] {
         let world = World::run(by_ai(330, aim, Afterwards::Stays));
-        sound(&world);
+        world.assert_no_faults();
         assert_eq!(world.ai.told.iter().map(|told| told.status).collect::<Vec<_>>(), [403]);
         assert_eq!((world.astray.len(), world.humans[0].calls), (0, 0));
-        assert_eq!(heard(&world, Who::Caller), [Sound::Ai]);
+        assert_eq!(world.heard(Who::Caller), [Sound::Ai]);
         assert!(world.steps().is_empty());
     }
 }
@@ -176,17 +163,17 @@ fn a_human_refers_to_another_human() {
             end: Duration::from_secs(60),
             ..Scenario::warm(340)
         });
-        sound(&world);
+        world.assert_no_faults();
         use Sound::{Ai, Announcement, Briefing, Caller, Hold, Human};
         assert_eq!(
-            heard(&world, Who::Caller),
+            world.heard(Who::Caller),
             [Ai, Announcement, Hold, Human(0), Announcement, Hold, Human(1)],
             "{afterwards:?}"
         );
-        assert_eq!(heard(&world, Who::Human(1)), [Briefing, Caller], "{afterwards:?}");
+        assert_eq!(world.heard(Who::Human(1)), [Briefing, Caller], "{afterwards:?}");
         assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
         if afterwards == Afterwards::Stays {
-            assert_eq!(heard(&world, Who::Human(0)), [Briefing, Caller, Hold]);
+            assert_eq!(world.heard(Who::Human(0)), [Briefing, Caller, Hold]);
             assert_eq!(notified(&world.humans[0].told).pop(), Some((200, true)));
             assert!(world.humans[0].ended < world.caller.ended, "let go after the join");
         }
@@ -205,10 +192,10 @@ fn a_human_whose_colleague_is_busy_has_the_caller_again() {
         end: Duration::from_secs(30),
         ..Scenario::warm(350)
     });
-    sound(&world);
-    let caller = heard(&world, Who::Caller);
+    world.assert_no_faults();
+    let caller = world.heard(Who::Caller);
     assert_eq!(caller[caller.len() - 2..], [Sound::Busy, Sound::Human(0)], "{caller:?}");
-    assert_eq!(heard(&world, Who::Human(0)).last(), Some(&Sound::Caller));
+    assert_eq!(world.heard(Who::Human(0)).last(), Some(&Sound::Caller));
     assert_eq!(notified(&world.humans[0].told).pop(), Some((486, true)));
     assert!(matches!(
         world.closed(),
@@ -241,7 +228,7 @@ fn the_carrier_transfers() {
         Referred::HangsUpAndReports(200, 2 * SECOND),
     ] {
         let world = by_carrier(360, carrier);
-        sound(&world);
+        world.assert_no_faults();
         assert_eq!(
             world.closed(),
             Some((End::Completed, Outcome::Transferred, None)),
@@ -272,16 +259,16 @@ fn where_the_carrier_does_not_transfer_we_bridge() {
         Referred::Babbles(SECOND),
     ] {
         let world = by_carrier(370, carrier);
-        sound(&world);
+        world.assert_no_faults();
         // We have no credentials for this trunk, so a challenge is a refusal.
         assert_eq!(
             world.closed(),
             Some((End::Completed, Outcome::Joined, None)),
             "{carrier:?}"
         );
-        let caller = heard(&world, Who::Caller);
+        let caller = world.heard(Who::Caller);
         assert_eq!(caller.last(), Some(&Sound::Human(0)), "{carrier:?}: {caller:?}");
-        assert_eq!(heard(&world, Who::Human(0)), [Sound::Caller], "{carrier:?}");
+        assert_eq!(world.heard(Who::Human(0)), [Sound::Caller], "{carrier:?}");
         assert_eq!(caller[..2], [Sound::Ai, Sound::Announcement], "{carrier:?}: {caller:?}");
         let line = world.line(Who::Caller, SECOND, Duration::from_secs(60));
         let broken = line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps;
@@ -296,7 +283,7 @@ fn a_carrier_that_challenges_transfers_for_right_credentials_and_for_wrong_ones_
     use Sound::{Ai, Announcement, Caller, Human};
     for status in [401, 407] {
         let right = by_trusted_carrier(385, Referred::Challenges(status), Trust::Right);
-        sound(&right);
+        right.assert_no_faults();
         assert_eq!(
             right.closed(),
             Some((End::Completed, Outcome::Transferred, None)),
@@ -304,20 +291,20 @@ fn a_carrier_that_challenges_transfers_for_right_credentials_and_for_wrong_ones_
         );
         assert_eq!(right.caller.credentials, [true], "{status}");
         assert_eq!(right.humans[0].calls, 0, "{status}: it is the carrier who calls");
-        assert_eq!(heard(&right, Who::Caller), [Ai, Announcement], "{status}");
+        assert_eq!(right.heard(Who::Caller), [Ai, Announcement], "{status}");
 
         let wrong = by_trusted_carrier(386, Referred::Challenges(status), Trust::Wrong);
-        sound(&wrong);
+        wrong.assert_no_faults();
         assert_eq!(
             wrong.closed(),
             Some((End::Completed, Outcome::Joined, None)),
             "{status}"
         );
         assert_eq!(wrong.caller.credentials, [false], "{status}");
-        let caller = heard(&wrong, Who::Caller);
+        let caller = wrong.heard(Who::Caller);
         assert_eq!(caller.first(), Some(&Ai), "{status}");
         assert_eq!(caller.last(), Some(&Human(0)), "{status}: {caller:?}");
-        assert_eq!(heard(&wrong, Who::Human(0)), [Caller], "{status}");
+        assert_eq!(wrong.heard(Who::Human(0)), [Caller], "{status}");
         let line = wrong.line(Who::Caller, SECOND, Duration::from_secs(60));
         let broken = line.sequence_breaks + line.timestamp_breaks + line.timestamp_jumps;
         assert_eq!((line.ssrcs, broken), (1, 0), "{status}: {line:?}");
@@ -333,7 +320,7 @@ fn a_carrier_that_hangs_up_and_does_not_transfer() {
         Referred::HangsUpAndReports(603, Duration::from_millis(20)),
     ] {
         let world = by_carrier(380, carrier);
-        sound(&world);
+        world.assert_no_faults();
         let (end, outcome, _) = world.closed().expect("closed");
         assert_eq!(
             end,
@@ -370,7 +357,7 @@ fn a_caller_who_hangs_up_meanwhile() {
         caller_hangs_up: Some(5 * SECOND),
         ..by_ai(390, Aim::Target(0), Afterwards::Stays)
     });
-    sound(&world);
+    world.assert_no_faults();
     assert_eq!(notified(&world.ai.told).pop(), Some((487, true)));
     assert_eq!(world.humans[0].state, State::Gone);
 }

@@ -11,19 +11,6 @@ use sim::{Scenario, Sound, World};
 const SECOND: Duration = Duration::from_secs(1);
 const JOINED: Option<(End, Outcome, Option<calls::notice::Reason>)> = Some((End::Completed, Outcome::Joined, None));
 
-#[track_caller]
-fn no_faults(world: &World) {
-    assert_eq!(world.faults(), Vec::<String>::new(), "{}", world.ladder().join("\n"));
-}
-
-/// What a party heard, each sound once while it lasts, without noise.
-fn heard(world: &World, who: Who) -> Vec<Sound> {
-    let mut heard = world.heard(who);
-    heard.retain(|sound| *sound != Sound::Comfort);
-    heard.dedup();
-    heard
-}
-
 fn by(carriages: Carriages, scenario: Scenario) -> World {
     World::run(Scenario { carriages, ..scenario })
 }
@@ -32,11 +19,11 @@ fn by(carriages: Carriages, scenario: Scenario) -> World {
 #[track_caller]
 fn is_warm(world: &World, what: &str) {
     use Sound::{Ai, Announcement, Briefing, Caller, Hold, Human};
-    no_faults(world);
+    world.assert_no_faults();
     assert_eq!(world.closed(), JOINED, "{what}");
-    assert_eq!(heard(world, Who::Caller), [Ai, Announcement, Hold, Human(0)], "{what}");
-    assert_eq!(heard(world, Who::Ai), [Caller], "{what}");
-    assert_eq!(heard(world, Who::Human(0)), [Briefing, Caller], "{what}");
+    assert_eq!(world.heard(Who::Caller), [Ai, Announcement, Hold, Human(0)], "{what}");
+    assert_eq!(world.heard(Who::Ai), [Caller], "{what}");
+    assert_eq!(world.heard(Who::Human(0)), [Briefing, Caller], "{what}");
 }
 
 #[test]
@@ -62,7 +49,7 @@ fn a_handoff_over_tcp_alone_is_one_over_udp() {
         ..Scenario::cold(1302)
     };
     let world = by(Carriages::TCP, carrier);
-    no_faults(&world);
+    world.assert_no_faults();
     assert_eq!(world.closed(), Some((End::Completed, Outcome::Transferred, None)));
     assert!(world.wire.iter().all(|wire| wire.tcp));
 }
@@ -93,10 +80,10 @@ fn connections_that_break_take_no_handoff_with_them() {
             ..Carriages::TCP
         };
         let world = by(carriages, Scenario::warm(seed));
-        no_faults(&world);
+        world.assert_no_faults();
         assert_eq!(world.closed(), JOINED, "{seed}\n{}", world.ladder().join("\n"));
-        assert_eq!(heard(&world, Who::Human(0)).last(), Some(&Sound::Caller), "{seed}");
-        assert_eq!(heard(&world, Who::Caller).last(), Some(&Sound::Human(0)), "{seed}");
+        assert_eq!(world.heard(Who::Human(0)).last(), Some(&Sound::Caller), "{seed}");
+        assert_eq!(world.heard(Who::Caller).last(), Some(&Sound::Human(0)), "{seed}");
         broken += world.tcp.broken;
     }
     assert!(broken >= 100, "only {broken} of them broke");
@@ -130,15 +117,15 @@ fn a_long_message_goes_by_tcp_to_who_takes_it_and_else_by_udp() {
 fn a_connection_that_is_refused_is_a_party_that_is_not_there() {
     let mut of = [Carriage::Udp, Carriage::Refused, Carriage::Udp];
     let world = by(Carriages { of, ..Carriages::UDP }, Scenario::warm(1440));
-    no_faults(&world);
+    world.assert_no_faults();
     let refused = |wire: &&sim::world::Wire| wire.ours && wire.answers("INVITE") && wire.status == Some(503);
     assert_eq!(world.wire.iter().filter(refused).count(), 1);
 
     of = [Carriage::Udp, Carriage::Udp, Carriage::Refused];
     let human = Scenario::failing(1441, Behaviour::not(Answering::RingOn));
     let world = by(Carriages { of, ..Carriages::UDP }, human);
-    no_faults(&world);
-    let caller = heard(&world, Who::Caller);
+    world.assert_no_faults();
+    let caller = world.heard(Who::Caller);
     assert_eq!(caller[caller.len() - 2..], [Sound::Failed, Sound::Ai], "{caller:?}");
     assert_eq!(world.humans[0].calls, 0);
 }

@@ -18,15 +18,14 @@ mod told;
 
 pub use glare::Glare;
 pub use line::Line;
-pub use story::step_name;
 
 impl World {
     /// What Baton sent to a party, in order, each sound once while it lasts: `[Ai, Announcement, Hold, Human(0)]`.
-    /// Single packets of `Other` (a seam between two prompts) are left out.
+    /// Comfort noise and single packets of `Other` (a seam between two prompts) are left out.
     pub fn heard(&self, who: Who) -> Vec<Sound> {
         let mut sounds: Vec<Sound> = Vec::new();
         for sound in self.sent.iter().filter(|s| s.to == who).filter_map(|s| s.sound) {
-            if sound != Sound::Other && sounds.last() != Some(&sound) {
+            if !matches!(sound, Sound::Other | Sound::Comfort) && sounds.last() != Some(&sound) {
                 sounds.push(sound);
             }
         }
@@ -59,6 +58,13 @@ impl World {
         self.lines(&mut faults);
         self.story(&scenes, &mut faults);
         faults
+    }
+
+    /// Stops a test where anything of [`World::faults`] is wrong, with the call's story.
+    #[track_caller]
+    pub fn assert_no_faults(&self) {
+        let faults = self.faults();
+        assert!(faults.is_empty(), "{}\n{}", self.ladder().join("\n"), faults.join("\n"));
     }
 
     /// Nothing may be left: no call, port, session, timer, transaction, ringing phone.
