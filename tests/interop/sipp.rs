@@ -55,6 +55,9 @@ pub(crate) struct Start<'a> {
     pub(crate) at: SocketAddr,
     /// Of its own, for commands that we do not use; it would else search one among those of other tests.
     pub(crate) control_port: u16,
+    /// The first of four, for audio and video of its own, which we do not use either. It insists on them, and all that run on a
+    /// host would look for theirs among the same hundred.
+    pub(crate) echo_port: u16,
     /// Where its audio is received.
     pub(crate) audio: SocketAddr,
     pub(crate) transport: Transport,
@@ -93,6 +96,7 @@ impl Sipp {
         add(&["-i", &start.at.ip().to_string(), "-bind_local"]);
         add(&["-p", &start.at.port().to_string()]);
         add(&["-cp", &start.control_port.to_string()]);
+        add(&["-mp", &start.echo_port.to_string()]);
         add(&["-key", "audio_ip", &start.audio.ip().to_string()]);
         add(&["-key", "audio_port", &start.audio.port().to_string()]);
         add(&["-m", "1", "-nostdin", "-deadcall_wait", "0"]);

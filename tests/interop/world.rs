@@ -413,6 +413,7 @@ fn start_peer(
         calls,
         at: local(ports.take(1)),
         control_port: ports.take(1),
+        echo_port: ports.take(4),
         audio: party.at,
         transport,
         values,

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Ports of one block; the last of them is its guard.
-const BLOCK: u16 = 64;
+const BLOCK: u16 = 96;
 
 /// The first port of the first block. All blocks are below those that the kernel hands out (from 32768 on).
 const FIRST: u16 = 10_048;
 
-const BLOCKS: u16 = 350;
+const BLOCKS: u16 = 233;
 
 /// A block of ports. Whoever holds the socket on its last port has it; a process that ends gives it back.
 pub(crate) struct Ports {
