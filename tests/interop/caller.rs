@@ -11,8 +11,8 @@ fn a_caller_who_gives_up_while_the_ai_rings_leaves_no_phone_ringing() {
         ..Plan::default()
     });
     world.dial("calls_then_cancels", &[]);
-    world.caller().sipp.until("trying");
     world.ai().sipp.until("invited");
+    world.caller().sipp.until("ringing");
     world.caller().sipp.tell("INFO");
     world.ai().sipp.until("cancelled");
     world.end(&["caller", "ai"]);
