@@ -10,6 +10,19 @@ use crate::steps::{refuse, root, run, target};
 /// How long each target runs where nobody says.
 const SECONDS: u64 = 60;
 
+/// One input may take so long, seconds: it is either stuck, or the host is.
+const INPUT_SECONDS: u64 = 20;
+
+const HELP: &str = "\
+cargo xtask fuzz [TARGET] [--seconds N]
+
+libFuzzer on one target of tests/fuzz, or on all in turn, N seconds each (60). It starts from the committed corpus; what it finds
+out besides is kept in target/fuzz-corpus. It needs a nightly compiler and cargo-fuzz, and says so where they are missing; without
+them `cargo run -p baton-fuzz` mutates the same corpus, and `cargo xtask test` does.
+
+Exit status: 0 nothing found, 1 an input that breaks a promise, 2 wrong arguments or missing tools.
+";
+
 /// What is asked for: one target or all, and how long each.
 #[derive(Debug, PartialEq, Eq)]
 struct Wish {
@@ -18,39 +31,66 @@ struct Wish {
 }
 
 /// Runs one target, or all in turn; the first failure ends it.
-#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to people"
+)]
 pub(crate) fn fuzz(words: &[String]) -> ExitCode {
     let folder = root().join("tests/fuzz");
     let known = targets(&folder.join("corpus"));
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        println!("{HELP}\nTargets: {}", known.join(" "));
+        return ExitCode::SUCCESS;
+    }
     let wish = match wish(words, &known) {
         Ok(wish) => wish,
         Err(why) => return refuse(Missing(why)),
     };
-    if let Err(missing) = tools() {
+    let has = |words: &[&str]| runs("rustup", &[&["run", "nightly"], words].concat());
+    if let Some(missing) = missing(has(&["rustc", "--version"]), || has(&["cargo", "fuzz", "--version"])) {
         return refuse(missing);
+    }
+    // Its own workspace has the versions of ours, and nothing of what is built stays in the source tree.
+    let program = folder.join("libfuzzer");
+    if let Err(error) = fs::copy(root().join("Cargo.lock"), program.join("Cargo.lock")) {
+        return refuse(Missing(format!("{}: {error}", program.display())));
     }
     let chosen = wish.target.map_or(known, |target| vec![target]);
     for name in chosen {
         eprintln!("xtask: {name}, {} s", wish.seconds);
-        // libFuzzer writes what it finds into the first folder; ours is only read.
-        let found = target().join("fuzz-corpus").join(&name);
-        if let Err(error) = fs::create_dir_all(&found) {
-            return refuse(Missing(format!("{}: {error}", found.display())));
+        // libFuzzer writes what it learns into the first folder; ours is only read.
+        let learnt = target().join("fuzz-corpus").join(&name);
+        let found = target().join("fuzz").join(&name);
+        for folder in [&learnt, &found] {
+            if let Err(error) = fs::create_dir_all(folder) {
+                return refuse(Missing(format!("{}: {error}", folder.display())));
+            }
         }
-        let mut command = Command::new("cargo");
+        let mut command = Command::new("rustup");
         command
-            .args(["+nightly", "fuzz", "run", "--fuzz-dir", "tests/fuzz/libfuzzer", &name])
-            .args([&found, &folder.join("corpus").join(&name)])
+            .args(["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir"])
+            .arg(&program)
+            .arg("--target-dir")
+            .arg(target().join("libfuzzer"))
+            .arg(&name)
+            .args([&learnt, &folder.join("corpus").join(&name)])
             .args(["--", "-max_len=65536"])
+            .arg(format!("-timeout={INPUT_SECONDS}"))
             .arg(format!("-max_total_time={}", wish.seconds))
+            .arg(format!("-artifact_prefix={}/", found.display()))
             .current_dir(root())
             // Cargo names its own toolchain to what it runs; the next one is another.
             .env_remove("CARGO")
             .env_remove("RUSTUP_TOOLCHAIN")
             .env_remove("RUSTC");
-        let status = run(&mut command);
-        if status != ExitCode::SUCCESS {
-            return status;
+        if run(&mut command) != ExitCode::SUCCESS {
+            eprintln!(
+                "xtask: {name} failed. Where it is an input, it is in {}; without libFuzzer it is run by\n\
+                 xtask:   cargo run -p baton-fuzz -- {name} FILE",
+                found.display()
+            );
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
@@ -90,20 +130,17 @@ fn wish(words: &[String], known: &[String]) -> Result<Wish, String> {
     Ok(wish)
 }
 
-fn tools() -> Result<(), Missing> {
-    if !runs("rustup", &["run", "nightly", "rustc", "--version"]) {
-        return Err(Missing(
-            "libFuzzer needs a nightly compiler; run this, and then the task again: rustup toolchain install nightly \
-             (without it: cargo run -p baton-fuzz -- TARGET --inputs N)"
-                .to_owned(),
-        ));
-    }
-    if !runs("cargo", &["fuzz", "--version"]) {
-        return Err(Missing(
-            "cargo-fuzz is missing; run this, and then the task again: cargo install cargo-fuzz".to_owned(),
-        ));
-    }
-    Ok(())
+/// What is still to be installed, if anything.
+fn missing(has_nightly: bool, has_cargo_fuzz: impl FnOnce() -> bool) -> Option<Missing> {
+    let install = if !has_nightly {
+        "libFuzzer needs a nightly compiler; run this, and then the task again: rustup toolchain install nightly"
+    } else if !has_cargo_fuzz() {
+        "cargo-fuzz is missing; run this, and then the task again: cargo install cargo-fuzz"
+    } else {
+        return None;
+    };
+    let without = "(without it: cargo run -p baton-fuzz -- TARGET --inputs N)";
+    Some(Missing(format!("{install} {without}")))
 }
 
 #[cfg(test)]
@@ -136,5 +173,18 @@ mod tests {
             read(&["sap"]).is_err_and(|why| why.contains("endpoint")),
             "the targets are named"
         );
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_line_that_installs_it() {
+        let line = |nightly, cargo_fuzz| missing(nightly, || cargo_fuzz).map(|missing| missing.0);
+        assert_eq!(line(true, true), None);
+        let nightly = line(false, false).expect("no nightly");
+        assert!(nightly.contains(": rustup toolchain install nightly"), "{nightly}");
+        let cargo_fuzz = line(true, false).expect("no cargo-fuzz");
+        assert!(cargo_fuzz.contains(": cargo install cargo-fuzz"), "{cargo_fuzz}");
+        for line in [nightly, cargo_fuzz] {
+            assert!(line.contains("cargo run -p baton-fuzz -- TARGET"), "{line}");
+        }
     }
 }
