@@ -12,9 +12,9 @@ use crate::notice::CallId;
 use crate::spec::Role;
 
 impl Node {
-    /// Offers every party that has answered our description of its leg again, by a re-INVITE; to how many. What they answer holds from
-    /// then on, also where it is new. One that crosses with theirs is repeated as RFC 3261 §14.1 says; one that is refused changes
-    /// nothing.
+    /// Offers every party that has answered our last description of its leg again, as it was, by a re-INVITE; to how many. What they
+    /// answer holds from then on, also where it is new. One that crosses with theirs is repeated as RFC 3261 §14.1 says; one that is
+    /// refused changes nothing.
     pub fn offer_again(&mut self, now: Instant, call: CallId) -> usize {
         let Some(mut live) = self.registry.take(call) else {
             return 0;
@@ -25,19 +25,18 @@ impl Node {
         count
     }
 
-    /// An offer that waits is replaced: what was answered since it was made has raised the version (RFC 3264 §8).
+    /// The same text with the same version: another order of codecs would have the peer change its own for nothing, and fewer streams
+    /// than before are none (RFC 3264 §8). An offer that waits gives way to what was answered since it was made.
     fn reoffer(&mut self, now: Instant, leg: &mut Leg) -> bool {
         if leg.state != LegState::Up || leg.agreed.is_none() || leg.offered {
             return false;
         }
-        let mut local = leg.local.clone();
-        let offer = local.offer();
-        if self.endpoint.reinvite(now, leg.dialog, offer.into()).is_err() {
+        let Some(offer) = leg.local.last.clone() else {
             return false;
-        }
-        leg.local = local;
-        leg.reoffers = true;
-        true
+        };
+        let sent = self.endpoint.reinvite(now, leg.dialog, offer.into()).is_ok();
+        leg.reoffers |= sent;
+        sent
     }
 
     /// Our re-INVITE on a leg was answered, or refused (`None`), which leaves the session as it was (RFC 3261 §14.1).

@@ -375,8 +375,8 @@ const BELOW: [(&str, &str, &str); 11] = [
     ),
     (
         "glare",
-        "endpoint: 491, and ours again after the back-off of RFC 3261 §14.1; node: it says what was agreed meanwhile",
-        "`sip`: `reinvite_glare_is_settled_by_the_endpoints`, `calls`: `an_offer_that_crossed_theirs_is_newer_than_what_was_answered_meanwhile`, `tests`: `offers_that_cross_both_get_through`",
+        "endpoint: 491, and ours again after the back-off of RFC 3261 §14.1; node: it says what was answered meanwhile",
+        "`sip`: `reinvite_glare_is_settled_by_the_endpoints`, `calls`: `an_offer_that_crossed_theirs_says_what_was_answered_meanwhile`, `tests`: `offers_that_cross_both_get_through`",
     ),
     (
         "200 with a description that we cannot use",
