@@ -323,3 +323,108 @@ impl Tcp {
         found.filter_map(|(n, pipe)| Some((n, side(pipe)?))).next()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: [[u8; 4]; 2] = [[192, 0, 2, 1], [192, 0, 2, 2]];
+
+    fn host(n: usize) -> IpAddr {
+        IpAddr::from(HOSTS[n])
+    }
+
+    /// One connection from the first host to the second, or one that is refused; what has arrived at either since.
+    fn open(seed: u64, breaks: u32, takes: bool) -> (Tcp, Instant, [Vec<Arrival>; 2]) {
+        let start = Instant::now();
+        let mut tcp = Tcp::new(seed, Profile::BAD, breaks);
+        let to = SocketAddr::new(host(1), 5060);
+        tcp.handle(start, host(0), Stream::Connect { flow: FlowId(7), to });
+        let mut arrived = [Vec::new(), Vec::new()];
+        let now = run(&mut tcp, start, takes, &mut arrived);
+        (tcp, now, arrived)
+    }
+
+    fn run(tcp: &mut Tcp, mut now: Instant, takes: bool, arrived: &mut [Vec<Arrival>; 2]) -> Instant {
+        while let Some(at) = tcp.next_at() {
+            now = now.max(at);
+            while let Some((ip, arrival)) = tcp.arrived(now) {
+                if let Arrival::Connect { pipe, .. } = arrival {
+                    tcp.accept(now, pipe, takes.then_some(FlowId(1)));
+                }
+                arrived[usize::from(ip == host(1))].push(arrival);
+            }
+        }
+        now
+    }
+
+    fn send(tcp: &mut Tcp, now: Instant, from: usize, text: &str) {
+        let flow = FlowId(if from == 0 { 7 } else { 1 });
+        let bytes = text.to_owned().into();
+        tcp.handle(now, host(from), Stream::Send { flow, bytes });
+    }
+
+    fn bytes(arrived: &[Arrival]) -> (String, Vec<String>) {
+        let (mut all, mut messages) = (String::new(), Vec::new());
+        for arrival in arrived {
+            if let Arrival::Bytes(_, bytes, whole) = arrival {
+                all.push_str(std::str::from_utf8(bytes).expect("text"));
+                messages.extend(whole.iter().map(|it| String::from_utf8_lossy(it).into_owned()));
+            }
+        }
+        (all, messages)
+    }
+
+    #[test]
+    fn bytes_come_in_order_and_whole_however_they_are_cut_and_joined() {
+        let (mut cut, mut joined) = (0, 0);
+        for seed in 0..200 {
+            let (mut tcp, now, mut arrived) = open(seed, 0, true);
+            assert_eq!(arrived[0], [Arrival::Connected(FlowId(7))]);
+            let texts = ["alpha", "beta", "gamma", "delta"];
+            for text in texts {
+                send(&mut tcp, now, 0, text);
+                send(&mut tcp, now, 1, text);
+            }
+            let now = run(&mut tcp, now, true, &mut arrived);
+            for side in [0, 1] {
+                assert_eq!(bytes(&arrived[side]), (texts.concat(), texts.map(str::to_owned).into()));
+            }
+            (cut, joined) = (cut + tcp.cut, joined + tcp.joined);
+            assert_eq!((tcp.open(&[]), tcp.open(&[host(0)])), (2, 1));
+            tcp.handle(now, host(1), Stream::Close { flow: FlowId(1) });
+            run(&mut tcp, now, true, &mut arrived);
+            assert_eq!(arrived[0].last(), Some(&Arrival::Closed(FlowId(7))));
+            assert_eq!(tcp.open(&[]), 0);
+        }
+        assert!(cut > 100 && joined > 100, "cut {cut}, joined {joined}");
+    }
+
+    #[test]
+    fn one_that_is_refused_is_closed_and_was_never_there() {
+        let (tcp, _, arrived) = open(1, 1000, false);
+        assert_eq!(arrived[0], [Arrival::Closed(FlowId(7))]);
+        assert_eq!((tcp.open(&[]), tcp.broken), (0, 0));
+    }
+
+    #[test]
+    fn one_that_breaks_was_there_and_gives_a_beginning_of_what_was_sent() {
+        let text = "x".repeat(50);
+        for seed in 0..200 {
+            let (mut tcp, mut now, mut arrived) = open(seed, 1000, true);
+            for _ in 0..=MESSAGES {
+                send(&mut tcp, now, 0, &text);
+                now = run(&mut tcp, now, true, &mut arrived);
+            }
+            assert_eq!(tcp.broken, 1, "{seed}");
+            assert_eq!(arrived[0].first(), Some(&Arrival::Connected(FlowId(7))), "{seed}");
+            for (side, flow) in [(0, FlowId(7)), (1, FlowId(1))] {
+                assert_eq!(arrived[side].last(), Some(&Arrival::Closed(flow)), "{seed}");
+            }
+            let (all, messages) = bytes(&arrived[1]);
+            assert!(all.len() >= messages.concat().len(), "{seed}");
+            assert!(messages.len() <= MESSAGES as usize, "{seed}");
+            assert_eq!(tcp.open(&[]), 0, "{seed}");
+        }
+    }
+}
