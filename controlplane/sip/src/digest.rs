@@ -142,6 +142,11 @@ impl Challenge {
         self.realm.value()
     }
 
+    /// Whether both bring the same nonce.
+    pub fn has_nonce_of(&self, other: &Challenge) -> bool {
+        self.nonce == other.nonce
+    }
+
     /// The credentials were right, and the nonce too old.
     pub fn stale(&self) -> bool {
         self.stale

@@ -19,10 +19,12 @@ mod received;
 mod referee;
 mod referral;
 mod referrer;
+mod registry;
 mod request;
 mod session;
 mod strangers;
 mod streams;
+mod table;
 mod transactions;
 mod uac;
 mod uas;
@@ -32,7 +34,7 @@ use crate::digest::Credentials;
 use crate::message::Message;
 use crate::random::Random;
 use crate::timer::Times;
-use crate::transaction::{ClientInput, Key};
+use crate::transaction::ClientInput;
 use auth::Keyring;
 pub use flow::{FlowBounds, FlowId, Stream};
 pub use hop::Transport;
@@ -41,8 +43,10 @@ pub use referrer::Refer;
 
 use flow::Flows;
 use hop::Source;
-use session::{Cancel, Ours, Owner, Session, State, Transaction, TransactionId};
+use registry::Transactions;
+use session::{Cancel, Ours, Owner, Session, State};
 use strangers::Strangers;
+use table::{Index, Table};
 
 /// An INVITE session of ours, from its first INVITE to its end. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -225,7 +229,7 @@ pub enum Event {
         /// The REFER.
         refer: ReferId,
         /// The status in its body: how the referred INVITE stands. In the `last` one: 100–199 where the subscription ended and nobody
-        /// has told the outcome, 408 where nothing more came for 180 s.
+        /// has told the outcome, 408 where the outcome was not told within 180 s of the answer to the REFER.
         status: u16,
         /// Nothing else follows: the status is final, or the subscription ended.
         last: bool,
@@ -272,18 +276,17 @@ pub struct Endpoint {
     times: Times,
     random: Random,
     last_id: u64,
-    sessions: BTreeMap<DialogId, Session>,
+    sessions: Table<DialogId, Session>,
     /// Dialogs whose INVITE session is over, and in which a subscription goes on (RFC 5057 §4.1).
-    outlived: BTreeMap<DialogId, Dialog>,
-    refers: BTreeMap<ReferId, Referral>,
+    outlived: Table<DialogId, Dialog>,
+    refers: Table<ReferId, Referral>,
     /// Whose they are.
-    referrals: BTreeSet<(DialogId, ReferId)>,
+    referrals: Index<DialogId, ReferId>,
     /// Call-ID and our tag.
     dialogs: BTreeMap<(String, String), DialogId>,
-    transactions: BTreeMap<TransactionId, Transaction>,
-    keys: BTreeMap<Key, TransactionId>,
-    /// From tag, Call-ID and CSeq of the INVITEs that came (RFC 3261 §8.2.2.2).
-    merges: BTreeMap<(String, String, u32), TransactionId>,
+    /// The dialogs that run over a connection, whether it is still there or not.
+    riders: Index<FlowId, DialogId>,
+    transactions: Transactions,
     /// Every owner's next timer.
     queue: BTreeSet<(Instant, Owner)>,
     transmits: VecDeque<Transmit>,
@@ -315,14 +318,13 @@ impl Endpoint {
             flows: Flows::new(config.flows),
             config,
             last_id: 0,
-            sessions: BTreeMap::new(),
-            outlived: BTreeMap::new(),
-            refers: BTreeMap::new(),
-            referrals: BTreeSet::new(),
+            sessions: Table::default(),
+            outlived: Table::default(),
+            refers: Table::default(),
+            referrals: Index::default(),
             dialogs: BTreeMap::new(),
-            transactions: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            merges: BTreeMap::new(),
+            riders: Index::default(),
+            transactions: Transactions::default(),
             queue: BTreeSet::new(),
             transmits: VecDeque::new(),
             events: VecDeque::new(),
@@ -344,13 +346,7 @@ impl Endpoint {
 
     /// A datagram to `to` could not be sent (ICMP unreachable): its transactions fail with 503.
     pub fn handle_unreachable(&mut self, now: Instant, to: SocketAddr) {
-        let ids: Vec<_> = self
-            .transactions
-            .iter()
-            .filter(|(_, it)| it.to.transport == Transport::Udp && it.to.address == to)
-            .map(|(&id, _)| id)
-            .collect();
-        for id in ids {
+        for id in self.transactions.undelivered(to) {
             self.client_step(now, id, ClientInput::Unreachable);
         }
     }
@@ -364,7 +360,7 @@ impl Endpoint {
             // What is popped is scheduled no more, also where another timer of its owner fires at the same instant.
             match owner {
                 Owner::Transaction(id) => {
-                    if let Some(transaction) = self.transactions.get_mut(&id) {
+                    if let Some(transaction) = self.transactions.get_mut(id) {
                         transaction.scheduled = None;
                     }
                     self.transaction_timeout(now, id);
@@ -525,14 +521,10 @@ impl Endpoint {
             self.sessions.len(),
             self.outlived.len(),
             self.dialogs.len(),
-            self.transactions.len(),
+            self.transactions.held(),
+            self.flows.held(),
         ];
-        let indexes = [
-            self.refers.len(),
-            self.referrals.len(),
-            self.keys.len(),
-            self.merges.len(),
-        ];
+        let indexes = [self.refers.len(), self.referrals.len(), self.riders.len()];
         let queues = [self.queue.len(), self.transmits.len(), self.events.len()];
         [&tables[..], &indexes, &queues].concat().into_iter().sum()
     }
@@ -566,6 +558,7 @@ impl Endpoint {
     fn add_session(&mut self, id: DialogId, session: Session) {
         let key = (session.dialog.call_id.clone(), session.dialog.local_tag.clone());
         self.dialogs.insert(key, id);
+        self.riders.change(None, session.dialog.peer.flow, id);
         self.sessions.insert(id, session);
     }
 
@@ -583,7 +576,7 @@ impl Endpoint {
         if self.is_subscribed(id) {
             self.outlived.insert(id, dialog);
         } else {
-            self.dialogs.remove(&(dialog.call_id, dialog.local_tag));
+            self.forget_dialog(id, dialog);
         }
         match session.state {
             State::Calling { invite, .. } => self.client_step(now, invite, ClientInput::GiveUp),
@@ -597,6 +590,12 @@ impl Endpoint {
             self.answer_invitation(now, theirs, 487, &[], None);
         }
         self.send_waiting(now, id);
+    }
+
+    /// Nothing is left of a dialog.
+    fn forget_dialog(&mut self, id: DialogId, dialog: Dialog) {
+        self.riders.change(dialog.peer.flow, None, id);
+        self.dialogs.remove(&(dialog.call_id, dialog.local_tag));
     }
 }
 

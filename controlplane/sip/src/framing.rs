@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use crate::header::{ContentLength, Header, same_name};
 use crate::message::Limits;
+use crate::work::looked_at;
 
 /// The longest body that is passed over, bytes: longer than any that was meant well, short enough to be waited for.
 const PASS_OVER_MAX: u64 = 1 << 20;
@@ -89,6 +90,8 @@ pub struct Framer {
     limits: Limits,
     buffer: BytesMut,
     state: State,
+    /// So many bytes at the beginning of the buffer were searched for the end of a line, and have none behind the last that was found.
+    searched: usize,
     /// Bytes of noise since the last message.
     noise: usize,
     /// When the last bytes came.
@@ -104,6 +107,7 @@ impl Framer {
             limits,
             buffer: BytesMut::new(),
             state: State::Between { line_end: false },
+            searched: 0,
             noise: 0,
             last: None,
             since: None,
@@ -158,28 +162,28 @@ impl Framer {
     /// §7.5: "Implementations processing SIP messages over stream-oriented transports MUST ignore any CRLF appearing before
     /// the start-line".
     fn between(&mut self, line_end: bool) -> (Option<Frame>, bool) {
-        let step = |state: &mut State, line_end| *state = State::Between { line_end };
+        let step = |framer: &mut Framer, bytes: usize, line_end| {
+            framer.pass(bytes);
+            framer.state = State::Between { line_end };
+        };
         match *self.buffer {
             [] | [b'\r'] => (None, false),
             [b'\r', b'\n', ..] => {
-                self.buffer.advance(2);
-                step(&mut self.state, !line_end);
+                step(self, 2, !line_end);
                 (line_end.then_some(Frame::Ping), true)
             }
             [b'\r' | b'\n', ..] => {
-                self.buffer.advance(1);
-                step(&mut self.state, false);
+                step(self, 1, false);
                 (None, true)
             }
-            _ => match self.buffer.iter().position(|c| *c == b'\n') {
+            _ => match self.line_end(0) {
                 // A longer line would have been given up before its end came.
                 Some(feed) if feed <= self.limits.message && starts_message(&self.buffer[..feed]) => {
                     self.state = State::Head { scanned: feed };
                     (None, true)
                 }
                 Some(feed) => {
-                    self.buffer.advance(feed + 1);
-                    step(&mut self.state, false);
+                    step(self, feed + 1, false);
                     self.noise += feed + 1;
                     match self.noise > self.limits.message {
                         true => (Some(self.lose(Bytes::new(), Fault::Noise)), false),
@@ -200,8 +204,8 @@ impl Framer {
                 [b'\n', ..] => break Some(feed + 2),
                 [b'\r', b'\n', ..] => break Some(feed + 3),
                 [] | [b'\r'] => break None,
-                _ => match self.buffer[feed + 1..].iter().position(|c| *c == b'\n') {
-                    Some(next) => feed += 1 + next,
+                _ => match self.line_end(feed + 1) {
+                    Some(next) => feed = next,
                     None => break None,
                 },
             }
@@ -251,7 +255,7 @@ impl Framer {
 
     fn pass_over(&mut self, left: u64) -> (Option<Frame>, bool) {
         let here = usize::try_from(left).unwrap_or(usize::MAX).min(self.buffer.len());
-        self.buffer.advance(here);
+        self.pass(here);
         match left - here as u64 {
             0 => self.state = State::Between { line_end: false },
             left => self.state = State::PassOver { left },
@@ -259,9 +263,26 @@ impl Framer {
         (None, left == here as u64)
     }
 
+    /// Where the first line ends at `from` or behind it. What was searched in vain is not searched again: a line may come byte by byte.
+    fn line_end(&mut self, from: usize) -> Option<usize> {
+        let from = from.max(self.searched);
+        let found = self.buffer[from..].iter().position(|c| *c == b'\n');
+        looked_at(found.map_or(self.buffer.len() - from, |at| at + 1));
+        if found.is_none() {
+            self.searched = self.buffer.len();
+        }
+        found.map(|at| from + at)
+    }
+
+    fn pass(&mut self, bytes: usize) {
+        self.buffer.advance(bytes);
+        self.searched = 0;
+    }
+
     /// Takes a message; the next one may begin.
     fn take(&mut self, len: usize) -> Bytes {
         self.state = State::Between { line_end: false };
+        self.searched = 0;
         self.noise = 0;
         self.buffer.split_to(len).freeze()
     }
@@ -283,6 +304,7 @@ fn starts_message(line: &[u8]) -> bool {
 
 /// The length of the body that follows a head, or what is wrong, and whether that leaves the body's end unknown.
 fn body_length(head: &[u8]) -> Result<u64, (Fault, bool)> {
+    looked_at(head.len());
     let mut told = None;
     let mut bodied = false;
     for field in fields(head).skip(1) {

@@ -126,6 +126,15 @@ impl Machine {
         }
     }
 
+    /// It ends where what it sent last cannot be delivered.
+    pub(crate) fn fails_undelivered(&self) -> bool {
+        match self {
+            Machine::ClientInvite(machine) => machine.fails_undelivered(),
+            Machine::ClientOther(machine) => machine.is_pending(),
+            Machine::ServerInvite(_) | Machine::ServerOther(_) => false,
+        }
+    }
+
     /// An INVITE of theirs that we refused, and whose ACK did not come.
     pub(crate) fn is_unacknowledged(&self) -> bool {
         matches!(self, Machine::ServerInvite(machine) if machine.is_completed())

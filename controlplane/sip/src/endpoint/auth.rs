@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::session::{Cancel, Ours, Role, Session, State, Transaction, TransactionId};
+use super::registry::Transaction;
+use super::session::{Cancel, Ours, Owner, Role, Session, State, TransactionId};
 use super::{DialogId, Endpoint};
 use crate::digest::{self, Challenge, Credentials, Subject};
 use crate::message::{Message, Start};
@@ -134,9 +135,15 @@ impl Keyring {
         answerable
     }
 
-    fn learn(&mut self, new: Known) {
-        self.known
-            .retain(|old| old.asker != new.asker || old.challenge.realm() != new.challenge.realm());
+    fn learn(&mut self, mut new: Known) {
+        let same = |old: &Known| old.asker == new.asker && old.challenge.realm() == new.challenge.realm();
+        if let Some(at) = self.known.iter().position(same) {
+            let old = self.known.remove(at);
+            // RFC 7616 §3.4: nc is the count of the requests with this nonce, whether or not it came in one challenge.
+            if old.challenge.has_nonce_of(&new.challenge) {
+                (new.count, new.cnonce) = (old.count, old.cnonce);
+            }
+        }
         if self.known.len() == REALMS {
             self.known.remove(0);
         }
@@ -191,7 +198,7 @@ impl Endpoint {
     /// `false`: the answer is the request's last.
     pub(super) fn try_again(&mut self, now: Instant, id: TransactionId, response: &Message) -> bool {
         let branch = self.branch();
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return false;
         };
         let session = transaction.session.and_then(|id| self.sessions.get_mut(&id));
@@ -247,18 +254,11 @@ impl Endpoint {
             branch,
             method: method.to_string(),
         };
-        let again = Transaction {
-            machine,
-            key: key.clone(),
-            scheduled: None,
-            message: message.to_bytes(),
-            role,
-            attempt,
-            ..transaction.clone()
-        };
+        let (to, session) = (transaction.to(), transaction.session);
+        let mut again = Transaction::new(machine, key, to, message.to_bytes(), role);
+        again.session = session;
+        again.attempt = attempt;
         self.move_aside(id);
-        let to = again.to;
-        self.keys.insert(key, id);
         self.transactions.insert(id, again);
         self.send_request(now, id, to);
         self.settle(id);
@@ -269,17 +269,16 @@ impl Endpoint {
     /// and a refusal of an INVITE still acknowledged.
     fn move_aside(&mut self, id: TransactionId) {
         let aside = TransactionId(self.next_id());
-        let Some(mut old) = self.transactions.remove(&id) else {
+        let Some(mut old) = self.transactions.remove(id) else {
             return;
         };
         if let Some(at) = old.scheduled.take() {
-            self.queue.remove(&(at, super::session::Owner::Transaction(id)));
+            self.queue.remove(&(at, Owner::Transaction(id)));
         }
         old.session = None;
         if !matches!(old.role, Role::Invite(_)) {
             old.role = Role::Settled;
         }
-        self.keys.insert(old.key.clone(), aside);
         self.transactions.insert(aside, old);
         self.settle(aside);
     }

@@ -16,9 +16,10 @@ pub struct FlowId(pub u64);
 /// Bounds on connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FlowBounds {
-    /// Connections at the most, theirs and ours. A quarter of these is kept for ours.
+    /// Connections at the most, theirs and ours. A quarter of these is kept for ours, another one for those who may call
+    /// ([`Endpoint::admit`](super::Endpoint::admit)).
     pub connections: usize,
-    /// Of these, with one address.
+    /// Of these, with one address; of IPv6, with one network of 64 bits, for whoever has one has all of its addresses.
     pub per_peer: usize,
     /// A connection on which nothing comes for so long, and which no dialog and no transaction uses, is closed.
     pub idle: Duration,
@@ -71,7 +72,9 @@ pub(super) struct Flow {
     pub(super) peer: SocketAddr,
     /// A message came on it, or it is ours.
     pub(super) proven: bool,
-    /// When something came last, itself included; where it is not there yet, when we wanted it.
+    /// When it came; of ours, when we wanted it.
+    began: Instant,
+    /// When something came last, itself included.
     heard: Instant,
     pub(super) connected: bool,
     pub(super) framer: Framer,
@@ -82,12 +85,12 @@ impl Flow {
     /// When it is closed, if nothing comes any more.
     pub(super) fn deadline(&self, bounds: &FlowBounds) -> Instant {
         let quiet = match (self.connected, self.proven) {
-            (false, _) => bounds.connect,
-            (true, false) => bounds.unfinished,
-            (true, true) => bounds.idle,
+            (false, _) => self.began + bounds.connect,
+            // Keep-alives do not count: they would cost a byte every ten seconds.
+            (true, false) => self.began + bounds.unfinished,
+            (true, true) => self.heard + bounds.idle,
         };
         let unfinished = self.framer.unfinished_since().map(|since| since + bounds.unfinished);
-        let quiet = self.heard + quiet;
         unfinished.map_or(quiet, |unfinished| unfinished.min(quiet))
     }
 }
@@ -135,9 +138,9 @@ impl Flows {
         self.flows.contains_key(&id)
     }
 
-    /// A connection of theirs, if there is room for it.
-    pub(super) fn accept(&mut self, now: Instant, peer: SocketAddr) -> Option<FlowId> {
-        let kept = self.bounds?.connections.div_ceil(4);
+    /// A connection of theirs, if there is room for it. `known`: the peer may call.
+    pub(super) fn accept(&mut self, now: Instant, peer: SocketAddr, known: bool) -> Option<FlowId> {
+        let kept = self.bounds?.connections.div_ceil(if known { 4 } else { 2 });
         if !self.room(peer, kept) {
             return None;
         }
@@ -194,7 +197,7 @@ impl Flows {
         if self.ours.get(&flow.peer) == Some(&id) {
             self.ours.remove(&flow.peer);
         }
-        let ip = flow.peer.ip();
+        let ip = network(flow.peer.ip());
         if let Some(count) = self.peers.get_mut(&ip) {
             *count -= 1;
             if *count == 0 {
@@ -240,17 +243,18 @@ impl Flows {
     /// Whether there is room for one more, with so many places kept free.
     fn room(&self, peer: SocketAddr, kept: usize) -> bool {
         let Some(bounds) = &self.bounds else { return false };
-        let of_peer = self.peers.get(&peer.ip()).copied().unwrap_or(0);
+        let of_peer = self.peers.get(&network(peer.ip())).copied().unwrap_or(0);
         self.flows.len() + kept < bounds.connections && of_peer < bounds.per_peer
     }
 
     /// `theirs`: it is there; one of ours is still to be opened.
-    fn add(&mut self, id: FlowId, peer: SocketAddr, heard: Instant, theirs: bool) {
-        *self.peers.entry(peer.ip()).or_default() += 1;
+    fn add(&mut self, id: FlowId, peer: SocketAddr, now: Instant, theirs: bool) {
+        *self.peers.entry(network(peer.ip())).or_default() += 1;
         let flow = Flow {
             peer,
             proven: !theirs,
-            heard,
+            began: now,
+            heard: now,
             connected: theirs,
             framer: Framer::new(Limits::default()),
             scheduled: None,
@@ -258,13 +262,17 @@ impl Flows {
         self.flows.insert(id, flow);
     }
 
-    /// Whether no index holds anything.
-    #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
-        self.flows.is_empty()
-            && self.ours.is_empty()
-            && self.peers.is_empty()
-            && self.unborn.is_empty()
-            && self.refusals.is_empty()
+    /// Entries of all tables, indexes and queues.
+    pub(super) fn held(&self) -> usize {
+        let tables = [self.flows.len(), self.ours.len(), self.peers.len(), self.refusals.len()];
+        tables.into_iter().sum::<usize>() + self.streams.len() + self.unborn.len()
+    }
+}
+
+/// What connections are counted by.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !u128::from(u64::MAX)).into()),
     }
 }

@@ -193,7 +193,15 @@ impl Endpoint {
         session.dialog.refresh(contact(&request.message).as_deref());
         let key = server_key(&request, Method::Refer.as_str());
         let machine = Machine::ServerOther(ServerOther::new());
-        let transaction = self.start(now, machine, key, request.answer_to, Bytes::new(), None, Role::Request);
+        let transaction = self.start(
+            now,
+            machine,
+            key,
+            request.answer_to,
+            Bytes::new(),
+            Some(id),
+            Role::Request,
+        );
         let message = Box::new(request.message.clone());
         let refer = self.add_referral(Referral {
             dialog: id,

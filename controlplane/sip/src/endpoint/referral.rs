@@ -101,7 +101,7 @@ impl Phase {
 impl Endpoint {
     pub(super) fn add_referral(&mut self, referral: Referral) -> ReferId {
         let id = ReferId(self.next_id());
-        self.referrals.insert((referral.dialog, id));
+        self.referrals.insert(referral.dialog, id);
         self.queue.insert((referral.deadline, Owner::Refer(id)));
         self.refers.insert(id, referral);
         id
@@ -113,7 +113,7 @@ impl Endpoint {
             return;
         };
         self.queue.remove(&(referral.deadline, Owner::Refer(id)));
-        self.referrals.remove(&(referral.dialog, id));
+        self.referrals.remove(&referral.dialog, &id);
         self.release(referral.dialog);
         self.end_if_due(now, referral.dialog);
     }
@@ -123,7 +123,7 @@ impl Endpoint {
         if !self.is_subscribed(id)
             && let Some(dialog) = self.outlived.remove(&id)
         {
-            self.dialogs.remove(&(dialog.call_id, dialog.local_tag));
+            self.forget_dialog(id, dialog);
         }
     }
 
@@ -139,8 +139,8 @@ impl Endpoint {
     /// The REFERs of a dialog, oldest first.
     pub(super) fn referrals(&self, dialog: DialogId) -> impl Iterator<Item = (ReferId, &Referral)> {
         self.referrals
-            .range((dialog, ReferId(0))..=(dialog, ReferId(u64::MAX)))
-            .filter_map(|&(_, id)| Some((id, self.refers.get(&id)?)))
+            .of(&dialog)
+            .filter_map(|id| Some((id, self.refers.get(&id)?)))
     }
 
     /// Whether the dialog is needed for more than its INVITE session.

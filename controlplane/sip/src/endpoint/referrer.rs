@@ -152,7 +152,9 @@ impl Endpoint {
             // A NOTIFY has told before that the REFER was accepted. A refusal still is one; a 2xx, or none, changes nothing.
             (Phase::Subscribed, 300..) if response.is_some() => {
                 self.drop_referral(now, refer);
-                self.tell_progress(dialog, refer, status, true);
+                if !forgotten {
+                    self.tell_progress(dialog, refer, status, true);
+                }
             }
             _ => {}
         }
@@ -162,8 +164,10 @@ impl Endpoint {
                     dialog.refresh(contact(response).as_deref());
                 }
             }
-            // RFC 5057 §5.1: a 481 ends the dialog. So would a 408, but a caller is on the line: the REFER alone has failed then.
-            Some(_) if status == 481 => self.dialog_unknown(now, dialog),
+            // RFC 5057 §5.1: a 481 ends the usage that the request belongs to, which for a REFER is the subscription that it would
+            // have made; there are peers that say so to every REFER which they do not like. A caller may be on the line: whether
+            // the call is gone, too, is asked for.
+            Some(_) if status == 481 => drop(self.probe(now, dialog)),
             _ => {}
         }
         self.start_refer(now, dialog);
@@ -194,8 +198,9 @@ impl Endpoint {
         };
         if referral.forgotten {
             // With a transaction: the same NOTIFY again must not find another REFER.
+            let dialog = referral.dialog;
             self.drop_referral(now, refer);
-            return self.answer_once(now, &request, 481);
+            return self.answer_once(now, dialog, &request, 481);
         }
         let (dialog, asked, told) = (
             referral.dialog,
@@ -209,7 +214,7 @@ impl Endpoint {
         if let Some(dialog) = self.dialog_mut(dialog) {
             dialog.refresh(contact(message).as_deref());
         }
-        self.answer_once(now, &request, 200);
+        self.answer_once(now, dialog, &request, 200);
         let last = terminated || status.is_some_and(|status| status >= 200);
         if asked {
             // It has overtaken the answer to the REFER (RFC 6665 §4.1.2.4).

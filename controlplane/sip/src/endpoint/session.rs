@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::auth::{Attempt, Keyring};
+use super::auth::Keyring;
 use super::flow::FlowId;
-use super::hop::{Hop, Transport};
+use super::hop::Hop;
 use super::received::Request;
 use super::{DialogId, ReferId};
 use crate::dialog::Dialog;
-use crate::timer::{Timers, Times};
-use crate::transaction::{Key, Machine};
+use crate::timer::Timers;
 
 /// Names a transaction; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -126,37 +125,6 @@ impl Session {
             keyring: Keyring::default(),
             timers: Timers::default(),
             scheduled: None,
-        }
-    }
-}
-
-/// A transaction with what its user needs of it.
-#[derive(Clone, Debug)]
-pub(super) struct Transaction {
-    pub(super) machine: Machine,
-    pub(super) key: Key,
-    pub(super) scheduled: Option<Instant>,
-    /// Where its messages go.
-    pub(super) to: Hop,
-    /// A client's request, a server's last answer.
-    pub(super) message: Bytes,
-    /// Whose it is. The session may be gone already.
-    pub(super) session: Option<DialogId>,
-    pub(super) role: Role,
-    /// Of a client: what it showed, and what it was asked for.
-    pub(super) attempt: Attempt,
-    /// How often its message was sent again on a new connection since something came for it.
-    pub(super) reconnects: u8,
-}
-
-impl Transaction {
-    /// The times of its transport. A server keeps what it answered on a stream, too, and as long: a client whose connection was
-    /// closed asks again on a new one.
-    pub(super) fn times(&self, times: &Times) -> Times {
-        let server = matches!(self.machine, Machine::ServerOther(_));
-        Times {
-            reliable: self.to.transport == Transport::Tcp && !server,
-            ..*times
         }
     }
 }

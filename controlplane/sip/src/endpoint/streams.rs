@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::flow::{FlowId, Stream};
 use super::hop::{Hop, Source, Transport};
 use super::received::Request;
-use super::session::{Owner, TransactionId};
+use super::session::Owner;
 use super::{Endpoint, Transmit, print};
 use crate::framing::{Fault, Frame};
 use crate::guard::{Guarded, guard, refuse_head};
@@ -24,7 +24,8 @@ const REFUSAL: Duration = Duration::from_secs(300);
 impl Endpoint {
     /// They opened a connection. `None`: there is no room for it, and it is to be closed at once.
     pub fn accept_flow(&mut self, now: Instant, peer: SocketAddr) -> Option<FlowId> {
-        let flow = self.flows.accept(now, peer)?;
+        let known = self.strangers.may_call(peer.ip());
+        let flow = self.flows.accept(now, peer, known)?;
         self.settle_flow(flow);
         Some(flow)
     }
@@ -142,23 +143,34 @@ impl Endpoint {
     /// refusals that wait for their ACK; answers that did not leave take another connection.
     fn lose_flow(&mut self, now: Instant, flow: FlowId) {
         let unsent = self.flows.unsent(flow);
-        let answers: Vec<_> = unsent
-            .into_iter()
-            .filter_map(|bytes| Some((self.server_of(flow, &bytes)?, bytes)))
-            .collect();
+        let answers = match unsent.is_empty() {
+            true => Vec::new(),
+            false => self.answers_on(flow),
+        };
         self.forget_flow(now, flow);
-        for (to, bytes) in answers {
-            self.send(now, Hop { flow: None, ..to }, bytes);
+        for (to, written, message) in answers {
+            if unsent.contains(&written) {
+                self.send(now, Hop { flow: None, ..to }, message);
+            }
         }
     }
 
-    /// Where the server transaction would send an answer that is still to be sent, unless it will be sent anyway.
-    fn server_of(&self, flow: FlowId, bytes: &Bytes) -> Option<Hop> {
-        let transactions = self.transactions.values();
-        let found = transactions
-            .filter(|it| it.to.flow == Some(flow) && !it.machine.is_unanswered() && !it.machine.is_unacknowledged())
-            .find(|it| it.message == *bytes)?;
-        Some(found.to)
+    /// The last answers of the server transactions on a connection, as they were written and as they are kept. A refusal of an INVITE
+    /// is sent again anyway.
+    fn answers_on(&self, flow: FlowId) -> Vec<(Hop, Bytes, Bytes)> {
+        let transactions = self.transactions.on_flow(flow);
+        transactions
+            .into_iter()
+            .filter_map(|id| self.transactions.get(id))
+            .filter(|it| !it.machine.is_unanswered() && !it.machine.is_unacknowledged())
+            .map(|it| {
+                (
+                    it.to(),
+                    self.config.stamp(&it.to(), it.message.clone()),
+                    it.message.clone(),
+                )
+            })
+            .collect()
     }
 
     fn forget_flow(&mut self, now: Instant, flow: FlowId) {
@@ -180,29 +192,23 @@ impl Endpoint {
 
     /// `connected`: it was there once. Where it never was, the peer does not want TCP, and a second try would end as the first.
     fn move_transactions(&mut self, now: Instant, flow: FlowId, connected: bool) {
-        let ids: Vec<TransactionId> = self
-            .transactions
-            .iter()
-            .filter(|(_, it)| it.to.flow == Some(flow))
-            .map(|(&id, _)| id)
-            .collect();
-        for id in ids {
-            let Some(transaction) = self.transactions.get_mut(&id) else {
+        for id in self.transactions.on_flow(flow) {
+            let Some(transaction) = self.transactions.get_mut(id) else {
                 continue;
             };
             let to = Hop {
                 flow: None,
-                ..transaction.to
+                ..transaction.to()
             };
             if transaction.machine.is_unacknowledged() {
                 let message = transaction.message.clone();
                 if connected && transaction.reconnects < RECONNECTS {
                     transaction.reconnects += 1;
                     let to = self.send(now, to, message);
-                    self.move_to(id, to);
+                    self.transactions.set_hop(id, to);
                 }
             } else if !transaction.machine.is_unanswered() {
-                transaction.to = to;
+                self.transactions.set_hop(id, to);
             } else if connected && transaction.reconnects < RECONNECTS {
                 transaction.reconnects += 1;
                 self.send_request(now, id, to);
@@ -226,12 +232,6 @@ impl Endpoint {
             } else {
                 self.client_step(now, id, ClientInput::Disconnected);
             }
-        }
-    }
-
-    pub(super) fn move_to(&mut self, id: TransactionId, to: Hop) {
-        if let Some(transaction) = self.transactions.get_mut(&id) {
-            transaction.to = to;
         }
     }
 
@@ -265,11 +265,7 @@ impl Endpoint {
 
     /// Whether a dialog or a transaction would miss a connection.
     fn is_used(&self, flow: FlowId) -> bool {
-        let sessions = self.sessions.values().map(|session| &session.dialog);
-        let mut dialogs = sessions.chain(self.outlived.values());
-        let mut transactions = self.transactions.values();
-        dialogs.any(|dialog| dialog.peer.flow == Some(flow))
-            || transactions.any(|transaction| transaction.to.flow == Some(flow))
+        self.riders.count(&flow) > 0 || self.transactions.is_used(flow)
     }
 
     /// After every step: puts the next timer of a connection into the queue.

@@ -5,6 +5,7 @@ mod basics;
 mod crossings;
 mod flows;
 mod hostile;
+mod load;
 mod network;
 mod probe;
 mod refer;

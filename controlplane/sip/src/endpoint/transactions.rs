@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::auth::Attempt;
 use super::hop::{Hop, Transport};
 use super::received::Request;
-use super::session::{Invitation, Owner, Role, Transaction, TransactionId};
+use super::registry::Transaction;
+use super::session::{Invitation, Owner, Role, TransactionId};
 use super::{DialogId, Endpoint};
 use crate::transaction::{Act, ClientInput, Key, MAGIC_COOKIE, Machine, ServerInput};
 
@@ -36,21 +37,9 @@ impl Endpoint {
         } else {
             (message, Attempt::default())
         };
-        if let Role::Invitation(invitation) = &role {
-            self.merges.insert(merge_key(&invitation.request), id);
-        }
-        self.keys.insert(key.clone(), id);
-        let transaction = Transaction {
-            machine,
-            key,
-            scheduled: None,
-            to,
-            message,
-            session,
-            role,
-            attempt,
-            reconnects: 0,
-        };
+        let mut transaction = Transaction::new(machine, key, to, message, role);
+        transaction.session = session;
+        transaction.attempt = attempt;
         self.transactions.insert(id, transaction);
         if client {
             self.send_request(now, id, to);
@@ -62,11 +51,7 @@ impl Endpoint {
     /// Sends the request of a client transaction on its first way, or on another one. §18.1.1: what is too long for a datagram goes
     /// over TCP, unless that was refused, now or lately.
     pub(super) fn send_request(&mut self, now: Instant, id: TransactionId, to: Hop) {
-        let Some(message) = self
-            .transactions
-            .get(&id)
-            .map(|transaction| transaction.message.clone())
-        else {
+        let Some(message) = self.transactions.get(id).map(|transaction| transaction.message.clone()) else {
             return;
         };
         let to = if self.flows.bounds.is_some() && !to.or_udp && !self.flows.refuses(to.address) {
@@ -75,17 +60,16 @@ impl Endpoint {
             to
         };
         let to = self.send(now, to, message);
-        if let Some(transaction) = self.transactions.get_mut(&id) {
-            transaction.to = to;
-            if to.transport == Transport::Tcp {
-                transaction.machine.stop_repeating();
-            }
+        self.transactions.set_hop(id, to);
+        if let Some(transaction) = self.transactions.get_mut(id).filter(|_| to.transport == Transport::Tcp) {
+            transaction.machine.stop_repeating();
         }
     }
 
     /// After every step: drops what has terminated, and puts the next timer into the queue.
     pub(super) fn settle(&mut self, id: TransactionId) {
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        self.transactions.refile(id);
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
         let owner = Owner::Transaction(id);
@@ -93,14 +77,7 @@ impl Endpoint {
             if let Some(at) = transaction.scheduled {
                 self.queue.remove(&(at, owner));
             }
-            self.keys.remove(&transaction.key);
-            if let Role::Invitation(invitation) = &transaction.role {
-                let key = merge_key(&invitation.request);
-                if self.merges.get(&key) == Some(&id) {
-                    self.merges.remove(&key);
-                }
-            }
-            self.transactions.remove(&id);
+            self.transactions.remove(id);
             return;
         }
         let next = transaction.machine.timers().next_timeout();
@@ -135,7 +112,7 @@ impl Endpoint {
     /// A timer of a transaction fired.
     pub(super) fn transaction_timeout(&mut self, now: Instant, id: TransactionId) {
         let times = self.times;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
         let act = match transaction.machine.timers().expired(now) {
@@ -148,7 +125,7 @@ impl Endpoint {
     /// A step of a client transaction that no answer caused.
     pub(super) fn client_step(&mut self, now: Instant, id: TransactionId, input: ClientInput) {
         let times = self.times;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
         let act = transaction.machine.client(now, &transaction.times(&times), input);
@@ -157,14 +134,14 @@ impl Endpoint {
 
     /// Does what a transaction wants after a timer or an error.
     fn act(&mut self, now: Instant, id: TransactionId, act: Act) {
-        let Some(transaction) = self.transactions.get(&id) else {
+        let Some(transaction) = self.transactions.get(id) else {
             return;
         };
         match act {
             Act::Send => {
-                let (to, message) = (transaction.to, transaction.message.clone());
+                let (to, message) = (transaction.to(), transaction.message.clone());
                 let to = self.send(now, to, message);
-                self.move_to(id, to);
+                self.transactions.set_hop(id, to);
                 self.settle(id);
             }
             Act::TimedOut | Act::Failed => {
@@ -181,7 +158,7 @@ impl Endpoint {
     /// Answers a request that has a transaction.
     pub(super) fn respond(&mut self, now: Instant, id: TransactionId, status: u16, bytes: Bytes) {
         let times = self.times;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
         if transaction
@@ -190,25 +167,20 @@ impl Endpoint {
             == Act::Send
         {
             transaction.message = bytes.clone();
-            let to = transaction.to;
+            let to = transaction.to();
             let to = self.send(now, to, bytes);
-            self.move_to(id, to);
+            self.transactions.set_hop(id, to);
         }
         self.settle(id);
     }
 
     /// What an INVITE of theirs keeps.
     pub(super) fn invitation(&self, id: TransactionId) -> Option<&Invitation> {
-        match &self.transactions.get(&id)?.role {
+        match &self.transactions.get(id)?.role {
             Role::Invitation(invitation) => Some(invitation),
             _ => None,
         }
     }
-}
-
-/// What the parts of a merged request share (RFC 3261 §8.2.2.2).
-pub(super) fn merge_key(request: &Request) -> (String, String, u32) {
-    (request.from_tag.clone(), request.call_id.clone(), request.cseq)
 }
 
 /// The transaction that a request belongs to (RFC 3261 §17.2.3); an ACK and, for what it cancels, a CANCEL name `method` INVITE.

@@ -8,6 +8,7 @@ use super::auth::Keyring;
 use super::hop::{Hop, Source, Transport};
 use super::print::{Outgoing, SDP, reason};
 use super::received::{contact, vias};
+use super::registry::Transaction;
 use super::request::Parts;
 use super::session::{Cancel, Invited, Ours, Role, Session, State, TransactionId};
 use super::{ByeCause, DialogId, Endpoint, Event, Invite, WrongState, reason_header};
@@ -134,16 +135,20 @@ impl Endpoint {
             branch: via.branch().unwrap_or_default(),
             method: cseq.method.to_string(),
         };
-        let Some(&id) = self.keys.get(&key) else { return };
+        let Some(id) = self.transactions.find(&key) else { return };
         let times = self.times;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        // It went over TCP, and the peer answers on another connection than ours: that is the one which is there.
+        if source.flow.is_some()
+            && let Some(to) = self.transactions.get(id).map(Transaction::to)
+            && to.transport == Transport::Tcp
+        {
+            let flow = source.flow;
+            self.transactions.set_hop(id, Hop { flow, ..to });
+        }
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
         transaction.reconnects = 0;
-        // It went over TCP, and the peer answers on another connection than ours: that is the one which is there.
-        if source.flow.is_some() && transaction.to.transport == Transport::Tcp {
-            transaction.to.flow = source.flow;
-        }
         let times = transaction.times(&times);
         let act = transaction.machine.client(now, &times, ClientInput::Status(status));
         match act {
@@ -164,13 +169,13 @@ impl Endpoint {
     /// §17.1.1.3: the ACK of a refusal has the INVITE's branch, Request-URI and Route, and the To of the answer.
     fn acknowledge_refusal(&mut self, now: Instant, id: TransactionId, response: &Message) {
         let config = &self.config;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return;
         };
+        let to = transaction.to();
         let Role::Invite(invited) = &mut transaction.role else {
             return;
         };
-        let to = transaction.to;
         let ack = invited.refusal.get_or_insert_with(|| {
             Outgoing {
                 method: Method::Ack,
@@ -188,10 +193,10 @@ impl Endpoint {
     }
 
     fn deliver(&mut self, now: Instant, id: TransactionId, status: u16, response: &Message) {
-        let Some(transaction) = self.transactions.get(&id) else {
+        let Some(transaction) = self.transactions.get(id) else {
             return;
         };
-        let (session, to) = (transaction.session, transaction.to);
+        let (session, to) = (transaction.session, transaction.to());
         match &transaction.role {
             Role::Invite(invited) if (200..300).contains(&status) => {
                 let invited = invited.clone();
@@ -280,7 +285,7 @@ impl Endpoint {
         dialog.refresh(contact(response).as_deref());
         let branch = self.branch();
         // §22.1: the ACK has the credentials of its INVITE, since it cannot be challenged.
-        let transaction = self.transactions.get(&id);
+        let transaction = self.transactions.get(id);
         let ack = Outgoing {
             method: Method::Ack,
             dialog: &dialog,
@@ -293,7 +298,7 @@ impl Endpoint {
         .print(&self.config);
         let at = dialog.destination();
         self.send(now, at, ack.clone());
-        if let Some(Role::Invite(invited)) = self.transactions.get_mut(&id).map(|transaction| &mut transaction.role) {
+        if let Some(Role::Invite(invited)) = self.transactions.get_mut(id).map(|transaction| &mut transaction.role) {
             invited.acks.push((tag, ack, at));
         }
         let live = session.and_then(|id| Some((id, self.sessions.get_mut(&id)?)));
@@ -302,6 +307,7 @@ impl Endpoint {
                 let State::Calling { cancel, .. } = live.state else {
                     return;
                 };
+                self.riders.change(live.dialog.peer.flow, dialog.peer.flow, id);
                 live.dialog = dialog;
                 live.state = State::Confirmed;
                 if cancel == Cancel::No {
@@ -429,7 +435,7 @@ impl Endpoint {
         };
         if self
             .transactions
-            .get(&invite)
+            .get(invite)
             .is_some_and(|it| it.machine.is_proceeding_invite())
         {
             self.send_cancel(now, dialog, invite);
@@ -441,7 +447,7 @@ impl Endpoint {
         let Some(session) = self.sessions.get_mut(&dialog) else {
             return;
         };
-        let Some(transaction) = self.transactions.get(&invite) else {
+        let Some(transaction) = self.transactions.get(invite) else {
             return;
         };
         let Role::Invite(invited) = &transaction.role else {
@@ -465,7 +471,7 @@ impl Endpoint {
             branch: invited.branch.clone(),
             method: Method::Cancel.to_string(),
         };
-        let to = transaction.to;
+        let to = transaction.to();
         let machine = Machine::ClientOther(ClientOther::new(now, &self.times));
         self.start(now, machine, key, to, message, Some(dialog), Role::Cancel);
         self.client_step(now, invite, ClientInput::GiveUp);

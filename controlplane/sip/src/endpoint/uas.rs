@@ -8,8 +8,9 @@ use bytes::Bytes;
 use super::hop::{Hop, Source, Transport};
 use super::print::{Answer, SDP, SUPPORTED};
 use super::received::{Request, accepts_sdp, contact, tokens};
+use super::registry::merge_key;
 use super::session::{Invitation, Ours, Role, Session, State, TransactionId, Unacked};
-use super::transactions::{merge_key, server_key};
+use super::transactions::server_key;
 use super::{ByeCause, DialogId, Endpoint, Event, WrongState};
 use crate::dialog::Dialog;
 use crate::header::NameAddr;
@@ -20,6 +21,8 @@ use crate::uri::Scheme;
 
 /// Retry-After where transactions have run out, seconds.
 pub(super) const BUSY_SECONDS: u32 = 5;
+/// Requests of its peer's that a dialog may make us keep: each for 64·T1.
+const PER_DIALOG: usize = 64;
 /// §13.3.1.1: a provisional answer is repeated "at every minute".
 const RINGING: Duration = Duration::from_secs(60);
 
@@ -38,28 +41,31 @@ impl Endpoint {
 
     /// Whether a transaction knows the request and has dealt with it.
     fn retransmission(&mut self, now: Instant, request: &Request) -> bool {
-        let Some(&id) = self.keys.get(&server_key(request, request.method.as_str())) else {
+        let Some(id) = self.transactions.find(&server_key(request, request.method.as_str())) else {
             return false;
         };
         let times = self.times;
-        let Some(transaction) = self.transactions.get_mut(&id) else {
+        let Some(transaction) = self.transactions.get_mut(id) else {
             return false;
         };
         // The client's connection was closed, and it asks again on a new one.
         if request.answer_to.flow.is_some() {
-            transaction.to = request.answer_to;
             transaction.reconnects = 0;
             let session = transaction.session.and_then(|id| self.sessions.get_mut(&id));
             if let Some(unacked) = session.and_then(|session| session.unacked.as_mut()) {
                 unacked.to = request.answer_to;
             }
+            self.transactions.set_hop(id, request.answer_to);
         }
+        let Some(transaction) = self.transactions.get_mut(id) else {
+            return false;
+        };
         if transaction
             .machine
             .server(now, &transaction.times(&times), ServerInput::Request)
             == Act::Send
         {
-            let (to, message) = (transaction.to, transaction.message.clone());
+            let (to, message) = (transaction.to(), transaction.message.clone());
             self.send(now, to, message);
         }
         true
@@ -135,7 +141,7 @@ impl Endpoint {
             return self.stateless(now, &request, 403, &[]);
         }
         // §8.2.2.2: "the same request has arrived at the UAS more than once, following different paths".
-        if request.method == Method::Invite && self.merges.contains_key(&merge_key(&request)) {
+        if request.method == Method::Invite && self.transactions.has_merged(&merge_key(&request)) {
             return self.stateless(now, &request, 482, &[]);
         }
         if self.unserved(now, &request) {
@@ -245,7 +251,7 @@ impl Endpoint {
         headers: &[(String, String)],
         body: Option<&Bytes>,
     ) {
-        let Some(transaction) = self.transactions.get(&id) else {
+        let Some(transaction) = self.transactions.get(id) else {
             return;
         };
         let Role::Invitation(invitation) = &transaction.role else {
@@ -294,13 +300,13 @@ impl Endpoint {
         headers: &[(String, String)],
     ) -> Result<(), WrongState> {
         self.answer_invitation(now, invite, 200, headers, Some(&body));
-        let transaction = self.transactions.get(&invite).ok_or(WrongState)?;
+        let transaction = self.transactions.get(invite).ok_or(WrongState)?;
         let Role::Invitation(invitation) = &transaction.role else {
             return Err(WrongState);
         };
         let unacked = Unacked {
             cseq: invitation.request.cseq,
-            to: transaction.to,
+            to: transaction.to(),
             bytes: transaction.message.clone(),
             interval: self.times.t1,
             offers: invitation.request.message.body().is_empty(),
@@ -343,8 +349,8 @@ impl Endpoint {
     /// An ACK is never answered.
     fn ack(&mut self, now: Instant, request: &Request) {
         let times = self.times;
-        if let Some(&id) = self.keys.get(&server_key(request, Method::Invite.as_str()))
-            && let Some(transaction) = self.transactions.get_mut(&id)
+        if let Some(id) = self.transactions.find(&server_key(request, Method::Invite.as_str()))
+            && let Some(transaction) = self.transactions.get_mut(id)
         {
             // §17.2.3: an RFC 2543 ACK belongs to the transaction only with the To tag of its answer.
             let ours = match (&transaction.key, &transaction.role) {
@@ -415,7 +421,7 @@ impl Endpoint {
 
     /// §9.2.
     fn cancel(&mut self, now: Instant, request: &Request) {
-        let id = self.keys.get(&server_key(request, Method::Invite.as_str())).copied();
+        let id = self.transactions.find(&server_key(request, Method::Invite.as_str()));
         let Some((id, invitation)) = id.and_then(|id| Some((id, self.invitation(id)?))) else {
             return self.stateless(now, request, 481, &[]);
         };
@@ -429,7 +435,7 @@ impl Endpoint {
         };
         let bytes = answer.print(request, &self.config);
         self.send(now, request.answer_to, bytes);
-        let Some(transaction) = self.transactions.get(&id) else {
+        let Some(transaction) = self.transactions.get(id) else {
             return;
         };
         let Some(dialog) = transaction.session.filter(|_| transaction.machine.is_pending_invite()) else {
@@ -475,14 +481,18 @@ impl Endpoint {
             }
             dialog.remote_cseq = Some(last.max(request.cseq));
             if request.answer_to.flow.is_some() && dialog.peer.transport == Transport::Tcp {
-                dialog.peer.flow = request.answer_to.flow;
+                let old = std::mem::replace(&mut dialog.peer.flow, request.answer_to.flow);
+                self.riders.change(old, request.answer_to.flow, id);
             }
         }
         if self.unserved(now, &request) {
             return;
         }
-        // Twice the limit: a dialog that is there can end, and its peer still cannot fill our memory.
-        if self.transactions.len() >= self.config.transactions.saturating_mul(2) && request.method != Method::Options {
+        // Twice the limit: a dialog that is there can end, and its peer still cannot fill our memory. Nor can one dialog take what is
+        // there for all, but a BYE makes no more of them.
+        let full = self.transactions.len() >= self.config.transactions.saturating_mul(2);
+        let greedy = self.transactions.asked(id) >= PER_DIALOG && request.method != Method::Bye;
+        if (full || greedy) && request.method != Method::Options {
             return self.try_later(now, &request, 503, BUSY_SECONDS);
         }
         match request.method {
@@ -497,7 +507,7 @@ impl Endpoint {
     }
 
     /// Answers a request other than INVITE with a transaction, so that a repetition gets the same answer and no second effect.
-    pub(super) fn answer_once(&mut self, now: Instant, request: &Request, status: u16) {
+    pub(super) fn answer_once(&mut self, now: Instant, dialog: DialogId, request: &Request, status: u16) {
         let machine = Machine::ServerOther(ServerOther::new());
         let key = server_key(request, request.method.as_str());
         let answer = Answer {
@@ -507,12 +517,20 @@ impl Endpoint {
             body: None,
         };
         let bytes = answer.print(request, &self.config);
-        let transaction = self.start(now, machine, key, request.answer_to, bytes.clone(), None, Role::Request);
+        let transaction = self.start(
+            now,
+            machine,
+            key,
+            request.answer_to,
+            bytes.clone(),
+            Some(dialog),
+            Role::Request,
+        );
         self.respond(now, transaction, status, bytes);
     }
 
     fn bye_came(&mut self, now: Instant, id: DialogId, request: Request) {
-        self.answer_once(now, &request, 200);
+        self.answer_once(now, id, &request, 200);
         let Some(session) = self.sessions.get(&id) else { return };
         let event = match session.state {
             // Their BYE crossed ours; ours will be answered too.
@@ -606,9 +624,9 @@ impl Endpoint {
             Some(Timer::Ringing) => {
                 session.timers.set(Timer::Ringing, now + RINGING);
                 if let State::Incoming { invite } = session.state
-                    && let Some(transaction) = self.transactions.get(&invite)
+                    && let Some(transaction) = self.transactions.get(invite)
                 {
-                    let (to, bytes) = (transaction.to, transaction.message.clone());
+                    let (to, bytes) = (transaction.to(), transaction.message.clone());
                     self.send(now, to, bytes);
                 }
             }

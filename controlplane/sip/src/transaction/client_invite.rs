@@ -65,6 +65,11 @@ impl ClientInvite {
         self.state == State::Proceeding
     }
 
+    /// Nothing was answered, or the ACK of a refusal is on its way.
+    pub(crate) fn fails_undelivered(&self) -> bool {
+        matches!(self.state, State::Calling | State::Completed)
+    }
+
     /// The request goes as a datagram from now on.
     pub(crate) fn repeat(&mut self, now: Instant, times: &Times) {
         if self.state == State::Calling {

@@ -5,10 +5,19 @@ use bytes::Bytes;
 
 use crate::digest;
 use crate::endpoint::{Config, Endpoint, Event};
+use crate::framing::Framer;
 use crate::message::{Limits, Message};
 
 thread_local! {
     pub(super) static LOOKED_AT: Cell<usize> = const { Cell::new(0) };
+    pub(super) static VISITED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many entries of its tables an endpoint goes over.
+pub(crate) fn visits(work: impl FnOnce()) -> usize {
+    VISITED.set(0);
+    work();
+    VISITED.get()
 }
 
 /// Times that each byte of a message may be looked at from the datagram to the answer: lines, fields, then From, To, Via and the
@@ -183,6 +192,34 @@ fn what_is_beyond_the_limits_is_not_looked_at_twice() {
         let work = looked_at(|| drop(Message::parse(bytes.clone()).map(|message| message.check())));
         let bound = bytes.len() + 4 * Limits::default().message;
         assert!(work <= bound, "{what}: {work} bytes looked at, of {}", bytes.len());
+    }
+}
+
+#[test]
+fn the_work_of_a_stream_is_linear_however_it_is_cut() {
+    let limits = Limits::default();
+    let line = |size: usize| format!("OPTIONS sip:b@h SIP/2.0\r\nSubject: {}", "x".repeat(size));
+    for size in [4_000, 8_000] {
+        let mut streams = worst(size);
+        streams.push(("a line that does not end", Bytes::from("x".repeat(size))));
+        streams.push(("a field that does not end", Bytes::from(line(size))));
+        streams.push(("two of them", Bytes::from(line(size / 2) + "\r\n" + &line(size / 2))));
+        for (what, bytes) in streams {
+            for piece in [1, 7, bytes.len()] {
+                let mut framer = Framer::new(limits);
+                let work = looked_at(|| {
+                    for part in bytes.chunks(piece) {
+                        framer.handle_bytes(Instant::now(), part);
+                        while framer.poll_frame().is_some() {}
+                    }
+                });
+                assert!(
+                    work <= 4 * bytes.len(),
+                    "{what}, {piece} bytes at a time: {work} of {}",
+                    bytes.len()
+                );
+            }
+        }
     }
 }
 

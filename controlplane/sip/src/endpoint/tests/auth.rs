@@ -264,6 +264,37 @@ fn wrong_credentials_are_not_sent_twice() {
     nothing_left(&mut script);
 }
 
+/// RFC 7616 §3.4: a server that checks the count takes a second 1 for a replay.
+#[test]
+fn a_nonce_that_comes_again_is_counted_on() {
+    let mut script = Script::new();
+    let (dialog, invite) = call(&mut script, vec![credentials(None, "alice")]);
+    let second = again(&mut script, &invite, WWW);
+    assert_eq!(shown(&second, "Authorization"), seen("n1", "00000001"));
+    script.send(&answer_to(
+        &second,
+        "200 OK",
+        "far",
+        "Contact: <sip:peer@192.0.2.9:5099>\n",
+    ));
+    script.end.probe(script.now, dialog).expect("a call");
+    let probe = script.sent().remove(0);
+    assert_eq!(shown(&probe, "Authorization"), seen("n1", "00000002"));
+    // It is challenged all the same, and with the nonce that it showed.
+    let asks = |probe: &Message, challenge: &str| {
+        answer_to(probe, "401 Unauthorized", "far", challenge).replace(";tag=far;tag=far", ";tag=far")
+    };
+    let third = script.send(&asks(&probe, WWW)).remove(0);
+    assert_eq!(shown(&third, "Authorization"), seen("n1", "00000003"));
+    // A nonce that rolls over starts anew.
+    let fresh = WWW.replace("n1", "n2").replace("Digest", "Digest stale=true,");
+    let fourth = script.send(&asks(&third, &fresh)).remove(0);
+    assert_eq!(shown(&fourth, "Authorization"), seen("n2", "00000001"));
+    // Stale again, with the same one.
+    let fifth = script.send(&asks(&fourth, &fresh)).remove(0);
+    assert_eq!(shown(&fifth, "Authorization"), seen("n2", "00000002"));
+}
+
 #[test]
 fn a_peer_that_always_challenges_ends_as_401() {
     let mut script = Script::new();

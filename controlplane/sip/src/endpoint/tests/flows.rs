@@ -237,6 +237,26 @@ fn an_answer_that_was_not_written_is_written_on_a_new_connection() {
     line.finish();
 }
 
+/// Its Contact is written for the way that it takes: it must be known again all the same.
+#[test]
+fn a_202_that_was_not_written_is_written_on_a_new_connection() {
+    let mut line = Line::new();
+    let flow = line.accept();
+    let (dialog, tag) = line.connect(flow, CONTACT);
+    let refer = request("REFER", 2, &tag, CONTACT).replace("Contact", "Refer-To: <sip:carol@c.example>\nContact");
+    assert!(line.send(flow, &refer).is_empty());
+    let Some(Event::Refer { refer, .. }) = line.event() else {
+        panic!("no REFER")
+    };
+    line.end.accept_refer(line.now, refer).expect("accept");
+    line.end.handle_closed(line.now, flow);
+    let mut does = line.does();
+    does.sort();
+    assert_eq!(does, ["2: 202 REFER", "2: NOTIFY", "connect 2 192.0.2.9:5099"]);
+    line.end.end(line.now, dialog, None).expect("end");
+    line.finish();
+}
+
 #[test]
 fn a_request_survives_its_connection_at_every_point() {
     for provisional in [None, Some(100), Some(180)] {
@@ -485,6 +505,20 @@ fn idle_connections_are_closed_and_those_of_calls_are_not() {
 }
 
 #[test]
+fn keep_alives_alone_do_not_keep_a_connection() {
+    let mut line = Line::new();
+    let flow = line.accept();
+    for _ in 0..9 {
+        line.wait(1_000);
+        let pongs = line.send(flow, "\n\n");
+        assert_eq!(pongs.iter().map(brief).collect::<Vec<_>>(), ["1: pong"]);
+    }
+    line.wait(1_000);
+    assert_eq!(line.does(), ["close 1"]);
+    line.finish();
+}
+
+#[test]
 fn a_message_that_does_not_end_ends_its_connection() {
     let mut line = Line::new();
     let flow = line.accept();
@@ -523,4 +557,43 @@ fn connections_are_bounded_and_some_are_kept_for_ours() {
     // One that is gone makes room.
     line.end.handle_closed(line.now, FlowId(1));
     assert!(line.end.accept_flow(line.now, from(1)).is_none(), "still kept");
+}
+
+#[test]
+fn strangers_do_not_take_the_connections_of_those_who_may_call() {
+    let bounds = FlowBounds {
+        connections: 8,
+        per_peer: 3,
+        ..FlowBounds::default()
+    };
+    let mut line = Line::bounded(bounds);
+    let from = |host: u8| SocketAddr::from(([198, 51, 100, host], 4000));
+    line.end.admit([from(1).ip()]);
+    let taken = (10..30)
+        .filter(|host| line.end.accept_flow(line.now, from(*host)).is_some())
+        .count();
+    assert_eq!(taken, 4, "half of them");
+    assert!(line.end.accept_flow(line.now, from(1)).is_some());
+    assert!(line.end.accept_flow(line.now, from(1)).is_some());
+    assert_eq!(line.end.accept_flow(line.now, from(1)), None, "two are kept for ours");
+}
+
+#[test]
+fn connections_from_one_ipv6_network_are_counted_together() {
+    let bounds = FlowBounds {
+        per_peer: 3,
+        ..FlowBounds::default()
+    };
+    let mut line = Line::bounded(bounds);
+    let from = |text: &str| SocketAddr::new(text.parse().expect("address"), 4000);
+    for host in ["2001:db8::1", "2001:db8::2", "2001:db8::ffff:0:0:1"] {
+        assert!(line.end.accept_flow(line.now, from(host)).is_some(), "{host}");
+    }
+    assert_eq!(line.end.accept_flow(line.now, from("2001:db8::9:9:9:9")), None);
+    assert!(line.end.accept_flow(line.now, from("2001:db8:0:1::1")).is_some());
+    for flow in 1..=4 {
+        line.end.handle_closed(line.now, FlowId(flow));
+    }
+    assert!(line.end.accept_flow(line.now, from("2001:db8::9:9:9:9")).is_some());
+    line.finish();
 }

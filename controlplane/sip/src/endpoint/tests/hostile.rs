@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::network::{A, B, Network, config, nothing_left, sdp};
+use super::network::{A, B, Network, check, config, nothing_left, sdp};
 use super::script::{Script, answer_to, request};
 use crate::endpoint::{Alive, DialogId, Endpoint, Event, Refer};
 use crate::random::Random;
@@ -131,6 +131,7 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
                 }
             }
             while end.poll_transmit().is_some() {}
+            check(&end);
             let alive = end.alive();
             assert!(
                 alive.transactions <= 200 && alive.dialogs <= 200 && alive.refers <= 200,
@@ -195,6 +196,7 @@ fn mutated_transfers_neither_break_nor_fill_a_dialog() {
             };
             let _ = script.end.refer(script.now, dialog, refer);
             script.wait(random.below(20_000));
+            check(&script.end);
             let alive = script.end.alive();
             assert!(alive.refers <= 16 && alive.transactions <= 200, "{alive:?}");
             if script.end.call_id(dialog).is_none() {

@@ -297,6 +297,7 @@ impl Network {
             }
             None => self.ends.iter_mut().for_each(|end| end.handle_timeout(now)),
         }
+        self.ends.iter().for_each(check);
         self.pump();
         true
     }
@@ -447,13 +448,27 @@ fn text(body: &Option<Bytes>) -> String {
     format!(" {}", text.trim_end().rsplit('=').next().unwrap_or(""))
 }
 
+/// Whether the indexes agree with what they point to.
+pub(super) fn check(end: &Endpoint) {
+    end.transactions.check();
+    let sessions = end.sessions.iter().map(|(id, session)| (id, &session.dialog));
+    let dialogs: Vec<_> = sessions.chain(end.outlived.iter()).collect();
+    assert_eq!(dialogs.len(), end.dialogs.len());
+    let mut riders = 0;
+    for (id, dialog) in dialogs {
+        let name = (dialog.call_id.clone(), dialog.local_tag.clone());
+        assert_eq!(end.dialogs.get(&name), Some(id));
+        if let Some(flow) = dialog.peer.flow {
+            riders += 1;
+            assert!(end.riders.of(&flow).any(|rider| rider == *id), "{dialog:?}");
+        }
+    }
+    assert_eq!(riders, end.riders.len());
+    assert_eq!(end.refers.len(), end.referrals.len());
+}
+
 /// Whether no index holds anything either: what `alive` does not count must not leak.
 pub(super) fn nothing_left(end: &Endpoint) -> bool {
-    let refers = end.refers.is_empty() && end.referrals.is_empty() && end.outlived.is_empty();
-    refers
-        && end.dialogs.is_empty()
-        && end.keys.is_empty()
-        && end.merges.is_empty()
-        && end.queue.is_empty()
-        && end.flows.is_empty()
+    check(end);
+    end.held() == end.transmits.len() + end.flows.streams.len() + end.events.len()
 }

@@ -293,7 +293,7 @@ fn a_subscription_after_the_bye_does_not_live_for_ever() {
 }
 
 #[test]
-fn a_481_to_the_refer_ends_the_dialog_and_no_other_refusal_does() {
+fn no_refusal_of_a_refer_ends_the_call() {
     for status in [
         "403 Forbidden",
         "404 Not Found",
@@ -311,11 +311,25 @@ fn a_481_to_the_refer_ends_the_dialog_and_no_other_refusal_does() {
         script.end.end(script.now, dialog, None).expect("a call");
         assert_eq!(whats(&script.sent()), ["BYE"]);
     }
-    let mut script = Script::new();
-    let (dialog, _, _, sent) = refer(&mut script);
-    answer(&mut script, &sent, "481 Call Does Not Exist");
-    assert_eq!(said(&mut script), ["answered 481", "bye Lost"]);
-    assert!(script.end.end(script.now, dialog, None).is_err());
+}
+
+#[test]
+fn after_a_481_to_a_refer_we_ask_whether_the_call_is_there() {
+    for (status, told) in [
+        ("200 OK", vec![]),
+        ("501 Not Implemented", vec![]),
+        ("481 Call Does Not Exist", vec!["bye Lost"]),
+    ] {
+        let mut script = Script::new();
+        let (dialog, _, _, sent) = refer(&mut script);
+        let text = answer_to(&sent, "481 Call Does Not Exist", "pt", "").replace(";tag=pt;tag=pt", ";tag=pt");
+        let asked = script.send(&text);
+        assert_eq!(whats(&asked), ["OPTIONS"]);
+        assert_eq!(said(&mut script), ["answered 481"]);
+        answer(&mut script, &asked[0], status);
+        assert_eq!(said(&mut script), told, "{status}");
+        assert_eq!(script.end.end(script.now, dialog, None).is_ok(), told.is_empty());
+    }
 }
 
 #[test]
@@ -422,6 +436,19 @@ fn refer_and_notify_go_by_the_route_set_and_move_the_target() {
         bye.uri().expect("request").expect("URI").as_str(),
         "sip:moved@192.0.2.9:5099"
     );
+}
+
+#[test]
+fn a_late_refusal_of_what_is_forgotten_is_not_told() {
+    let mut script = Script::new();
+    let (_, tag, refer, sent) = refer(&mut script);
+    // A NOTIFY overtakes the answer, and our user has heard enough.
+    script.ask(&notify(10, &tag, ACTIVE, "SIP/2.0 100 Trying\n"));
+    assert_eq!(said(&mut script), ["answered 202", "progress 100"]);
+    script.end.forget_refer(script.now, refer).expect("forget");
+    answer(&mut script, &sent, "603 Decline");
+    assert_eq!(said(&mut script), [""; 0]);
+    assert_eq!(script.end.alive().refers, 0);
 }
 
 #[test]

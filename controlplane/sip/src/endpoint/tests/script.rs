@@ -307,21 +307,54 @@ fn a_flood_of_invites_meets_the_limit() {
 #[test]
 fn a_flood_inside_a_dialog_meets_twice_the_limit() {
     let mut script = Script::new();
-    let (_, tag) = script.connect();
-    let mut refused = 0;
-    for at in 0..1000 {
-        let answers = script.send(&request("INVITE", &format!("f{at}"), &(at + 2).to_string(), &tag, ""));
-        refused += u32::from(answers[0].status() == Some(503));
+    let of = |call: usize, text: String| text.replace("Call-ID: c1", &format!("Call-ID: flood{call}"));
+    let mut tags = Vec::new();
+    for call in 0..5 {
+        script.send(&of(call, request("INVITE", &format!("f{call}"), "1", "", "")));
+        let dialog = script.invited();
+        script
+            .end
+            .answer(script.now, dialog, sdp("answer"), &[])
+            .expect("answer");
+        tags.push(script.sent()[0].to().and_then(|to| to.tag()).expect("tag"));
     }
-    assert_eq!(refused, 1000 - 199);
-    assert_eq!(
-        script.end.alive(),
-        Alive {
-            dialogs: 1,
-            transactions: 200,
-            ..Alive::default()
+    let mut refused = 0;
+    for (call, tag) in tags.iter().enumerate() {
+        for cseq in 2..52 {
+            let text = request("INVITE", &format!("f{call}x{cseq}"), &cseq.to_string(), tag, "");
+            let answers = script.send(&of(call, text));
+            refused += u32::from(answers[0].status() == Some(503));
         }
-    );
+    }
+    assert_eq!(refused, 5 * 51 - 200);
+    let alive = script.end.alive();
+    assert_eq!((alive.dialogs, alive.transactions), (5, 200));
+}
+
+#[test]
+fn one_dialog_cannot_take_the_room_of_all() {
+    let mut script = Script::new();
+    let (_, tag) = script.connect();
+    let methods = [("INVITE", ""), ("REFER", "Refer-To: <sip:carol@c.example>\n")];
+    let mut refused = 0;
+    for cseq in 2..1002 {
+        let (method, more) = methods[cseq % 2];
+        let answers = script.send(&request(method, &format!("f{cseq}"), &cseq.to_string(), &tag, more));
+        refused += u32::from(answers.first().and_then(Message::status) == Some(503));
+        if let Some(Event::Refer { refer, .. }) = script.event() {
+            script.end.reject_refer(script.now, refer, 403).expect("reject");
+            script.sent();
+        }
+    }
+    assert_eq!(refused, 1000 - 63);
+    assert_eq!(script.end.alive().transactions, 64);
+    // There is room for others, and it can end.
+    let other = request("INVITE", "other", "1", "", "").replace("Call-ID: c1", "Call-ID: c2");
+    assert_eq!(whats(&script.send(&other)), ["100 INVITE"]);
+    let bye = script.send(&request("BYE", "bye", "2000", &tag, ""));
+    assert_eq!(whats(&bye), ["200 BYE", "487 INVITE"]);
+    script.wait(70_000);
+    assert_eq!(script.end.alive().transactions, 1, "the other's INVITE");
 }
 
 #[test]
