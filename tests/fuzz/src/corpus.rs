@@ -17,6 +17,12 @@ pub fn folder(kind: &str, target: &Target) -> PathBuf {
 /// Where the folder cannot be read.
 pub fn members(target: &Target) -> io::Result<Vec<Vec<u8>>> {
     let mut members = files(&folder("corpus", target))?;
+    if target.name == "flows"
+        && let Some(endpoint) = crate::find("endpoint")
+    {
+        // What comes as datagrams comes on a connection, too.
+        members.extend(files(&folder("corpus", endpoint))?);
+    }
     if target.name == "sip"
         && let Some(vectors) = std::env::var_os("BATON_VECTORS")
     {

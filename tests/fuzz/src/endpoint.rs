@@ -7,94 +7,33 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use sip::endpoint::{Alive, Config, DialogId, Endpoint, Event, Invite, Refer, Transmit};
+use sip::endpoint::{Alive, Config, DialogId, Endpoint, Event, Invite, Transmit};
 use sip::message::Message;
 
+use crate::peer::{Names, SDP, bystander, hostile, parts, request, tag_of, us};
 use crate::rtp::START;
 use crate::sip::well_formed;
-
-const DIVIDER: &str = "====";
-
-/// Datagrams of one input.
-const DATAGRAMS_MAX: usize = 40;
+use crate::user::User;
 
 /// What one datagram may make us send at once, and keep: its answer, a BYE or an ACK, a re-INVITE of our user's.
 const SENT_MAX: usize = 6;
 
-const SDP: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-
-fn us() -> SocketAddr {
-    ([192, 0, 2, 1], 5060).into()
-}
-
-fn hostile() -> SocketAddr {
-    ([192, 0, 2, 66], 5060).into()
-}
-
-fn bystander() -> SocketAddr {
-    ([192, 0, 2, 7], 5060).into()
-}
-
-pub(crate) fn messages(data: &[u8]) -> u64 {
-    data.split_str(DIVIDER).take(DATAGRAMS_MAX).count() as u64
-}
-
 pub(crate) fn target(data: &[u8]) {
     let mut world = World::new();
-    for part in data.split_str(DIVIDER).take(DATAGRAMS_MAX) {
+    for part in parts(data) {
         world.datagram(part);
     }
     world.finish();
 }
 
-/// Splitting bytes at a text.
-trait SplitStr {
-    fn split_str<'a>(&'a self, divider: &'a str) -> impl Iterator<Item = &'a [u8]>;
-}
-
-impl SplitStr for [u8] {
-    fn split_str<'a>(&'a self, divider: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        let mut rest = Some(self);
-        std::iter::from_fn(move || {
-            let data = rest?;
-            let found = data
-                .windows(divider.len())
-                .position(|window| window == divider.as_bytes());
-            match found {
-                Some(at) => rest = Some(&data[at + divider.len()..]),
-                None => rest = None,
-            }
-            let part = &data[..found.unwrap_or(data.len())];
-            Some(part.trim_ascii_start())
-        })
-    }
-}
-
 struct World {
     end: Endpoint,
     now: Instant,
-    live: Vec<DialogId>,
-    calm: DialogId,
+    user: User,
     calm_tag: String,
-    names: Vec<(&'static str, String)>,
+    names: Names,
     datagrams: usize,
     before: Alive,
-}
-
-/// A request of a peer.
-fn request(method: &str, peer: SocketAddr, call: &str, cseq: u32, tag: &str) -> Bytes {
-    let tag = if tag.is_empty() {
-        String::new()
-    } else {
-        format!(";tag={tag}")
-    };
-    let body = if method == "INVITE" { SDP } else { "" };
-    Bytes::from(format!(
-        "{method} sip:us@192.0.2.1 SIP/2.0\r\nVia: SIP/2.0/UDP {peer};branch=z9hG4bK{call}{method}{cseq}\r\nFrom: <sip:peer@{peer}>;tag=pt\r\n\
-         To: <sip:us@192.0.2.1>{tag}\r\nCall-ID: {call}\r\nCSeq: {cseq} {method}\r\nMax-Forwards: 70\r\nContact: <sip:peer@{peer}>\r\n\
-         Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}",
-        body.len()
-    ))
 }
 
 impl World {
@@ -115,7 +54,7 @@ impl World {
         let now = *START;
         let (a, a_tag) = connect(&mut end, now, hostile(), "call-a");
         let (calm, calm_tag) = connect(&mut end, now, bystander(), "5b1d0c");
-        end.handle_datagram(now, hostile(), request("INVITE", hostile(), "call-r", 1, ""));
+        end.handle_datagram(now, hostile(), request("INVITE", hostile(), "call-r", 1, "", ""));
         let ringing = invited(&mut end);
         end.ring(now, ringing, 180, None).expect("it came");
         let ringing_tag = tag_of(&last_sent(&mut end));
@@ -136,18 +75,20 @@ impl World {
         ];
         World {
             before: end.alive(),
-            live: vec![a, ringing, called],
+            user: User {
+                live: vec![a, ringing, called],
+                calm,
+            },
             end,
             now,
-            calm,
             calm_tag,
-            names,
+            names: Names(names),
             datagrams: 0,
         }
     }
 
     fn datagram(&mut self, part: &[u8]) {
-        let bytes = self.name(part);
+        let bytes = self.names.put_into(part);
         self.datagrams += 1;
         // Time and source depend on the datagram alone.
         let hash = bytes
@@ -158,7 +99,7 @@ impl World {
         self.take(200);
         let from = if hash.is_multiple_of(9) { bystander() } else { hostile() };
         self.end.handle_datagram(self.now, from, bytes);
-        self.events(hash);
+        self.user.events(&mut self.end, self.now, hash);
         self.take(SENT_MAX);
         let alive = self.end.alive();
         assert!(
@@ -167,92 +108,6 @@ impl World {
             "{alive:?} after {} datagrams",
             self.datagrams
         );
-    }
-
-    fn name(&self, part: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(part.len() + 32);
-        let mut rest = part;
-        while let Some(at) = rest.iter().position(|c| *c == b'{') {
-            out.extend_from_slice(&rest[..at]);
-            rest = &rest[at..];
-            let known = self.names.iter().find(|(name, _)| rest.starts_with(name.as_bytes()));
-            let length = match known {
-                Some((name, value)) => {
-                    out.extend_from_slice(value.as_bytes());
-                    name.len()
-                }
-                None => {
-                    out.push(b'{');
-                    1
-                }
-            };
-            rest = &rest[length..];
-        }
-        out.extend_from_slice(rest);
-        Bytes::from(out)
-    }
-
-    /// A user who does something with everything.
-    fn events(&mut self, hash: u32) {
-        while let Some(event) = self.end.poll_event() {
-            match event {
-                Event::Invite { dialog, .. } => {
-                    self.live.push(dialog);
-                    let _ = match hash % 3 {
-                        0 => self.end.reject(self.now, dialog, 486, &[]),
-                        1 => self.end.ring(self.now, dialog, 180, None),
-                        _ => self
-                            .end
-                            .answer(self.now, dialog, Bytes::from_static(SDP.as_bytes()), &[]),
-                    };
-                }
-                Event::Reinvite { dialog, .. } => {
-                    assert_ne!(dialog, self.calm, "the bystander was re-invited");
-                    let body = Bytes::from_static(SDP.as_bytes());
-                    let _ = match hash % 4 {
-                        0 => self.end.reject_reinvite(self.now, dialog, 488),
-                        _ => self.end.answer_reinvite(self.now, dialog, body),
-                    };
-                }
-                Event::Refer { dialog, refer, .. } => {
-                    assert_ne!(dialog, self.calm, "the bystander asked for nothing");
-                    let _ = match hash % 4 {
-                        0 => self.end.reject_refer(self.now, refer, 403),
-                        rest => {
-                            let _ = self.end.accept_refer(self.now, refer);
-                            let _ = self.end.notify(self.now, refer, 180, false);
-                            // Some are never told the end.
-                            if rest == 1 {
-                                Ok(())
-                            } else {
-                                self.end.notify(self.now, refer, 200, true)
-                            }
-                        }
-                    };
-                }
-                Event::ReferAnswered { dialog, .. } | Event::ReferProgress { dialog, .. } => {
-                    assert_ne!(dialog, self.calm, "we asked the bystander for nothing");
-                }
-                Event::Acked { dialog, .. } if hash.is_multiple_of(4) => {
-                    assert_ne!(dialog, self.calm);
-                    let refer = Refer {
-                        to: "sip:human@192.0.2.9".into(),
-                        by: None,
-                        headers: Vec::new(),
-                    };
-                    let _ = self.end.refer(self.now, dialog, refer);
-                    let _ = self.end.probe(self.now, dialog);
-                }
-                Event::Answered { dialog, .. } | Event::Acked { dialog, .. } => {
-                    assert_ne!(dialog, self.calm);
-                    let _ = self.end.reinvite(self.now, dialog, Bytes::from_static(SDP.as_bytes()));
-                }
-                Event::Bye { dialog, .. } | Event::Ended { dialog } | Event::Cancelled { dialog } => {
-                    assert_ne!(dialog, self.calm, "the bystander's dialog ended");
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Looks at what we send.
@@ -271,21 +126,21 @@ impl World {
 
     fn finish(mut self) {
         // The bystander is still there, and its hanging up is told.
-        let ask = request("OPTIONS", bystander(), "5b1d0c", 2, &self.calm_tag);
+        let ask = request("OPTIONS", bystander(), "5b1d0c", 2, &self.calm_tag, "");
         self.end.handle_datagram(self.now, bystander(), ask);
         assert_eq!(self.answer("OPTIONS"), Some(200));
-        let bye = request("BYE", bystander(), "5b1d0c", 3, &self.calm_tag);
+        let bye = request("BYE", bystander(), "5b1d0c", 3, &self.calm_tag, "");
         self.end.handle_datagram(self.now, bystander(), bye);
         assert_eq!(self.answer("BYE"), Some(200));
         let events: Vec<_> = std::iter::from_fn(|| self.end.poll_event()).collect();
         assert!(
             events
                 .iter()
-                .any(|event| matches!(event, Event::Bye { dialog, .. } if *dialog == self.calm)),
+                .any(|event| matches!(event, Event::Bye { dialog, .. } if *dialog == self.user.calm)),
             "{events:?}"
         );
         // Whatever the others did, everything ends.
-        for dialog in std::mem::take(&mut self.live) {
+        for dialog in std::mem::take(&mut self.user.live) {
             let _ = self.end.end(self.now, dialog, None);
         }
         let mut steps = 0;
@@ -331,18 +186,14 @@ fn last_sent(end: &mut Endpoint) -> Message {
     well_formed(&sent.bytes)
 }
 
-fn tag_of(answer: &Message) -> String {
-    answer.to().and_then(|to| to.tag()).expect("a tag")
-}
-
 /// A call that came, was answered and acknowledged.
 fn connect(end: &mut Endpoint, now: Instant, peer: SocketAddr, call: &str) -> (DialogId, String) {
-    end.handle_datagram(now, peer, request("INVITE", peer, call, 1, ""));
+    end.handle_datagram(now, peer, request("INVITE", peer, call, 1, "", ""));
     let dialog = invited(end);
     end.answer(now, dialog, Bytes::from_static(SDP.as_bytes()), &[])
         .expect("it came");
     let tag = tag_of(&last_sent(end));
-    end.handle_datagram(now, peer, request("ACK", peer, call, 1, &tag));
+    end.handle_datagram(now, peer, request("ACK", peer, call, 1, &tag, ""));
     assert!(matches!(end.poll_event(), Some(Event::Acked { .. })));
     (dialog, tag)
 }

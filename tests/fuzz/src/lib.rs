@@ -10,15 +10,18 @@ mod core;
 pub mod corpus;
 mod digest;
 mod endpoint;
+mod flows;
 mod framing;
 mod headers;
 mod http;
 pub mod mutate;
+mod peer;
 mod random;
 mod rtp;
 pub mod run;
 mod sdp;
 mod sip;
+mod user;
 
 /// One door.
 #[derive(Clone, Copy)]
@@ -43,7 +46,7 @@ pub const TARGETS: &[Target] = &[
         name: "sip",
         run: sip::target,
         messages: one,
-        share: 260,
+        share: 240,
         allowance: (256 << 10, 600),
         words: sip::WORDS,
     },
@@ -75,16 +78,24 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "endpoint",
         run: endpoint::target,
-        messages: endpoint::messages,
+        messages: peer::messages,
         share: 60,
         allowance: (2 << 20, 2000),
+        words: sip::WORDS,
+    },
+    Target {
+        name: "flows",
+        run: flows::target,
+        messages: peer::messages,
+        share: 30,
+        allowance: (8 << 20, 6000),
         words: sip::WORDS,
     },
     Target {
         name: "sdp",
         run: sdp::target,
         messages: one,
-        share: 130,
+        share: 120,
         allowance: (64 << 10, 400),
         words: sdp::WORDS,
     },

@@ -13,6 +13,14 @@ impl Random {
         random
     }
 
+    /// A stream that depends on an input alone.
+    pub(crate) fn from(data: &[u8]) -> Random {
+        let hash = data.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, c| {
+            (hash ^ u64::from(*c)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        Random(hash)
+    }
+
     pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
