@@ -28,6 +28,9 @@ const EVENTS: usize = 256;
 const BACKLOG: u32 = 1024;
 /// How long a connection that we close still listens: closed at once it would take our last answer with it.
 const LINGER: Duration = Duration::from_secs(1);
+/// Connections that we have closed and that still write or listen, at the most; one more is cut off at once. The endpoint counts them no
+/// more, and whoever opens connections to have them closed would take all our descriptors.
+const CLOSING: usize = 256;
 /// How long nothing is accepted after the system had no descriptor for it.
 const RELIEF: Duration = Duration::from_millis(100);
 
@@ -64,6 +67,8 @@ pub(crate) struct Tcp {
     sender: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     connections: HashMap<FlowId, Connection>,
+    /// Each task of a connection has one.
+    tasks: Arc<()>,
     listeners: Vec<JoinHandle<()>>,
 }
 
@@ -91,6 +96,7 @@ impl Tcp {
             sender,
             events,
             connections: HashMap::new(),
+            tasks: Arc::default(),
             listeners: Vec::new(),
         }
     }
@@ -128,7 +134,16 @@ impl Tcp {
 
     /// Forgets a connection that is gone; what it still has to write is written, if it can be.
     pub(crate) fn forget(&mut self, flow: FlowId) {
-        self.connections.remove(&flow);
+        if let Some(gone) = self.connections.remove(&flow)
+            && self.closing() > CLOSING
+        {
+            gone.task.abort();
+        }
+    }
+
+    /// Connections that are forgotten and not gone yet.
+    fn closing(&self) -> usize {
+        (Arc::strong_count(&self.tasks) - 1).saturating_sub(self.connections.len())
     }
 
     /// Does what the endpoint wants; `Err`: the connection is gone by that.
@@ -167,7 +182,9 @@ impl Tcp {
         let queued = Arc::<AtomicUsize>::default();
         let task = tokio::spawn({
             let (sender, queued, stall) = (self.sender.clone(), Arc::clone(&queued), self.bounds.stall);
+            let task = Arc::clone(&self.tasks);
             async move {
+                let _task = task;
                 match stream.await {
                     Ok(stream) => serve(flow, stream, messages, &queued, stall, &sender).await,
                     Err(error) => {
@@ -194,15 +211,20 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 
 /// Accepts for ever: no error of one connection is the end of the others.
 async fn accept(listener: TcpListener, events: mpsc::Sender<Event>) {
+    // Said once until one is accepted again.
+    let mut said = false;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
+                said = false;
                 if events.send(Event::Accepted(stream, peer)).await.is_err() {
                     return;
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "a SIP connection cannot be accepted");
+                if !std::mem::replace(&mut said, true) {
+                    tracing::warn!(%error, "SIP connections cannot be accepted");
+                }
                 tokio::time::sleep(RELIEF).await;
             }
         }
@@ -272,4 +294,42 @@ async fn write(
         queued.fetch_sub(bytes.len(), Ordering::Relaxed);
     }
     stream.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_that_we_close_do_not_pile_up() {
+        let mut tcp = Tcp::new(Bounds {
+            connect: Duration::from_secs(2),
+            stall: Duration::from_secs(10),
+            queue: 1 << 20,
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+        let address = listener.local_addr().expect("bound");
+        let mut peers = Vec::new();
+        // They neither read nor close.
+        for flow in 0..CLOSING as u64 + 50 {
+            peers.push(TcpStream::connect(address).await.expect("connected"));
+            let (stream, _) = listener.accept().await.expect("accepted");
+            tcp.take(FlowId(flow), stream);
+            let bytes = Bytes::from_static(b"SIP/2.0 400 Bad Request\r\n\r\n");
+            tcp.handle(Stream::Send {
+                flow: FlowId(flow),
+                bytes,
+            })
+            .expect("there");
+            tcp.handle(Stream::Close { flow: FlowId(flow) }).expect("there");
+            // Whoever was cut off is gone as soon as it had its turn.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            assert!(tcp.closing() <= CLOSING + 1, "{} of {flow}", tcp.closing());
+        }
+        // The others have their answer.
+        let mut first = [0; 8];
+        peers[0].read_exact(&mut first).await.expect("an answer");
+        assert_eq!(&first, b"SIP/2.0 ");
+    }
 }
