@@ -7,13 +7,16 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
 mod auth;
+mod config;
+mod event;
 pub(crate) mod flow;
 pub(crate) mod hop;
+mod invitation;
 mod print;
 mod received;
 mod referee;
@@ -36,6 +39,8 @@ use crate::random::Random;
 use crate::timer::Times;
 use crate::transaction::ClientInput;
 use auth::Keyring;
+pub use config::{Config, Invite};
+pub use event::{ByeCause, Event};
 pub use flow::{FlowBounds, FlowId, Stream};
 pub use hop::Transport;
 use referral::Referral;
@@ -55,197 +60,6 @@ pub struct DialogId(pub u64);
 /// One REFER with its implicit subscription (RFC 3515 §2.4.4), in either direction. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReferId(pub u64);
-
-/// What an endpoint is made with.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The address that Via and Contact name: where peers reach us.
-    pub advertise: SocketAddr,
-    /// The same for peers of the other address family, where we have one.
-    pub also: Option<SocketAddr>,
-    /// TCP, beside UDP and on the same ports, and its bounds; `None`: there is none. Who has it must poll and do
-    /// [`Endpoint::poll_stream`].
-    pub flows: Option<FlowBounds>,
-    /// `User-Agent` and `Server`.
-    pub agent: String,
-    /// Round-trip estimate (RFC 3261 §17.1.1.1), 500 ms.
-    pub t1: Duration,
-    /// Longest retransmission interval, 4 s.
-    pub t2: Duration,
-    /// Longest that a message stays in the network, 5 s.
-    pub t4: Duration,
-    /// Tags, branches and Call-IDs come from it; to be taken from the operating system's random numbers.
-    pub seed: u64,
-    /// Transactions alive at the most; above it new requests get 503 with Retry-After.
-    pub transactions: usize,
-}
-
-impl Config {
-    /// One address, UDP only, the times of RFC 3261.
-    pub fn new(advertise: SocketAddr, seed: u64) -> Config {
-        Config {
-            advertise,
-            also: None,
-            flows: None,
-            agent: "Baton".into(),
-            t1: Duration::from_millis(500),
-            t2: Duration::from_secs(4),
-            t4: Duration::from_secs(5),
-            seed,
-            transactions: 1000,
-        }
-    }
-}
-
-/// A new INVITE of ours.
-#[derive(Clone, Debug, Default)]
-pub struct Invite {
-    /// Request-URI and To, `sip:…`.
-    pub to: String,
-    /// From: an optional display name and a URI, as it goes into the header (`"Bob" <sip:bob@host>`), without a tag.
-    pub from: String,
-    /// Where it is sent.
-    pub next_hop: Option<SocketAddr>,
-    /// Over what; `None`: as `to` asks (`;transport=tcp`), and UDP where it does not.
-    pub transport: Option<Transport>,
-    /// More headers, in order.
-    pub headers: Vec<(String, String)>,
-    /// The offer (application/sdp). Without one the 2xx brings an offer that its ACK does not answer.
-    pub offer: Option<Bytes>,
-    /// What is shown where this INVITE, or a later request in its dialog, is challenged (RFC 3261 §22).
-    pub credentials: Vec<Credentials>,
-}
-
-/// What the endpoint tells its user.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// A new INVITE outside any dialog came. 100 has been sent. To be answered with `ring`, `answer` or `reject`.
-    Invite {
-        /// The session it would become.
-        dialog: DialogId,
-        /// Where it came from.
-        from: SocketAddr,
-        /// The request as it came.
-        request: Box<Message>,
-    },
-    /// The caller cancelled before we answered (487 and 200 are sent), or our INVITE's transaction died unanswered by us.
-    /// The dialog is gone.
-    Cancelled {
-        /// Which session.
-        dialog: DialogId,
-    },
-    /// A provisional answer (101–199) to our INVITE.
-    Progress {
-        /// Which session.
-        dialog: DialogId,
-        /// 180, 183, …
-        status: u16,
-        /// Early media, if it carries SDP.
-        body: Option<Bytes>,
-    },
-    /// 2xx to our INVITE. The ACK has been sent. Where we had cancelled, this does not come: the endpoint sends ACK and BYE.
-    Answered {
-        /// Which session.
-        dialog: DialogId,
-        /// The answer (SDP).
-        body: Option<Bytes>,
-    },
-    /// Our INVITE failed for good; the dialog is gone.
-    Refused {
-        /// Which session.
-        dialog: DialogId,
-        /// The final status; 408 where nothing came (timer B, or the silence after a CANCEL), 503 on a transport error. 401 and 407
-        /// only where no credentials fit, or those that do were not accepted.
-        status: u16,
-        /// Its reason phrase.
-        reason: String,
-        /// Retry-After in seconds, if any.
-        retry_after: Option<u32>,
-    },
-    /// The ACK for our 2xx came (to INVITE or re-INVITE).
-    Acked {
-        /// Which session.
-        dialog: DialogId,
-        /// The answer, where our 2xx carried the offer.
-        body: Option<Bytes>,
-    },
-    /// The peer sent BYE (200 is sent), or the dialog died: no ACK within 64·T1, or 481/408 to a request of ours.
-    /// The dialog is gone.
-    Bye {
-        /// Which session.
-        dialog: DialogId,
-        /// What ended it.
-        cause: ByeCause,
-    },
-    /// A re-INVITE came; to be answered with `answer_reinvite` or `reject_reinvite`.
-    Reinvite {
-        /// Which session.
-        dialog: DialogId,
-        /// The offer; `None`: the peer wants ours (late offer).
-        body: Option<Bytes>,
-    },
-    /// 2xx to our re-INVITE; the ACK is sent.
-    ReinviteAnswered {
-        /// Which session.
-        dialog: DialogId,
-        /// The answer.
-        body: Option<Bytes>,
-    },
-    /// Our re-INVITE was refused; the session goes on as it was. 491 is repeated by the endpoint itself first (RFC 3261 §14.1).
-    ReinviteRefused {
-        /// Which session.
-        dialog: DialogId,
-        /// The status.
-        status: u16,
-    },
-    /// Our BYE was answered or timed out, or our `reject` was acknowledged or given up: nothing of the session is left. A REFER in it
-    /// may go on (RFC 5057).
-    Ended {
-        /// Which session.
-        dialog: DialogId,
-    },
-    /// A REFER came in the dialog; to be answered with `accept_refer` or `reject_refer` within 64·T1.
-    Refer {
-        /// Which session.
-        dialog: DialogId,
-        /// The REFER and its subscription.
-        refer: ReferId,
-        /// The request as it came. Its [`refer_to`](crate::message::Message::refer_to) can be read.
-        request: Box<Message>,
-    },
-    /// The final answer to our REFER. Not 2xx: nothing else follows.
-    ReferAnswered {
-        /// Which session. It may be over.
-        dialog: DialogId,
-        /// The REFER.
-        refer: ReferId,
-        /// The status; 408 where none came, which leaves the call as it is, 503 on a transport error.
-        status: u16,
-    },
-    /// A NOTIFY for our REFER came (200 is sent).
-    ReferProgress {
-        /// Which session. It may be over.
-        dialog: DialogId,
-        /// The REFER.
-        refer: ReferId,
-        /// The status in its body: how the referred INVITE stands. In the `last` one: 100–199 where the subscription ended and nobody
-        /// has told the outcome, 408 where the outcome was not told within 180 s of the answer to the REFER.
-        status: u16,
-        /// Nothing else follows: the status is final, or the subscription ended.
-        last: bool,
-    },
-}
-
-/// Why a dialog ended without us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ByeCause {
-    /// The peer's BYE.
-    Peer,
-    /// Our 2xx was never acknowledged; the endpoint has sent BYE (RFC 3261 §13.3.1.4).
-    NoAck,
-    /// The peer does not know the dialog (481), or did not answer a request in it (408).
-    Lost,
-}
 
 /// A datagram to be sent. `Debug` shows no credentials.
 #[derive(Clone, PartialEq, Eq)]

@@ -85,12 +85,16 @@ impl Endpoint {
         let Some(referral) = self.refers.get_mut(&refer) else {
             return;
         };
-        let notice = Notice {
+        let mut notice = Notice {
             status: 100,
             end: Some(Ending::Timeout),
         };
         match &mut referral.phase {
-            Phase::Notifying { sent: None, .. } => {
+            Phase::Notifying { sent: None, waiting } => {
+                // What waits behind our BYE is the last word, if it is one.
+                if let Some(said) = waiting.filter(|said| said.end.is_some()) {
+                    notice = said;
+                }
                 let deadline = now + 2 * self.times.timeout();
                 self.prolong(refer, deadline);
                 self.send_notify(now, refer, notice);

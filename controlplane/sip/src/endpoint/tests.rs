@@ -7,6 +7,7 @@ mod flows;
 mod hostile;
 mod load;
 mod network;
+mod peer;
 mod probe;
 mod refer;
 mod refer_end;

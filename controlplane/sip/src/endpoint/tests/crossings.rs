@@ -21,11 +21,7 @@ fn cancel_crosses_the_200() {
         "B 200 CANCEL",
         "B 200 BYE",
     ];
-    let trace: Vec<_> = net
-        .trace()
-        .iter()
-        .map(|line| line.split_once(' ').expect("time").1.to_owned())
-        .collect();
+    let trace = net.order();
     let mut sorted = trace.clone();
     sorted.sort();
     let mut expected = sent.to_vec();
@@ -167,11 +163,7 @@ fn the_called_side_ends_before_the_ack() {
     assert!(net.ends[B].end(net.now, b, None).is_err());
     net.finish();
     // §15: BYE only after the ACK.
-    let trace: Vec<_> = net
-        .trace()
-        .iter()
-        .map(|line| line.split_once(' ').expect("time").1.to_owned())
-        .collect();
+    let trace = net.order();
     assert_eq!(
         trace,
         [

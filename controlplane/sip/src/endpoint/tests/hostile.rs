@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::network::{A, B, Network, check, config, nothing_left, sdp};
-use super::script::{Script, answer_to, request};
+use super::peer::{REFER_TO, Script, answer_to, carol, request};
 use crate::endpoint::{Alive, DialogId, Endpoint, Event, Refer};
 use crate::random::Random;
 
@@ -116,11 +116,7 @@ fn mutations_neither_break_nor_fill_an_endpoint() {
                         let _ = end.reinvite(now, dialog, sdp("more"));
                         let _ = end.probe(now, dialog);
                         for _ in 0..2 {
-                            let refer = Refer {
-                                to: "sip:carol@c.example".into(),
-                                ..Refer::default()
-                            };
-                            let _ = end.refer(now, dialog, refer);
+                            let _ = end.refer(now, dialog, carol());
                         }
                     }
                     Event::Refer { refer, .. } => {
@@ -160,7 +156,7 @@ fn mutated_transfers_neither_break_nor_fill_a_dialog() {
         for cseq in 2..200 {
             let sipfrag = "Event: refer\nSubscription-State: active\nContent-Type: message/sipfrag\n";
             let (method, more) = match random.below(3) {
-                0 => ("REFER", "Refer-To: <sip:carol@c.example>\n"),
+                0 => ("REFER", REFER_TO),
                 1 => ("NOTIFY", sipfrag),
                 _ => ("OPTIONS", ""),
             };
@@ -184,17 +180,13 @@ fn mutated_transfers_neither_break_nor_fill_a_dialog() {
             for message in script.sent() {
                 if message.method().is_some() && random.below(3) > 0 {
                     let status = ["202 Accepted", "200 OK", "481 Gone"][random.below(16).min(2) as usize];
-                    let text = answer_to(&message, status, "pt", "").replace(";tag=pt;tag=pt", ";tag=pt");
+                    let text = answer_to(&message, status, "pt", "");
                     let answer = mutate(&mut random, &[Bytes::from(text.replace('\n', "\r\n"))]);
                     script.end.handle_datagram(script.now, script.peer, answer);
                 }
             }
             script.sent();
-            let refer = Refer {
-                to: "sip:carol@c.example".into(),
-                ..Refer::default()
-            };
-            let _ = script.end.refer(script.now, dialog, refer);
+            let _ = script.end.refer(script.now, dialog, carol());
             script.wait(random.below(20_000));
             check(&script.end);
             let alive = script.end.alive();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::network::{check, sdp, what};
-use super::script::{answer_to, request};
-use crate::endpoint::{Config, DialogId, Endpoint, Event, FlowBounds, FlowId, Refer, ReferId, Stream};
+use super::peer::{REFER_TO, answer_to, carol, request};
+use crate::endpoint::{Config, DialogId, Endpoint, Event, FlowBounds, FlowId, ReferId, Stream};
 use crate::message::Message;
 use crate::work::tests::visits;
 
@@ -208,17 +208,8 @@ impl Call {
     }
 }
 
-const REFER_TO: &str = "Refer-To: <sip:carol@c.example>\n";
-
-fn carol() -> Refer {
-    Refer {
-        to: "sip:carol@c.example".into(),
-        ..Refer::default()
-    }
-}
-
 fn answered(request: &Message) -> String {
-    answer_to(request, "200 OK", "pt", "").replace(";tag=pt;tag=pt", ";tag=pt")
+    answer_to(request, "200 OK", "pt", "")
 }
 
 #[test]

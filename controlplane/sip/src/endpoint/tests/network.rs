@@ -396,6 +396,15 @@ impl Network {
             .collect()
     }
 
+    /// The same without the times.
+    pub(super) fn order(&self) -> Vec<String> {
+        let trace = self.trace();
+        trace
+            .iter()
+            .map(|line| line.split_once(' ').expect("time").1.to_owned())
+            .collect()
+    }
+
     /// When an end sent it.
     pub(super) fn times(&self, end: usize, what: &str) -> Vec<u64> {
         let from = self.addresses[end];

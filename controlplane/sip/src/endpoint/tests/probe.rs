@@ -1,7 +1,7 @@
 //! OPTIONS in a dialog: is the peer still there?
 
 use super::network::{A, B, Network};
-use super::script::{Script, answer_to};
+use super::peer::Script;
 use crate::endpoint::{Event, WrongState};
 
 #[test]
@@ -80,7 +80,7 @@ fn only_481_and_408_end_the_call() {
         script.end.probe(script.now, dialog).expect("probe");
         let options = script.sent().remove(0);
         assert_eq!(options.header("Accept").as_deref(), Some("application/sdp"));
-        script.send(&answer_to(&options, status, "pt", "").replace(";tag=pt;tag=pt", ";tag=pt"));
+        script.answer(&options, status);
         assert_eq!(matches!(script.event(), Some(Event::Bye { .. })), ends, "{status}");
         assert_eq!(script.end.end(script.now, dialog, None).is_err(), ends, "{status}");
     }

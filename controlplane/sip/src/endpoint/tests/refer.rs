@@ -1,6 +1,7 @@
 //! REFER and NOTIFY between two endpoints (RFC 3515, 4488, 5057, 6665).
 
 use super::network::{A, B, Fate, Network, sdp};
+use super::peer::carol;
 use super::timers::CAPPED;
 use crate::endpoint::{DialogId, Event, Refer, ReferId, WrongState};
 
@@ -14,7 +15,7 @@ pub(super) fn to(uri: &str) -> Refer {
 /// A call in which A has referred B, and B has not answered yet.
 pub(super) fn referred(net: &mut Network) -> (DialogId, DialogId, ReferId, ReferId) {
     let (a, b) = net.connect();
-    let ours = net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    let ours = net.ends[A].refer(net.now, a, carol()).expect("refer");
     net.run(15);
     let theirs = net.referred(B);
     (a, b, ours, theirs)
@@ -119,7 +120,7 @@ fn a_refer_that_nobody_answers_leaves_the_call_alone() {
     let (a, b) = net.connect();
     net.lose(|end, _| end == B);
     let start = net.ms();
-    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].refer(net.now, a, carol()).expect("refer");
     net.run(31_999);
     assert_eq!(net.said(A), [""; 0]);
     net.run(1);
@@ -152,7 +153,7 @@ fn a_refer_to_an_unreachable_peer_leaves_the_call_alone() {
     let mut net = Network::new();
     let (a, _) = net.connect();
     net.lose(|_, _| true);
-    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].refer(net.now, a, carol()).expect("refer");
     net.pump();
     let peer = net.addresses[B];
     net.ends[A].handle_unreachable(net.now, peer);
@@ -235,7 +236,7 @@ fn refer_sub_false_makes_no_subscription() {
     let (a, _) = net.connect();
     let refer = Refer {
         headers: vec![("Refer-Sub".into(), "false".into())],
-        ..to("sip:carol@c.example")
+        ..carol()
     };
     net.ends[A].refer(net.now, a, refer).expect("refer");
     net.run(15);
@@ -374,7 +375,7 @@ fn a_refer_waits_until_the_hold_is_acknowledged() {
     let mut net = Network::new();
     let (a, b) = net.connect();
     net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
-    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].refer(net.now, a, carol()).expect("refer");
     net.run(50);
     assert_eq!(net.times(A, "REFER"), [0; 0]);
     net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
@@ -385,7 +386,7 @@ fn a_refer_waits_until_the_hold_is_acknowledged() {
     // The same where the peer puts us on hold.
     net.ends[B].reinvite(net.now, b, sdp("hold")).expect("reinvite");
     net.run(15);
-    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].refer(net.now, a, carol()).expect("refer");
     net.ends[A].answer_reinvite(net.now, a, sdp("held")).expect("answer");
     net.run(50);
     let order: Vec<_> = net
@@ -418,7 +419,7 @@ fn a_refer_waits_for_an_answer_of_our_own_no_longer_than_timer_f() {
     let (a, b) = net.connect();
     net.ends[B].reinvite(net.now, b, sdp("hold")).expect("reinvite");
     net.run(15);
-    net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+    net.ends[A].refer(net.now, a, carol()).expect("refer");
     // Our user does not answer their re-INVITE.
     net.run(31_999);
     assert_eq!(net.said(A), ["reinvite hold"]);
@@ -437,7 +438,7 @@ fn a_refused_hold_lets_the_refer_go() {
         let mut net = Network::new();
         let (a, b) = net.connect();
         net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
-        net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+        net.ends[A].refer(net.now, a, carol()).expect("refer");
         net.run(15);
         net.ends[B].reject_reinvite(net.now, b, status).expect("reject");
         net.run(25);
@@ -477,7 +478,7 @@ fn each_message_of_a_transfer_lost_once() {
                 count += u32::from(what == victim);
                 what == victim && count == nth + 1
             });
-            net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+            net.ends[A].refer(net.now, a, carol()).expect("refer");
             net.run(1_000);
             let theirs = net.referred(B);
             net.ends[B].accept_refer(net.now, theirs).expect("accept");
@@ -508,7 +509,7 @@ fn each_message_of_a_transfer_lost_once() {
 fn the_called_side_refers_the_calling_one() {
     let mut net = Network::new();
     let (_, b) = net.connect();
-    net.ends[B].refer(net.now, b, to("sip:carol@c.example")).expect("refer");
+    net.ends[B].refer(net.now, b, carol()).expect("refer");
     net.run(15);
     let theirs = net.referred(A);
     net.ends[A].accept_refer(net.now, theirs).expect("accept");

@@ -1,7 +1,8 @@
 //! How transfers and the ends of calls meet: a subscription is a usage of its own (RFC 5057), and the BYE comes last.
 
 use super::network::{A, B, Network, sdp};
-use super::refer::{referred, to};
+use super::peer::carol;
+use super::refer::referred;
 use super::timers::CAPPED;
 use crate::endpoint::{Event, WrongState};
 
@@ -14,11 +15,7 @@ fn the_bye_waits_for_the_answer_to_the_last_notify() {
     net.ends[B].end(net.now, b, None).expect("end");
     assert_eq!(net.ends[B].end(net.now, b, None), Err(WrongState));
     net.finish();
-    let trace: Vec<_> = net
-        .trace()
-        .iter()
-        .map(|line| line.split_once(' ').expect("time").1.to_owned())
-        .collect();
+    let trace = net.order();
     assert_eq!(
         trace,
         [
@@ -217,7 +214,7 @@ fn a_refer_that_waits_is_answered_when_the_call_ends() {
         let mut net = Network::new();
         let (a, b) = net.connect();
         net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
-        let refer = net.ends[A].refer(net.now, a, to("sip:carol@c.example")).expect("refer");
+        let refer = net.ends[A].refer(net.now, a, carol()).expect("refer");
         net.run(15);
         let dialog = if end == A { a } else { b };
         net.ends[end].end(net.now, dialog, None).expect("end");

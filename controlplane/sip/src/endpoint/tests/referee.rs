@@ -1,34 +1,19 @@
 //! We are referred, and the peer is written out by hand (RFC 3515 §2.4, RFC 6665 §4.2).
 
 use super::network::sdp;
-use super::script::{Script, answer_to, call, request, whats};
+use super::peer::{REFER_TO, Script, answer_to, call, carol, request, whats};
 use crate::endpoint::{Alive, Event, ReferId, WrongState};
 use crate::message::Message;
 
-const REFER_TO: &str = "Refer-To: <sip:carol@c.example>\n";
-
 fn refer(cseq: u32, tag: &str, more: &str) -> String {
     request("REFER", &format!("r{cseq}"), &cseq.to_string(), tag, more)
-}
-
-/// The REFER that just came.
-fn referred(script: &mut Script) -> (ReferId, Box<Message>) {
-    match script.event() {
-        Some(Event::Refer { refer, request, .. }) => (refer, request),
-        other => panic!("{other:?}"),
-    }
-}
-
-/// The peer's answer to a request of ours.
-fn answer(script: &mut Script, sent: &Message, status: &str) -> Vec<Message> {
-    script.send(&answer_to(sent, status, "pt", "").replace(";tag=pt;tag=pt", ";tag=pt"))
 }
 
 /// A call whose REFER we have accepted; our tag, and the NOTIFY.
 fn accepted(script: &mut Script) -> (crate::endpoint::DialogId, String, ReferId, Message) {
     let (dialog, tag) = script.connect();
     assert!(script.send(&refer(2, &tag, REFER_TO)).is_empty());
-    let (refer, _) = referred(script);
+    let (refer, _) = script.referred();
     script.end.accept_refer(script.now, refer).expect("accept");
     let mut sent = script.sent();
     assert_eq!(whats(&sent), ["202 REFER", "NOTIFY"]);
@@ -71,7 +56,7 @@ fn a_refer_has_exactly_one_refer_to() {
     .enumerate()
     {
         assert!(script.send(&refer(20 + at as u32, &tag, more)).is_empty(), "{more:?}");
-        let (refer, message) = referred(&mut script);
+        let (refer, message) = script.referred();
         assert_eq!(message.refer_to().expect("Refer-To").uri.as_str(), uri);
         script.end.reject_refer(script.now, refer, 403).expect("reject");
         assert_eq!(whats(&script.sent()), ["403 REFER"]);
@@ -85,7 +70,7 @@ fn headers_in_a_refer_to_are_unescaped_once() {
     let more = "Refer-To: <sip:carol@c.example?Replaces=12%2540h%3Bto-tag%3D7%3Bfrom-tag%3Da%2Bb&Require=replaces>\n\
                 b: <sip:agent@a.example>;cid=\"20398823.2UWQFN309shb3@a.example\"\n";
     script.send(&refer(2, &tag, more));
-    let (_, message) = referred(&mut script);
+    let (_, message) = script.referred();
     let to = message.refer_to().expect("Refer-To");
     assert_eq!(
         to.uri.header("replaces").as_deref(),
@@ -158,7 +143,7 @@ fn a_repeated_refer_gets_the_same_answer_and_makes_no_second_transfer() {
     let text = refer(2, &tag, REFER_TO);
     assert!(script.send(&text).is_empty());
     assert!(script.send(&text).is_empty(), "absorbed while our user thinks");
-    let (refer, _) = referred(&mut script);
+    let (refer, _) = script.referred();
     script.end.accept_refer(script.now, refer).expect("accept");
     let sent = script.sent();
     assert_eq!(whats(&sent), ["202 REFER", "NOTIFY"]);
@@ -182,7 +167,7 @@ fn a_failed_notify_ends_the_subscription_and_not_the_call() {
         let mut script = Script::new();
         let (dialog, _, refer, notify) = accepted(&mut script);
         script.end.notify(script.now, refer, 180, false).expect("notify");
-        assert!(answer(&mut script, &notify, status).is_empty(), "no further NOTIFY");
+        assert!(script.answer(&notify, status).is_empty(), "no further NOTIFY");
         assert_eq!(script.end.notify(script.now, refer, 200, true), Err(WrongState));
         assert!(script.event().is_none(), "{status}");
         assert_eq!(script.end.alive().refers, 0);
@@ -192,15 +177,36 @@ fn a_failed_notify_ends_the_subscription_and_not_the_call() {
 }
 
 #[test]
+fn the_end_of_the_time_does_not_replace_the_last_word() {
+    let mut script = Script::new();
+    let (dialog, _, refer, first) = accepted(&mut script);
+    script.answer(&first, "200 OK");
+    script.wait(170_000);
+    script.end.end(script.now, dialog, None).expect("end");
+    let bye = script.sent().remove(0);
+    script.end.notify(script.now, refer, 200, true).expect("notify");
+    // The subscription's time ends while the NOTIFY waits for the answer to our BYE.
+    script.wait(20_000);
+    assert!(whats(&script.sent()).iter().all(|what| what == "BYE"));
+    let told = script.answer(&bye, "200 OK");
+    assert_eq!(whats(&told), ["NOTIFY"]);
+    assert_eq!(told[0].sipfrag(), Some(200));
+    assert_eq!(
+        told[0].header("Subscription-State").as_deref(),
+        Some("terminated;reason=noresource")
+    );
+}
+
+#[test]
 fn a_provisional_answer_to_a_notify_is_no_answer() {
     let mut script = Script::new();
     let (dialog, _, refer, first) = accepted(&mut script);
-    assert!(answer(&mut script, &first, "200 OK").is_empty());
+    assert!(script.answer(&first, "200 OK").is_empty());
     script.end.notify(script.now, refer, 200, true).expect("notify");
     let last = script.sent().remove(0);
     script.end.end(script.now, dialog, None).expect("end");
-    assert!(answer(&mut script, &last, "100 Trying").is_empty());
-    assert_eq!(whats(&answer(&mut script, &last, "200 OK")), ["BYE"]);
+    assert!(script.answer(&last, "100 Trying").is_empty());
+    assert_eq!(whats(&script.answer(&last, "200 OK")), ["BYE"]);
 }
 
 #[test]
@@ -216,19 +222,19 @@ fn an_end_before_the_ack_and_with_a_notify_waits_for_both() {
         let tag = script.sent()[0].to().and_then(|to| to.tag()).expect("tag");
         // The REFER overtakes the ACK: the 200 has arrived, and the call is there.
         script.send(&refer(2, &tag, REFER_TO));
-        let (refer, _) = referred(&mut script);
+        let (refer, _) = script.referred();
         script.end.accept_refer(script.now, refer).expect("accept");
         let first = script.sent().remove(1);
-        answer(&mut script, &first, "200 OK");
+        script.answer(&first, "200 OK");
         script.end.notify(script.now, refer, 200, true).expect("notify");
         let last = script.sent().remove(0);
         script.end.end(script.now, dialog, None).expect("end");
         let ack = request("ACK", "1a", "1", &tag, "");
         let sent = if ack_first {
             assert!(script.send(&ack).is_empty());
-            answer(&mut script, &last, "200 OK")
+            script.answer(&last, "200 OK")
         } else {
-            assert!(answer(&mut script, &last, "200 OK").is_empty());
+            assert!(script.answer(&last, "200 OK").is_empty());
             script.send(&ack)
         };
         assert_eq!(whats(&sent), ["BYE"]);
@@ -241,7 +247,7 @@ fn a_fifth_refer_is_refused() {
     let (_, tag) = script.connect();
     for cseq in 2..6 {
         assert!(script.send(&refer(cseq, &tag, REFER_TO)).is_empty());
-        let (refer, _) = referred(&mut script);
+        let (refer, _) = script.referred();
         script.end.accept_refer(script.now, refer).expect("accept");
         script.sent();
     }
@@ -251,12 +257,13 @@ fn a_fifth_refer_is_refused() {
     assert!(script.event().is_none());
     assert_eq!(script.end.alive().refers, 4);
     // Ours do not count among them.
-    let ours = crate::endpoint::Refer {
-        to: "sip:carol@c.example".into(),
-        ..Default::default()
-    };
     match script.end.call_id(crate::endpoint::DialogId(1)) {
-        Some(_) => assert!(script.end.refer(script.now, crate::endpoint::DialogId(1), ours).is_ok()),
+        Some(_) => assert!(
+            script
+                .end
+                .refer(script.now, crate::endpoint::DialogId(1), carol())
+                .is_ok()
+        ),
         None => panic!("the first dialog"),
     }
     script.sent();
@@ -271,7 +278,7 @@ fn the_contact_of_a_refer_moves_the_target() {
     let (_, tag) = script.connect();
     let moved = refer(2, &tag, REFER_TO).replace("Contact: <sip:peer@192.0.2.9:5099>", "m: <sip:moved@192.0.2.10>");
     script.send(&moved);
-    let (refer, _) = referred(&mut script);
+    let (refer, _) = script.referred();
     script.end.accept_refer(script.now, refer).expect("accept");
     let notify = script.sent().remove(1);
     assert_eq!(
@@ -285,7 +292,7 @@ fn what_may_be_said_and_when() {
     let mut script = Script::new();
     let (_, tag) = script.connect();
     script.send(&refer(2, &tag, REFER_TO));
-    let (refer, _) = referred(&mut script);
+    let (refer, _) = script.referred();
     assert_eq!(
         script.end.notify(script.now, refer, 180, false),
         Err(WrongState),

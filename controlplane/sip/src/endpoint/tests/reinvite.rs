@@ -1,7 +1,7 @@
 //! Offers inside a dialog (RFC 3261 §14).
 
 use super::network::{A, B, Network, sdp};
-use super::script::{Script, request, whats};
+use super::peer::{Script, request, whats};
 use crate::endpoint::Event;
 
 #[test]
@@ -84,11 +84,7 @@ fn asked_for_before_the_ack_it_waits() {
     net.ends[B].answer(net.now, b, sdp("answer"), &[]).expect("answer");
     net.ends[B].reinvite(net.now, b, sdp("more")).expect("reinvite");
     net.run(100);
-    let trace: Vec<_> = net
-        .trace()
-        .iter()
-        .map(|line| line.split_once(' ').expect("time").1.to_owned())
-        .collect();
+    let trace = net.order();
     assert_eq!(trace[2..5], ["B 200 INVITE", "A ACK", "B INVITE"]);
     net.ends[B].end(net.now, b, None).expect("end");
     net.finish();

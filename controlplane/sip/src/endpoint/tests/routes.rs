@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use super::network::sdp;
-use super::script::{Script, answer_to, call, request};
-use crate::endpoint::{DialogId, Event, Refer};
+use super::peer::{Script, answer_to, call, carol, request};
+use crate::endpoint::{DialogId, Event};
 use crate::message::Message;
 
 /// Their side of a call, for the answers to our requests.
@@ -78,7 +78,7 @@ impl Call {
 
     fn answered(&mut self, request: &Message, status: &str) -> Vec<(SocketAddr, Message)> {
         let contact = "Contact: <sip:peer@192.0.2.9:5099>\n";
-        self.hear(&answer_to(request, status, "pt", contact).replace(";tag=pt;tag=pt", ";tag=pt"))
+        self.hear(&answer_to(request, status, "pt", contact))
     }
 
     /// One request of each kind, in the order in which they went out.
@@ -91,11 +91,7 @@ impl Call {
         all.extend(self.requests());
         let invite = all.last().expect("INVITE").1.clone();
         all.extend(self.answered(&invite, "200 OK"));
-        let refer = Refer {
-            to: "sip:carol@c.example".into(),
-            ..Refer::default()
-        };
-        self.script.end.refer(now, dialog, refer).expect("refer");
+        self.script.end.refer(now, dialog, carol()).expect("refer");
         all.extend(self.requests());
         let refer = all.last().expect("REFER").1.clone();
         all.extend(self.answered(&refer, "603 Decline"));

@@ -1,7 +1,7 @@
 //! Points of RFC 4475 that take more than one message.
 
 use super::network::sdp;
-use super::script::{Script, answer_to, request, whats};
+use super::peer::{Script, answer_to, request, whats};
 use crate::endpoint::{Event, Invite};
 
 #[test]
