@@ -3,7 +3,7 @@
 use sim::soak::{Plan, Progress, run};
 use sim::{coverage, rare};
 
-/// How many seeds the ordinary tests play: what fits into a minute of two cores.
+/// How many seeds the ordinary tests play: what fits into 45 s of two cores.
 const SEEDS: u64 = 18_000;
 
 /// `BATON_SEEDS` (count) and `BATON_SEED` (first) change what is played.

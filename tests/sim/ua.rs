@@ -258,6 +258,8 @@ impl Ua {
     fn events(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
             match event {
+                // It is gone since the event before, which came in the same piece of a stream.
+                _ if self.deaf => {}
                 Event::Invite { dialog, request, .. } => self.invited(now, dialog, request.body()),
                 Event::Answered { dialog, body } if Some(dialog) == self.dialog => {
                     self.agreed = body.and_then(|body| self.local.accept(&body).ok());

@@ -47,10 +47,15 @@ impl World {
             // An AI would answer the music.
             Sound::Hold if who == Who::Ai => false,
             Sound::Hold => scene.source(who).or(scene.joins(who)).is_some_and(|source| {
-                let recently = at.checked_sub(Duration::from_millis(500)).unwrap_or(at);
-                self.media_spans(source, |media| !media.sends || media.holds || media.unsettled)
-                    .iter()
-                    .any(|(since, until)| *since <= at && recently <= *until + self.slack(*until))
+                let silent = self.media_spans(source, |media| !media.sends || media.holds || media.unsettled);
+                let stands_in = |at: Instant| {
+                    let recently = at.checked_sub(Duration::from_millis(500)).unwrap_or(at);
+                    let mut silent = silent.iter();
+                    silent.any(|(since, until)| *since <= at && recently <= *until + self.slack(*until))
+                };
+                // What ends it may be in the table that the worker refused: the rows stay as they were.
+                let mut refused = self.refusals_of_media.iter().filter(|refused| **refused <= at);
+                stands_in(at) || refused.any(|refused| stands_in(*refused))
             }),
             _ => false,
         }

@@ -119,7 +119,11 @@ impl World {
             let Some(peer) = scene.and_then(|(_, scene)| scene.peer()) else {
                 continue;
             };
-            let up = |who: Who| self.ua(who).ended.is_none_or(|ended| ended > at + bound);
+            // A caller that our 200 has not reached sends nothing.
+            let up = |who: Who| {
+                let ua = self.ua(who);
+                ua.answered.is_some_and(|answered| answered <= at) && ua.ended.is_none_or(|ended| ended > at + bound)
+            };
             // A digit is the caller's too.
             let heard = |s: &Sent| s.to == peer && s.sound != Some(Sound::Comfort) && s.at >= at;
             let soon = self.sent.iter().find(|s| heard(s)).is_some_and(|s| s.at <= at + bound);
