@@ -71,7 +71,12 @@ impl World {
                     && (other.is("CANCEL") || other.is("BYE"))
                     && other.at <= wire.at
             };
-            // A human who hands on may be tried again: the BYE of the old call is no failure of the new one.
+            // A human who hands on may be tried again: the BYE of the old call is no failure of the new one, which the carrier may have
+            // been asked for.
+            let asked = |notice: &&calls::notice::Notice| {
+                notice.at <= wire.at && matches!(notice.what, What::Handoff(_, Step::Requested { .. }))
+            };
+            let asked = self.notices.iter().rev().find(asked).map(|notice| notice.at);
             let invite =
                 |other: &&Wire| other.ours && other.is("INVITE") && other.party == wire.party && other.at <= wire.at;
             let tried = tried
@@ -79,7 +84,7 @@ impl World {
                     .wire
                     .iter()
                     .rfind(invite)
-                    .is_some_and(|invite| invite.call_id == wire.call_id);
+                    .is_some_and(|invite| invite.call_id == wire.call_id && Some(invite.at) >= asked);
             if !tried || self.wire.iter().any(let_go) || self.caller.ended.is_some_and(|ended| ended <= wire.at) {
                 continue;
             }
