@@ -24,7 +24,7 @@ pub enum Action {
     InviteTarget,
     /// CANCEL or BYE to the target.
     EndTarget(&'static str),
-    /// REFER to the caller's carrier: it is to connect the caller with the target that the handoff tries.
+    /// REFER to the caller's carrier: it is to connect the caller with the target that the handoff tries; the context goes out.
     Refer,
     /// What comes of that REFER is of no interest any more.
     ForgetRefer,

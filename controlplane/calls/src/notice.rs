@@ -112,13 +112,14 @@ pub enum Step {
         /// Why, in the words of whoever asked.
         why: String,
     },
-    /// The human is invited; the context goes out with it.
+    /// The human is invited, or the caller's carrier is asked to do it; the context goes out with it.
     Invited {
         /// The target.
         target: String,
         /// What the human gets to know.
         package: Box<Package>,
-        /// Opens the context's URL that stands in the INVITE's Call-Info, for this target and as long as the handoff runs.
+        /// Opens the context's URL that stands in the INVITE's Call-Info (or in the Refer-To, as a header of the URI), for this
+        /// invitation and as long as the handoff runs.
         token: String,
     },
     /// The caller has heard the announcement to its end.

@@ -9,6 +9,7 @@ use sip::endpoint::DialogId;
 use sip::header::NameAddr;
 use sip::message::Message;
 use sip::sdp::{Encoding, Incompatible, Local};
+use sip::uri::Uri;
 
 use crate::call::{Call, Scene};
 use crate::desired::Desired;
@@ -21,6 +22,9 @@ use crate::timer::Timers;
 
 /// The header that every leg carries.
 pub(crate) const CALL: &str = "X-Baton-Call";
+
+/// The header that a human's leg carries.
+const HANDOFF: &str = "X-Baton-Handoff";
 
 /// What a call needs: the caller's port and the AI's.
 const PORTS: usize = 2;
@@ -199,6 +203,20 @@ fn identity(from: Option<NameAddr>) -> (String, String) {
     (plain.to_string(), uri)
 }
 
+/// Whom a carrier shall call, and what its INVITE shall carry: the same as ours would (RFC 3261 §19.1.5).
+pub(crate) fn refer_to(uri: &str, references: &[(String, String)]) -> String {
+    match Uri::parse(uri) {
+        Ok(uri) => uri.with_headers(references.iter().map(|(name, value)| (name.as_str(), value.as_str()))),
+        Err(_) => uri.to_owned(),
+    }
+}
+
+/// Of these, what whoever is asked to call needs for its own logs: no way to the context.
+pub(crate) fn ids(references: Vec<(String, String)>) -> Vec<(String, String)> {
+    let is_id = |name: &str| name == CALL || name == HANDOFF;
+    references.into_iter().filter(|(name, _)| is_id(name)).collect()
+}
+
 /// What a human's INVITE carries: whose call it is, and where its context is. The context itself goes by HTTPS.
 pub(crate) fn context_headers(
     call: CallId,
@@ -213,7 +231,7 @@ pub(crate) fn context_headers(
     );
     [
         (CALL, call.to_string()),
-        ("X-Baton-Handoff", handoff.to_string()),
+        (HANDOFF, handoff.to_string()),
         // RFC 7433 §4.1: a reference only.
         ("User-to-User", format!("{hex};encoding=hex")),
         // RFC 3261 §20.9.

@@ -166,6 +166,27 @@ impl Uri {
             .map(|(_, value)| String::from_utf8_lossy(&unescape(value)).into_owned())
     }
 
+    /// The URI with these headers behind `?`: whoever is told to call it puts them into its request (RFC 3261 §19.1.1, §19.1.5).
+    /// Other schemes than `sip:` and `sips:` have no place for them and stay as they are.
+    pub fn with_headers<'a>(&self, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+        let mut text = self.text.to_string();
+        if !matches!(self.scheme(), Scheme::Sip | Scheme::Sips) {
+            return text;
+        }
+        if self.headers.is_empty() && text.ends_with('?') {
+            text.pop();
+        }
+        let mut before = if self.headers.is_empty() { '?' } else { '&' };
+        for (name, value) in headers {
+            text.push(before);
+            escape(name, &mut text);
+            text.push('=');
+            escape(value, &mut text);
+            before = '&';
+        }
+        text
+    }
+
     /// Comparison by RFC 3261 §19.1.4 for `sip:` and `sips:`; other schemes compare by their text. Header values are compared
     /// unescaped and case-sensitively, not by each header's own rules.
     pub fn equivalent(&self, other: &Uri) -> bool {
@@ -325,6 +346,23 @@ fn unescape(text: &str) -> Vec<u8> {
         }
     }
     out
+}
+
+/// RFC 3261 §25.1, hname and hvalue: what is neither `unreserved` nor `hnv-unreserved` is escaped.
+fn escape(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'~' | b'*' | b'\'' | b'(' | b')' => {
+                out.push(char::from(byte));
+            }
+            b'[' | b']' | b'/' | b'?' | b':' | b'+' | b'$' => out.push(char::from(byte)),
+            other => out.extend(['%', hex(other >> 4), hex(other & 15)]),
+        }
+    }
+}
+
+fn hex(digit: u8) -> char {
+    char::from(b"0123456789ABCDEF"[usize::from(digit & 15)])
 }
 
 #[cfg(test)]

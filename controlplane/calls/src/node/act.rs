@@ -11,7 +11,7 @@ use crate::call::{Action, Input, Scene};
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
-use crate::notice::{Notice, Party, Step, What};
+use crate::notice::{HandoffId, Notice, Party, Step, What};
 use crate::offer;
 use crate::spec::spec;
 use crate::timer::Timer;
@@ -236,39 +236,38 @@ impl Node {
         if live.legs.target.is_none() {
             return Some(Input::TargetFailed(NO_WAY));
         }
-        let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
-        self.tell(
-            now,
-            live,
-            What::Handoff(
-                id,
-                Step::Invited {
-                    target: chosen.name,
-                    package,
-                    token,
-                },
-            ),
-        );
+        self.tell_invited(now, live, id, chosen.name, token);
         None
     }
 
     /// Asks the caller's carrier to call the target. Where it cannot even be asked, something has crossed: we do it.
     fn refer_caller(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
-        let choice = live.call.handoff()?.target().clone();
+        let handoff = live.call.handoff()?;
+        let (id, choice) = (handoff.id(), handoff.target().clone());
         let own = self.config.targets.get(choice.target).map(|target| target.uri.clone());
+        let token = self.random.token();
+        let references = offer::context_headers(live.id, id, &self.config.public_url, &token);
         let refer = Refer {
-            to: choice.uri.or(own).unwrap_or_default(),
+            to: offer::refer_to(&choice.uri.or(own).unwrap_or_default(), &references),
             by: None,
-            headers: Vec::new(),
+            headers: offer::ids(references),
         };
         match self.endpoint.refer(now, live.legs.caller.dialog, refer) {
             Ok(refer) => {
                 self.registry.refers(refer, live.id);
                 live.referral = Some(refer);
+                self.tell_invited(now, live, id, choice.name, token);
                 None
             }
             Err(_) => Some(Input::ReferFailed(491)),
         }
+    }
+
+    /// The human is invited, by us or by who was asked to: now the context goes out.
+    fn tell_invited(&mut self, now: Instant, live: &Live, id: HandoffId, target: String, token: String) {
+        let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
+        let step = Step::Invited { target, package, token };
+        self.tell(now, live, What::Handoff(id, step));
     }
 
     pub(super) fn forget_refer(&mut self, now: Instant, live: &mut Live) {

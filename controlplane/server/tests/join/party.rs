@@ -40,6 +40,8 @@ pub(crate) enum Carrier {
     Connects,
     Refuses,
     SaysNothingMore,
+    /// It takes it, and says how it went when the test wishes.
+    Waits,
 }
 
 pub(crate) enum Wish {
@@ -47,6 +49,8 @@ pub(crate) enum Wish {
     Call(SocketAddr, Carrier),
     Answer,
     HangUp,
+    /// Say how the REFER went that was taken last.
+    Report(u16),
     /// Drop every connection that is there; how many these were.
     Cut(oneshot::Sender<usize>),
 }
@@ -56,6 +60,8 @@ pub(crate) enum Signal {
     /// An INVITE came, with these: the call's id, the handoff's id.
     Invited(Option<String>, Option<String>),
     Up,
+    /// A REFER came, with this Refer-To.
+    Referred(String),
     /// The other side's BYE.
     Bye,
     Over,

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
-use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowBounds, Invite, Transport};
+use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowBounds, Invite, ReferId, Transport};
+use sip::header::{Header as _, ReferTo};
 use sip::sdp::{Agreed, Encoding, Local};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -22,6 +23,8 @@ pub(crate) struct Phone {
     voice: Voice,
     manner: Manner,
     carrier: Carrier,
+    /// The one that was taken last.
+    refer: Option<ReferId>,
     /// A call that is not answered yet, and its offer.
     ringing: Option<(DialogId, Bytes)>,
     dialog: Option<DialogId>,
@@ -58,6 +61,7 @@ impl Phone {
             voice,
             manner,
             carrier: Carrier::Refuses,
+            refer: None,
             ringing: None,
             dialog: None,
             agreed: None,
@@ -152,6 +156,10 @@ impl Phone {
                 self.agreed = None;
                 self.endpoint.end(Instant::now(), dialog, None).expect("a live call");
             }
+            Wish::Report(status) => {
+                let refer = self.refer.expect("a REFER");
+                self.endpoint.notify(Instant::now(), refer, status, true).expect("told");
+            }
         }
     }
 
@@ -192,15 +200,23 @@ impl Phone {
             }
             Event::Ended { .. } | Event::Refused { .. } | Event::Cancelled { .. } => self.tell(Signal::Over),
             Event::Progress { .. } | Event::ReinviteAnswered { .. } | Event::ReinviteRefused { .. } => {}
-            Event::Refer { refer, .. } => match self.carrier {
-                Carrier::Refuses => self.endpoint.reject_refer(now, refer, 603).expect("refused"),
-                Carrier::SaysNothingMore => self.endpoint.accept_refer(now, refer).expect("accepted"),
-                Carrier::Connects => {
-                    self.endpoint.accept_refer(now, refer).expect("accepted");
-                    self.endpoint.notify(now, refer, 180, false).expect("told");
-                    self.endpoint.notify(now, refer, 200, true).expect("told");
+            Event::Refer { refer, request, .. } => {
+                match self.carrier {
+                    Carrier::Refuses => self.endpoint.reject_refer(now, refer, 603).expect("refused"),
+                    Carrier::SaysNothingMore => self.endpoint.accept_refer(now, refer).expect("accepted"),
+                    Carrier::Connects => {
+                        self.endpoint.accept_refer(now, refer).expect("accepted");
+                        self.endpoint.notify(now, refer, 180, false).expect("told");
+                        self.endpoint.notify(now, refer, 200, true).expect("told");
+                    }
+                    Carrier::Waits => {
+                        self.endpoint.accept_refer(now, refer).expect("accepted");
+                        self.refer = Some(refer);
+                    }
                 }
-            },
+                let to = request.header(ReferTo::NAME).expect("a Refer-To");
+                self.tell(Signal::Referred(to.into_owned()));
+            }
             Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
         }
     }

@@ -11,7 +11,7 @@ use axum::http::HeaderMap;
 use axum::routing::post;
 use baton_server::config::Config;
 use baton_server::server::Server;
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -110,6 +110,11 @@ impl World {
             .collect();
         let advertise: Vec<_> = ours.iter().map(IpAddr::to_string).collect();
         let bound = if ours.len() > 1 { "::" } else { &advertise[0] };
+        let refer_s = if matches!(plan.carrier, Some(Carrier::Waits)) {
+            60
+        } else {
+            1
+        };
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
             "[node]\ndrain_s = 0\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
@@ -121,7 +126,7 @@ impl World {
              [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}{}\"\n\
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}{}\"\n\
              [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
-             [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = 1\n\
+             [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
             plan.carrier.is_some(),
             ai.at,
@@ -162,6 +167,11 @@ impl World {
         let answer = request.bearer_auth(ADMIN).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.expect("a body")
+    }
+
+    pub(crate) async fn without_a_key(&self, path: &str) -> Response {
+        let request = self.client.get(format!("http://{}{path}", self.server.http()));
+        request.send().await.expect("an answer")
     }
 
     pub(crate) async fn post(&self, key: &str, path: &str, body: Value) -> (StatusCode, Value) {

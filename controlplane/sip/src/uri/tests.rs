@@ -128,3 +128,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn headers_are_put_behind_a_uri_and_found_there() {
+    let value = "<http://h:80/a?b=c&d=%41>;purpose=\"ü\"";
+    let headers = [("User-to-User", "6869;encoding=hex"), ("Call-Info", value)];
+    for (text, start) in [
+        (
+            "sip:a@b;transport=tcp",
+            "sip:a@b;transport=tcp?User-to-User=6869%3Bencoding%3Dhex&",
+        ),
+        ("sips:a@b?", "sips:a@b?User-to-User="),
+        ("sip:a@b?Subject=x%20y", "sip:a@b?Subject=x%20y&User-to-User="),
+    ] {
+        let printed = uri(text).with_headers(headers);
+        assert!(printed.starts_with(start), "{printed}");
+        let read = uri(&printed);
+        for (name, value) in headers {
+            assert_eq!(read.header(name).as_deref(), Some(value), "{printed}");
+        }
+        assert_eq!(read.headers().count(), 2 + uri(text).headers().count());
+    }
+    assert_eq!(uri("sip:a@b").with_headers([]), "sip:a@b");
+    assert_eq!(uri("tel:+49301").with_headers(headers), "tel:+49301");
+}

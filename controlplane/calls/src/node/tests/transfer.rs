@@ -11,7 +11,8 @@ fn asked() -> World {
     world.ask(Mode::Cold);
     assert_eq!(world.hears("caller"), "play(announcement)");
     let (_, request) = world.peers[CALLER].asked.clone().expect("a REFER");
-    assert_eq!(request.header("Refer-To").unwrap(), "<sip:sales@10.0.0.12:5060>");
+    let to = request.header("Refer-To").unwrap();
+    assert!(to.starts_with("<sip:sales@10.0.0.12:5060?"), "{to}");
     assert!(world.peers[SALES].log.is_empty());
     world
 }
@@ -143,4 +144,68 @@ fn an_ai_that_leaves_meanwhile_is_not_missed_and_a_cancel_gives_back() {
     assert_eq!(world.hears("caller"), "relay(ai)");
     world.hang_up(CALLER);
     world.conserve();
+}
+
+/// The package and the token of each invitation, in order.
+fn invitations(world: &World) -> Vec<(String, String)> {
+    let invited = world.notices.iter().filter_map(|what| match what {
+        What::Handoff(_, Step::Invited { target, package, token }) => {
+            assert_eq!(target, "sales");
+            Some((package.fields["goal"].to_string(), token.clone()))
+        }
+        _ => None,
+    });
+    invited.collect()
+}
+
+#[test]
+fn the_context_goes_out_with_the_refer_and_again_where_we_call_the_target_ourselves() {
+    use sip::header::{Header as _, ReferTo};
+
+    let mut config = config();
+    config.trunks[0].refer = true;
+    let mut world = World::new(config);
+    world.talk();
+    let id = world.id();
+    world
+        .request(Request::Context(id, json!({"goal": "a refund"})))
+        .unwrap();
+    let handoff = world.ask(Mode::Cold);
+    // Before anybody has answered anything.
+    assert_eq!(world.story(), ["started", "requested", "invited"]);
+    let (goal, token) = invitations(&world).pop().unwrap();
+    assert_eq!(goal, "\"a refund\"");
+
+    // The human's phone is to be called with what our own INVITE would carry; the carrier itself gets the ids alone.
+    let (_, request) = world.peers[CALLER].asked.clone().unwrap();
+    let ReferTo(to) = ReferTo::parse(&request.header("Refer-To").unwrap()).unwrap();
+    let url = |token: &str| format!("<http://127.0.0.1:8080/v1/handoffs/{handoff}/context?token={token}>;purpose=info");
+    assert_eq!(to.uri.header("Call-Info"), Some(url(&token)));
+    for (name, id) in [
+        ("X-Baton-Call", id.to_string()),
+        ("X-Baton-Handoff", handoff.to_string()),
+    ] {
+        assert_eq!(to.uri.header(name).as_deref(), Some(id.as_str()));
+        assert_eq!(request.header(name).unwrap(), id);
+    }
+    let hex: String = handoff.to_string().bytes().map(|b| format!("{b:02x}")).collect();
+    assert_eq!(to.uri.header("User-to-User"), Some(format!("{hex};encoding=hex")));
+    assert_eq!(request.header("Call-Info"), None);
+
+    // What changes while the carrier is asked is told, too.
+    let changed = Request::Context(id, json!({"goal": "two refunds"}));
+    world.request(changed).unwrap();
+    assert_eq!(world.story().last(), Some(&"context"));
+
+    let peer = &mut world.peers[CALLER];
+    let (refer, _) = peer.asked.clone().unwrap();
+    peer.endpoint.reject_refer(world.now, refer, 603).unwrap();
+    world.settle();
+    let invited = invitations(&world);
+    assert_eq!(invited.len(), 2, "{invited:?}");
+    assert_eq!(invited[1].0, "\"two refunds\"");
+    assert_ne!(invited[1].1, token, "who has refused cannot look any more");
+    let invite = world.peers[SALES].request.clone().unwrap();
+    assert_eq!(invite.header("Call-Info").unwrap(), url(&invited[1].1));
+    bridged(world, Reason::ReferRefused);
 }
