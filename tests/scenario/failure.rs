@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use calls::notice::{End, Outcome, Reason};
-use sim::scenario::Behaviour;
-use sim::ua::Answering;
+use sim::scenario::{Also, Behaviour, When};
+use sim::ua::{Answering, State};
 use sim::world::Who;
 use sim::{Scenario, Sound, World};
 
@@ -195,5 +195,58 @@ fn the_ai_is_gone_and_nobody_comes() {
             world.caller.ended.unwrap() < world.start + seconds(29),
             "the caller was left alone"
         );
+    }
+}
+
+/// A cold handoff in whose join this happens, by the time since the answer.
+fn joining(seed: u64, happens: &[(u64, Also)]) -> World {
+    let when = |after: u64| When::After("answered", Duration::from_millis(after));
+    World::run(Scenario {
+        also: happens.iter().map(|(after, what)| (when(*after), *what)).collect(),
+        end: seconds(40),
+        ..Scenario::cold(seed)
+    })
+}
+
+/// It plays on what it plays, and takes no command: in a join as anywhere it is missed within seconds, and nobody is kept waiting.
+#[test]
+fn a_worker_that_dies_in_a_join_is_missed_within_seconds() {
+    let dies = Also::Stall(seconds(30));
+    for (died, happens) in [
+        (0, vec![(0, dies)]),
+        // It has said that the join waits for the human, who says nothing yet.
+        (1_500, vec![(0, Also::Mute(Who::Human(0))), (1_500, dies)]),
+    ] {
+        let world = joining(120, &happens);
+        assert_eq!(world.faults(), Vec::<String>::new());
+        assert_eq!(world.closed(), Some((End::Failed, Outcome::Failed, Some(Reason::Error))));
+        let died = world.step_at("answered").unwrap() + Duration::from_millis(died);
+        let missed = world.step_at("target_failed").unwrap() - died;
+        assert!((seconds(1)..=Duration::from_millis(2_600)).contains(&missed), "{missed:?}");
+        let ended = world.caller.ended.expect("the caller is let go") - died;
+        assert!(ended <= Duration::from_millis(6_700), "{ended:?}");
+        assert_eq!((world.ai.state, world.humans[0].state), (State::Gone, State::Gone));
+        // Until then there is speech or hold audio, never nothing.
+        let mut heard = world.heard(Who::Caller);
+        heard.retain(|sound| *sound != Sound::Comfort);
+        heard.dedup();
+        assert_eq!(heard, [Sound::Ai, Sound::Announcement, Sound::Hold]);
+        let line = world.line(Who::Caller, seconds(1), ended + (died - world.start));
+        assert!(line.longest_gap <= Duration::from_millis(40), "{line:?}");
+    }
+}
+
+#[test]
+fn a_worker_that_is_late_in_a_join_and_a_human_who_is_late_are_not_missed() {
+    for happens in [
+        vec![(0, Also::Stall(Duration::from_millis(1_800)))],
+        vec![(0, Also::Mute(Who::Human(0))), (4_700, Also::Unmute(Who::Human(0)))],
+    ] {
+        let world = joining(121, &happens);
+        assert_eq!(world.faults(), Vec::<String>::new());
+        assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)), "{happens:?}");
+        let heard = world.heard(Who::Caller);
+        assert_eq!(heard.last(), Some(&Sound::Human(0)), "{happens:?}");
+        assert_eq!(world.heard(Who::Human(0)).last(), Some(&Sound::Caller), "{happens:?}");
     }
 }

@@ -122,7 +122,8 @@ pub struct Deadlines {
     pub first_packet: Duration,
     /// A human must be reached within, over all targets.
     pub reach: Duration,
-    /// The data plane must answer a `Set` within; then it is sent again, at most three times.
+    /// The data plane must answer a `Set` within, if only that it waits for a first packet; then it is sent again, at most
+    /// three times in a row without any answer.
     pub applied: Duration,
     /// A party that should send, and has been silent for so long, is asked whether it is still there (OPTIONS); and again after
     /// as long.

@@ -1,6 +1,6 @@
 //! What was asked of the data plane for one session, until it has answered.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use media::command::{Command, Generation, SessionId, SessionSpec};
 
@@ -18,6 +18,8 @@ pub(crate) struct Desired {
     /// The scene's being in force, or being impossible, was reported.
     reported: bool,
     repeats: u8,
+    /// Until when the last `Set` may wait for a leg's first packet.
+    patience: Option<Instant>,
     ending: bool,
 }
 
@@ -41,6 +43,7 @@ impl Desired {
             spec: SessionSpec::default(),
             reported: true,
             repeats: 0,
+            patience: None,
             ending: false,
         }
     }
@@ -56,8 +59,10 @@ impl Desired {
     }
 
     /// Another spec; `scene`: it is a new scene, whose being in force is to be reported.
-    pub(crate) fn set(&mut self, spec: SessionSpec, scene: bool) -> Command {
+    pub(crate) fn set(&mut self, now: Instant, spec: SessionSpec, scene: bool) -> Command {
         self.generation += 1;
+        let patience = spec.legs.iter().map(|leg| leg.hears.patience).max();
+        self.patience = patience.filter(|patience| !patience.is_zero()).map(|patience| now + patience);
         self.spec = spec;
         self.repeats = 0;
         if scene {
@@ -100,10 +105,13 @@ impl Desired {
         !self.reported
     }
 
-    /// How long the data plane may wait for a leg's first packet before it answers.
-    pub(crate) fn patience(&self) -> Duration {
-        let patience = self.spec.legs.iter().map(|leg| leg.hears.patience);
-        patience.max().unwrap_or_default()
+    /// `Waiting` came. Whether it is a sign of life of the last `Set`: not for longer than that may wait.
+    pub(crate) fn waits(&mut self, now: Instant, generation: Generation) -> bool {
+        let may = !self.ending && generation.0 == self.generation && self.patience.is_some_and(|until| now < until);
+        if may {
+            self.repeats = 0;
+        }
+        may
     }
 
     /// Nothing came in time.
@@ -131,6 +139,10 @@ impl Desired {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use media::command::{Codec, Dtmf, Format, Hears, Latch, LegId, LegSpec, Port};
+
     use super::*;
 
     fn generation(command: &Command) -> u64 {
@@ -142,10 +154,10 @@ mod tests {
 
     #[test]
     fn a_scene_is_in_force_once_though_its_spec_changed_meanwhile() {
-        let mut desired = Desired::new(SessionId(7));
-        assert_eq!(generation(&desired.set(SessionSpec::default(), true)), 1);
-        assert_eq!(generation(&desired.set(SessionSpec::default(), true)), 2);
-        assert_eq!(generation(&desired.set(SessionSpec::default(), false)), 3);
+        let (mut desired, start) = (Desired::new(SessionId(7)), Instant::now());
+        assert_eq!(generation(&desired.set(start, SessionSpec::default(), true)), 1);
+        assert_eq!(generation(&desired.set(start, SessionSpec::default(), true)), 2);
+        assert_eq!(generation(&desired.set(start, SessionSpec::default(), false)), 3);
         assert_eq!(desired.applied(Generation(1)), (false, false), "of the scene before");
         assert_eq!(
             desired.applied(Generation(9)),
@@ -160,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_command_is_repeated_three_times_with_its_generation() {
-        let mut desired = Desired::new(SessionId(7));
-        let first = desired.set(SessionSpec::default(), true);
+        let (mut desired, start) = (Desired::new(SessionId(7)), Instant::now());
+        let first = desired.set(start, SessionSpec::default(), true);
         for _ in 0..3 {
             assert_eq!(desired.unanswered(), Unanswered::Repeat(first.clone()));
         }
@@ -172,5 +184,55 @@ mod tests {
             Unanswered::Repeat(Command::End { session: SessionId(7) })
         );
         assert_eq!(desired.applied(Generation(1)), (false, false));
+    }
+
+    #[test]
+    fn that_it_waits_is_an_answer_as_long_as_it_may_wait() {
+        let (mut desired, start) = (Desired::new(SessionId(7)), Instant::now());
+        let mut spec = SessionSpec::default();
+        spec.legs.push(patient(Duration::from_secs(5)));
+        let at = |ms| start + Duration::from_millis(ms);
+        desired.set(start, spec, true);
+        for ms in [0, 1_000, 4_999] {
+            for _ in 0..REPEATS {
+                assert!(matches!(desired.unanswered(), Unanswered::Repeat(_)));
+            }
+            assert!(!desired.waits(at(ms), Generation(2)), "of no command of ours");
+            assert!(desired.waits(at(ms), Generation(1)));
+        }
+        assert!(!desired.waits(at(5_000), Generation(1)));
+        for _ in 0..REPEATS {
+            assert!(matches!(desired.unanswered(), Unanswered::Repeat(_)));
+        }
+        assert_eq!(desired.unanswered(), Unanswered::GiveUp);
+        // What need not wait does not.
+        desired.set(start, SessionSpec::default(), true);
+        assert!(!desired.waits(start, Generation(2)));
+    }
+
+    fn patient(patience: Duration) -> LegSpec {
+        LegSpec {
+            leg: LegId(0),
+            port: Port(20_000),
+            remote: None,
+            remote_rtcp: None,
+            exchange: 0,
+            format: Format {
+                codec: Codec::Pcmu,
+                send: 0,
+                receive: 0,
+                events: None,
+                comfort_noise: None,
+            },
+            ptime_ms: 20,
+            latch: Latch::SignalledIp,
+            dtmf: Dtmf::Relay,
+            send: true,
+            receive: true,
+            hears: Hears {
+                patience,
+                ..Hears::default()
+            },
+        }
     }
 }

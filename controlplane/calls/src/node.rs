@@ -140,6 +140,12 @@ impl Node {
                     return self.drive(now, at, live, Input::Applied);
                 }
             }
+            MediaEvent::Waiting { generation, .. } => {
+                // Who waits is asked again, and says so again: a worker that dies meanwhile is missed as soon as any other.
+                if live.desired.waits(now, generation) {
+                    live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                }
+            }
             MediaEvent::Refused { generation, reason, .. } => {
                 let scene = live.desired.awaits_scene();
                 if live.desired.refused(generation) {
@@ -441,12 +447,7 @@ impl Node {
     fn media_silent(&mut self, now: Instant, mut live: Box<Live>) {
         match live.desired.unanswered() {
             Unanswered::Repeat(command) => {
-                let wait = self.config.deadlines.applied + live.desired.patience();
-                live.timers.arm(Timer::Media, now + wait);
-                self.outputs.push_back(Output::Media {
-                    worker: live.worker,
-                    command,
-                });
+                self.command(now, &mut live, command);
                 self.put_back(now, live);
             }
             Unanswered::GiveUp => self.drive(now, now, live, Input::MediaSilent),
@@ -476,6 +477,7 @@ fn dialog(event: &Event) -> DialogId {
 fn session(event: &MediaEvent) -> SessionId {
     match event {
         MediaEvent::Applied { session, .. }
+        | MediaEvent::Waiting { session, .. }
         | MediaEvent::Refused { session, .. }
         | MediaEvent::Played { session, .. }
         | MediaEvent::Digit { session, .. }

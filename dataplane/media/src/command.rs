@@ -227,6 +227,14 @@ pub enum Event {
         /// When the last row changed.
         at: Instant,
     },
+    /// The `Set` is taken, and waits for a leg's first packet ([`Hears::patience`]); `Applied` or `Refused` follows. Said at once,
+    /// and again whenever the same `Set` comes again: whoever hears nothing at all knows that nobody is there.
+    Waiting {
+        /// Which session.
+        session: SessionId,
+        /// Which `Set`.
+        generation: Generation,
+    },
     /// The `Set` is impossible, or a leg that it waited for was not heard in time. The old rows are untouched.
     Refused {
         /// Which session.

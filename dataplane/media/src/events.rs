@@ -21,6 +21,7 @@ pub(crate) struct Mailbox {
     played: ArrayVec<(LegId, PlayId, u8, u64), PLAYED_MAX>,
     /// Changes of legs that the reader does not know of: to silence or from it.
     audible: ArrayVec<(LegId, Audible, u64), LEGS_PLACED_MAX>,
+    waiting: Option<Generation>,
     refused: Option<(Generation, Refusal)>,
     applied: Option<(Generation, u64)>,
     first_word: ArrayVec<(WindowId, u64), 2>,
@@ -67,8 +68,14 @@ impl Mailbox {
         self.audible.retain(|(id, ..)| *id != leg);
     }
 
+    /// Only the newest is kept, as long as there is no answer.
+    pub(crate) fn waiting(&mut self, generation: Generation) {
+        self.waiting = Some(generation);
+    }
+
     /// Only the newest is kept.
     pub(crate) fn refused(&mut self, generation: Generation, reason: Refusal) {
+        self.waiting = self.waiting.filter(|waiting| *waiting > generation);
         if self.refused.is_none_or(|(newest, _)| newest <= generation) {
             self.refused = Some((generation, reason));
         }
@@ -76,6 +83,7 @@ impl Mailbox {
 
     /// Only the newest is kept.
     pub(crate) fn applied(&mut self, generation: Generation, at: u64) {
+        self.waiting = self.waiting.filter(|waiting| *waiting > generation);
         self.applied = Some((generation, at));
     }
 
@@ -122,6 +130,9 @@ impl Mailbox {
                 Audible::Sounding => Event::Sounding { session, leg, at },
             });
         }
+        if let Some(generation) = self.waiting.take() {
+            return Some(Event::Waiting { session, generation });
+        }
         if let Some((generation, reason)) = self.refused.take() {
             return Some(Event::Refused {
                 session,
@@ -161,6 +172,7 @@ impl Mailbox {
         self.digits.is_empty()
             && self.played.is_empty()
             && self.audible.is_empty()
+            && self.waiting.is_none()
             && self.refused.is_none()
             && self.applied.is_none()
             && self.first_word.is_empty()

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use media::command::{SessionSpec, WindowId};
+use media::command::{Command, SessionSpec, WindowId};
 use sip::endpoint::{Invite, Refer, Transport};
 use sip::sdp::Encoding;
 use sip::uri::Uri;
@@ -66,11 +66,7 @@ impl Node {
             }
             Action::EndMedia => {
                 let command = live.desired.end();
-                self.outputs.push_back(Output::Media {
-                    worker: live.worker,
-                    command,
-                });
-                live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                self.command(now, live, command);
             }
             Action::Arm(timer) => {
                 let deadlines = &self.config.deadlines;
@@ -140,13 +136,15 @@ impl Node {
             live.legs.iter_mut().for_each(|leg| leg.resumes = false);
         }
         let spec = self.spec(live);
-        let command = live.desired.set(spec, scene);
-        self.outputs.push_back(Output::Media {
-            worker: live.worker,
-            command,
-        });
-        let wait = self.config.deadlines.applied + live.desired.patience();
-        live.timers.arm(Timer::Media, now + wait);
+        let command = live.desired.set(now, spec, scene);
+        self.command(now, live, command);
+    }
+
+    /// Gives a command to the worker, which is to answer within `applied`: that it waits is an answer, too.
+    pub(super) fn command(&mut self, now: Instant, live: &mut Live, command: Command) {
+        let worker = live.worker;
+        self.outputs.push_back(Output::Media { worker, command });
+        live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
     }
 
     /// The table of the present scene.

@@ -135,6 +135,7 @@ impl Core {
                 mailbox.applied(generation, at);
                 true
             }),
+            (Answer::Taken, _) if waits => self.tell_waiting(slot, generation),
             // It will be answered.
             (Answer::Taken, _) => {}
         }
@@ -274,11 +275,19 @@ impl Core {
             }
             self.rearm(place);
         }
+        self.tell_waiting(slot, waiting.generation);
         if let Some(session) = self.table.session_mut(slot) {
             session.waiting = Some(waiting);
         }
         self.measure_listeners(now, slot);
         self.rearm_session(slot);
+    }
+
+    fn tell_waiting(&mut self, slot: SessionSlot, generation: Generation) {
+        self.tell(slot, |mailbox| {
+            mailbox.waiting(generation);
+            true
+        });
     }
 
     fn awaited(&self, leg: Slot) -> bool {

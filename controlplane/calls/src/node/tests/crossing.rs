@@ -105,7 +105,7 @@ fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call() {
 fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
     let mut world = World::talking();
     world.ask(Mode::Cold);
-    world.answers = false;
+    (world.answers, world.waits) = (false, true);
     world.answer(SALES);
     let Some(Command::Set {
         session,
@@ -117,11 +117,18 @@ fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
     };
     let patience = spec.legs.iter().map(|leg| leg.hears.patience);
     assert_eq!(patience.max(), Some(Duration::from_secs(5)));
-    // The command is not repeated while the data plane may wait.
-    world.order.clear();
+    // It is asked again and again whether it still waits, for the same.
+    world.commands.clear();
     world.pass(Duration::from_secs(5));
-    assert!(world.order.is_empty(), "{:?}", world.order);
+    assert_eq!(world.commands.len(), 10);
+    let same = Command::Set {
+        session,
+        generation,
+        spec,
+    };
+    assert!(world.commands.iter().all(|command| *command == same));
     assert_eq!(world.story().last(), Some(&"accepted"));
+    world.commands.truncate(1);
     world.answers = true;
     let refused = Media::Refused {
         session,
@@ -141,6 +148,34 @@ fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
     assert_eq!(world.hears("caller"), "play(hold)");
     world.hang_up(CALLER);
     world.conserve();
+}
+
+#[test]
+fn a_worker_that_dies_in_a_join_is_missed_as_soon_as_in_any_other_scene() {
+    for waited in [0, 3_000] {
+        let mut world = World::talking();
+        world.ask(Mode::Cold);
+        (world.answers, world.waits) = (false, waited > 0);
+        world.answer(SALES);
+        world.pass(Duration::from_millis(waited));
+        world.waits = false;
+        world.pass(Duration::from_millis(1_999));
+        assert_eq!(world.story().last(), Some(&"accepted"), "{waited}");
+        world.pass(Duration::from_millis(1));
+        let failed = world.notices.iter().find_map(|what| match what {
+            What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(failed, Some(Reason::Error), "{waited}");
+        assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+        // Neither the reason nor the AI can be given: the caller is let go.
+        world.pass(Duration::from_secs(4));
+        assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"), "{waited}");
+        assert_eq!(world.peers[AI].log.last(), Some(&"bye"), "{waited}");
+        world.conserve();
+        let closed = world.closed();
+        assert_eq!(closed, Some((End::Failed, Outcome::Failed, Some(Reason::Error))), "{waited}");
+    }
 }
 
 #[test]

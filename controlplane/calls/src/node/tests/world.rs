@@ -111,10 +111,11 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) node: Node,
     pub(super) peers: Vec<Peer>,
-    /// The data plane's session, and whether it answers.
+    /// The data plane's session, and whether it answers; where it does not, whether it says at least that it waits.
     pub(super) spec: SessionSpec,
     pub(super) sets: usize,
     pub(super) answers: bool,
+    pub(super) waits: bool,
     pub(super) last: Option<Command>,
     pub(super) commands: Vec<Command>,
     pub(super) notices: Vec<What>,
@@ -149,6 +150,7 @@ impl World {
             spec: SessionSpec::default(),
             sets: 0,
             answers: true,
+            waits: false,
             last: None,
             commands: Vec::new(),
             notices: Vec::new(),
@@ -192,6 +194,13 @@ impl World {
                 self.commands.push(command.clone());
                 if self.answers {
                     self.answer_media(command);
+                } else if self.waits
+                    && let Command::Set {
+                        session, generation, ..
+                    } = command
+                {
+                    let waiting = Media::Waiting { session, generation };
+                    self.node.handle_media(self.now, 0, waiting);
                 }
             }
             for host in 0..self.peers.len() {

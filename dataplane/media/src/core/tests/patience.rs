@@ -48,6 +48,15 @@ fn briefed(ms: u64) -> Rig {
     rig
 }
 
+/// When it was said that a state waits, and which.
+fn waiting(rig: &Rig) -> Vec<(u64, Generation)> {
+    let said = rig.events.iter().filter_map(|(at, event)| match event {
+        Event::Waiting { generation, .. } => Some((*at, *generation)),
+        _ => None,
+    });
+    said.collect()
+}
+
 /// The human speaks from `ms` on.
 fn speaks(rig: &mut Rig, ms: u64) {
     let now = rig.now;
@@ -111,13 +120,15 @@ fn everything_is_in_force_with_the_first_packet_in_every_phase() {
 fn without_a_packet_all_rows_are_as_before_and_go_on() {
     let mut rig = briefed(205);
     let generation = rig.set(joined(500));
+    assert_eq!(waiting(&rig), [(205 * MS, generation)]);
     rig.run(200);
-    // Answered later, not twice.
+    // Who asks again is told again that it waits; the answer comes later, once.
     rig.command(Command::Set {
         session: CALL,
         generation,
         spec: SessionSpec::default(),
     });
+    assert_eq!(waiting(&rig), [(205 * MS, generation), (405 * MS, generation)]);
     assert!(
         rig.events
             .iter()
