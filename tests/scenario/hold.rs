@@ -48,7 +48,7 @@ impl How {
 
     /// The holder still sends.
     fn plays(self) -> bool {
-        self == How::SendOnly
+        matches!(self, How::SendOnly | How::NoAddress)
     }
 }
 
@@ -191,7 +191,7 @@ fn caller_and_human() {
 
 #[test]
 fn hold_audio_gives_way_within_a_packet() {
-    for how in [How::RecvOnly, How::Inactive, How::NoAddress] {
+    for how in [How::RecvOnly, How::Inactive] {
         let world = Span {
             at: 10_000,
             until: 14_000,
@@ -332,22 +332,57 @@ fn both_hold_and_resume_one_after_the_other() {
 
 #[test]
 fn hold_without_music_gets_ours_until_it_sounds() {
-    let also = [
-        (10_000, Also::Reinvite(human(), How::SendOnly.offer())),
-        (11_000, Also::Mute(human())),
-        (15_000, Also::Unmute(human())),
-        (18_000, Also::Reinvite(human(), RESUME)),
-    ];
-    let world = World::run(scenario(620, &also));
-    world.assert_no_faults();
-    let voice = Sound::Human(0);
-    assert_eq!(hears(&world, Who::Caller, 10_300, 11_000), set(&[voice]));
-    // A second of silence, then ours.
-    assert_eq!(hears(&world, Who::Caller, 11_100, 11_950), set(&[Sound::Comfort]));
-    assert_eq!(hears(&world, Who::Caller, 12_100, 15_000), set(&[Sound::Hold]));
-    assert_eq!(hears(&world, Who::Caller, 15_100, 19_000), set(&[voice]));
-    let line = world.line(Who::Caller, ms(14_500), ms(19_000));
-    assert!(line.longest_cut <= ms(22), "{line:?}");
+    for how in [How::SendOnly, How::NoAddress] {
+        let also = [
+            (10_000, Also::Reinvite(human(), how.offer())),
+            (11_000, Also::Mute(human())),
+            (15_000, Also::Unmute(human())),
+            (18_000, Also::Reinvite(human(), RESUME)),
+        ];
+        let world = World::run(scenario(620, &also));
+        world.assert_no_faults();
+        let voice = Sound::Human(0);
+        assert_eq!(hears(&world, Who::Caller, 10_300, 11_000), set(&[voice]), "{how:?}");
+        // A second of silence, then ours.
+        assert_eq!(
+            hears(&world, Who::Caller, 11_100, 11_950),
+            set(&[Sound::Comfort]),
+            "{how:?}"
+        );
+        assert_eq!(
+            hears(&world, Who::Caller, 12_100, 15_000),
+            set(&[Sound::Hold]),
+            "{how:?}"
+        );
+        assert_eq!(hears(&world, Who::Caller, 15_100, 19_000), set(&[voice]), "{how:?}");
+        let line = world.line(Who::Caller, ms(14_500), ms(19_000));
+        assert!(line.longest_cut <= ms(22), "{how:?}: {line:?}");
+    }
+}
+
+/// RFC 2543 hold: the music passes, though its sender has no address any more, and what strangers send does not.
+#[test]
+fn the_music_of_a_hold_without_an_address_is_heard_and_no_stranger_is() {
+    for holder in [human(), Who::Caller] {
+        let also = [
+            (10_000, Also::Reinvite(holder, How::NoAddress.offer())),
+            // Another source plays it.
+            (10_500, Also::NewStream(holder)),
+            (15_000, Also::Reinvite(holder, RESUME)),
+        ];
+        let world = World::run(Scenario {
+            spray: Some(ms(50)),
+            ..scenario(625, &also)
+        });
+        world.assert_no_faults();
+        let (held, music) = match holder {
+            Who::Caller => (human(), Sound::Caller),
+            _ => (Who::Caller, Sound::Human(0)),
+        };
+        assert_eq!(gets(&world, held, 10_300, 14_950), set(&[music]), "{holder:?}");
+        assert_eq!(gets(&world, holder, 10_300, 14_950), set(&[]), "{holder:?}");
+        assert_unbroken(&world, held, 9_000, 16_000);
+    }
 }
 
 #[test]

@@ -3,9 +3,9 @@
 //! | the row's leg | a caller or a human hears | an AI hears |
 //! |---|---|---|
 //! | is there, speaks or not | the leg (comfort noise while it is silent) | the leg |
-//! | `sendonly`, and sends | the leg: its music | nothing |
-//! | `sendonly`, and has been silent for `silence` | hold audio | nothing |
-//! | `recvonly`, `inactive`, `c=0.0.0.0` or `::` | hold audio | nothing |
+//! | `sendonly`, or `sendrecv` with `c=0.0.0.0` or `::`, and sends | the leg: its music | nothing |
+//! | the same, and has been silent for `silence` | hold audio | nothing |
+//! | `recvonly`, `inactive` | hold audio | nothing |
 //! | is back from its hold | what it heard until the leg's first packet, at most [`RESUME`]; then the leg | the leg |
 //!
 //! Nothing is comfort noise. An AI never hears music, ours or others': it would answer it. Nobody hears hold audio in a conversation.

@@ -69,9 +69,9 @@ pub(crate) struct Leg {
 pub(crate) enum Comes {
     /// The party itself.
     Speech,
-    /// It holds us, and may play music: it is `sendonly`.
+    /// It holds us, and may play music: it is `sendonly`, or has no address (`c=0.0.0.0`, RFC 3264 §8.4).
     Music,
-    /// It holds us and sends nothing: it is `recvonly` or `inactive`, or has no address (`c=0.0.0.0`, RFC 3264 §8.4).
+    /// It holds us and sends nothing: it is `recvonly` or `inactive`.
     Nothing,
 }
 
@@ -88,7 +88,7 @@ impl Leg {
     /// What comes from it; before an agreement it is not said to hold us.
     pub(crate) fn comes(&self) -> Comes {
         match &self.agreed {
-            Some(agreed) if agreed.remote.is_none() => Comes::Nothing,
+            // Without an address nothing can be sent to it, so this is never `sendrecv`.
             Some(agreed) => match agreed.direction {
                 Direction::SendRecv => Comes::Speech,
                 Direction::RecvOnly => Comes::Music,

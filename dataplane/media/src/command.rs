@@ -84,11 +84,13 @@ pub struct LegSpec {
     pub leg: LegId,
     /// Our port for it, the same for the leg's life. Two legs on one port, or a port that is not ours, is [`Refusal::Port`].
     pub port: Port,
-    /// Where the peer says that it receives RTP; `None` before its SDP came: nothing is sent.
+    /// Where the peer says that it receives RTP. `None` before its SDP came, and where that has no address (`c=0.0.0.0`, RFC 3264
+    /// §8.4): nothing is sent.
     pub remote: Option<SocketAddr>,
     /// Where the peer receives RTCP; `None`: no RTCP is sent. Equal to `remote` under rtcp-mux (RFC 5761).
     pub remote_rtcp: Option<SocketAddr>,
-    /// Counts the offer/answer exchanges of this leg. A new value re-opens the latch.
+    /// Counts the offer/answer exchanges of this leg. A new value re-opens the latch, unless `remote` is `None`: then who could send
+    /// until now still can, and nobody else.
     pub exchange: u32,
     /// Payload types, both ways.
     pub format: Format,
@@ -100,7 +102,8 @@ pub struct LegSpec {
     pub dtmf: Dtmf,
     /// Whether we may send to it now (RFC 3264 §8.4: not while the peer is `sendonly` or `inactive`).
     pub send: bool,
-    /// Whether it should send to us now (not while it is `recvonly` or `inactive`): its silence is then told.
+    /// Whether it should send to us now (not before its SDP came, nor while it is `recvonly` or `inactive`): its silence is then
+    /// told.
     pub receive: bool,
     /// The row: whom this leg hears.
     pub hears: Hears,

@@ -6,6 +6,8 @@
 //! - While the latch is open, a packet from exactly the signalled address and port takes the lock from anybody else who was faster.
 //! - A new SSRC from the holder's address and port is followed at once: its network has transferred the call. Only the one
 //!   that was just replaced waits until its successor is silent.
+//! - A description without an address (`c=0.0.0.0`, hold as RFC 2543 had it) says where we may not send, and nothing about who may:
+//!   who could send before it still can, so that the music of such a hold is heard, and nobody else.
 //! - A packet of an unmapped payload type changes nothing.
 
 use std::net::{IpAddr, SocketAddr};
@@ -43,7 +45,10 @@ pub enum Admission {
 #[derive(Clone, Copy, Debug)]
 pub struct Latched {
     mode: Latch,
+    /// The last address of its descriptions.
     signalled: Option<SocketAddr>,
+    /// The last description has one.
+    reachable: bool,
     exchange: Option<u32>,
     /// When the exchange was.
     opened: Option<Instant>,
@@ -67,17 +72,23 @@ impl Latched {
         Latched {
             mode,
             signalled: None,
+            reachable: false,
             exchange: None,
             opened: None,
             holder: None,
         }
     }
 
-    /// What the control plane says; the same again changes nothing. A new `exchange` or mode opens the latch.
+    /// What the control plane says; the same again changes nothing. A new `exchange` or mode opens the latch, unless it has no
+    /// address.
     pub fn set(&mut self, now: Instant, mode: Latch, signalled: Option<SocketAddr>, exchange: u32) {
+        self.reachable = signalled.is_some();
+        let Some(signalled) = signalled else {
+            return;
+        };
         let reopened = self.exchange != Some(exchange) || self.mode != mode;
         self.mode = mode;
-        self.signalled = signalled;
+        self.signalled = Some(signalled);
         self.exchange = Some(exchange);
         if reopened {
             self.opened = Some(now);
@@ -87,9 +98,9 @@ impl Latched {
         }
         // A holder that the new SDP excludes is out at once. In nat mode no SDP excludes anybody.
         let excluded = self.holder.is_some_and(|holder| match mode {
-            Latch::SignalledIp => !signalled.is_some_and(|to| same_ip(to, holder.from)),
-            Latch::Off => !signalled.is_some_and(|to| same(to, holder.from)),
-            Latch::Nat => signalled.is_none(),
+            Latch::SignalledIp => !same_ip(signalled, holder.from),
+            Latch::Off => !same(signalled, holder.from),
+            Latch::Nat => false,
         });
         if excluded {
             self.holder = None;
@@ -150,11 +161,13 @@ impl Latched {
         Admission::Accept
     }
 
-    /// Where to send: in nat mode to the holder, otherwise as signalled. `None` before the peer's SDP.
+    /// Where to send: in nat mode to the holder, otherwise as signalled. `None` before the peer's SDP, and while that has no
+    /// address.
     pub fn destination(&self) -> Option<SocketAddr> {
+        let signalled = self.signalled.filter(|_| self.reachable);
         match (self.mode, self.holder) {
-            (Latch::Nat, Some(holder)) => Some(holder.from),
-            _ => self.signalled,
+            (Latch::Nat, Some(holder)) => signalled.and(Some(holder.from)),
+            _ => signalled,
         }
     }
 

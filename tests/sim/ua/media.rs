@@ -66,10 +66,8 @@ impl Ua {
         let agreed = self.agreed.as_ref();
         let no_address = self.exchange.no_address;
         let media = Media {
-            // Without an address nobody can tell its packets from a stranger's.
             sends: up
                 && !self.mute
-                && !no_address
                 && agreed.is_some_and(|it| it.direction.sends() && it.remote.is_some()),
             listens: up && !no_address && agreed.is_some_and(|it| it.direction.receives()),
             holds: up && (no_address || agreed.is_some_and(|it| it.direction != Direction::SendRecv)),

@@ -376,8 +376,7 @@ impl Core {
             if sent != leg.destination().is_some() {
                 leg.restart(at);
             }
-            let expected = wanted.receive && wanted.remote.is_some();
-            *leg.timer(Timer::Silence) = leg.source.expect(at, expected, self.silence);
+            *leg.timer(Timer::Silence) = leg.source.expect(at, wanted.receive, self.silence);
             let report = leg.timer(Timer::Report);
             if wanted.remote_rtcp.is_none() {
                 *report = NEVER;

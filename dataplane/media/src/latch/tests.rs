@@ -282,3 +282,40 @@ fn works_over_ipv6_and_a_dual_stack_socket() {
     assert_eq!(scene.packet(0, "[::ffff:192.0.2.1]:4000", 7), Accept);
     assert_eq!(scene.packet(0, "[::ffff:192.0.2.2]:4000", 7), Stranger);
 }
+
+/// `c=0.0.0.0`: who was heard goes on, and a sprayer is as far away as before.
+#[test]
+fn who_holds_without_an_address_is_heard_and_nobody_else() {
+    for mode in MODES {
+        let mut scene = Scene::new(mode, "192.0.2.1:4000");
+        assert_eq!(scene.packet(0, "192.0.2.1:4000", 7), Accept);
+        scene.under_fire(20..1_000, "192.0.2.1:4000", 7, &SPRAYER);
+        let hold = |scene: &mut Scene, ms: u64| {
+            scene.exchanges += 1;
+            let now = scene.start + Duration::from_millis(ms);
+            scene.latch.set(now, mode, None, scene.exchanges);
+            assert_eq!(scene.latch.destination(), None, "{mode:?}");
+        };
+        hold(&mut scene, 1_000);
+        scene.under_fire(1_000..2_000, "192.0.2.1:4000", 7, &SPRAYER);
+        assert_eq!(
+            scene.latch.destination(),
+            None,
+            "{mode:?}: it is heard, and not spoken to"
+        );
+        // Even where the holder pauses, as between speech and music, nobody takes its place.
+        for ms in (2_000..4_500).step_by(20) {
+            for from in SPRAYER {
+                assert_eq!(scene.packet(ms, from, 9), Stranger, "{mode:?} {ms} {from}");
+            }
+        }
+        // Another stream from the same place: the music.
+        assert_eq!(scene.packet(4_500, "192.0.2.1:4000", 8), Accept);
+        // Held once more, and then back, elsewhere: that is an exchange as any other.
+        hold(&mut scene, 5_000);
+        scene.under_fire(5_000..6_000, "192.0.2.1:4000", 8, &SPRAYER);
+        scene.exchange(6_000, "192.0.2.2:4002");
+        scene.under_fire(6_000..7_000, "192.0.2.2:4002", 7, &SPRAYER);
+        assert_eq!(scene.latch.destination(), Some(at("192.0.2.2:4002")), "{mode:?}");
+    }
+}

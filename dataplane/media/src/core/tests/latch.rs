@@ -184,3 +184,39 @@ fn an_unmapped_payload_type_is_dropped_and_leaves_no_hole() {
     rig.run(60);
     assert_unbroken(&rig.heard(CALLER), 20 * MS);
 }
+
+/// The far side's music passes, and strangers' packets do not.
+#[test]
+fn who_is_held_without_an_address_hears_the_music() {
+    for mode in [Latch::SignalledIp, Latch::Nat, Latch::Off] {
+        let mut rig = Rig::new();
+        let with = |leg: LegSpec| LegSpec { latch: mode, ..leg };
+        let talking = spec(&[with(leg(CALLER, hears(HUMAN))), with(leg(HUMAN, hears(CALLER)))]);
+        rig.set(talking.clone());
+        rig.talk(CALLER, 0, LOUD);
+        rig.talk(HUMAN, 5, LOUD);
+        rig.run(500);
+        let mut held = talking;
+        held.legs[1].remote = None;
+        held.legs[1].remote_rtcp = None;
+        held.legs[1].exchange += 1;
+        held.legs[1].send = false;
+        rig.set(held);
+        let music = [0x92, 0x12];
+        rig.talker(HUMAN).payload = music.repeat(80);
+        rig.sent.clear();
+        rig.run(53);
+        spray(&mut rig);
+        rig.run(950);
+        let heard = rig.heard(CALLER);
+        assert!(heard.len() >= 49, "{mode:?}: {}", heard.len());
+        let payload = |sent: &&Sent| sent.payload().iter().all(|byte| music.contains(byte));
+        assert!(heard[1..].iter().all(|sent| payload(&sent)), "{mode:?}");
+        assert_eq!(rig.heard(HUMAN).len(), 0, "{mode:?}: nothing is sent to who has no address");
+        // And where the music is over, that is said.
+        rig.hush(HUMAN);
+        rig.run(1_100);
+        let silent = |(_, event): &(u64, Event)| matches!(event, Event::Silent { leg, .. } if *leg == HUMAN);
+        assert!(rig.events.iter().any(silent), "{mode:?}");
+    }
+}

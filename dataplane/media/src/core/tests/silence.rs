@@ -45,7 +45,7 @@ fn silence_and_its_end_are_said_once_each() {
 #[test]
 fn who_never_sent_is_silent_from_its_answer_on_and_who_may_not_send_is_not() {
     let mut rig = Rig::new();
-    let mut unknown = only_caller(true);
+    let mut unknown = only_caller(false);
     unknown.legs[0].remote = None;
     rig.set(unknown);
     rig.run(2_000);
