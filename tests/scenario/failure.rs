@@ -219,10 +219,16 @@ fn a_worker_that_dies_in_a_join_is_missed_within_seconds() {
     ] {
         let world = joining(120, &happens);
         assert_eq!(world.faults(), Vec::<String>::new());
-        assert_eq!(world.closed(), Some((End::Failed, Outcome::Failed, Some(Reason::Error))));
+        assert_eq!(
+            world.closed(),
+            Some((End::Failed, Outcome::Failed, Some(Reason::Error)))
+        );
         let died = world.step_at("answered").unwrap() + Duration::from_millis(died);
         let missed = world.step_at("target_failed").unwrap() - died;
-        assert!((seconds(1)..=Duration::from_millis(2_600)).contains(&missed), "{missed:?}");
+        assert!(
+            (seconds(1)..=Duration::from_millis(2_600)).contains(&missed),
+            "{missed:?}"
+        );
         let ended = world.caller.ended.expect("the caller is let go") - died;
         assert!(ended <= Duration::from_millis(6_700), "{ended:?}");
         assert_eq!((world.ai.state, world.humans[0].state), (State::Gone, State::Gone));
@@ -244,7 +250,11 @@ fn a_worker_that_is_late_in_a_join_and_a_human_who_is_late_are_not_missed() {
     ] {
         let world = joining(121, &happens);
         assert_eq!(world.faults(), Vec::<String>::new());
-        assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)), "{happens:?}");
+        assert_eq!(
+            world.closed(),
+            Some((End::Completed, Outcome::Joined, None)),
+            "{happens:?}"
+        );
         let heard = world.heard(Who::Caller);
         assert_eq!(heard.last(), Some(&Sound::Human(0)), "{happens:?}");
         assert_eq!(world.heard(Who::Human(0)).last(), Some(&Sound::Caller), "{happens:?}");

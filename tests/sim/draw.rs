@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use playbook::{Accept, Mode};
+use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
@@ -48,6 +48,7 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(300) {
         scenario.carriages = carriages(random);
     }
+    scenario.cold_hears = *random.pick(&[ColdHears::Hold, ColdHears::Ai]);
     scenario
 }
 

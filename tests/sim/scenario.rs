@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use playbook::{Accept, Mode};
+use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
@@ -184,6 +184,8 @@ pub struct Scenario {
     pub mode: Option<Mode>,
     /// How the human takes it.
     pub accept: Accept,
+    /// What the caller hears meanwhile where it is cold.
+    pub cold_hears: ColdHears,
     /// What the caller speaks, best first; then the AI, then every human.
     pub encodings: [Vec<Encoding>; 3],
     /// The targets in order.
@@ -239,6 +241,7 @@ impl Scenario {
             seed,
             mode: Some(Mode::Warm),
             accept: Accept::Key,
+            cold_hears: ColdHears::Hold,
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
             humans: vec![Behaviour::GOOD],
             ai: Answering::After(Duration::from_millis(50)),

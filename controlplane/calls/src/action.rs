@@ -53,7 +53,7 @@ pub enum Action {
 pub enum Scene {
     /// The AI is invited: nobody hears anything.
     Setup,
-    /// Caller and peer hear each other.
+    /// Caller and peer hear each other, also until the join where the AI talks on.
     Conversation,
     /// The caller hears announcement (unless `hold_only`) and hold audio, nobody else anything.
     Waiting {
@@ -69,7 +69,8 @@ pub enum Scene {
         /// Whose briefing it is: an index into the targets of the configuration.
         target: usize,
     },
-    /// Caller and target hear each other; the peer, where it is still there, what it heard while waiting.
+    /// Caller and target hear each other; the peer, where it is still there, what it heard while waiting, or nothing where it
+    /// talked on.
     Joined {
         /// What the peer hears.
         wait: Wait,

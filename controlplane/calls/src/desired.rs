@@ -62,7 +62,9 @@ impl Desired {
     pub(crate) fn set(&mut self, now: Instant, spec: SessionSpec, scene: bool) -> Command {
         self.generation += 1;
         let patience = spec.legs.iter().map(|leg| leg.hears.patience).max();
-        self.patience = patience.filter(|patience| !patience.is_zero()).map(|patience| now + patience);
+        self.patience = patience
+            .filter(|patience| !patience.is_zero())
+            .map(|patience| now + patience);
         self.spec = spec;
         self.repeats = 0;
         if scene {

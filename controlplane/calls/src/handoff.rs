@@ -30,6 +30,8 @@ pub struct Order {
     pub why: String,
     /// The caller's carrier is asked first to do it.
     pub refer: bool,
+    /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
+    pub talks_on: bool,
 }
 
 /// Whom to try.
@@ -124,6 +126,7 @@ impl Handoff {
     /// The trigger: the caller is told, and the first target invited.
     pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> Handoff {
         let from = parties.peer.unwrap_or(Peer::Ai);
+        let talks_on = order.talks_on;
         let mut handoff = Handoff {
             order,
             state: State::Inviting,
@@ -131,19 +134,20 @@ impl Handoff {
             at: 0,
             wait: Wait {
                 play: parties.play(),
-                hold_only: false,
+                hold_only: talks_on,
                 peer: (from == Peer::Human).then(|| parties.play()),
             },
             announced: false,
             late: false,
             evidence: None,
         };
-        handoff.show_waiting(out);
+        handoff.show_waiting(parties, out);
         handoff.tell(
             Step::Requested {
                 mode: handoff.order.mode,
                 target: handoff.target().name.clone(),
                 why: handoff.order.why.clone(),
+                talks_on,
             },
             out,
         );
@@ -213,6 +217,13 @@ impl Handoff {
             }
             (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => {
                 parties.peer = None;
+                if self.order.talks_on {
+                    // Whom the caller heard is gone: hold audio at once, also where a join waits for the human.
+                    self.show_waiting(parties, out);
+                }
+                if self.order.talks_on && self.state == Joining {
+                    self.show_join(out);
+                }
             }
             (Briefing { .. } | Joining, Input::Timer(Timer::Reach)) => self.late = true,
 
@@ -366,8 +377,17 @@ impl Handoff {
         out.push(Action::Tell(self.order.id, step));
     }
 
-    fn show_waiting(&self, out: &mut Vec<Action>) {
-        let scene = Scene::Waiting { wait: self.wait };
+    /// What is heard until the join.
+    fn show_waiting(&self, parties: &Parties, out: &mut Vec<Action>) {
+        let scene = match self.order.talks_on && parties.peer.is_some() {
+            true => Scene::Conversation,
+            false => Scene::Waiting { wait: self.wait },
+        };
+        out.push(Action::Show(scene, Some(self.window())));
+    }
+
+    fn show_join(&self, out: &mut Vec<Action>) {
+        let scene = Scene::Joined { wait: self.wait };
         out.push(Action::Show(scene, Some(self.window())));
     }
 
@@ -391,10 +411,8 @@ impl Handoff {
     fn join(&mut self, out: &mut Vec<Action>) {
         self.state = State::Joining;
         self.tell(Step::Accepted, out);
-        out.extend([
-            Action::Disarm(Timer::Accept),
-            Action::Show(Scene::Joined { wait: self.wait }, Some(self.window())),
-        ]);
+        out.push(Action::Disarm(Timer::Accept));
+        self.show_join(out);
     }
 
     fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
@@ -450,9 +468,9 @@ impl Handoff {
             State::Joining => {
                 self.wait.play = parties.play();
                 self.wait.hold_only = true;
-                self.show_waiting(out);
+                self.show_waiting(parties, out);
             }
-            State::Briefing { .. } => self.show_waiting(out),
+            State::Briefing { .. } => self.show_waiting(parties, out),
             _ => {}
         }
         self.invite(parties, out);

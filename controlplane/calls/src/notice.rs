@@ -111,6 +111,8 @@ pub enum Step {
         target: String,
         /// Why, in the words of whoever asked.
         why: String,
+        /// Caller and AI talk on until the human is heard: nobody is announced.
+        talks_on: bool,
     },
     /// The human is invited, or the caller's carrier is asked to do it; the context goes out with it.
     Invited {

@@ -3,7 +3,7 @@
 //! | scene | caller hears | peer hears | target hears | digits of the target |
 //! |---|---|---|---|---|
 //! | setup | – (nothing is sent) | | | |
-//! | conversation, handed off | peer | caller | | |
+//! | conversation (also while an AI talks on), handed off | peer | caller | | |
 //! | waiting | announcement, hold | – (AI), hold (human) | | |
 //! | briefing | announcement, hold | as waiting | briefing | taken |
 //! | joined | target | as waiting | caller | relayed |

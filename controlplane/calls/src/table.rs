@@ -153,7 +153,19 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         targets: [(0, "sales"), (1, "support")].map(choice).into(),
         why: "asked".to_owned(),
         refer,
+        talks_on: false,
     })
+}
+
+/// A cold one, with an AI that talks on until the human is heard.
+pub(crate) fn talking_on(id: u64, refer: bool) -> Input {
+    match order(Mode::Cold, Accept::Answer, id, refer) {
+        Input::Handoff(order) => Input::Handoff(Order {
+            talks_on: true,
+            ..order
+        }),
+        other => other,
+    }
 }
 
 /// A warm handoff to two targets, by key.
@@ -165,6 +177,8 @@ pub(crate) fn warm(id: u64) -> Input {
 pub(crate) fn by_refer(id: u64) -> Input {
     order(Mode::Cold, Accept::Answer, id, true)
 }
+
+const TALKS_ON: &str = "the AI talks on";
 
 /// Handoff of the samples; the one before it, where there is one, is 8.
 pub(crate) const ID: u64 = 9;
@@ -222,6 +236,10 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("a human hands on", human(failed(ID))),
         ("to a human", human([failed(ID), vec![Applied]].concat())),
         ("just given back", talk([failed(ID), vec![Applied, PeerGone]].concat())),
+        (TALKS_ON, talk(vec![talking_on(ID, true)])),
+        (TALKS_ON, talk(vec![talking_on(ID, false)])),
+        (TALKS_ON, talk(vec![talking_on(ID, false), TargetRinging])),
+        (TALKS_ON, talk(vec![talking_on(ID, false), TargetAnswered])),
         (
             "session ended",
             talk(vec![by_refer(ID), ReferAccepted, CallerGone, MediaEnded]),
@@ -284,6 +302,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     inputs.extend([
         ("", warm(ID)),
         ("to the carrier first", by_refer(ID)),
+        (TALKS_ON, talking_on(ID, false)),
         ("", Accept),
         ("", Decline),
         ("", Cancel),

@@ -29,6 +29,16 @@ pub enum Accept {
     Api,
 }
 
+/// What the caller hears on a cold handoff until the human is heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColdHears {
+    /// The announcement, then hold audio.
+    Hold,
+    /// The AI, which hears the caller, too: the two talk on. Without an AI, hold audio.
+    Ai,
+}
+
 /// The judgement around a transfer. (Rules, routing and fallbacks grow here.)
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
@@ -36,6 +46,8 @@ pub struct Playbook {
     pub mode: Mode,
     /// How a human takes a warm call.
     pub accept: Accept,
+    /// What the caller hears on a cold handoff until the human is heard.
+    pub cold_hears: ColdHears,
     /// Target names in the order in which they are tried.
     pub targets: Vec<String>,
     /// Phrases by which a caller asks for a human, matched as whole words, without case.

@@ -4,6 +4,7 @@ fn playbook() -> Playbook {
     Playbook {
         mode: Mode::Warm,
         accept: Accept::Answer,
+        cold_hears: ColdHears::Hold,
         targets: vec!["sales".into(), "support".into()],
         request_phrases: vec![
             "real person".into(),

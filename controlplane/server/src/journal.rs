@@ -318,6 +318,7 @@ mod tests {
             mode: Mode::Warm,
             target: "a".to_owned(),
             why: String::new(),
+            talks_on: false,
         }));
         // Before anybody is invited there is nothing to update.
         tell(What::ContextUpdated(package("too early")));

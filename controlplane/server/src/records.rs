@@ -53,6 +53,8 @@ pub(crate) struct Record {
     mode: Mode,
     target: String,
     why: String,
+    /// Nothing is announced to the caller.
+    talks_on: bool,
     triggered: Instant,
     timeline: Timeline,
     pub(crate) end: Option<(End, Outcome, Option<Reason>, Instant)>,
@@ -184,10 +186,19 @@ impl Records {
                     record.context = Some(package_value(package));
                 }
             }
-            What::Handoff(id, Step::Requested { mode, target, why }) => {
+            What::Handoff(
+                id,
+                Step::Requested {
+                    mode,
+                    target,
+                    why,
+                    talks_on,
+                },
+            ) => {
                 let facts = self.calls.entry(notice.call).or_default();
                 facts.running = Some(*id);
-                let record = Record::new(*id, notice, facts.clone(), *mode, target, why);
+                let mut record = Record::new(*id, notice, facts.clone(), *mode, target, why);
+                record.talks_on = *talks_on;
                 if self.records.insert(*id, record).is_none() {
                     self.order.push_back(*id);
                 }
@@ -334,6 +345,7 @@ impl Record {
             mode,
             target: target.to_owned(),
             why: why.to_owned(),
+            talks_on: false,
             triggered: notice.at,
             timeline: Timeline::default(),
             end: None,
@@ -363,9 +375,9 @@ impl Record {
                     announced: self.timeline.announced,
                     ..Timeline::default()
                 };
-                self.state = match self.timeline.announced {
-                    Some(_) => State::Consulting,
-                    None => State::Announcing,
+                self.state = match self.timeline.announced.is_some() || self.talks_on {
+                    true => State::Consulting,
+                    false => State::Announcing,
                 };
             }
             Step::Announced => {

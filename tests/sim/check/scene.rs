@@ -7,7 +7,7 @@ use playbook::Mode;
 
 use crate::scenario::Also;
 use crate::tone::Sound;
-use crate::world::{Who, World};
+use crate::world::{Who, Wire, World};
 
 /// Who hears what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub(super) enum Scene {
     Talking { peer: Who },
     /// The caller waits; the target hears nothing, or the briefing.
     Waiting { peer: Who, target: Who, briefing: bool },
+    /// The target is reached, and maybe has answered: until it is heard, caller and AI talk on.
+    TalkingOn { peer: Who, target: Who, answered: bool },
     /// The target has taken the call: from one packet to the next they hear each other.
     Joining { peer: Who, target: Who },
     /// It did not work: the caller hears why, and the peer hears the caller.
@@ -47,6 +49,12 @@ impl Scene {
             (Scene::Talking { peer }, Who::Caller) => sound == voice(peer),
             (Scene::Talking { peer }, who) => who == peer && sound == Caller,
             (Scene::Waiting { .. }, Who::Caller) => matches!(sound, Announcement | Hold | Other),
+            (Scene::TalkingOn { peer, target, answered }, Who::Caller) => {
+                sound == voice(peer) || answered && sound == voice(target)
+            }
+            (Scene::TalkingOn { peer, target, answered }, who) => {
+                (who == peer || answered && who == target) && sound == Caller
+            }
             // A human who hands on does not wait in silence; an AI would answer the music.
             (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, Who::Human(_))
                 if who == peer && sound == Hold =>
@@ -73,6 +81,7 @@ impl Scene {
             Scene::Setup => None,
             Scene::Talking { peer }
             | Scene::Waiting { peer, .. }
+            | Scene::TalkingOn { peer, .. }
             | Scene::Joining { peer, .. }
             | Scene::Back { peer, .. } => Some(peer),
         }
@@ -81,18 +90,58 @@ impl Scene {
     /// The only party that this one hears, if its row is another leg alone.
     pub(super) fn source(self, who: Who) -> Option<Who> {
         match (self, who) {
-            (Scene::Talking { peer } | Scene::Back { peer, .. }, Who::Caller) => Some(peer),
-            (Scene::Talking { peer } | Scene::Back { peer, .. }, who) if who == peer => Some(Who::Caller),
+            (Scene::Talking { peer } | Scene::TalkingOn { peer, .. } | Scene::Back { peer, .. }, Who::Caller) => {
+                Some(peer)
+            }
+            (Scene::Talking { peer } | Scene::TalkingOn { peer, .. } | Scene::Back { peer, .. }, who)
+                if who == peer =>
+            {
+                Some(Who::Caller)
+            }
             _ => None,
         }
     }
 
     /// The party that this one will hear by itself from one packet to the next.
     pub(super) fn joins(self, who: Who) -> Option<Who> {
-        match (self, who) {
-            (Scene::Joining { target, .. }, Who::Caller) => Some(target),
-            (Scene::Joining { target, .. }, who) if who == target => Some(Who::Caller),
+        match (self.joining()?, who) {
+            (target, Who::Caller) => Some(target),
+            (target, who) if who == target => Some(Who::Caller),
             _ => None,
+        }
+    }
+
+    /// The target that has taken the call and is not heard yet.
+    pub(super) fn joining(self) -> Option<Who> {
+        match self {
+            Scene::Joining { target, .. }
+            | Scene::TalkingOn {
+                target, answered: true, ..
+            } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// The target that is reached for.
+    pub(super) fn target(self) -> Option<Who> {
+        match self {
+            Scene::Waiting { target, .. } | Scene::TalkingOn { target, .. } | Scene::Joining { target, .. } => {
+                Some(target)
+            }
+            _ => None,
+        }
+    }
+
+    /// The same once the peer has hung up: the caller has hold audio instead of it.
+    fn without_peer(self) -> Scene {
+        match self {
+            Scene::TalkingOn { peer, target, answered } if answered => Scene::Joining { peer, target },
+            Scene::TalkingOn { peer, target, .. } => Scene::Waiting {
+                peer,
+                target,
+                briefing: false,
+            },
+            other => other,
         }
     }
 
@@ -104,6 +153,7 @@ impl Scene {
             (Scene::Talking { peer } | Scene::Back { peer, .. }, who) => who == peer,
             (Scene::Waiting { peer, .. } | Scene::Joining { peer, .. }, who @ Who::Human(_)) if who == peer => true,
             (Scene::Waiting { target, briefing, .. }, who) => who == target && briefing,
+            (Scene::TalkingOn { peer, target, answered }, who) => who == peer || answered && who == target,
             (Scene::Joining { target, .. }, who) => who == target,
         }
     }
@@ -123,34 +173,49 @@ impl World {
     pub(super) fn scenes(&self) -> Scenes {
         let mut scenes = vec![(self.start, Scene::Setup)];
         let mut peer = Who::Ai;
-        let (mut target, mut cold, mut said) = (Who::Human(0), false, None);
+        let (mut target, mut cold, mut said, mut ai_is_heard) = (Who::Human(0), false, None, false);
+        let reached = |peer, target, ai_is_heard| match ai_is_heard {
+            true => Scene::TalkingOn {
+                peer,
+                target,
+                answered: false,
+            },
+            false => Scene::Waiting {
+                peer,
+                target,
+                briefing: false,
+            },
+        };
         for notice in &self.notices {
             let scene = match &notice.what {
                 What::CallStarted { .. } => Scene::Talking { peer },
                 What::Handoff(_, step) => match step {
-                    Step::Requested { mode, target: name, .. } => {
-                        cold = *mode == Mode::Cold;
+                    Step::Requested {
+                        mode,
+                        target: name,
+                        talks_on,
+                        ..
+                    } => {
+                        (cold, ai_is_heard) = (*mode == Mode::Cold, *talks_on);
                         target = human(name);
-                        Scene::Waiting {
-                            peer,
-                            target,
-                            briefing: false,
-                        }
+                        reached(peer, target, ai_is_heard)
                     }
                     Step::Invited { target: name, .. } => {
                         (target, said) = (human(name), None);
-                        Scene::Waiting {
-                            peer,
-                            target,
-                            briefing: false,
-                        }
+                        reached(peer, target, ai_is_heard)
                     }
+                    Step::Answered if ai_is_heard => Scene::TalkingOn {
+                        peer,
+                        target,
+                        answered: true,
+                    },
                     Step::Answered if cold => Scene::Joining { peer, target },
                     Step::Answered => Scene::Waiting {
                         peer,
                         target,
                         briefing: true,
                     },
+                    Step::Accepted if ai_is_heard => continue,
                     Step::Accepted => Scene::Joining { peer, target },
                     Step::Joined { .. } => {
                         peer = target;
@@ -172,8 +237,25 @@ impl World {
             let at = notice.at.max(scenes.last().map_or(self.start, |(at, _)| *at));
             scenes.push((at, scene));
         }
+        self.left_by_the_ai(&mut scenes);
         self.cancelled(&mut scenes);
         self.without_reasons(scenes)
+    }
+
+    /// An AI that talks on and hangs up leaves the caller to hold audio from that moment on.
+    fn left_by_the_ai(&self, scenes: &mut Scenes) {
+        let bye = |wire: &&Wire| !wire.ours && wire.party == Who::Ai && wire.is("BYE");
+        let Some(left) = self.wire.iter().find(bye).map(|wire| wire.at) else {
+            return;
+        };
+        let next = scenes.partition_point(|(since, _)| *since <= left);
+        scenes[next..]
+            .iter_mut()
+            .for_each(|(_, scene)| *scene = scene.without_peer());
+        if let Some((_, scene @ Scene::TalkingOn { .. })) = scenes.get(next.wrapping_sub(1)) {
+            let scene = scene.without_peer();
+            scenes.insert(next, (left, scene));
+        }
     }
 
     /// A request that is taken back sends the caller back at once; the notice comes when the table is in force, if the call
@@ -181,7 +263,9 @@ impl World {
     fn cancelled(&self, scenes: &mut Scenes) {
         for (at, what) in &self.granted {
             let next = scenes.partition_point(|(since, _)| since <= at);
-            if let (Also::Cancel, Some((_, Scene::Waiting { peer, .. }))) = (what, scenes.get(next.wrapping_sub(1))) {
+            if let (Also::Cancel, Some((_, Scene::Waiting { peer, .. } | Scene::TalkingOn { peer, .. }))) =
+                (what, scenes.get(next.wrapping_sub(1)))
+            {
                 let (peer, said) = (*peer, None);
                 scenes.insert(next, (*at, Scene::Back { peer, said }));
             }

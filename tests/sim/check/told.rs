@@ -26,7 +26,7 @@ impl World {
                 continue;
             };
             let by = *at + TOLD + self.slack(*at);
-            let goes_on = |(next, scene): &(Instant, Scene)| *next <= by && matches!(scene, Scene::Waiting { .. });
+            let goes_on = |(next, scene): &(Instant, Scene)| *next <= by && scene.target().is_some();
             // The next target is tried, or this is the return itself, of which it was told before.
             if scenes[n + 1..].iter().any(goes_on)
                 || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(_), .. })
@@ -60,10 +60,7 @@ impl World {
                 continue;
             }
             let current = scenes.iter().rev().find(|(since, _)| *since < wire.at);
-            let tried = match current {
-                Some((_, Scene::Waiting { target, .. } | Scene::Joining { target, .. })) => *target == wire.party,
-                _ => false,
-            };
+            let tried = current.and_then(|(_, scene)| scene.target()) == Some(wire.party);
             // We may have let it go just before.
             let let_go = |other: &Wire| {
                 other.ours

@@ -66,9 +66,7 @@ impl Ua {
         let agreed = self.agreed.as_ref();
         let no_address = self.exchange.no_address;
         let media = Media {
-            sends: up
-                && !self.mute
-                && agreed.is_some_and(|it| it.direction.sends() && it.remote.is_some()),
+            sends: up && !self.mute && agreed.is_some_and(|it| it.direction.sends() && it.remote.is_some()),
             listens: up && !no_address && agreed.is_some_and(|it| it.direction.receives()),
             holds: up && (no_address || agreed.is_some_and(|it| it.direction != Direction::SendRecv)),
             mute: self.mute,

@@ -88,6 +88,7 @@ pub(super) fn node_config(
         playbook: Playbook {
             mode: playbook::Mode::Warm,
             accept: scenario.accept,
+            cold_hears: scenario.cold_hears,
             targets: (0..humans.len()).map(name).collect(),
             request_phrases: vec!["speak to a human".into()],
             required: vec!["summary".into()],

@@ -113,15 +113,20 @@ impl Seen {
     }
 }
 
+/// Whether the target has: until then the caller waits, or talks on with the AI.
+fn answered(seen: &Seen) -> bool {
+    !matches!(seen.scene, Some(Scene::Waiting { .. } | Scene::Conversation))
+}
+
 /// Inputs that the driver can give: nobody hangs up who is not there, a timer fires only when it runs.
 fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
     match input {
         Input::PeerRinging | Input::PeerAnswered | Input::PeerFailed(_) => seen.peer && !call.started(),
         Input::PeerGone => seen.peer && call.started(),
         Input::TargetRinging | Input::TargetAnswered | Input::TargetFailed(_) | Input::NoCapacity => {
-            seen.target && matches!(seen.scene, Some(Scene::Waiting { .. }))
+            seen.target && !answered(seen)
         }
-        Input::TargetGone => seen.target && !matches!(seen.scene, Some(Scene::Waiting { .. })),
+        Input::TargetGone => seen.target && answered(seen),
         Input::CallerGone => !seen.caller_ended,
         Input::Timer(timer) => seen.timers.contains(timer),
         Input::Accept | Input::Decline | Input::Cancel | Input::HangUp | Input::Handoff(_) => {

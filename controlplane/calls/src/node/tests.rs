@@ -7,6 +7,7 @@ mod exchange;
 mod families;
 mod refer;
 mod second;
+mod talks_on;
 mod told;
 mod transfer;
 mod world;

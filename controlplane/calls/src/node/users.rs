@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use playbook::Mode;
 use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
+use playbook::{ColdHears, Mode};
 use serde_json::Value;
 
 use crate::call::{Input, State};
@@ -169,6 +169,7 @@ impl Node {
         };
         let mode = self.config.playbook.resolve(mode);
         let trunk = self.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
+        let ai_is_heard = self.config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         Order {
             id,
             mode,
@@ -176,6 +177,7 @@ impl Node {
             targets,
             why,
             refer: mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer),
+            talks_on: mode == Mode::Cold && ai_is_heard,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `[playbook]`.
 
-use ::playbook::{Accept, Mode, Playbook};
+use ::playbook::{Accept, ColdHears, Mode, Playbook};
 use calls::config::Deadlines;
 
 use super::Target;
@@ -37,6 +37,9 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
                 &[("answer", Accept::Answer), ("key", Accept::Key), ("api", Accept::Api)],
             )
             .unwrap_or(Accept::Answer),
+        cold_hears: table
+            .choice("cold_hears", &[("hold", ColdHears::Hold), ("ai", ColdHears::Ai)])
+            .unwrap_or(ColdHears::Hold),
         targets: order,
         request_phrases: phrases,
         required,

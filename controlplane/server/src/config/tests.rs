@@ -486,6 +486,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("targets.auth.realm", "\"other\""),
     ("playbook.mode", "\"cold\""),
     ("playbook.accept", "\"key\""),
+    ("playbook.cold_hears", "\"ai\""),
     ("playbook.targets", "[]"),
     ("playbook.request_phrases", "[]"),
     ("playbook.required", "[]"),

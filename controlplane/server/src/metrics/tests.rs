@@ -63,6 +63,7 @@ fn every_figure_moves() {
             mode: Mode::Warm,
             target: "t".to_owned(),
             why: String::new(),
+            talks_on: false,
         }),
     );
     tell(200, step(Step::Announced));

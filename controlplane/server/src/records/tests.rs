@@ -57,6 +57,7 @@ impl Story {
             mode: Mode::Warm,
             target: "support".to_owned(),
             why: "asked".to_owned(),
+            talks_on: false,
         };
         self.step(ms, id, step);
     }
@@ -102,6 +103,20 @@ fn a_word_that_was_begun_before_the_join_was_over_is_the_first_after_it() {
             (&json!(1520), &json!(1520))
         );
     }
+}
+
+#[test]
+fn where_the_ai_talks_on_nothing_is_announced() {
+    let mut story = Story::new(10);
+    let step = Step::Requested {
+        mode: Mode::Cold,
+        target: "support".to_owned(),
+        why: "asked".to_owned(),
+        talks_on: true,
+    };
+    story.step(1000, 1, step);
+    story.invite(1001, 1, "support");
+    assert_eq!(story.view(1)["state"], "consulting");
 }
 
 #[test]

@@ -174,7 +174,11 @@ fn a_worker_that_dies_in_a_join_is_missed_as_soon_as_in_any_other_scene() {
         assert_eq!(world.peers[AI].log.last(), Some(&"bye"), "{waited}");
         world.conserve();
         let closed = world.closed();
-        assert_eq!(closed, Some((End::Failed, Outcome::Failed, Some(Reason::Error))), "{waited}");
+        assert_eq!(
+            closed,
+            Some((End::Failed, Outcome::Failed, Some(Reason::Error))),
+            "{waited}"
+        );
     }
 }
 

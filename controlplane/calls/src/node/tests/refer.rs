@@ -20,7 +20,7 @@ fn an_ai_s_refer_is_a_handoff_and_its_notifys_tell_the_truth() {
     assert_eq!(world.told(AI), ["202", "100"]);
     assert_eq!(world.hears("caller"), "play(announcement)");
     let asked = world.notices.iter().find_map(|what| match what {
-        What::Handoff(_, Step::Requested { mode, target, why }) => Some((*mode, target.clone(), why.clone())),
+        What::Handoff(_, Step::Requested { mode, target, why, .. }) => Some((*mode, target.clone(), why.clone())),
         _ => None,
     });
     assert_eq!(asked, Some((Mode::Warm, "sales".into(), "wants a refund".into())));

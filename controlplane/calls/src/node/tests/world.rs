@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionSpec};
-use playbook::{Accept, Mode, Playbook};
+use playbook::{Accept, ColdHears, Mode, Playbook};
 use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
@@ -68,6 +68,7 @@ pub(super) fn config() -> Config {
         playbook: Playbook {
             mode: Mode::Warm,
             accept: Accept::Answer,
+            cold_hears: ColdHears::Hold,
             targets: vec!["sales".to_owned(), "support".to_owned()],
             request_phrases: vec!["human".to_owned()],
             required: vec!["goal".to_owned()],

@@ -212,7 +212,11 @@ fn who_is_held_without_an_address_hears_the_music() {
         assert!(heard.len() >= 49, "{mode:?}: {}", heard.len());
         let payload = |sent: &&Sent| sent.payload().iter().all(|byte| music.contains(byte));
         assert!(heard[1..].iter().all(|sent| payload(&sent)), "{mode:?}");
-        assert_eq!(rig.heard(HUMAN).len(), 0, "{mode:?}: nothing is sent to who has no address");
+        assert_eq!(
+            rig.heard(HUMAN).len(),
+            0,
+            "{mode:?}: nothing is sent to who has no address"
+        );
         // And where the music is over, that is said.
         rig.hush(HUMAN);
         rig.run(1_100);
