@@ -1,23 +1,27 @@
-//! Later exchanges from each party in each state, with an offer and without; and a node that drains.
+//! Later exchanges: from each party in each state, with an offer and without.
 
-use super::crossing::each_state;
 use super::*;
 
-/// Who has a dialog with us in a state, besides the caller: as a host and as a leg.
-fn others(state: &str) -> &'static [(usize, u16)] {
-    match state {
-        "talking" | "inviting" | "ringing" | "returned" => &[(AI, 1)],
-        "briefing" => &[(AI, 1), (SALES, 2)],
-        "handed off" => &[(SALES, 2)],
-        _ => &[],
+#[test]
+fn reinvites_of_every_kind_are_answered_in_every_state() {
+    for (name, mut world) in each_state() {
+        let before = world.hears("caller");
+        let mut local = Local::new(address(CALLER).ip(), 41_000, &[Encoding::Pcma], 77);
+        let moved: Bytes = local.offer().into();
+        for (offer, answer) in [
+            (moved.clone(), "reinvite answered"),
+            (STRANGE.into(), "reinvite refused"),
+            (moved, "reinvite answered"),
+        ] {
+            world.reinvite(CALLER, offer);
+            assert_eq!(world.peers[CALLER].log.last(), Some(&answer), "{name}");
+        }
+        assert_eq!(world.leg(0).unwrap().remote.unwrap().port(), 41_000, "{name}");
+        let after = world.hears("caller").replace("transcode", "relay");
+        assert_eq!(after, before.replace("transcode", "relay"), "{name}");
+        world.hang_up(CALLER);
+        world.conserve();
     }
-}
-
-/// What everybody hears; whether it has to be transcoded is another matter.
-fn rows(world: &World) -> Vec<String> {
-    ["caller", "ai", "human"]
-        .map(|party| world.hears(party).replace("transcode", "relay"))
-        .into()
 }
 
 #[test]
@@ -28,16 +32,12 @@ fn reinvites_of_peer_and_target_are_answered_in_every_state_and_change_nobody_s_
         for &(host, leg) in others(name) {
             let mut local = Local::new(address(host).ip(), 41_000, &[Encoding::Pcma], 77);
             let moved: Bytes = local.offer().into();
-            let strange =
-                "v=0\r\no=- 1 1 IN IP4 10.0.0.10\r\ns=-\r\nc=IN IP4 10.0.0.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n";
             for (offer, answer) in [
                 (moved.clone(), "reinvite answered"),
-                (strange.into(), "reinvite refused"),
+                (STRANGE.into(), "reinvite refused"),
                 (moved, "reinvite answered"),
             ] {
-                let peer = &mut world.peers[host];
-                peer.endpoint.reinvite(world.now, peer.dialog.unwrap(), offer).unwrap();
-                world.settle();
+                world.reinvite(host, offer);
                 assert_eq!(world.peers[host].log.last(), Some(&answer), "{name}: {host}");
             }
             assert_eq!(world.leg(leg).unwrap().remote.unwrap().port(), 41_000, "{name}: {host}");
@@ -55,16 +55,50 @@ fn reinvites_of_peer_and_target_are_answered_in_every_state_and_change_nobody_s_
 }
 
 #[test]
+fn hold_by_the_caller_disturbs_no_other_leg() {
+    let mut world = World::talking();
+    let before = world.leg(1).cloned();
+    for (direction, send) in [
+        ("sendonly", false),
+        ("sendrecv", true),
+        ("inactive", false),
+        ("recvonly", true),
+    ] {
+        let exchange = world.leg(0).unwrap().exchange;
+        let offer = world.peers[CALLER]
+            .local
+            .offer()
+            .replace("a=sendrecv", &format!("a={direction}"));
+        world.reinvite(CALLER, offer);
+        assert_eq!(world.peers[CALLER].log.last(), Some(&"reinvite answered"));
+        assert_eq!(
+            (world.leg(0).unwrap().send, world.leg(0).unwrap().exchange),
+            (send, exchange + 1),
+            "{direction}"
+        );
+        let mut after = before.clone();
+        if direction != "sendrecv" {
+            // An AI does not hear the music of a caller who holds it, nor waits for what does not come.
+            after.as_mut().unwrap().hears.legs.clear();
+        }
+        assert_eq!(world.leg(1).cloned(), after, "{direction}");
+    }
+    assert_eq!(world.peers[AI].log, ["invite", "acked"]);
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
 fn a_held_peer_or_target_resumes_as_before_in_every_state() {
     for (name, mut world) in each_state() {
         let before = rows(&world);
         for &(host, leg) in others(name) {
             for (direction, send) in [("sendonly", false), ("inactive", false), ("sendrecv", true)] {
-                let peer = &mut world.peers[host];
-                let offer = peer.local.offer().replace("a=sendrecv", &format!("a={direction}"));
-                let offer = offer.into();
-                peer.endpoint.reinvite(world.now, peer.dialog.unwrap(), offer).unwrap();
-                world.settle();
+                let offer = world.peers[host]
+                    .local
+                    .offer()
+                    .replace("a=sendrecv", &format!("a={direction}"));
+                world.reinvite(host, offer);
                 assert_eq!(
                     world.peers[host].log.last(),
                     Some(&"reinvite answered"),
@@ -86,6 +120,41 @@ fn a_held_peer_or_target_resumes_as_before_in_every_state() {
         world.commands.clear();
         world.conserve();
     }
+}
+
+#[test]
+fn a_caller_changes_its_codec_and_the_others_do_not_hear_of_it() {
+    let mut world = World::talking();
+    let moved = |world: &mut World, encodings: &[Encoding], port| {
+        let mut local = Local::new(address(CALLER).ip(), port, encodings, 77);
+        world.reinvite(CALLER, local.offer());
+    };
+    moved(&mut world, &[Encoding::Pcma], 41_000);
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("transcode(ai)".into(), "transcode(caller)".into())
+    );
+    assert_eq!(world.leg(0).unwrap().remote.unwrap().port(), 41_000);
+    assert_eq!(world.peers[AI].log, ["invite", "acked"]);
+
+    // While the human is briefed: hold audio goes on where it is, with the window and the same plays.
+    world.ask(Mode::Warm);
+    let offered = world.peers[SALES].request.as_ref().unwrap().sdp().unwrap();
+    let offered = String::from_utf8_lossy(&offered).into_owned();
+    assert!(
+        offered.contains("RTP/AVP 8 0"),
+        "the caller's codec is offered first: {offered}"
+    );
+    world.answer(SALES);
+    let before = world.spec.clone();
+    moved(&mut world, &[Encoding::Pcmu], 42_000);
+    assert_eq!(world.leg(0).unwrap().hears, before.legs[0].hears);
+    assert_eq!((world.leg(2), world.spec.watch), (Some(&before.legs[2]), before.watch));
+    world.played(2, 0);
+    // The human took what the caller spoke when it was invited.
+    assert_eq!(world.hears("caller"), "transcode(human)");
+    world.hang_up(CALLER);
+    world.conserve();
 }
 
 /// A message with this body instead of its own, or with none.
@@ -115,10 +184,7 @@ fn sent_to(world: &mut World, host: usize) -> Vec<sip::message::Message> {
             }
             Output::Datagram(datagram) => panic!("to another party: {datagram:?}"),
             Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
-            Output::Media { command, .. } => {
-                world.commands.push(command.clone());
-                world.answer_media(command);
-            }
+            Output::Media { command, .. } => world.take_command(command),
             Output::Notice(notice) => world.notices.push(notice.what),
         }
     }
@@ -259,39 +325,4 @@ fn an_offer_that_crossed_theirs_says_what_was_answered_meanwhile() {
     world.hang_up(CALLER);
     world.commands.clear();
     world.conserve();
-}
-
-#[test]
-fn a_node_that_drains_goes_on_with_its_calls_in_every_state() {
-    for (name, mut world) in each_state() {
-        let before = rows(&world);
-        let dialog = world.peers[CALLER].dialog;
-        world.node.drain();
-        world.call(CALLER);
-        assert_eq!(world.peers[CALLER].log.last(), Some(&"503"), "{name}");
-        world.peers[CALLER].dialog = dialog;
-        assert_eq!(rows(&world), before, "{name}");
-        assert_eq!(world.node.alive().calls, 1, "{name}");
-        // What was begun comes to its end, with INVITEs of ours.
-        match name {
-            "talking" | "returned" => {
-                world.ask(Mode::Cold);
-                world.answer(SALES);
-                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
-            }
-            "inviting" | "ringing" => {
-                world.reject(SALES, 486);
-                world.answer(SUPPORT);
-                world.played(3, 0);
-                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
-            }
-            "briefing" => {
-                world.played(2, 0);
-                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
-            }
-            _ => {}
-        }
-        world.hang_up(CALLER);
-        world.conserve();
-    }
 }

@@ -71,11 +71,7 @@ fn a_caller_moves_between_the_families_by_re_invite() {
     for (address, port) in [("2001:db8::10", 41_000), ("10.0.0.10", 42_000)] {
         let mut local = Local::new(address.parse().unwrap(), port, &[Encoding::Pcmu], 77);
         let offer = local.offer();
-        let peer = &mut world.peers[CALLER];
-        peer.endpoint
-            .reinvite(world.now, peer.dialog.unwrap(), offer.into())
-            .unwrap();
-        world.settle();
+        world.reinvite(CALLER, offer);
         assert_eq!(world.peers[CALLER].log.last(), Some(&"reinvite answered"));
         let there = SocketAddr::new(address.parse().unwrap(), port);
         assert_eq!(remote(&world, 0), there.to_string());
@@ -114,11 +110,7 @@ fn a_re_invite_to_a_family_that_we_have_not_leaves_everything_as_it_was() {
     let before = world.spec.clone();
     let mut local = Local::new("2001:db8::10".parse().unwrap(), 41_000, &[Encoding::Pcmu], 77);
     let offer = local.offer();
-    let peer = &mut world.peers[CALLER];
-    peer.endpoint
-        .reinvite(world.now, peer.dialog.unwrap(), offer.into())
-        .unwrap();
-    world.settle();
+    world.reinvite(CALLER, offer);
     assert_eq!(world.peers[CALLER].log.last(), Some(&"reinvite refused"));
     assert_eq!(world.spec, before);
     world.hang_up(CALLER);

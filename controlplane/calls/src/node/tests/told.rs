@@ -1,41 +1,6 @@
-//! The caller is told of each failure at once: the data plane has the command before any time has passed. And what the
-//! data plane itself refuses.
-
-use media::command::PromptId;
+//! The caller is told of each failure at once: the data plane has the command before any time has passed.
 
 use super::*;
-
-fn with_one_target(accept: Accept) -> World {
-    let mut config = config();
-    config.playbook.targets = vec!["sales".to_owned()];
-    config.playbook.accept = accept;
-    let mut world = World::new(config);
-    world.talk();
-    world
-}
-
-/// The data plane refuses the last command, and says yes to what follows.
-fn refuse(world: &mut World) {
-    world.answers = true;
-    refuse_and_stay(world);
-}
-
-/// The data plane refuses the last command.
-fn refuse_and_stay(world: &mut World) {
-    let Some(Command::Set {
-        session, generation, ..
-    }) = world.last.clone()
-    else {
-        panic!("no set")
-    };
-    let refused = Media::Refused {
-        session,
-        generation,
-        reason: Refusal::UnknownPrompt,
-    };
-    world.node.handle_media(world.now, 0, refused);
-    world.settle();
-}
 
 /// Which prompt the data plane plays to the caller.
 fn played_to_the_caller(world: &World) -> Option<PromptId> {
@@ -52,13 +17,7 @@ fn the_caller_is_told_of_every_failure_at_once() {
         ("rejected", prompts.failed, |world| world.reject(SALES, 603)),
         ("unreachable", prompts.failed, |world| world.reject(SALES, 404)),
         ("an answer that cannot be used", prompts.failed, |world| {
-            let peer = &mut world.peers[SALES];
-            let strange =
-                "v=0\r\no=- 1 1 IN IP4 10.0.0.12\r\ns=-\r\nc=IN IP4 10.0.0.12\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n";
-            peer.endpoint
-                .answer(world.now, peer.dialog.unwrap(), strange.into(), &[])
-                .unwrap();
-            world.settle();
+            world.answer_strangely(SALES)
         }),
         ("rings for too long", prompts.no_answer, |world| {
             world.ring(SALES);
@@ -86,13 +45,15 @@ fn the_caller_is_told_of_every_failure_at_once() {
         ("the briefing is refused", prompts.failed, |world| {
             world.answers = false;
             world.answer(SALES);
-            refuse(world);
+            world.answers = true;
+            world.refuse_media(Refusal::UnknownPrompt);
         }),
         ("the join is refused", prompts.failed, |world| {
             world.answer(SALES);
             world.answers = false;
             world.digit(2, '1');
-            refuse(world);
+            world.answers = true;
+            world.refuse_media(Refusal::UnknownPrompt);
         }),
         ("nobody is left", prompts.goodbye, |world| {
             world.hang_up(AI);
@@ -100,7 +61,7 @@ fn the_caller_is_told_of_every_failure_at_once() {
         }),
     ];
     for (name, prompt, fails) in ways {
-        let mut world = with_one_target(Accept::Key);
+        let mut world = World::with_one_target(Accept::Key);
         world.ask(Mode::Warm);
         let before = world.now;
         fails(&mut world);
@@ -172,62 +133,4 @@ fn a_carrier_that_fails_is_made_up_for_at_once_challenged_or_not() {
         world.hang_up(CALLER);
         world.conserve();
     }
-}
-
-#[test]
-fn a_reason_that_cannot_be_played_is_left_out() {
-    let mut world = with_one_target(Accept::Answer);
-    world.ask(Mode::Warm);
-    world.answers = false;
-    world.reject(SALES, 486);
-    refuse(&mut world);
-    assert_eq!(
-        (world.hears("caller"), world.hears("ai")),
-        ("relay(ai)".into(), "relay(caller)".into())
-    );
-    assert_eq!(
-        world.closed(),
-        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Busy)))
-    );
-    world.hang_up(CALLER);
-    world.conserve();
-}
-
-#[test]
-fn a_caller_who_can_be_given_nothing_is_let_go() {
-    // Neither the reason nor the AI.
-    let mut world = with_one_target(Accept::Answer);
-    world.ask(Mode::Warm);
-    world.answers = false;
-    world.reject(SALES, 486);
-    refuse_and_stay(&mut world);
-    refuse(&mut world);
-    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
-    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
-    let closed = world.closed();
-    assert_eq!(closed, Some((End::Failed, Outcome::Failed, Some(Reason::Busy))));
-    world.conserve();
-}
-
-#[test]
-fn a_joined_call_goes_on_where_the_table_without_the_ai_is_refused() {
-    let mut world = with_one_target(Accept::Answer);
-    world.ask(Mode::Cold);
-    world.answers = false;
-    world.answer(SALES);
-    let join = world.last.clone().unwrap();
-    world.answer_media(join);
-    world.settle();
-    assert!(world.story().contains(&"joined"));
-    refuse(&mut world);
-    for host in [CALLER, SALES] {
-        assert!(!world.peers[host].log.contains(&"bye"), "{host}");
-    }
-    // The rows of the join are in force still.
-    assert_eq!(world.leg(0).unwrap().hears.legs[..], [LegId(2)]);
-    assert_eq!(world.leg(2).unwrap().hears.legs[..], [LegId(0)]);
-    world.hang_up(CALLER);
-    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
-    assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
-    world.conserve();
 }

@@ -20,6 +20,10 @@ pub(super) const SALES: usize = 2;
 pub(super) const SUPPORT: usize = 3;
 pub(super) const STRANGER: usize = 4;
 
+/// A description with nothing in it that we can carry.
+pub(super) const STRANGE: &str =
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.10\r\ns=-\r\nc=IN IP4 10.0.0.10\r\nt=0 0\r\nm=audio 4000 RTP/AVP 3\r\n";
+
 pub(super) fn address(host: usize) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(10, 0, 0, 10 + host as u8), 5060))
 }
@@ -182,28 +186,7 @@ impl World {
                     Output::Notice(notice) => self.notices.push(notice.what),
                 }
             }
-            for command in media {
-                self.order.push(
-                    if matches!(command, Command::End { .. }) {
-                        "End"
-                    } else {
-                        "Set"
-                    }
-                    .to_owned(),
-                );
-                self.last = Some(command.clone());
-                self.commands.push(command.clone());
-                if self.answers {
-                    self.answer_media(command);
-                } else if self.waits
-                    && let Command::Set {
-                        session, generation, ..
-                    } = command
-                {
-                    let waiting = Media::Waiting { session, generation };
-                    self.node.handle_media(self.now, 0, waiting);
-                }
-            }
+            media.into_iter().for_each(|command| self.take_command(command));
             for host in 0..self.peers.len() {
                 while let Some(event) = self.peers[host].endpoint.poll_event() {
                     quiet = false;
@@ -217,6 +200,27 @@ impl World {
             if quiet {
                 return;
             }
+        }
+    }
+
+    /// A command came to the data plane, which answers it or not.
+    pub(super) fn take_command(&mut self, command: Command) {
+        let name = match command {
+            Command::Set { .. } => "Set",
+            Command::End { .. } => "End",
+        };
+        self.order.push(name.to_owned());
+        self.last = Some(command.clone());
+        self.commands.push(command.clone());
+        match command {
+            command if self.answers => self.answer_media(command),
+            Command::Set {
+                session, generation, ..
+            } if self.waits => {
+                let waiting = Media::Waiting { session, generation };
+                self.node.handle_media(self.now, 0, waiting);
+            }
+            _ => {}
         }
     }
 
@@ -342,6 +346,41 @@ impl World {
         self.settle();
     }
 
+    /// Sends a re-INVITE in the dialog of this peer.
+    pub(super) fn reinvite(&mut self, host: usize, offer: impl Into<Bytes>) {
+        let peer = &mut self.peers[host];
+        peer.endpoint
+            .reinvite(self.now, peer.dialog.unwrap(), offer.into())
+            .unwrap();
+        self.settle();
+    }
+
+    /// This peer answers with what we cannot use.
+    pub(super) fn answer_strangely(&mut self, host: usize) {
+        let peer = &mut self.peers[host];
+        peer.endpoint
+            .answer(self.now, peer.dialog.unwrap(), STRANGE.into(), &[])
+            .unwrap();
+        self.settle();
+    }
+
+    /// The data plane refuses the last command, and then answers or not as before.
+    pub(super) fn refuse_media(&mut self, reason: Refusal) {
+        let Some(Command::Set {
+            session, generation, ..
+        }) = self.last
+        else {
+            panic!("no set")
+        };
+        let refused = Media::Refused {
+            session,
+            generation,
+            reason,
+        };
+        self.node.handle_media(self.now, 0, refused);
+        self.settle();
+    }
+
     /// Sends REFER in the dialog of this peer.
     pub(super) fn refer(&mut self, host: usize, to: &str, headers: &[(&str, &str)]) {
         let peer = &mut self.peers[host];
@@ -380,6 +419,16 @@ impl World {
     /// Caller and AI talk.
     pub(super) fn talking() -> World {
         let mut world = World::new(config());
+        world.talk();
+        world
+    }
+
+    /// The same, and only one human can be tried.
+    pub(super) fn with_one_target(accept: Accept) -> World {
+        let mut config = config();
+        config.playbook.targets = vec!["sales".to_owned()];
+        config.playbook.accept = accept;
+        let mut world = World::new(config);
         world.talk();
         world
     }

@@ -1,0 +1,216 @@
+//! A data plane that refuses, is silent, or says what nobody asked for.
+
+use super::*;
+
+#[test]
+fn a_silent_data_plane_ends_the_call_in_bounded_time() {
+    let mut world = World::talking();
+    world.answers = false;
+    world.ask(Mode::Warm);
+    let sets = |world: &World| world.order.iter().filter(|what| *what == "Set").count();
+    let before = sets(&world);
+    world.pass(Duration::from_millis(1_900));
+    assert_eq!(sets(&world) - before, 3, "repeated three times");
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.peers[SALES].log.last(), Some(&"cancelled"));
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::Failed, Some(Reason::Error)))
+    );
+    world.conserve();
+}
+
+#[test]
+fn a_worker_that_dies_in_a_join_is_missed_as_soon_as_in_any_other_scene() {
+    for waited in [0, 3_000] {
+        let mut world = World::talking();
+        world.ask(Mode::Cold);
+        (world.answers, world.waits) = (false, waited > 0);
+        world.answer(SALES);
+        world.pass(Duration::from_millis(waited));
+        world.waits = false;
+        world.pass(Duration::from_millis(1_999));
+        assert_eq!(world.story().last(), Some(&"accepted"), "{waited}");
+        world.pass(Duration::from_millis(1));
+        let failed = world.notices.iter().find_map(|what| match what {
+            What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
+            _ => None,
+        });
+        assert_eq!(failed, Some(Reason::Error), "{waited}");
+        assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+        // Neither the reason nor the AI can be given: the caller is let go.
+        world.pass(Duration::from_secs(4));
+        assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"), "{waited}");
+        assert_eq!(world.peers[AI].log.last(), Some(&"bye"), "{waited}");
+        world.conserve();
+        let closed = world.closed();
+        assert_eq!(
+            closed,
+            Some((End::Failed, Outcome::Failed, Some(Reason::Error))),
+            "{waited}"
+        );
+    }
+}
+
+#[test]
+fn what_belongs_to_no_call_changes_nothing() {
+    let mut world = World::talking();
+    let session = SessionId(world.id().0);
+    let sets = world.sets;
+    for event in [
+        Media::Ended { session: SessionId(1) },
+        Media::Ended { session },
+        Media::Played {
+            session,
+            leg: LegId(0),
+            play: PlayId(77),
+            item: 0,
+            at: world.now,
+        },
+        Media::Digit {
+            session,
+            leg: LegId(0),
+            digit: '1',
+            at: world.now,
+        },
+        Media::Refused {
+            session,
+            generation: media::command::Generation(1),
+            reason: Refusal::Port,
+        },
+    ] {
+        world.node.handle_media(world.now, 0, event);
+    }
+    world.settle();
+    assert_eq!((world.sets, world.hears("caller")), (sets, "relay(ai)".into()));
+    assert_eq!(
+        world.request(Request::Cancel(HandoffId(1))).unwrap_err(),
+        RequestError::NoHandoff
+    );
+    assert_eq!(
+        world.request(Request::HangUp(CallId(1))).unwrap_err(),
+        RequestError::NoCall
+    );
+    let id = world.id();
+    world.request(Request::HangUp(id)).unwrap();
+    assert_eq!(
+        (world.peers[CALLER].log.last(), world.peers[AI].log.last()),
+        (Some(&"bye"), Some(&"bye"))
+    );
+    world.conserve();
+}
+
+#[test]
+fn what_the_data_plane_refuses_fails_in_the_caller_s_favour() {
+    // No session: the caller is told so before anybody answers.
+    let mut world = World::new(config());
+    world.answers = false;
+    world.call(CALLER);
+    world.answers = true;
+    world.refuse_media(Refusal::NoSession);
+    assert_eq!(world.peers[CALLER].log, ["503"]);
+    assert_eq!(world.peers[AI].log, ["invite", "cancelled"]);
+    world.conserve();
+
+    // No briefing: the human is let go, the caller goes back.
+    let mut world = World::talking();
+    world.ask(Mode::Warm);
+    world.answers = false;
+    world.answer(SALES);
+    world.answers = true;
+    world.refuse_media(Refusal::UnknownPrompt);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("play(failed)".into(), "relay(caller)".into())
+    );
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Error)))
+    );
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call() {
+    let mut world = World::talking();
+    world.answers = false;
+    let mut local = Local::new(address(CALLER).ip(), 41_000, &[Encoding::Pcma], 77);
+    world.reinvite(CALLER, local.offer());
+    world.answers = true;
+    world.refuse_media(Refusal::PacketTime);
+    world.pass(Duration::from_secs(10));
+    for host in [CALLER, AI] {
+        assert!(!world.peers[host].log.contains(&"bye"), "{:?}", world.peers[host].log);
+    }
+    // The call is as able as before.
+    world.ask(Mode::Cold);
+    world.answer(SALES);
+    assert_eq!(world.leg(0).unwrap().hears.legs[..], [LegId(2)]);
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_reason_that_cannot_be_played_is_left_out() {
+    let mut world = World::with_one_target(Accept::Answer);
+    world.ask(Mode::Warm);
+    world.answers = false;
+    world.reject(SALES, 486);
+    world.answers = true;
+    world.refuse_media(Refusal::UnknownPrompt);
+    assert_eq!(
+        (world.hears("caller"), world.hears("ai")),
+        ("relay(ai)".into(), "relay(caller)".into())
+    );
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Busy)))
+    );
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn a_caller_who_can_be_given_nothing_is_let_go() {
+    // Neither the reason nor the AI.
+    let mut world = World::with_one_target(Accept::Answer);
+    world.ask(Mode::Warm);
+    world.answers = false;
+    world.reject(SALES, 486);
+    world.refuse_media(Refusal::UnknownPrompt);
+    world.answers = true;
+    world.refuse_media(Refusal::UnknownPrompt);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(world.peers[AI].log.last(), Some(&"bye"));
+    let closed = world.closed();
+    assert_eq!(closed, Some((End::Failed, Outcome::Failed, Some(Reason::Busy))));
+    world.conserve();
+}
+
+#[test]
+fn a_joined_call_goes_on_where_the_table_without_the_ai_is_refused() {
+    let mut world = World::with_one_target(Accept::Answer);
+    world.ask(Mode::Cold);
+    world.answers = false;
+    world.answer(SALES);
+    let join = world.last.clone().unwrap();
+    world.answer_media(join);
+    world.settle();
+    assert!(world.story().contains(&"joined"));
+    world.answers = true;
+    world.refuse_media(Refusal::UnknownPrompt);
+    for host in [CALLER, SALES] {
+        assert!(!world.peers[host].log.contains(&"bye"), "{host}");
+    }
+    // The rows of the join are in force still.
+    assert_eq!(world.leg(0).unwrap().hears.legs[..], [LegId(2)]);
+    assert_eq!(world.leg(2).unwrap().hears.legs[..], [LegId(0)]);
+    world.hang_up(CALLER);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
+    world.conserve();
+}
