@@ -385,7 +385,7 @@ const BELOW: [(&str, &str, &str); 11] = [
     (
         "re-INVITE with an offer: hold, unhold, codec, address",
         "node: answered from that leg's description alone; the same scene with the leg as it is now",
-        "`calls`: `reinvites_of_every_kind_are_answered_in_every_state`",
+        "`calls`: `reinvites_of_every_party_are_answered_in_every_state_and_change_nobody_s_row`",
     ),
     (
         "re-INVITE that does not fit",

@@ -19,7 +19,7 @@ mod world;
 use super::*;
 use crate::notice::{End, HandoffId, Outcome, Step, What};
 use crate::request::HandoffRequest;
-use media::command::{Command, Dtmf, Event as Media, LegId, PlayId, PromptId};
+use media::command::{Codec, Command, Dtmf, Event as Media, LegId, LegSpec, PlayId, PromptId};
 use playbook::context::{Role, Turn, TurnDecision};
 use playbook::{Accept, Mode, Playbook};
 use serde_json::json;

@@ -144,6 +144,19 @@ fn a_node_that_drains_goes_on_with_its_calls_in_every_state() {
                 world.played(2, 0);
                 assert_eq!(world.hears("caller"), "relay(human)", "{name}");
             }
+            "referring" => {
+                world.take_refer(CALLER);
+                world.notify(CALLER, 486, true);
+                world.answer(SALES);
+                assert_eq!(world.hears("caller"), "relay(human)", "{name}");
+            }
+            "joining" => {
+                world.answers = true;
+                let join = world.last.clone().unwrap();
+                world.answer_media(join);
+                world.settle();
+                assert_eq!(world.story().last(), Some(&"joined"), "{name}");
+            }
             _ => {}
         }
         world.hang_up(CALLER);
