@@ -40,19 +40,19 @@ impl World {
         world
     }
 
-    /// Answers the REFER that the caller's side has with 407, and takes the next one, whose credentials it gives.
-    fn challenge_refer(&mut self) -> Option<String> {
+    /// Answers the REFER that the caller's side has with a challenge, and takes the next one, whose credentials it gives.
+    fn challenge_refer(&mut self, by: Challenge) -> Option<String> {
         let (refer, request) = self.peers[CALLER].asked.take().expect("a REFER");
-        let challenge = challenge_by_hand(&request);
+        let challenge = challenge_by_hand(by, &request);
         self.node
             .handle_datagram(self.now, address(CALLER), challenge.into_bytes().into());
         // For its own endpoint it is answered too. That answer comes late and says nothing new.
         let endpoint = &mut self.peers[CALLER].endpoint;
-        endpoint.reject_refer(self.now, refer, 407).unwrap();
+        endpoint.reject_refer(self.now, refer, by.status).unwrap();
         self.settle();
         let (_, again) = self.peers[CALLER].asked.as_ref()?;
         assert_eq!(again.header("Refer-To"), request.header("Refer-To"));
-        Some(again.header("Proxy-Authorization").expect("credentials").into_owned())
+        Some(again.header(by.answered).expect("credentials").into_owned())
     }
 
     /// We have called the target ourselves, and the caller was not left alone.
@@ -71,17 +71,40 @@ impl World {
     }
 }
 
-/// 407 to a request of ours.
-fn challenge_by_hand(request: &sip::message::Message) -> String {
+/// A way to challenge (RFC 3261 §22.2, §22.3): its status, its header and that of the answer.
+#[derive(Clone, Copy)]
+struct Challenge {
+    status: u16,
+    asks: &'static str,
+    answered: &'static str,
+}
+
+const CHALLENGES: [Challenge; 2] = [
+    Challenge {
+        status: 401,
+        asks: "WWW-Authenticate",
+        answered: "Authorization",
+    },
+    Challenge {
+        status: 407,
+        asks: "Proxy-Authenticate",
+        answered: "Proxy-Authorization",
+    },
+];
+
+/// A challenge to a request of ours.
+fn challenge_by_hand(by: Challenge, request: &sip::message::Message) -> String {
     let header = |name| request.header(name).unwrap().into_owned();
     format!(
-        "SIP/2.0 407 Proxy Authentication Required\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
-         Proxy-Authenticate: {ASKS}\r\n\r\n",
+        "SIP/2.0 {} Who are you\r\nVia: {}\r\nFrom: {}\r\nTo: {}\r\nCall-ID: {}\r\nCSeq: {}\r\n\
+         {}: {ASKS}\r\n\r\n",
+        by.status,
         header("Via"),
         header("From"),
         header("To"),
         header("Call-ID"),
-        header("CSeq")
+        header("CSeq"),
+        by.asks,
     )
 }
 
@@ -151,7 +174,7 @@ fn a_trunk_that_challenges_our_bye_gets_its_credentials() {
     // It has no answer to our offer: we end the call.
     let bye = by_hand(&mut world, ack.as_bytes()).pop().expect("BYE");
     assert_eq!(bye.method().map(|method| method.as_str()), Some("BYE"));
-    let again = by_hand(&mut world, challenge_by_hand(&bye).as_bytes())
+    let again = by_hand(&mut world, challenge_by_hand(CHALLENGES[1], &bye).as_bytes())
         .pop()
         .expect("BYE again");
     let shown = again.header("Proxy-Authorization").expect("credentials");
@@ -160,16 +183,20 @@ fn a_trunk_that_challenges_our_bye_gets_its_credentials() {
 
 #[test]
 fn a_carrier_that_challenges_a_refer_gets_its_credentials() {
-    let mut world = World::asked(auth("trunk-for-us"));
-    let shown = world.challenge_refer().expect("another REFER");
-    assert!(shown.contains("username=\"trunk-for-us\", realm=\"pbx\""), "{shown}");
-    assert!(world.peers[SALES].log.is_empty(), "a challenge is no refusal");
-    assert_eq!(world.hears("caller"), "play(announcement)");
-    world.take_refer(CALLER);
-    world.notify(CALLER, 200, true);
-    assert_eq!(world.closed(), Some((End::Completed, Outcome::Transferred, None)));
-    assert!(world.peers[SALES].log.is_empty(), "we call nobody");
-    world.conserve();
+    for by in CHALLENGES {
+        let mut world = World::asked(auth("trunk-for-us"));
+        let shown = world.challenge_refer(by).expect("another REFER");
+        assert!(shown.contains("username=\"trunk-for-us\", realm=\"pbx\""), "{shown}");
+        assert!(world.peers[SALES].log.is_empty(), "a challenge is no refusal");
+        assert_eq!(world.hears("caller"), "play(announcement)");
+        world.take_refer(CALLER);
+        world.notify(CALLER, 200, true);
+        assert_eq!(world.closed(), Some((End::Completed, Outcome::Transferred, None)));
+        assert!(world.peers[SALES].log.is_empty(), "we call nobody");
+        let invited = world.story().iter().filter(|step| **step == "invited").count();
+        assert_eq!(invited, 1, "the context goes out once");
+        world.conserve();
+    }
 }
 
 #[test]
@@ -179,16 +206,18 @@ fn a_challenged_refer_without_credentials_that_do_is_bridged() {
         realm: Some("elsewhere".to_owned()),
         ..it
     });
-    for auth in [None, other] {
-        let mut world = World::asked(auth);
-        assert_eq!(world.challenge_refer(), None);
+    for by in CHALLENGES {
+        for auth in [None, other.clone()] {
+            let mut world = World::asked(auth);
+            assert_eq!(world.challenge_refer(by), None);
+            world.bridged();
+        }
+        // Those that are not good enough are not shown twice.
+        let mut world = World::asked(auth("trunk-for-us"));
+        assert!(world.challenge_refer(by).is_some());
+        assert_eq!(world.challenge_refer(by), None);
         world.bridged();
     }
-    // Those that are not good enough are not shown twice.
-    let mut world = World::asked(auth("trunk-for-us"));
-    assert!(world.challenge_refer().is_some());
-    assert_eq!(world.challenge_refer(), None);
-    world.bridged();
 }
 
 #[test]
