@@ -19,7 +19,8 @@ pub struct Http {
     pub public_url: Option<String>,
     /// The largest body, bytes.
     pub body_limit: usize,
-    /// A request's header must be there within, and then its body; a connection without a request is closed after it.
+    /// A request's header must be there within, and then its body; a connection without a request is closed after it, as is one
+    /// whose client does not read its answer for so long.
     pub request: Duration,
     /// `[[http.keys]]`
     pub keys: Vec<Key>,
