@@ -2,6 +2,7 @@
 
 mod auth;
 mod bytes;
+mod conserve;
 mod exchange;
 mod failure;
 mod families;

@@ -57,11 +57,7 @@ impl World {
 
     /// We have called the target ourselves, and the caller was not left alone.
     fn bridged(mut self) {
-        let failed = self.notices.iter().find_map(|what| match what {
-            What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
-            _ => None,
-        });
-        assert_eq!(failed, Some(Reason::ReferRefused));
+        assert_eq!(self.failed().map(|(reason, _)| reason), Some(Reason::ReferRefused));
         assert_eq!(self.hears("caller"), "play(announcement)");
         assert!(!self.peers[CALLER].log.contains(&"bye"));
         self.answer(SALES);

@@ -256,11 +256,7 @@ fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
     world.answers = true;
     world.refuse_media(Refusal::Silent);
     assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
-    let failed = world.notices.iter().find_map(|what| match what {
-        What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
-        _ => None,
-    });
-    assert_eq!(failed, Some(Reason::Unreachable));
+    assert_eq!(world.failed().map(|(reason, _)| reason), Some(Reason::Unreachable));
     assert_eq!(world.peers[SUPPORT].log, ["invite"]);
     assert!(!world.peers[AI].log.contains(&"bye"));
     assert_eq!(world.hears("caller"), "play(hold)");

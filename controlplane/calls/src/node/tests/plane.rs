@@ -34,11 +34,11 @@ fn a_worker_that_dies_in_a_join_is_missed_as_soon_as_in_any_other_scene() {
         world.pass(Duration::from_millis(1_999));
         assert_eq!(world.story().last(), Some(&"accepted"), "{waited}");
         world.pass(Duration::from_millis(1));
-        let failed = world.notices.iter().find_map(|what| match what {
-            What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
-            _ => None,
-        });
-        assert_eq!(failed, Some(Reason::Error), "{waited}");
+        assert_eq!(
+            world.failed().map(|(reason, _)| reason),
+            Some(Reason::Error),
+            "{waited}"
+        );
         assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
         // Neither the reason nor the AI can be given: the caller is let go.
         world.pass(Duration::from_secs(4));

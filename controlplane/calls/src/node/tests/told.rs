@@ -122,11 +122,7 @@ fn a_carrier_that_fails_is_made_up_for_at_once_challenged_or_not() {
         world.node.handle_datagram(world.now, address(CALLER), answer.into());
         world.settle();
         assert_eq!(world.peers[SALES].log, ["invite"], "{status}");
-        let failed = world.notices.iter().find_map(|what| match what {
-            What::Handoff(_, Step::TargetFailed { reason, status, .. }) => Some((*reason, *status)),
-            _ => None,
-        });
-        assert_eq!(failed, Some((Reason::ReferRefused, Some(status))));
+        assert_eq!(world.failed(), Some((Reason::ReferRefused, Some(status))));
         assert_eq!(world.hears("caller"), "play(announcement)");
         world.answer(SALES);
         assert_eq!(world.hears("caller"), "relay(human)");

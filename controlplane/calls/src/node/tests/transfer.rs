@@ -19,11 +19,7 @@ fn asked() -> World {
 
 /// The same target is reached by us, and the caller has not been left alone.
 fn bridged(mut world: World, reason: Reason) {
-    let failed = world.notices.iter().find_map(|what| match what {
-        What::Handoff(_, Step::TargetFailed { reason, .. }) => Some(*reason),
-        _ => None,
-    });
-    assert_eq!(failed, Some(reason));
+    assert_eq!(world.failed().map(|(reason, _)| reason), Some(reason));
     assert_eq!(world.hears("caller"), "play(announcement)");
     world.answer(SALES);
     assert_eq!(world.hears("caller"), "relay(human)");
