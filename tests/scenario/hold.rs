@@ -511,3 +511,42 @@ fn return_audio_follows_codec_and_address_and_late_offers() {
         }
     }
 }
+
+/// One re-INVITE that holds and changes the codec: who is held hears what it should, in its own codec, and nobody loses a packet.
+#[test]
+fn a_hold_that_changes_the_codec_too_is_heard_in_both() {
+    let both = vec![Encoding::Pcmu, Encoding::Pcma];
+    for direction in [Direction::SendOnly, Direction::RecvOnly, Direction::Inactive] {
+        for holder in [Who::Caller, human()] {
+            let also = [
+                (10_000, Also::Reinvite(holder, Offer::Both(direction, Encoding::Pcma))),
+                (14_000, Also::Reinvite(holder, RESUME)),
+            ];
+            let world = World::run(Scenario {
+                encodings: [both.clone(), both.clone(), both.clone()],
+                ..scenario(690, &also)
+            });
+            let what = format!("{holder:?} {direction:?}");
+            world.assert_no_faults();
+            let (held, own, other) = match holder {
+                Who::Caller => (human(), Sound::Caller, Sound::Human(0)),
+                _ => (Who::Caller, Sound::Human(0), Sound::Caller),
+            };
+            let instead = if direction == Direction::SendOnly {
+                own
+            } else {
+                Sound::Hold
+            };
+            assert_eq!(gets(&world, held, 10_300, 13_950), set(&[instead]), "{what}");
+            assert_eq!(gets(&world, held, 14_300, 16_000), set(&[own]), "{what}");
+            assert_eq!(gets(&world, holder, 14_300, 16_000), set(&[other]), "{what}");
+            assert_unbroken(&world, held, 9_000, 16_000);
+            for (who, payload_type) in [(holder, 8), (held, 0)] {
+                let from = world.start + ms(14_300);
+                let sent = world.sent.iter().filter(|sent| sent.to == who && sent.at > from);
+                let types: BTreeSet<u8> = sent.map(|sent| sent.packet.payload_type).collect();
+                assert_eq!(types, BTreeSet::from([payload_type]), "{what}");
+            }
+        }
+    }
+}

@@ -133,6 +133,8 @@ pub enum Offer {
     Late,
     /// Only this codec from now on.
     Codec(Encoding),
+    /// Both at once.
+    Both(Direction, Encoding),
     /// Another port.
     Moved,
 }

@@ -77,6 +77,11 @@ impl Ua {
                 self.without_address(&offer)
             }
             Offer::Late => String::from_utf8_lossy(NO_OFFER).into_owned(),
+            Offer::Both(direction, encoding) => {
+                self.local.direction = direction;
+                self.local.encodings = vec![encoding];
+                self.local.offer()
+            }
             Offer::Codec(encoding) => {
                 self.local.encodings = vec![encoding];
                 self.local.offer()
