@@ -57,7 +57,7 @@ impl Outgoing<'_> {
         message.push("To", self.to);
         message.push("Call-ID", &self.dialog.call_id);
         message.push("CSeq", &format!("{} {}", self.cseq, self.method));
-        // RFC 3515 §2.2 and RFC 6665 §8.1: a REFER and a NOTIFY have one too.
+        // RFC 3515 §2.2 (and its NOTIFYs in §4.1): a REFER and a NOTIFY have one too.
         if matches!(self.method, Method::Invite | Method::Refer | Method::Notify) {
             contact(&mut message, config);
         }

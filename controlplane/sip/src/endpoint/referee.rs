@@ -42,7 +42,7 @@ impl Endpoint {
         };
         self.prolong(refer, now + SUBSCRIPTION);
         self.answer_refer(now, transaction, &request, 202, &headers);
-        // RFC 3515 §2.4.4, RFC 6665 §4.2.2: at once, whatever is known.
+        // RFC 3515 §2.4.4, RFC 6665 §4.2.1.2: at once, whatever is known.
         self.notify(now, refer, 100, false)
     }
 

@@ -63,7 +63,7 @@ pub(super) struct Notice {
     pub(super) end: Option<Ending>,
 }
 
-/// The reason in a last NOTIFY (RFC 6665 §4.1.3).
+/// The reason in a last NOTIFY (RFC 3515 §2.4.7, RFC 6665 §4.1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// All is told.
