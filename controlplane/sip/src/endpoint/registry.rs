@@ -33,6 +33,8 @@ pub(super) struct Transaction {
     pub(super) attempt: Attempt,
     /// How often its message was sent again on a new connection since something came for it.
     pub(super) reconnects: u8,
+    /// The same since its beginning.
+    pub(super) moves: u8,
     filed: Filed,
 }
 
@@ -56,6 +58,7 @@ impl Transaction {
             role,
             attempt: Attempt::default(),
             reconnects: 0,
+            moves: 0,
             filed: Filed::default(),
         }
     }

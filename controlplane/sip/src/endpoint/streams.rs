@@ -18,6 +18,8 @@ use crate::transaction::ClientInput;
 /// A request whose connections are closed so often, one after the other without an answer, has failed; a refusal that nobody
 /// acknowledges is sent no more.
 const RECONNECTS: u8 = 3;
+/// The same in all: a peer that answers a little each time and closes does not keep us busy as long as it likes.
+const MOVES: u8 = 16;
 /// How long a peer that refused a connection gets long requests by UDP at once.
 const REFUSAL: Duration = Duration::from_secs(300);
 
@@ -200,17 +202,20 @@ impl Endpoint {
                 flow: None,
                 ..transaction.to()
             };
+            let again = connected && transaction.reconnects < RECONNECTS && transaction.moves < MOVES;
             if transaction.machine.is_unacknowledged() {
                 let message = transaction.message.clone();
-                if connected && transaction.reconnects < RECONNECTS {
+                if again {
                     transaction.reconnects += 1;
+                    transaction.moves += 1;
                     let to = self.send(now, to, message);
                     self.transactions.set_hop(id, to);
                 }
             } else if !transaction.machine.is_unanswered() {
                 self.transactions.set_hop(id, to);
-            } else if connected && transaction.reconnects < RECONNECTS {
+            } else if again {
                 transaction.reconnects += 1;
+                transaction.moves += 1;
                 self.send_request(now, id, to);
             } else if to.or_udp {
                 // §18.1.1: "If this causes a change in the transport protocol from the one indicated in the top Via, […] the client

@@ -329,6 +329,29 @@ fn a_request_that_no_connection_takes_fails_with_503() {
 }
 
 #[test]
+fn a_peer_that_answers_a_little_and_closes_does_not_keep_us_busy() {
+    let mut line = Line::new();
+    line.call("sip:peer@192.0.2.9:5099;transport=tcp");
+    let mut connections = 0;
+    let mut sent = line.streams();
+    while let [Stream::Connect { flow, .. }, invite, ..] = &sent[..] {
+        connections += 1;
+        assert!(connections < 100);
+        line.end.handle_connected(line.now, *flow);
+        line.send(*flow, &answer(&message(invite), 180, CONTACT));
+        line.end.handle_closed(line.now, *flow);
+        sent = line.streams();
+    }
+    assert_eq!(connections, 17);
+    let told: Vec<_> = std::iter::from_fn(|| line.event()).collect();
+    assert!(
+        matches!(told.last(), Some(Event::Refused { status: 503, .. })),
+        "{told:?}"
+    );
+    line.finish();
+}
+
+#[test]
 fn without_tcp_nothing_goes_by_it() {
     let mut end = Endpoint::new(Config::new(us(), 7));
     let now = Instant::now();
