@@ -18,6 +18,8 @@ pub(crate) struct Desired {
     /// The scene's being in force, or being impossible, was reported.
     reported: bool,
     repeats: u8,
+    /// The last `Set` was a mere change of a leg and was refused: what is in force is older.
+    refused: bool,
     /// Until when the last `Set` may wait for a leg's first packet.
     patience: Option<Instant>,
     ending: bool,
@@ -29,6 +31,8 @@ pub(crate) struct Desired {
 pub(crate) enum Unanswered {
     /// Send it again.
     Repeat(Command),
+    /// It was refused: ask anew, for what is right by now.
+    Anew,
     /// The data plane is silent.
     GiveUp,
 }
@@ -43,6 +47,7 @@ impl Desired {
             spec: SessionSpec::default(),
             reported: true,
             repeats: 0,
+            refused: false,
             patience: None,
             ending: false,
         }
@@ -67,6 +72,7 @@ impl Desired {
             .map(|patience| now + patience);
         self.spec = spec;
         self.repeats = 0;
+        self.refused = false;
         if scene {
             self.since = self.generation;
             self.reported = false;
@@ -78,6 +84,7 @@ impl Desired {
     pub(crate) fn end(&mut self) -> Command {
         self.ending = true;
         self.repeats = 0;
+        self.refused = false;
         self.command()
     }
 
@@ -98,6 +105,7 @@ impl Desired {
     /// `Refused` came. Whether it is the answer to the last `Set`.
     pub(crate) fn refused(&mut self, generation: Generation) -> bool {
         let news = !self.ending && generation.0 == self.generation;
+        self.refused = news && self.reported;
         self.reported |= news;
         news
     }
@@ -116,8 +124,11 @@ impl Desired {
         may
     }
 
-    /// Nothing came in time.
+    /// Nothing came in time, or what came was a refusal and its time is over.
     pub(crate) fn unanswered(&mut self) -> Unanswered {
+        if std::mem::take(&mut self.refused) {
+            return Unanswered::Anew;
+        }
         if self.repeats >= REPEATS {
             self.reported = true;
             return Unanswered::GiveUp;

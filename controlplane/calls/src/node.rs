@@ -154,8 +154,12 @@ impl Node {
                         // Of all scenes the join alone waits for a leg.
                         Refusal::Silent if scene => Input::TargetSilent,
                         Refusal::Silent => return self.resumed_silently(now, live),
-                        // A mere change of a leg: the rows that are in force stay so, and the call goes on.
-                        _ if !scene => return self.put_back(now, live),
+                        // A mere change of a leg: the rows that are in force stay so, and the call goes on. They may keep a
+                        // party behind hold audio, so it is asked for again.
+                        _ if !scene => {
+                            live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                            return self.put_back(now, live);
+                        }
                         Refusal::NoSession => Input::MediaFailed(Reason::NoCapacity),
                         _ => Input::MediaFailed(Reason::Error),
                     };
@@ -448,6 +452,10 @@ impl Node {
         match live.desired.unanswered() {
             Unanswered::Repeat(command) => {
                 self.command(now, &mut live, command);
+                self.put_back(now, live);
+            }
+            Unanswered::Anew => {
+                self.refresh(now, &mut live);
                 self.put_back(now, live);
             }
             Unanswered::GiveUp => self.drive(now, now, live, Input::MediaSilent),

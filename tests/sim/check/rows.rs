@@ -10,6 +10,9 @@ use crate::world::{Who, World};
 /// A row may change this long before the notice that tells of it: the last row of a table waits for its source.
 const EARLY: Duration = Duration::from_millis(80);
 
+/// After a refused change it is asked for again within `applied` (0.5 s), and then in force at the leg's next packet.
+const ANEW: Duration = Duration::from_secs(1);
+
 impl World {
     pub(super) fn rows(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let mut first = 0;
@@ -53,8 +56,10 @@ impl World {
                     let mut silent = silent.iter();
                     silent.any(|(since, until)| *since <= at && recently <= *until + self.slack(*until))
                 };
-                // What ends it may be in the table that the worker refused: the rows stay as they were.
-                let mut refused = self.refusals_of_media.iter().filter(|refused| **refused <= at);
+                // What ends it may be in the table that the worker refused: the rows stay as they were until it is asked again.
+                let refused = self.refusals_of_media.iter().rev();
+                let mut refused =
+                    refused.filter(|&&refused| refused <= at && at <= refused + ANEW + self.slack(refused));
                 stands_in(at) || refused.any(|refused| stands_in(*refused))
             }),
             _ => false,

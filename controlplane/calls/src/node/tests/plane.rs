@@ -135,14 +135,27 @@ fn what_the_data_plane_refuses_fails_in_the_caller_s_favour() {
 }
 
 #[test]
-fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call() {
+fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call_and_is_asked_for_again() {
     let mut world = World::talking();
     world.answers = false;
     let mut local = Local::new(address(CALLER).ip(), 41_000, &[Encoding::Pcma], 77);
     world.reinvite(CALLER, local.offer());
+    let asked = |world: &World| match world.last {
+        Some(Command::Set { generation, .. }) => generation.0,
+        _ => panic!("no set"),
+    };
+    let first = asked(&world);
+    let applied = world.node.config.deadlines.applied;
+    for again in 1..=5 {
+        world.refuse_media(Refusal::PacketTime);
+        world.pass(applied);
+        assert_eq!(asked(&world), first + again, "anew, not repeated");
+    }
     world.answers = true;
     world.refuse_media(Refusal::PacketTime);
     world.pass(Duration::from_secs(10));
+    assert_eq!(asked(&world), first + 6, "until it is in force");
+    assert_eq!(world.leg(0).unwrap().format.codec, Codec::Pcma);
     for host in [CALLER, AI] {
         assert!(!world.peers[host].log.contains(&"bye"), "{:?}", world.peers[host].log);
     }
