@@ -405,7 +405,7 @@ const BELOW: [(&str, &str, &str); 11] = [
     (
         "the data plane refuses a change of one leg",
         "node: the rows in force stay, the call goes on",
-        "`calls`: `a_refused_change_of_a_leg_keeps_the_rows_and_the_call`",
+        "`calls`: `a_refused_change_of_a_leg_keeps_the_rows_and_the_call_and_is_asked_for_again`",
     ),
     (
         "keys of caller and peer",
