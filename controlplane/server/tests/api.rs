@@ -311,8 +311,14 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
     expect(&call.ai, "BYE").await;
     expect(&call.caller, "BYE").await;
 
+    // It is over once the data plane has let go of it, too.
+    let mut left = api.get(&format!("/v1/calls/{id}")).await;
+    while left.status == StatusCode::OK {
+        assert_eq!(left.body["state"], "ending");
+        left = api.get(&format!("/v1/calls/{id}")).await;
+    }
+    assert_eq!(left.status, StatusCode::NOT_FOUND);
     // The key is answered as long as it is remembered; without it, or with another one, the call is missed.
-    assert_eq!(api.get(&format!("/v1/calls/{id}")).await.status, StatusCode::NOT_FOUND);
     let again = api.send(Method::POST, &path, &with_key, Some(wish.clone())).await;
     assert_eq!(
         (again.status, &again.body["id"]),
