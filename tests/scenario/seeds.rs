@@ -3,8 +3,8 @@
 use sim::soak::{Plan, Progress, run};
 use sim::{coverage, rare};
 
-/// How many seeds the ordinary tests play: what fits into 45 s of two cores.
-const SEEDS: u64 = 18_000;
+/// How many seeds the ordinary tests play: what fits into two minutes of two cores.
+const SEEDS: u64 = 40_000;
 
 /// `BATON_SEEDS` (count) and `BATON_SEED` (first) change what is played.
 fn plan() -> Plan {
