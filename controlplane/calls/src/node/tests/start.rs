@@ -57,17 +57,7 @@ fn a_full_house_is_refused_and_leaves_nothing() {
 #[test]
 fn an_offer_that_does_not_fit_is_refused_and_changes_nothing() {
     let mut world = World::new(config());
-    let peer = &mut world.peers[CALLER];
-    let invite = Invite {
-        to: format!("sip:line@{}", us()),
-        from: "<sip:bob@carrier.example>".to_owned(),
-        next_hop: Some(us()),
-        headers: Vec::new(),
-        offer: Some(STRANGE.into()),
-        ..Invite::default()
-    };
-    peer.endpoint.invite(world.now, invite);
-    world.settle();
+    world.call_offering(CALLER, Some(STRANGE.into()));
     assert_eq!(world.peers[CALLER].log, ["488"]);
     world.conserve();
 
@@ -85,17 +75,7 @@ fn an_offer_that_does_not_fit_is_refused_and_changes_nothing() {
 #[test]
 fn a_call_without_an_offer_is_offered_ours_and_ended_where_no_answer_comes() {
     let mut world = World::new(config());
-    let peer = &mut world.peers[CALLER];
-    let invite = Invite {
-        to: format!("sip:line@{}", us()),
-        from: "<sip:bob@carrier.example>".to_owned(),
-        next_hop: Some(us()),
-        headers: Vec::new(),
-        offer: None,
-        ..Invite::default()
-    };
-    peer.dialog = Some(peer.endpoint.invite(world.now, invite));
-    world.settle();
+    world.call_offering(CALLER, None);
     world.answer(AI);
     // The peer's endpoint acknowledges without an answer.
     assert_eq!(world.peers[CALLER].log, ["answered", "bye"]);

@@ -299,13 +299,19 @@ impl World {
     }
 
     pub(super) fn call(&mut self, host: usize) {
+        let offer = self.peers[host].local.offer();
+        self.call_offering(host, Some(offer.into()));
+    }
+
+    /// Calls with this description, or with none.
+    pub(super) fn call_offering(&mut self, host: usize, offer: Option<Bytes>) {
         let peer = &mut self.peers[host];
         let invite = Invite {
             to: format!("sip:line@{}", us()),
             from: "\"Bob\" <sip:+4930123@carrier.example>".to_owned(),
             next_hop: Some(us()),
             headers: vec![("X-Baton-Call".to_owned(), "call_0000000000000bad".to_owned())],
-            offer: Some(peer.local.offer().into()),
+            offer,
             ..Invite::default()
         };
         peer.dialog = Some(peer.endpoint.invite(self.now, invite));
