@@ -12,6 +12,7 @@ mod prompts;
 mod reader;
 mod secret;
 mod sip;
+mod store;
 mod values;
 mod webhooks;
 
@@ -29,6 +30,7 @@ pub use prompts::Prompts;
 pub use reader::Problem;
 pub use secret::Secret;
 pub use sip::Sip;
+pub use store::Store;
 pub use webhooks::{EVENT_TYPES, Webhook};
 
 use reader::{Reader, Table};
@@ -44,6 +46,8 @@ pub struct Config {
     pub media: Media,
     /// `[http]`
     pub http: Http,
+    /// `[store]`
+    pub store: Store,
     /// `[[trunks]]`
     pub trunks: Vec<Trunk>,
     /// `[[ai_agents]]`
@@ -61,7 +65,7 @@ pub struct Config {
 }
 
 /// Sections of the contract that this version does not have.
-const NOT_BUILT: [&str; 4] = ["budget", "store", "recording", "hours"];
+const NOT_BUILT: [&str; 3] = ["budget", "recording", "hours"];
 
 impl Config {
     /// Checks the text of a file. `folder` is what relative paths in it start from.
@@ -111,6 +115,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let (media, media_times) = media::read(root.table("media"));
     let ai_agents = peers::ai_agents(&root);
     let http = http::read(root.table("http"), &ai_agents);
+    let store = store::read(root.table("store"));
     let trunks = peers::trunks(&root, &ai_agents);
     let targets = peers::targets(&root);
     let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
@@ -136,6 +141,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         sip,
         media,
         http,
+        store,
         trunks,
         ai_agents,
         targets,

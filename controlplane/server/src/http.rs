@@ -9,6 +9,7 @@ pub mod bodies;
 mod body;
 mod calls;
 mod connections;
+mod deliveries;
 mod handoffs;
 mod problem;
 mod status;
@@ -17,6 +18,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use ::calls::notice::HandoffId;
 use ::calls::request::{Request as Ask, RequestError, Response as Answer};
@@ -44,6 +46,8 @@ const IDEMPOTENCY_KEEP: usize = 10_000;
 #[derive(Debug)]
 pub(crate) struct Shared {
     config: config::Http,
+    /// How long a request waits for the disk.
+    commit: Duration,
     node: NodeHandle,
     journal: Arc<Journal>,
     engine: Arc<Engine>,
@@ -59,6 +63,7 @@ type Answered = Result<Response, Problem>;
 impl Shared {
     pub(crate) fn new(
         config: config::Http,
+        commit: Duration,
         node: NodeHandle,
         journal: Arc<Journal>,
         engine: Arc<Engine>,
@@ -66,6 +71,7 @@ impl Shared {
     ) -> Shared {
         Shared {
             config,
+            commit,
             node,
             journal,
             engine,
@@ -105,6 +111,9 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/handoffs/{id}/accept", post(handoffs::accept))
         .route("/v1/handoffs/{id}/decline", post(handoffs::decline))
         .route("/v1/handoffs/{id}/cancel", post(handoffs::cancel))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/{id}", get(deliveries::one))
+        .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
         .fallback(async || Problem::not_found("there is no such path"))
         .method_not_allowed_fallback(async || {
             Problem::new(

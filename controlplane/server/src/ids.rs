@@ -15,6 +15,11 @@ pub(crate) fn handoff(id: HandoffId) -> String {
     format!("ho_{:016x}", id.0)
 }
 
+/// `ins_` and 16 hex digits: one run of a server.
+pub(crate) fn instance(random: u64) -> String {
+    format!("ins_{random:016x}")
+}
+
 /// The reverse of [`call`]; nothing else is taken.
 pub(crate) fn parse_call(text: &str) -> Option<CallId> {
     hex(text.strip_prefix("call_")?).map(CallId)
@@ -47,11 +52,21 @@ impl Clock {
 
     /// RFC 3339 with milliseconds, in UTC.
     pub(crate) fn print(&self, at: Instant) -> String {
+        rfc3339(self.time(at))
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn ms(&self, at: Instant) -> i64 {
+        self.time(at).as_millisecond()
+    }
+
+    /// The wall clock's.
+    pub(crate) fn time(&self, at: Instant) -> Timestamp {
         let time = match at.checked_duration_since(self.instant) {
             Some(later) => self.time.checked_add(later),
             None => self.time.checked_sub(self.instant.duration_since(at)),
         };
-        rfc3339(time.unwrap_or(self.time))
+        time.unwrap_or(self.time)
     }
 }
 

@@ -1,31 +1,24 @@
 //! Whoever listens to the node: records, webhooks, metrics and the log. A notice passes through here once.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Mutex, MutexGuard};
 
 use calls::notice::{HandoffId, Notice, Step, What};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
-use crate::records::{Delivery, DeliveryStatus, REQUESTED, Record, Records, package_value};
-use crate::webhook::{Endpoint, Event};
-
-/// Version of the data of our events.
-const EVENT_SCHEMA: &str = "baton.event/1";
-
-/// The same as a URI (CloudEvents 1.0.2 §3.1); a URN's namespace has no dot (RFC 8141 §2).
-const EVENT_DATASCHEMA: &str = "urn:baton:event:1";
+use crate::records::{REQUESTED, Records, package_value};
+use crate::store::{CallRow, Store, Write};
 
 /// Everybody who listens.
 #[derive(Debug)]
 pub(crate) struct Journal {
     pub(crate) clock: Clock,
-    /// CloudEvents' `source`.
-    source: String,
-    pub(crate) records: Arc<Mutex<Records>>,
+    pub(crate) teller: Teller,
+    pub(crate) records: Mutex<Records>,
     pub(crate) metrics: Mutex<Metrics>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) store: Store,
 }
 
 /// Locks; a panic of another holder is a bug that was reported there, and the data are still whole.
@@ -34,13 +27,13 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Journal {
-    pub(crate) fn new(node: &str, clock: Clock, records: Arc<Mutex<Records>>, endpoints: Vec<Endpoint>) -> Journal {
+    pub(crate) fn new(teller: Teller, clock: Clock, store: Store) -> Journal {
         Journal {
             clock,
-            source: format!("/baton/{node}"),
-            records,
+            teller,
+            records: Mutex::new(Records::new(clock)),
             metrics: Mutex::default(),
-            endpoints,
+            store,
         }
     }
 
@@ -56,11 +49,16 @@ impl Journal {
                 caller,
             } => {
                 let data = json!({ "trunk": trunk, "ai_agent": ai_agent, "caller": caller });
+                self.store.write(Write::Call(CallRow {
+                    id: ids::call(notice.call),
+                    body: data.to_string(),
+                }));
                 self.call_event(&mut records, notice, "baton.call.started", data);
             }
             What::CallEnded { by } => {
                 self.call_event(&mut records, notice, "baton.call.ended", json!({ "by": by }));
                 records.forget_call(notice.call);
+                self.store.write(Write::CallOver(ids::call(notice.call)));
             }
             What::ContextUpdated(package) => {
                 let running = records.call_mut(notice.call).and_then(|facts| facts.running);
@@ -74,10 +72,15 @@ impl Journal {
             }
             What::Handoff(id, step) => self.step_event(&mut records, notice, *id, step),
         }
-        let record = match &notice.what {
-            What::Handoff(id, _) => records.get(*id),
-            _ => None,
+        let told = match &notice.what {
+            What::Handoff(id, _) => Some(*id),
+            What::ContextUpdated(_) => records.call_mut(notice.call).and_then(|facts| facts.running),
+            What::CallStarted { .. } | What::CallEnded { .. } => None,
         };
+        let record = told.and_then(|id| records.get(id));
+        if let Some(record) = record {
+            self.store.write(Write::Handoff(records.row(record)));
+        }
         lock(&self.metrics).handle(notice, record);
     }
 
@@ -125,7 +128,7 @@ impl Journal {
         let Some(record) = records.get(id) else { return };
         let mut data = records.event_view(record, false);
         merge(&mut data, extra);
-        self.emit(records, notice, kind, &ids::handoff(id), sequence, Some(id), data);
+        self.emit(notice, kind, &ids::handoff(id), sequence, &data);
     }
 
     fn call_event(&self, records: &mut Records, notice: &Notice, kind: &'static str, extra: Value) {
@@ -137,66 +140,14 @@ impl Journal {
         let subject = ids::call(notice.call);
         let mut data = json!({ "schema": "baton.call/1", "id": subject });
         merge(&mut data, extra);
-        self.emit(records, notice, kind, &subject, sequence, None, data);
+        self.emit(notice, kind, &subject, sequence, &data);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the attributes of one event, named here once")]
-    fn emit(
-        &self,
-        records: &mut Records,
-        notice: &Notice,
-        kind: &'static str,
-        subject: &str,
-        sequence: u64,
-        handoff: Option<HandoffId>,
-        data: Value,
-    ) {
-        // Unique for ever: ids are random, and a sequence number is used once.
-        let id = format!("evt_{subject}_{sequence:08}");
-        // CloudEvents 1.0.2 §3.1; `sequence` is the extension of that name, compared as a string.
-        let body = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": self.source,
-            "type": kind,
-            "subject": subject,
-            "time": self.clock.print(notice.at),
-            "datacontenttype": "application/json",
-            "dataschema": EVENT_DATASCHEMA,
-            "sequence": format!("{sequence:08}"),
-            "schema": EVENT_SCHEMA,
-            "data": data,
-        });
-        let event = Event {
-            id,
-            kind,
-            subject: subject.to_owned(),
-            handoff,
-            body: body.to_string().into(),
-        };
-        for endpoint in self.endpoints.iter().filter(|endpoint| endpoint.wants(kind)) {
-            let status = match endpoint.offer(event.clone()) {
-                true => DeliveryStatus::Pending,
-                false => DeliveryStatus::Dropped,
-            };
-            if let Some(record) = handoff.and_then(|id| records.get_mut(id)) {
-                push_delivery(record, endpoint, &event, status);
-            }
-        }
+    fn emit(&self, notice: &Notice, kind: &'static str, subject: &str, sequence: u64, data: &Value) {
+        let (sequence, at) = (sequence.cast_signed(), self.clock.time(notice.at));
+        self.store
+            .write(Write::Event(self.teller.event(kind, subject, sequence, at, data)));
     }
-}
-
-fn push_delivery(record: &mut Record, endpoint: &Endpoint, event: &Event, status: DeliveryStatus) {
-    record.push_delivery(Delivery {
-        webhook: endpoint.name.clone(),
-        event: event.id.clone(),
-        kind: event.kind,
-        status,
-        attempts: 0,
-        answer: None,
-        queued_at: ids::rfc3339(Timestamp::now()),
-        finished_at: None,
-    });
 }
 
 fn merge(into: &mut Value, extra: Value) {
@@ -240,32 +191,16 @@ fn log(notice: &Notice) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
-    use axum::body::Bytes;
-    use axum::extract::State;
-    use axum::routing::post;
     use calls::notice::{CallId, End, Outcome, Reason};
     use playbook::Mode;
     use playbook::context::{Completeness, Package};
-    use tokio::sync::mpsc;
 
     use super::*;
-    use crate::config::{Secret, Webhook};
-    use crate::webhook::client;
-
-    async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Bytes>) {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let (sender, came) = mpsc::unbounded_channel();
-        let take = async |State(sender): State<Arc<mpsc::UnboundedSender<Bytes>>>, body: Bytes| {
-            let _ = sender.send(body);
-        };
-        let router = axum::Router::new().route("/", post(take)).with_state(Arc::new(sender));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        (address, came)
-    }
+    use crate::store::tests::Home;
+    use crate::store::{AttemptRow, DeliveryStatus};
+    use crate::webhook::Endpoint;
 
     fn package(brief: &str) -> Box<Package> {
         Box::new(Package {
@@ -291,21 +226,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_context_goes_out_with_each_invitation_and_each_change_after_the_first() {
-        let (address, mut came) = receiver().await;
-        let records = Arc::new(Mutex::new(Records::new(Clock::new(), 10)));
-        let config = Webhook {
-            name: "crm".to_owned(),
-            url: format!("http://{address}/"),
-            secrets: vec![Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")],
-            types: Vec::new(),
-            timeout: Duration::from_secs(10),
-            attempts: 1,
-            retry: Duration::from_millis(1),
-            retry_max: Duration::from_millis(1),
-            queue: 100,
-        };
-        let (endpoint, _task) = Endpoint::start(config, client().expect("a client"), Arc::clone(&records));
-        let journal = Journal::new("test", Clock::new(), records, vec![endpoint]);
+        let home = Home::sqlite();
+        let (store, _task) = home.store(100).await;
+        let endpoint = Endpoint::of("crm", &[]);
+        let journal = Journal::new(Teller::new("test", vec![endpoint]), Clock::new(), store.clone());
         let tell = |what: What| {
             journal.handle(&Notice {
                 call: CallId(1),
@@ -335,9 +259,25 @@ mod tests {
             result: Outcome::ReturnedToAi,
             reason: None,
         }));
+        store.settled(store.ticket()).await;
         let mut events = Vec::new();
         for sequence in 1..=4 {
-            let event: Value = serde_json::from_slice(&came.recv().await.expect("an event")).expect("JSON");
+            let due = store.read().due("ins_1", "crm", i64::MAX, 10).await.expect("read");
+            let [due] = &due[..] else {
+                panic!("one at a time: {due:?}")
+            };
+            let event: Value = serde_json::from_str(&due.body).expect("JSON");
+            store.write(Write::Attempt(AttemptRow {
+                event: due.event.clone(),
+                subject: due.subject.clone(),
+                endpoint: "crm".to_owned(),
+                status: DeliveryStatus::Delivered,
+                attempts: 1,
+                answer: "200".to_owned(),
+                due_ms: 0,
+                at_ms: 0,
+            }));
+            store.settled(store.ticket()).await;
             assert_eq!(event["specversion"], "1.0");
             assert_eq!(event["source"], "/baton/test");
             assert_eq!(event["subject"], "ho_0000000000000002");

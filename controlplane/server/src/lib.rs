@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod config;
 pub mod demo;
+mod event;
 mod http;
 mod ids;
 mod journal;
@@ -15,6 +16,7 @@ mod run;
 pub mod serve;
 pub mod server;
 mod sip_transport;
+pub mod store;
 mod webhook;
 
 pub use http::bodies;

@@ -10,6 +10,7 @@ use engine::Snapshot;
 use media::verdict::Reason as DropReason;
 
 use crate::records::{Record, outcome_name, party_name, reason_name};
+use crate::store::Condition;
 use crate::webhook::Endpoint;
 
 /// Upper bounds of the histograms of waits, seconds.
@@ -85,6 +86,7 @@ pub(crate) struct Now<'a> {
     pub(crate) workers: &'a [Snapshot],
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) records: usize,
+    pub(crate) store: &'a Condition,
 }
 
 impl Metrics {
@@ -212,10 +214,49 @@ impl Metrics {
             );
         }
 
+        store(text, now.store);
         webhooks(text, now.endpoints);
         workers(text, now.workers);
         std::mem::take(text)
     }
+}
+
+fn store(text: &mut String, store: &Condition) {
+    let mut figure = |name: &str, kind: &str, help: &str, value: f64| {
+        head(text, name, kind, help);
+        line(text, name, "", value);
+    };
+    figure(
+        "baton_store_waiting",
+        "gauge",
+        "Writes that wait for the store.",
+        store.waiting as f64,
+    );
+    figure(
+        "baton_store_commits_total",
+        "counter",
+        "Transactions of the store.",
+        store.commits as f64,
+    );
+    figure(
+        "baton_store_commit_seconds_total",
+        "counter",
+        "How long all of them took.",
+        store.committing.as_secs_f64(),
+    );
+    figure(
+        "baton_store_given_up_total",
+        "counter",
+        "Writes that were given up, for want of room or because the database refuses them for ever.",
+        store.given_up as f64,
+    );
+    let trouble = store.trouble.as_ref().map_or(0.0, |(since, _)| since.as_secs_f64());
+    figure(
+        "baton_store_trouble_seconds",
+        "gauge",
+        "For how long the store has taken no writes; 0: it does.",
+        trouble,
+    );
 }
 
 fn webhooks(text: &mut String, endpoints: &[Endpoint]) {
@@ -240,7 +281,6 @@ fn webhooks(text: &mut String, endpoints: &[Endpoint]) {
         for (status, count) in [
             ("delivered", &endpoint.counters.delivered),
             ("failed", &endpoint.counters.failed),
-            ("dropped", &endpoint.counters.dropped),
         ] {
             let label = format!("{},status=\"{status}\"", label(endpoint));
             line(

@@ -1,4 +1,6 @@
-//! Handoff records, in memory: what notices say, kept so that users can ask.
+//! Handoff records of running calls: what notices say, as the store keeps it and users see it.
+
+pub(crate) mod deliveries;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -10,6 +12,7 @@ use playbook::context::Package;
 use serde_json::{Map, Value, json};
 
 use crate::ids::{self, Clock};
+use crate::store::HandoffRow;
 
 /// Version of a handoff record.
 pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
@@ -17,15 +20,13 @@ pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
 /// The event that carries the context first.
 pub(crate) const REQUESTED: &str = "baton.handoff.requested";
 
-/// Deliveries that a record keeps. A chatty context makes more: each change of it is an event.
-const DELIVERIES: usize = 100;
+/// Closed records that are kept: the store has them all, and most are asked for soon or never.
+const CLOSED: usize = 1000;
 
 /// All records, the oldest first.
 #[derive(Debug)]
 pub(crate) struct Records {
     clock: Clock,
-    /// Closed records beyond this many are dropped, the oldest first.
-    limit: usize,
     records: HashMap<HandoffId, Record>,
     /// In the order in which they were asked for.
     order: VecDeque<HandoffId>,
@@ -65,9 +66,6 @@ pub(crate) struct Record {
     invited: Option<Instant>,
     codecs: Vec<(Party, String)>,
     evidence: Option<Vec<(Party, Evidence)>>,
-    deliveries: VecDeque<Delivery>,
-    /// Older ones that are no longer in `deliveries`.
-    deliveries_dropped: u64,
     /// Of the last event about it.
     pub(crate) sequence: u64,
     /// Whether `baton.handoff.requested` went out.
@@ -117,49 +115,10 @@ struct Timeline {
     first_human_word: Option<Duration>,
 }
 
-/// What became of one event at one webhook.
-#[derive(Clone, Debug)]
-pub(crate) struct Delivery {
-    pub(crate) webhook: String,
-    pub(crate) event: String,
-    pub(crate) kind: &'static str,
-    pub(crate) status: DeliveryStatus,
-    pub(crate) attempts: u32,
-    /// The last HTTP status or error.
-    pub(crate) answer: Option<String>,
-    pub(crate) queued_at: String,
-    pub(crate) finished_at: Option<String>,
-}
-
-/// Where a delivery is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DeliveryStatus {
-    /// Waiting, or being tried.
-    Pending,
-    /// Answered with 2xx.
-    Delivered,
-    /// Given up after its last attempt.
-    Failed,
-    /// The queue was full.
-    Dropped,
-}
-
-impl DeliveryStatus {
-    fn name(self) -> &'static str {
-        match self {
-            DeliveryStatus::Pending => "pending",
-            DeliveryStatus::Delivered => "delivered",
-            DeliveryStatus::Failed => "failed",
-            DeliveryStatus::Dropped => "dropped",
-        }
-    }
-}
-
 impl Records {
-    pub(crate) fn new(clock: Clock, limit: usize) -> Records {
+    pub(crate) fn new(clock: Clock) -> Records {
         Records {
             clock,
-            limit,
             records: HashMap::new(),
             order: VecDeque::new(),
             calls: HashMap::new(),
@@ -224,7 +183,7 @@ impl Records {
     }
 
     fn forget_oldest(&mut self) {
-        while self.order.len() > self.limit {
+        while self.order.len() > CLOSED {
             let closed = |id: &HandoffId| self.records.get(id).is_none_or(|record| record.end.is_some());
             // Running ones are bounded by the node's calls.
             let Some(at) = self.order.iter().position(closed) else {
@@ -253,38 +212,26 @@ impl Records {
         self.calls.get_mut(&id)
     }
 
-    /// At most `limit` records after `after`, the oldest first; and whether there are more. `None` where `after` is
-    /// not known (any more).
-    pub(crate) fn page(
-        &self,
-        after: Option<HandoffId>,
-        limit: usize,
-        mut wanted: impl FnMut(&Record) -> bool,
-    ) -> Option<(Vec<Value>, bool)> {
-        let start = match after {
-            None => 0,
-            Some(id) => self.order.iter().position(|other| *other == id)? + 1,
-        };
-        let mut found = self
-            .order
-            .range(start..)
-            .filter_map(|id| self.records.get(id))
-            .filter(|record| wanted(record));
-        let page = found.by_ref().take(limit).map(|record| self.view(record)).collect();
-        let more = found.next().is_some();
-        Some((page, more))
+    /// A record as users see it, but for what became of its events ([`deliveries::with`]).
+    pub(crate) fn body(&self, record: &Record) -> Value {
+        let mut body = self.event_view(record, true);
+        if let Value::Object(map) = &mut body {
+            let invited_at = record.invited.map(|at| self.clock.print(at));
+            map.insert("context_delivery".into(), json!({ "invited_at": invited_at }));
+        }
+        body
     }
 
-    /// A record as users see it.
-    pub(crate) fn view(&self, record: &Record) -> Value {
-        let mut view = self.event_view(record, true);
-        let deliveries: Vec<_> = record.deliveries.iter().map(Delivery::view).collect();
-        if let Value::Object(map) = &mut view {
-            map.insert("context_delivery".into(), record.context_delivery(&self.clock));
-            map.insert("deliveries".into(), deliveries.into());
-            map.insert("deliveries_dropped".into(), record.deliveries_dropped.into());
+    /// A record as the store keeps it.
+    pub(crate) fn row(&self, record: &Record) -> HandoffRow {
+        HandoffRow {
+            id: ids::handoff(record.id),
+            call: ids::call(record.call),
+            agent: record.facts.ai_agent.clone(),
+            requested_ms: self.clock.ms(record.triggered),
+            open: record.end.is_none(),
+            body: self.body(record).to_string(),
         }
-        view
     }
 
     /// A record as events carry it.
@@ -355,8 +302,6 @@ impl Record {
             invited: None,
             codecs: Vec::new(),
             evidence: None,
-            deliveries: VecDeque::new(),
-            deliveries_dropped: 0,
             sequence: 0,
             told: false,
         }
@@ -430,11 +375,7 @@ impl Record {
         }
     }
 
-    /// The context, for whoever shows the token of the running handoff.
-    pub(crate) fn context(&self) -> Option<&Value> {
-        self.context.as_ref()
-    }
-
+    /// What opens its context while it runs.
     pub(crate) fn token(&self) -> Option<&str> {
         self.token.as_deref()
     }
@@ -457,69 +398,6 @@ impl Record {
             ("joined", joined),
             ("first_human_word", first_human_word),
         ]
-    }
-
-    pub(crate) fn push_delivery(&mut self, delivery: Delivery) {
-        self.deliveries.push_back(delivery);
-        if self.deliveries.len() <= DELIVERIES {
-            return;
-        }
-        // Those of the context's first way out stay, one for each webhook: `context_delivery` is made from them.
-        let oldest = self.deliveries.iter().position(|delivery| delivery.kind != REQUESTED);
-        if oldest.and_then(|at| self.deliveries.remove(at)).is_some() {
-            self.deliveries_dropped += 1;
-        }
-    }
-
-    pub(crate) fn delivery_mut(&mut self, webhook: &str, event: &str) -> Option<&mut Delivery> {
-        self.deliveries
-            .iter_mut()
-            .find(|delivery| delivery.webhook == webhook && delivery.event == event)
-    }
-
-    /// When the human was invited, and when the context was delivered first.
-    fn context_delivery(&self, clock: &Clock) -> Value {
-        let mut sent = self
-            .deliveries
-            .iter()
-            .filter(|delivery| delivery.kind == REQUESTED)
-            .peekable();
-        let status = if sent.peek().is_none() {
-            "no_webhook"
-        } else if sent
-            .clone()
-            .any(|delivery| delivery.status == DeliveryStatus::Delivered)
-        {
-            "delivered"
-        } else if sent.clone().any(|delivery| delivery.status == DeliveryStatus::Pending) {
-            "pending"
-        } else {
-            "undelivered"
-        };
-        let delivered_at = sent
-            .filter(|delivery| delivery.status == DeliveryStatus::Delivered)
-            .filter_map(|delivery| delivery.finished_at.as_deref())
-            .min();
-        json!({
-            "status": status,
-            "invited_at": self.invited.map(|at| clock.print(at)),
-            "delivered_at": delivered_at,
-        })
-    }
-}
-
-impl Delivery {
-    fn view(&self) -> Value {
-        json!({
-            "webhook": self.webhook,
-            "event": self.event,
-            "type": self.kind,
-            "status": self.status.name(),
-            "attempts": self.attempts,
-            "answer": self.answer,
-            "queued_at": self.queued_at,
-            "finished_at": self.finished_at,
-        })
     }
 }
 

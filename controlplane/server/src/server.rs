@@ -1,8 +1,8 @@
 //! A running server: the parts put together, and taken apart again.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use calls::node::Node;
@@ -15,14 +15,16 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::{Config, Sip};
+use crate::event::Teller;
 use crate::http;
 use crate::ids::{self, Clock};
 use crate::journal::Journal;
 use crate::prompts::Prompt;
-use crate::records::Records;
 use crate::run::{Datagrams, NodeHandle, Run, Sockets};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
+use crate::store::recovery::Recovery;
+use crate::store::{Database, Life, Place, Store};
 use crate::webhook;
 
 /// How often a stop looks whether the calls are over.
@@ -40,7 +42,11 @@ pub struct Server {
     closing: watch::Sender<bool>,
     run: JoinHandle<()>,
     http_task: JoinHandle<()>,
-    journal: Arc<Journal>,
+    life: Life,
+    recovery: JoinHandle<()>,
+    store: Store,
+    store_task: JoinHandle<()>,
+    told: watch::Sender<bool>,
     webhooks: Vec<JoinHandle<()>>,
 }
 
@@ -63,6 +69,16 @@ pub enum StartError {
     /// SIP would come by nothing.
     #[error("sip.listen names no address: set it, or leave it out")]
     NoAddress,
+    /// The store cannot be used.
+    #[error("store.url: {place} cannot be used ({source}): {remedy}")]
+    Store {
+        /// What it names, without a password.
+        place: String,
+        /// The database's answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+        /// What to do.
+        remedy: &'static str,
+    },
     /// A prompt cannot be played.
     #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
     Prompt(String),
@@ -94,6 +110,8 @@ impl Server {
         let http = listener
             .local_addr()
             .map_err(|error| system("getsockname")(error.into()))?;
+        let database = Database::open(&config.store.place).await;
+        let database = database.map_err(|error| unusable(&config.store.place, error))?;
         let seed = ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?;
 
         let library = Library::load(&config)?;
@@ -110,14 +128,28 @@ impl Server {
         let node_config = node_config(&config, &listening, http, ports, library.ids, library.briefings, seed);
 
         let clock = Clock::new();
-        let records = Arc::new(Mutex::new(Records::new(clock, config.node.handoff_records)));
+        let instance = ids::instance(ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?);
+        let place = &config.store.place;
+        let life = Life::begin(place, &instance)
+            .await
+            .map_err(|error| unusable(place, error))?;
+        let entered = database
+            .enter(&instance, &config.node.name, clock.ms(Instant::now()))
+            .await;
+        entered.map_err(|error| unusable(place, error))?;
+        let (store, store_task) = Store::start(database, instance, config.store.queue);
         let client = webhook::client().map_err(|error| system("the HTTP client")(error.into()))?;
+        let (told, telling) = watch::channel(false);
         let (endpoints, webhooks) = config
             .webhooks
             .iter()
-            .map(|webhook| webhook::Endpoint::start(webhook.clone(), client.clone(), Arc::clone(&records)))
+            .map(|webhook| webhook::Endpoint::start(webhook.clone(), client.clone(), store.clone(), telling.clone()))
             .unzip();
-        let journal = Arc::new(Journal::new(&config.node.name, clock, records, endpoints));
+        let teller = Teller::new(&config.node.name, endpoints);
+        let recovery = Recovery::new(store.clone(), place.clone(), teller.clone());
+        recovery.run().await.map_err(|error| unusable(place, error))?;
+        let recovery = tokio::spawn(recovery.repeat());
+        let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());
         let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal))
@@ -128,6 +160,7 @@ impl Server {
         let (closing, closed) = watch::channel(false);
         let shared = http::Shared::new(
             config.http,
+            config.store.commit,
             node.clone(),
             Arc::clone(&journal),
             engine,
@@ -145,7 +178,11 @@ impl Server {
             closing,
             run,
             http_task,
-            journal,
+            life,
+            recovery,
+            store,
+            store_task,
+            told,
             webhooks,
         })
     }
@@ -231,12 +268,44 @@ impl Server {
             run.abort();
             let _ = run.await;
         }
-        drop(self.journal);
+        // What is due is told; the rest waits in the store for the next start.
+        let _ = timeout(self.stop, self.store.settled(self.store.ticket())).await;
+        let _ = self.told.send(true);
         for mut webhook in self.webhooks {
             if timeout(self.stop, &mut webhook).await.is_err() {
                 webhook.abort();
             }
         }
+        self.recovery.abort();
+        self.store.close();
+        let mut store = self.store_task;
+        if timeout(self.stop, &mut store).await.is_err() {
+            tracing::error!(
+                waiting = self.store.condition().waiting,
+                "the store takes nothing: what waits is lost"
+            );
+            store.abort();
+        }
+        // What is left to tell, somebody else may tell now.
+        self.life.end();
+    }
+}
+
+fn unusable(place: &Place, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
+    let (place, remedy) = match place {
+        Place::Sqlite(path) => (
+            path.display().to_string(),
+            "its folder must exist and be ours to write, the disk have room, and the file be one of Baton",
+        ),
+        Place::Postgres(_) => (
+            "PostgreSQL".to_owned(),
+            "the server must run, know the user and the password, and have the database with the right to make tables",
+        ),
+    };
+    StartError::Store {
+        place,
+        source: source.into(),
+        remedy,
     }
 }
 

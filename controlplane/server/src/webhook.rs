@@ -1,50 +1,37 @@
-//! Delivery of events: signed after Standard Webhooks, retried, in order for each subject, and never in a call's way.
+//! Delivery of events: signed after Standard Webhooks, retried for a day, in order for each subject, and never in a call's way.
 //!
-//! Each endpoint has a task of its own. Events of one subject wait for each other, so that `joined` never overtakes
-//! `requested`; subjects do not wait for each other. What waits is bounded by `webhooks.queue` and lies in memory.
+//! Each endpoint has a task of its own, which asks the store's outbox what is due. Events of one subject wait for each other, so
+//! that `joined` never overtakes `requested`; subjects do not wait for each other. An event is told again where we cannot know
+//! whether it arrived: at least once, always with the same id.
 
-use std::collections::hash_map::{DefaultHasher, Entry};
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashSet;
+use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
-use calls::notice::HandoffId;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::config;
-use crate::ids::rfc3339;
-use crate::journal::lock;
-use crate::records::{DeliveryStatus, Records};
+use crate::store::{AttemptRow, DeliveryStatus, Due, Store, Write};
 
 /// Attempts of one endpoint at one time.
 const CONCURRENT: usize = 16;
 
-/// Something that happened, ready to be sent.
-#[derive(Clone, Debug)]
-pub(crate) struct Event {
-    /// `webhook-id`, the same in every attempt.
-    pub(crate) id: String,
-    pub(crate) kind: &'static str,
-    /// The handoff or call that it is about: events of one subject keep their order.
-    pub(crate) subject: String,
-    /// Whose record is told of its delivery.
-    pub(crate) handoff: Option<HandoffId>,
-    /// The CloudEvent.
-    pub(crate) body: Bytes,
-}
+/// Events that are taken from the outbox ahead of their attempt.
+const AHEAD: usize = 4 * CONCURRENT;
+
+/// How soon the outbox is asked again where it could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// One endpoint, from the side of whoever has events.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: String,
     types: Vec<String>,
-    queue: usize,
-    sender: mpsc::UnboundedSender<Event>,
     pub(crate) counters: Arc<Counters>,
 }
 
@@ -57,10 +44,8 @@ pub(crate) struct Counters {
     pub(crate) delivered: AtomicU64,
     /// Events given up.
     pub(crate) failed: AtomicU64,
-    /// Events that found the queue full.
-    pub(crate) dropped: AtomicU64,
     /// Events that wait or are being tried.
-    pub(crate) waiting: AtomicUsize,
+    pub(crate) waiting: AtomicU64,
 }
 
 /// The HTTP client of all endpoints.
@@ -77,45 +62,47 @@ pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
 }
 
 impl Endpoint {
-    /// Starts the endpoint's task, which ends when the endpoint is dropped and its queue is empty.
+    /// Starts the endpoint's task. Once `closing` says so it ends when nothing is due any more.
     pub(crate) fn start(
         config: config::Webhook,
         client: reqwest::Client,
-        records: Arc<Mutex<Records>>,
+        store: Store,
+        closing: watch::Receiver<bool>,
     ) -> (Endpoint, JoinHandle<()>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
         let counters = Arc::<Counters>::default();
         let endpoint = Endpoint {
             name: config.name.clone(),
             types: config.types.clone(),
-            queue: config.queue,
-            sender,
             counters: Arc::clone(&counters),
         };
         let courier = Arc::new(Courier {
             config,
             client,
-            records,
+            store,
             counters,
             permits: Semaphore::new(CONCURRENT),
         });
-        (endpoint, tokio::spawn(dispatch(courier, receiver)))
+        (endpoint, tokio::spawn(dispatch(courier, closing)))
+    }
+
+    /// One that nobody serves.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, types: &[&str]) -> Endpoint {
+        Endpoint {
+            name: name.to_owned(),
+            types: types.iter().map(|&kind| kind.to_owned()).collect(),
+            counters: Arc::default(),
+        }
+    }
+
+    /// An event waits again.
+    pub(crate) fn replayed(&self) {
+        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Whether it asked for such events.
     pub(crate) fn wants(&self, kind: &str) -> bool {
         self.types.is_empty() || self.types.iter().any(|wanted| wanted == kind)
-    }
-
-    /// Queues an event; `false` where the queue is full. Never waits.
-    pub(crate) fn offer(&self, event: Event) -> bool {
-        // The channel itself is not bounded: this count is, and it goes down only when an event is done with.
-        if self.counters.waiting.fetch_add(1, Ordering::Relaxed) >= self.queue || self.sender.send(event).is_err() {
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
-            self.counters.dropped.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        true
     }
 }
 
@@ -123,80 +110,132 @@ impl Endpoint {
 struct Courier {
     config: config::Webhook,
     client: reqwest::Client,
-    records: Arc<Mutex<Records>>,
+    store: Store,
     counters: Arc<Counters>,
     permits: Semaphore,
 }
 
-async fn dispatch(courier: Arc<Courier>, mut events: mpsc::UnboundedReceiver<Event>) {
-    // A subject is here while one of its events is being delivered; its further ones wait in the queue.
-    let mut subjects: HashMap<String, VecDeque<Event>> = HashMap::new();
-    let mut deliveries = JoinSet::new();
-    let mut open = true;
-    while open || !deliveries.is_empty() {
+async fn dispatch(courier: Arc<Courier>, mut closing: watch::Receiver<bool>) {
+    // Subjects of which an event is being tried, or was and the store does not know yet.
+    let mut flying = HashSet::new();
+    let mut attempts = JoinSet::new();
+    loop {
+        // Before it is read what is due: what is committed meanwhile wakes us again.
+        let seen = courier.store.last_commit();
+        let now = now_ms();
+        let (wake, new) = match courier.due(now, flying.len()).await {
+            Ok((due, next)) => {
+                let new: Vec<_> = due.into_iter().filter(|due| !flying.contains(&due.subject)).collect();
+                (next.map(|next| Duration::from_millis(next.abs_diff(now))), new)
+            }
+            Err(error) => {
+                tracing::error!(webhook = courier.config.name, %error, "the outbox cannot be read");
+                (Some(AGAIN), Vec::new())
+            }
+        };
+        let idle = new.is_empty() && attempts.is_empty();
+        for due in new {
+            flying.insert(due.subject.clone());
+            attempts.spawn(Arc::clone(&courier).deliver(due));
+        }
+        if idle && *closing.borrow() {
+            return;
+        }
         tokio::select! {
-            event = events.recv(), if open => match event {
-                None => open = false,
-                Some(event) => match subjects.entry(event.subject.clone()) {
-                    Entry::Occupied(mut waiting) => waiting.get_mut().push_back(event),
-                    Entry::Vacant(place) => {
-                        place.insert(VecDeque::new());
-                        deliveries.spawn(Arc::clone(&courier).deliver(event));
-                    }
-                },
+            _ = courier.store.next_commit(seen) => {}
+            Some(done) = attempts.join_next(), if !attempts.is_empty() => match done {
+                Ok(subject) => {
+                    flying.remove(&subject);
+                }
+                Err(error) => tracing::error!(%error, "a delivery ended by itself"),
             },
-            Some(done) = deliveries.join_next(), if !deliveries.is_empty() => {
-                let Ok(subject) = done else { continue };
-                match subjects.get_mut(&subject).and_then(VecDeque::pop_front) {
-                    Some(next) => {
-                        deliveries.spawn(Arc::clone(&courier).deliver(next));
-                    }
-                    None => {
-                        subjects.remove(&subject);
-                    }
+            () = sleep(wake) => {}
+            changed = closing.changed(), if !*closing.borrow() => {
+                if changed.is_err() {
+                    return;
                 }
             }
         }
     }
 }
 
+async fn sleep(wake: Option<Duration>) {
+    match wake {
+        Some(wake) => tokio::time::sleep(wake).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn now_ms() -> i64 {
+    Timestamp::now().as_millisecond()
+}
+
 impl Courier {
-    /// Tries until it is delivered or given up; returns the subject.
-    async fn deliver(self: Arc<Courier>, event: Event) -> String {
-        let mut pause = self.config.retry;
-        let mut attempt = 0;
-        let status = loop {
-            attempt += 1;
-            let (answer, retry_after) = self.attempt(&event).await;
-            self.counters.attempts.fetch_add(1, Ordering::Relaxed);
-            let status = match answer {
-                Ok(_) => DeliveryStatus::Delivered,
-                Err(_) if attempt >= self.config.attempts => DeliveryStatus::Failed,
-                Err(_) => DeliveryStatus::Pending,
-            };
-            let (Ok(answer) | Err(answer)) = answer;
-            self.note(&event, attempt, status, answer);
-            if status != DeliveryStatus::Pending {
-                break status;
-            }
-            let pause_now = jittered(pause, &event.id, attempt);
-            tokio::time::sleep(wait(pause_now, retry_after, self.config.retry_max)).await;
-            pause = (pause * 2).min(self.config.retry_max);
+    /// What is due, and when the next one will be.
+    async fn due(&self, now: i64, flying: usize) -> Result<(Vec<Due>, Option<i64>), sqlx::Error> {
+        let name = &self.config.name;
+        let due = self
+            .store
+            .read()
+            .due(self.store.instance(), name, now, (AHEAD + flying) as u32)
+            .await?;
+        Ok((due, self.store.read().next_due(self.store.instance(), name, now).await?))
+    }
+
+    /// Makes one attempt, and waits until the store knows of it; returns the subject.
+    async fn deliver(self: Arc<Courier>, event: Due) -> String {
+        let (answer, retry_after) = self.attempt(&event).await;
+        self.counters.attempts.fetch_add(1, Ordering::Relaxed);
+        let attempts = event.attempts + 1;
+        let now = now_ms();
+        let pause = pause(self.config.retry, self.config.retry_max, event.attempts);
+        let pause = wait(
+            jittered(pause, &event.event, attempts),
+            retry_after,
+            self.config.retry_max,
+        );
+        let due_ms = now.saturating_add_unsigned(crate::ids::ms(pause));
+        let last = event
+            .queued_ms
+            .saturating_add_unsigned(crate::ids::ms(self.config.give_up));
+        let status = match answer {
+            Ok(_) => DeliveryStatus::Delivered,
+            Err(_) if due_ms > last => DeliveryStatus::Failed,
+            Err(_) => DeliveryStatus::Pending,
         };
-        self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
         let total = match status {
-            DeliveryStatus::Delivered => &self.counters.delivered,
-            _ => {
-                tracing::warn!(webhook = self.config.name, event = event.id, "webhook given up");
-                &self.counters.failed
+            DeliveryStatus::Pending => None,
+            DeliveryStatus::Delivered => Some(&self.counters.delivered),
+            DeliveryStatus::Failed => {
+                tracing::warn!(
+                    webhook = self.config.name,
+                    event = event.event,
+                    "webhook given up: a dead letter"
+                );
+                Some(&self.counters.failed)
             }
         };
-        total.fetch_add(1, Ordering::Relaxed);
+        if let Some(total) = total {
+            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            total.fetch_add(1, Ordering::Relaxed);
+        }
+        let (Ok(answer) | Err(answer)) = answer;
+        self.store.write(Write::Attempt(AttemptRow {
+            event: event.event,
+            subject: event.subject.clone(),
+            endpoint: self.config.name.clone(),
+            status,
+            attempts,
+            answer,
+            due_ms,
+            at_ms: now,
+        }));
+        self.store.settled(self.store.ticket()).await;
         event.subject
     }
 
     /// One attempt: the HTTP status, or why there is none or it is not 2xx; and how long the endpoint wants us to wait.
-    async fn attempt(&self, event: &Event) -> (Result<String, String>, Option<Duration>) {
+    async fn attempt(&self, event: &Due) -> (Result<String, String>, Option<Duration>) {
         match self.post(event).await {
             Ok(answer) => {
                 let status = answer.status();
@@ -210,7 +249,7 @@ impl Courier {
         }
     }
 
-    async fn post(&self, event: &Event) -> Result<reqwest::Response, String> {
+    async fn post(&self, event: &Due) -> Result<reqwest::Response, String> {
         let _permit = self.permits.acquire().await.map_err(|_| "stopped".to_owned())?;
         let now = Timestamp::now().as_second();
         let mut signatures = Vec::new();
@@ -218,7 +257,7 @@ impl Courier {
             let signer = standardwebhooks::Webhook::new(secret.reveal()).map_err(|error| error.to_string())?;
             signatures.push(
                 signer
-                    .sign(&event.id, now, &event.body)
+                    .sign(&event.event, now, event.body.as_bytes())
                     .map_err(|error| error.to_string())?,
             );
         }
@@ -227,7 +266,7 @@ impl Courier {
             .post(&self.config.url)
             .timeout(self.config.timeout)
             .header("content-type", "application/cloudevents+json")
-            .header(standardwebhooks::HEADER_WEBHOOK_ID, &event.id)
+            .header(standardwebhooks::HEADER_WEBHOOK_ID, &event.event)
             .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now)
             .header(standardwebhooks::HEADER_WEBHOOK_SIGNATURE, signatures.join(" "))
             .body(event.body.clone())
@@ -239,20 +278,13 @@ impl Courier {
             error => error.without_url().to_string(),
         })
     }
+}
 
-    fn note(&self, event: &Event, attempt: u32, status: DeliveryStatus, answer: String) {
-        let Some(handoff) = event.handoff else { return };
-        let mut records = lock(&self.records);
-        let record = records.get_mut(handoff);
-        if let Some(delivery) = record.and_then(|record| record.delivery_mut(&self.config.name, &event.id)) {
-            delivery.attempts = attempt;
-            delivery.status = status;
-            delivery.answer = Some(answer);
-            if status != DeliveryStatus::Pending {
-                delivery.finished_at = Some(rfc3339(Timestamp::now()));
-            }
-        }
-    }
+/// Before the attempt after this many: doubled each time, up to the longest.
+fn pause(first: Duration, most: Duration, attempts: u32) -> Duration {
+    first
+        .saturating_mul(1_u32.checked_shl(attempts).unwrap_or(u32::MAX))
+        .min(most)
 }
 
 /// How long until the next attempt. The endpoint knows best when it can take more (RFC 9110 §10.2.3); but it cannot hold

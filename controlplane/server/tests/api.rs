@@ -1,5 +1,6 @@
 //! A whole server in process: SIP over loopback, the API as its users see it, webhooks as they arrive.
 
+mod folder;
 mod ports;
 
 use std::net::SocketAddr;
@@ -21,11 +22,15 @@ use tokio::sync::mpsc;
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 async fn start(ports: &mut Ports, more: &str) -> Server {
-    let text = format!(
-        "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {}\nports_per_worker = 8\n{more}",
-        ports.take(16)
-    );
-    let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let first_port = ports.take(16);
+    start_in(&folder::of(first_port), first_port, more).await
+}
+
+/// Starts one that goes on with what is in the folder.
+async fn start_in(folder: &Path, first_port: u16, more: &str) -> Server {
+    let text =
+        format!("[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {first_port}\nports_per_worker = 8\n{more}");
+    let config = Config::from_toml(&text, folder).unwrap_or_else(|problems| panic!("{problems:#?}"));
     Server::start(config).await.expect("started")
 }
 
@@ -183,7 +188,11 @@ impl Call {
 type Came = (HeaderMap, Bytes);
 
 async fn receiver() -> (SocketAddr, mpsc::UnboundedReceiver<Came>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    receiver_at(SocketAddr::from(([127, 0, 0, 1], 0))).await
+}
+
+async fn receiver_at(address: SocketAddr) -> (SocketAddr, mpsc::UnboundedReceiver<Came>) {
+    let listener = TcpListener::bind(address).await.expect("a port");
     let address = listener.local_addr().expect("bound");
     let (sender, came) = mpsc::unbounded_channel();
     let take = async |State(sender): State<Arc<mpsc::UnboundedSender<Came>>>, headers: HeaderMap, body: Bytes| {
@@ -332,6 +341,96 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
     server.stop().await;
 }
 
+/// A webhook that nobody takes, a handoff, a restart: everything is there, and told once somebody takes it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_done_is_known_and_told_after_a_restart() {
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let ai_at = ai.local_addr().expect("bound");
+    let mut ports = Ports::claim();
+    let (first_port, hook) = (ports.take(16), SocketAddr::from(([127, 0, 0, 1], ports.take(1))));
+    let folder = folder::of(first_port);
+    // Nobody has the port of the target.
+    let config = format!(
+        "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
+         [[targets]]\nname = \"support\"\nuri = \"sip:human@127.0.0.1:{}\"\n\
+         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\nretry_ms = 50\nretry_max_ms = 50\n",
+        ports.take(1)
+    );
+    let server = start_in(&folder, first_port, &config).await;
+    let api = Api::of(&server, None);
+    let (call, id) = Call::new(&server, ai).await;
+    let asked = json!({ "mode": "warm", "reason": "asked for a human" });
+    let asked = api.json(Method::POST, &format!("/v1/calls/{id}/handoffs"), asked).await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
+    let path = format!("/v1/handoffs/{}", asked.body["id"].as_str().expect("an id"));
+    let mut before = api.get(&path).await.body;
+    while before["closed_at"].is_null() {
+        before = api.get(&path).await.body;
+    }
+    call.request(&server, "BYE", 2).await;
+    expect(&call.ai, "BYE").await;
+    server.stop().await;
+
+    let (_, mut came) = receiver_at(hook).await;
+    let server = start_in(&folder, first_port, &config).await;
+    let api = Api::of(&server, None);
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "baton.call.ended") {
+        let (_, body) = came.recv().await.expect("an event");
+        let event: Value = serde_json::from_slice(&body).expect("JSON");
+        told.push(event["type"].as_str().expect("a type").to_owned());
+    }
+    let expected = [
+        "baton.call.started",
+        "baton.handoff.requested",
+        "baton.handoff.returned",
+        "baton.handoff.failed",
+        "baton.call.ended",
+    ];
+    // Subjects do not wait for each other.
+    for of in ["baton.call", "baton.handoff"] {
+        let of = |kind: &&str| kind.starts_with(of);
+        let told: Vec<&str> = told.iter().map(String::as_str).filter(of).collect();
+        let expected: Vec<&str> = expected.into_iter().filter(of).collect();
+        assert!(expected.starts_with(&told), "{told:?}");
+    }
+    let after = api.get(&path).await.body;
+    for same in [
+        "id",
+        "state",
+        "result",
+        "reason",
+        "timeline",
+        "evidence",
+        "context",
+        "requested_at",
+        "closed_at",
+    ] {
+        assert_eq!(after[same], before[same], "{same}");
+    }
+    assert_eq!(after["state"], "failed");
+    let list = api.get("/v1/handoffs").await.body;
+    assert_eq!(list["handoffs"].as_array().map(Vec::len), Some(1));
+    assert_eq!(list["handoffs"][0]["id"], before["id"]);
+
+    // All is told in the end; and what was told can be told again.
+    let pending = "/v1/deliveries?status=pending";
+    while api.get(pending).await.body["deliveries"] != json!([]) {}
+    let all = api.get("/v1/deliveries").await.body;
+    let all = all["deliveries"].as_array().expect("a list");
+    assert_eq!(all.len(), expected.len());
+    assert!(all.iter().all(|one| one["status"] == "delivered"), "{all:?}");
+    while came.try_recv().is_ok() {}
+    let one = format!("/v1/deliveries/{}", all[0]["id"].as_str().expect("an id"));
+    let again = api.send(Method::POST, &format!("{one}/replay"), &[], None).await;
+    assert_eq!(again.status, StatusCode::ACCEPTED, "{}", again.body);
+    let (headers, _) = came.recv().await.expect("an event");
+    assert_eq!(headers["webhook-id"].to_str().ok(), all[0]["event"].as_str());
+    assert_eq!(api.get("/v1/deliveries/evt_0:crm").await.status, StatusCode::NOT_FOUND);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_open_what_their_scope_says_and_no_more() {
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
@@ -454,12 +553,12 @@ async fn a_stop_hangs_up_what_is_left_when_its_time_is_over() {
 async fn what_cannot_be_bound_is_named_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = taken.local_addr().expect("bound");
-    let mut ports = Ports::claim();
+    let first_port = Ports::claim().take(16);
     let text = format!(
-        "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {}\nports_per_worker = 8\n[http]\nlisten = \"{address}\"\n",
-        ports.take(16)
+        "[sip]\nlisten = \"127.0.0.1:0\"\n[media]\nfirst_port = {first_port}\nports_per_worker = 8\n\
+         [http]\nlisten = \"{address}\"\n"
     );
-    let config = Config::from_toml(&text, Path::new("")).expect("good");
+    let config = Config::from_toml(&text, &folder::of(first_port)).expect("good");
     let error = Server::start(config).await.expect_err("taken").to_string();
     assert!(
         error.starts_with(&format!("http.listen = {address} cannot be bound")),

@@ -1,9 +1,9 @@
 //! SIP over TCP through a whole server, over real sockets.
 
+mod folder;
 mod ports;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
 use baton_server::config::Config;
@@ -17,12 +17,12 @@ use tokio::time::timeout;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 async fn server(ports: &mut Ports, sip: &str, more: &str) -> Server {
+    let first_port = ports.take(16);
     let text = format!(
-        "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\n{sip}\n[media]\nfirst_port = {}\nports_per_worker = 8\n\
-         [http]\nlisten = \"127.0.0.1:0\"\n{more}",
-        ports.take(16)
+        "[node]\ndrain_s = 0\n[sip]\nlisten = \"127.0.0.1:0\"\n{sip}\n[media]\nfirst_port = {first_port}\nports_per_worker = 8\n\
+         [http]\nlisten = \"127.0.0.1:0\"\n{more}"
     );
-    let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let config = Config::from_toml(&text, &folder::of(first_port)).unwrap_or_else(|problems| panic!("{problems:#?}"));
     Server::start(config).await.expect("started")
 }
 

@@ -40,6 +40,12 @@ const NEEDS: &[Need] = &[
         is_there: || is_on_path("baresip"),
     },
     Need {
+        package: "postgresql",
+        what_for: "the store's tests run on it, too: a server of their own in a temporary folder",
+        for_tests: true,
+        is_there: || is_on_path("psql") && Path::new("/usr/lib/postgresql").exists(),
+    },
+    Need {
         // Of every Debian; not of every image that is derived from it.
         package: "util-linux",
         what_for: "setpriv: the programs that a test starts die with it",
@@ -181,7 +187,14 @@ mod tests {
         assert_eq!(names(Purpose::Build), ["gcc", "libc6-dev"]);
         assert_eq!(
             names(Purpose::Tests),
-            ["gcc", "libc6-dev", "sip-tester", "baresip-core", "util-linux"]
+            [
+                "gcc",
+                "libc6-dev",
+                "sip-tester",
+                "baresip-core",
+                "postgresql",
+                "util-linux"
+            ]
         );
     }
 

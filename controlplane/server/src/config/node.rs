@@ -5,7 +5,7 @@ use std::time::Duration;
 use tracing_subscriber::EnvFilter;
 
 use super::reader::Table;
-use super::values::{count, seconds, text};
+use super::values::{seconds, text};
 
 /// `[node]`
 #[derive(Clone, Debug)]
@@ -16,8 +16,6 @@ pub struct Node {
     pub drain: Duration,
     /// How long a stop then waits, at each step: for BYEs, for requests of the API, for webhooks.
     pub stop: Duration,
-    /// Handoff records that are kept; the oldest closed ones go first.
-    pub handoff_records: usize,
     /// What is logged, as in `RUST_LOG`.
     pub log: String,
     /// One JSON object a line instead of text.
@@ -29,7 +27,6 @@ pub(super) fn read(table: Table<'_, '_>) -> Node {
         name: text(&table, "name", "baton"),
         drain: seconds(&table, "drain_s", 0..=3600, 30),
         stop: seconds(&table, "stop_s", 1..=60, 2),
-        handoff_records: count(&table, "handoff_records", 1..=1_000_000, 10_000),
         log: log(&table),
         log_json: table.boolean("log_json").unwrap_or(false),
     };

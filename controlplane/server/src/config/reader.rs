@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use toml::de::{DeTable, DeValue};
@@ -131,6 +131,11 @@ impl<'r, 't> Table<'r, 't> {
     /// The dotted name of a key of this table.
     pub(super) fn key(&self, key: &str) -> String {
         join(&self.path, key)
+    }
+
+    /// A path as the file has it: relative ones start from its folder.
+    pub(super) fn path(&self, path: &str) -> PathBuf {
+        self.reader.folder.join(path)
     }
 
     pub(super) fn problem(&self, line: usize, key: &str, message: impl Into<String>) {

@@ -93,7 +93,6 @@ fn what_is_not_toml_says_where() {
 fn sections_of_later_versions_say_so() {
     for (text, key) in [
         ("[budget]\n", "budget"),
-        ("[store]\n", "store"),
         ("[recording]\n", "recording"),
         ("[hours]\n", "hours"),
         ("[[playbook.rules]]\n", "playbook.rules"),
@@ -424,7 +423,6 @@ const CHANGES: &[(&str, &str)] = &[
     ("node.name", "\"other\""),
     ("node.drain_s", "31"),
     ("node.stop_s", "3"),
-    ("node.handoff_records", "11"),
     ("node.log", "\"debug\""),
     ("node.log_json", "true"),
     ("sip.listen", "\"127.0.0.1:5061\""),
@@ -509,10 +507,13 @@ const CHANGES: &[(&str, &str)] = &[
     ("webhooks.secrets", "[\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]"),
     ("webhooks.types", "[\"baton.call.ended\"]"),
     ("webhooks.timeout_ms", "10001"),
-    ("webhooks.attempts", "13"),
     ("webhooks.retry_ms", "1001"),
-    ("webhooks.retry_max_ms", "300001"),
-    ("webhooks.queue", "10001"),
+    ("webhooks.retry_max_ms", "3600001"),
+    ("webhooks.give_up_s", "86401"),
+    ("store.url", "\"sqlite:other.db\""),
+    ("store.queue", "100001"),
+    ("store.commit_ms", "2001"),
+    ("store.keep_days", "31"),
 ];
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Secret;
 use super::reader::{self, Table};
-use super::values::{count, is_http_url, milliseconds, unique};
+use super::values::{is_http_url, milliseconds, seconds, unique};
 
 /// `[[webhooks]]`
 #[derive(Clone, Debug)]
@@ -20,14 +20,12 @@ pub struct Webhook {
     pub types: Vec<String>,
     /// Of one attempt.
     pub timeout: Duration,
-    /// Attempts before an event is given up.
-    pub attempts: u32,
     /// Pause after the first failure; doubled each time.
     pub retry: Duration,
     /// The longest pause.
     pub retry_max: Duration,
-    /// Events that may wait; further ones are dropped and counted.
-    pub queue: usize,
+    /// An event that could not be delivered for so long is given up.
+    pub give_up: Duration,
 }
 
 /// Types of events that a webhook can ask for.
@@ -91,10 +89,9 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
                 .unwrap_or_default(),
             types: types.into_iter().map(|kind| kind.value).collect(),
             timeout: milliseconds(&entry, "timeout_ms", 10..=120_000, 10_000),
-            attempts: count(&entry, "attempts", 1..=100, 12) as u32,
             retry: milliseconds(&entry, "retry_ms", 1..=3_600_000, 1_000),
-            retry_max: milliseconds(&entry, "retry_max_ms", 1..=86_400_000, 300_000),
-            queue: count(&entry, "queue", 1..=1_000_000, 10_000),
+            retry_max: milliseconds(&entry, "retry_max_ms", 1..=86_400_000, 3_600_000),
+            give_up: seconds(&entry, "give_up_s", 0..=2_592_000, 86_400),
         };
         webhooks.push(webhook);
         entry.finish();

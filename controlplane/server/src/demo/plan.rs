@@ -150,7 +150,7 @@ pub(super) fn config(case: Case, mode: DemoMode, places: &Places) -> String {
          [playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\n\
          # The AI asks by the API: what the caller says does not decide.\nrequest_phrases = []\n\n\
          [[webhooks]]\nname = \"demo\"\nurl = \"{webhook}\"\nsecrets = [\"{webhook_secret}\"]\n\
-         attempts = 100\nretry_ms = 100\nretry_max_ms = 500\n"
+         retry_ms = 100\nretry_max_ms = 500\n"
     )
 }
 

@@ -53,9 +53,14 @@ impl Shared {
 impl Principal<'_> {
     /// Whether the calls of this agent exist for whoever asks.
     pub(super) fn sees(&self, ai_agent: &str) -> bool {
+        self.agent().is_none_or(|own| own == ai_agent)
+    }
+
+    /// The agent of which the calls exist for whoever asks; `None`: all of them.
+    pub(super) fn agent(&self) -> Option<&str> {
         match self.scope {
-            Scope::Ai(own) => own == ai_agent,
-            Scope::Desk | Scope::Admin => true,
+            Scope::Ai(own) => Some(own),
+            Scope::Desk | Scope::Admin => None,
         }
     }
 

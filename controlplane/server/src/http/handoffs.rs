@@ -16,40 +16,92 @@ use super::problem::Problem;
 use super::{Answered, Asked, Context, Idempotency, Named, Shared, document, limit, parameters, refusal, unexpected};
 use crate::ids;
 use crate::journal::lock;
+use crate::records::deliveries;
+use crate::store::{Late, Page};
 
 /// The longest `Idempotency-Key`.
 const KEY_MAX: usize = 255;
 
 impl Shared {
     /// The handoff of the path, where it exists for whoever asks.
-    fn handoff(&self, principal: &Principal<'_>, name: Named) -> Result<HandoffId, Problem> {
+    async fn handoff(&self, principal: &Principal<'_>, name: Named) -> Result<HandoffId, Problem> {
         let missing = || Problem::not_found("there is no such handoff");
         let Path(name) = name.map_err(|_| missing())?;
         let id = ids::parse_handoff(&name).ok_or_else(missing)?;
-        let records = lock(&self.journal.records);
-        let record = records.get(id).ok_or_else(missing)?;
-        match principal.sees(&record.facts.ai_agent) {
+        let live = lock(&self.journal.records)
+            .get(id)
+            .map(|record| record.facts.ai_agent.clone());
+        let agent = match live {
+            Some(agent) => agent,
+            None => self.stored(id).await?.0,
+        };
+        match principal.sees(&agent) {
             true => Ok(id),
             false => Err(missing()),
         }
     }
 
-    fn shown(&self, id: HandoffId) -> Result<Value, Problem> {
-        let records = lock(&self.journal.records);
-        match records.get(id) {
-            Some(record) => Ok(records.view(record)),
-            None => Err(Problem::not_found("there is no such handoff")),
+    /// The agent and the body of a handoff that is over, and maybe of an earlier run of this server.
+    async fn stored(&self, id: HandoffId) -> Result<(String, Value), Problem> {
+        let found = self.journal.store.read().handoff(&ids::handoff(id)).await;
+        let (agent, body) = found
+            .map_err(|error| unreadable(&error))?
+            .ok_or_else(|| Problem::not_found("there is no such handoff"))?;
+        Ok((agent, serde_json::from_str(&body).map_err(|_| unexpected())?))
+    }
+
+    /// The body of a handoff: of a running one as it is now, of others as it was stored.
+    async fn body(&self, id: HandoffId) -> Result<Value, Problem> {
+        let live = {
+            let records = lock(&self.journal.records);
+            records.get(id).map(|record| records.body(record))
+        };
+        match live {
+            Some(body) => Ok(body),
+            None => Ok(self.stored(id).await?.1),
         }
     }
 
+    async fn shown(&self, id: HandoffId) -> Result<Value, Problem> {
+        let body = self.body(id).await?;
+        Ok(self.with_deliveries(body).await)
+    }
+
+    /// What the store does not say is `null`: it hides no record of a running call.
+    async fn with_deliveries(&self, body: Value) -> Value {
+        let subject = body["id"].as_str().unwrap_or_default();
+        let found = self.journal.store.read().deliveries(subject, deliveries::SHOWN).await;
+        if let Err(error) = &found {
+            tracing::error!(%error, "the store cannot be read");
+        }
+        deliveries::with(body, found.ok().as_deref())
+    }
+
+    /// Waits until all that was done until now is on the disk.
+    pub(super) async fn committed(&self) -> Result<(), Problem> {
+        let store = &self.journal.store;
+        store.committed(store.ticket(), self.commit).await.map_err(|Late| {
+            Problem::unavailable("the store takes no writes at the moment; what was done is kept until it does")
+        })
+    }
+
     /// 202, and where to look.
-    fn accepted(&self, id: HandoffId) -> Answered {
-        let mut response = document(StatusCode::ACCEPTED, &self.shown(id)?);
+    async fn accepted(&self, id: HandoffId) -> Answered {
+        // It runs, whatever the store does. But what is promised here must outlive us.
+        self.committed()
+            .await
+            .map_err(|problem| problem.with("handoff", ids::handoff(id)))?;
+        let mut response = document(StatusCode::ACCEPTED, &self.shown(id).await?);
         if let Ok(location) = HeaderValue::from_str(&format!("/v1/handoffs/{}", ids::handoff(id))) {
             response.headers_mut().insert(header::LOCATION, location);
         }
         Ok(response)
     }
+}
+
+pub(super) fn unreadable(error: &sqlx::Error) -> Problem {
+    tracing::error!(%error, "the store cannot be read");
+    Problem::unavailable("the store cannot be read at the moment")
 }
 
 /// Asks for a handoff.
@@ -72,7 +124,7 @@ pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Nam
     if let Some(key) = key
         && let Some(id) = shared.idempotency.lock().await.find(key, body_hash)?
     {
-        return shared.accepted(id);
+        return shared.accepted(id).await;
     }
     let (call, _) = shared.call(&principal, name).await?;
     let mut request = bodies::handoff(wish).map_err(Problem::invalid)?;
@@ -80,7 +132,7 @@ pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Nam
     // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
     let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
     let id = asking.await.map_err(|_| unexpected())??;
-    shared.accepted(id)
+    shared.accepted(id).await
 }
 
 /// The handoff that the key stands for, or a new one.
@@ -122,11 +174,26 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
         None => None,
         Some(call) => Some(ids::parse_call(call).ok_or_else(|| Problem::bad_request("call is not a call's id"))?),
     };
-    let records = lock(&shared.journal.records);
-    let page = records.page(after, limit, |record| {
-        principal.sees(&record.facts.ai_agent) && call.is_none_or(|call| record.call == call)
-    });
-    let (page, more) = page.ok_or_else(|| Problem::bad_request("after names no record that is still kept"))?;
+    // Who has asked for a handoff finds it here.
+    shared.committed().await?;
+    let wanted = Page {
+        after: after.map(ids::handoff),
+        call: call.map(ids::call),
+        agent: principal.agent().map(str::to_owned),
+        // One more tells whether there are more.
+        limit: limit as u32 + 1,
+    };
+    let found = shared.journal.store.read().handoffs(&wanted).await;
+    let mut bodies = found
+        .map_err(|error| unreadable(&error))?
+        .ok_or_else(|| Problem::bad_request("after names no record that is still kept"))?;
+    let more = bodies.len() > limit;
+    bodies.truncate(limit);
+    let mut page = Vec::new();
+    for body in bodies {
+        let body = serde_json::from_str(&body).map_err(|_| unexpected())?;
+        page.push(shared.with_deliveries(body).await);
+    }
     let next = match more {
         true => page.last().map(|record| record["id"].clone()),
         false => None,
@@ -140,8 +207,8 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
 /// One record.
 pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
     let principal = shared.principal(&headers)?;
-    let id = shared.handoff(&principal, name)?;
-    Ok(document(StatusCode::OK, &shared.shown(id)?))
+    let id = shared.handoff(&principal, name).await?;
+    Ok(document(StatusCode::OK, &shared.shown(id).await?))
 }
 
 /// The context package: with a key, or with the token of the URL in the INVITE's Call-Info while the handoff runs.
@@ -150,7 +217,7 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
     let id = match parameters.get("token") {
         None => {
             let principal = shared.principal(&headers)?;
-            shared.handoff(&principal, name)?
+            shared.handoff(&principal, name).await?
         }
         Some(token) => {
             // Whether the handoff exists is not told to who has no token for it.
@@ -165,10 +232,9 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
             id
         }
     };
-    let records = lock(&shared.journal.records);
-    match records.get(id).and_then(|record| record.context()) {
-        Some(context) => Ok(document(StatusCode::OK, context)),
-        None => Err(Problem::not_found(
+    match shared.body(id).await?.get_mut("context").map(Value::take) {
+        Some(context) if !context.is_null() => Ok(document(StatusCode::OK, &context)),
+        _ => Err(Problem::not_found(
             "nobody was invited yet: there is no context package",
         )),
     }
@@ -177,7 +243,7 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
 /// The human takes the call.
 pub(super) async fn accept(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
     let principal = shared.principal(&headers)?;
-    let id = shared.handoff(&principal, name)?;
+    let id = shared.handoff(&principal, name).await?;
     principal.must_be_desk()?;
     act(&shared, id, Ask::Accept(id)).await
 }
@@ -185,7 +251,7 @@ pub(super) async fn accept(State(shared): Context, headers: HeaderMap, name: Nam
 /// The human does not.
 pub(super) async fn decline(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
     let principal = shared.principal(&headers)?;
-    let id = shared.handoff(&principal, name)?;
+    let id = shared.handoff(&principal, name).await?;
     principal.must_be_desk()?;
     act(&shared, id, Ask::Decline(id)).await
 }
@@ -193,13 +259,13 @@ pub(super) async fn decline(State(shared): Context, headers: HeaderMap, name: Na
 /// Whoever asked takes it back.
 pub(super) async fn cancel(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
     let principal = shared.principal(&headers)?;
-    let id = shared.handoff(&principal, name)?;
+    let id = shared.handoff(&principal, name).await?;
     act(&shared, id, Ask::Cancel(id)).await
 }
 
 async fn act(shared: &Shared, id: HandoffId, request: Ask) -> Answered {
     match shared.node.request(request).await {
-        Ok(Ok(_)) => Ok(document(StatusCode::OK, &shared.shown(id)?)),
+        Ok(Ok(_)) => Ok(document(StatusCode::OK, &shared.shown(id).await?)),
         // It was found in the records, so it is over.
         Ok(Err(RequestError::NoHandoff)) => Err(refusal(RequestError::WrongState("the handoff is over".to_owned()))),
         Ok(Err(error)) => Err(refusal(error)),

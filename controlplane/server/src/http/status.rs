@@ -41,6 +41,12 @@ pub(super) async fn ready(State(shared): Context) -> Answered {
     if shared.draining.load(Ordering::Relaxed) {
         return Err(Problem::unavailable("draining: no new calls"));
     }
+    let condition = shared.journal.store.condition();
+    if let Some((since, why)) = condition.trouble {
+        let seconds = since.as_secs();
+        let detail = format!("the store has taken no writes for {seconds} s: {why}");
+        return Err(Problem::unavailable(detail).with("waiting", condition.waiting));
+    }
     Ok(document(
         StatusCode::OK,
         &json!({ "schema": "baton.health/1", "status": "ready" }),
@@ -58,8 +64,9 @@ pub(super) async fn metrics(State(shared): Context, headers: HeaderMap) -> Answe
     let text = lock(&shared.journal.metrics).print(&Now {
         calls,
         workers: &workers,
-        endpoints: &shared.journal.endpoints,
+        endpoints: &shared.journal.teller.endpoints,
         records,
+        store: &shared.journal.store.condition(),
     });
     let mut response = text.into_response();
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

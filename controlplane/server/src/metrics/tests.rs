@@ -8,6 +8,7 @@ use playbook::Mode;
 use super::*;
 use crate::ids::Clock;
 use crate::records::Records;
+use crate::store::Condition;
 
 /// Every sample of a text: name with labels, value. Panics where a line is not what the format has.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -37,7 +38,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 #[test]
 fn every_figure_moves() {
     let mut metrics = Metrics::default();
-    let mut records = Records::new(Clock::new(), 10);
+    let mut records = Records::new(Clock::new());
     let start = Instant::now();
     let mut tell = |ms: u64, what: What| {
         let notice = Notice {
@@ -128,6 +129,13 @@ fn every_figure_moves() {
         workers: &[snapshot],
         endpoints: &[],
         records: 1,
+        store: &Condition {
+            waiting: 3,
+            given_up: 4,
+            commits: 5,
+            committing: Duration::from_millis(6500),
+            trouble: Some((Duration::from_secs(7), String::new())),
+        },
     });
     let samples = parse(&text);
     for (number, (name, ..)) in WORKER_FIGURES.iter().enumerate() {
@@ -144,6 +152,11 @@ fn every_figure_moves() {
         ("baton_handoffs_requested_total", 1.0),
         ("baton_handoffs_total{result=\"joined\",reason=\"busy\"}", 1.0),
         ("baton_handoff_records", 1.0),
+        ("baton_store_waiting", 3.0),
+        ("baton_store_given_up_total", 4.0),
+        ("baton_store_commits_total", 5.0),
+        ("baton_store_commit_seconds_total", 6.5),
+        ("baton_store_trouble_seconds", 7.0),
         ("baton_handoff_step_seconds_count{step=\"joined\"}", 1.0),
         ("baton_handoff_step_seconds_sum{step=\"joined\"}", 0.6),
         ("baton_handoff_step_seconds_bucket{step=\"joined\",le=\"0.5\"}", 0.0),

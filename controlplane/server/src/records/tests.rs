@@ -1,6 +1,7 @@
 use playbook::context::Completeness;
 
 use super::*;
+use crate::store::DeliveryRow;
 
 fn package(brief: &str) -> Box<Package> {
     Box::new(Package {
@@ -20,14 +21,17 @@ fn package(brief: &str) -> Box<Package> {
 struct Story {
     start: Instant,
     records: Records,
+    /// What the store says of its events.
+    deliveries: Vec<DeliveryRow>,
 }
 
 impl Story {
-    fn new(limit: usize) -> Story {
+    fn new() -> Story {
         let clock = Clock::new();
         let mut story = Story {
             start: Instant::now(),
-            records: Records::new(clock, limit),
+            records: Records::new(clock),
+            deliveries: Vec::new(),
         };
         story.what(
             0,
@@ -82,7 +86,7 @@ impl Story {
 
     fn view(&self, id: u64) -> Value {
         let record = self.records.get(HandoffId(id)).expect("a record");
-        self.records.view(record)
+        deliveries::with(self.records.body(record), Some(&self.deliveries))
     }
 }
 
@@ -91,7 +95,7 @@ impl Story {
 fn a_word_that_was_begun_before_the_join_was_over_is_the_first_after_it() {
     let (word, joined) = ((2510, Step::FirstHumanWord), (2520, Step::Joined { codecs: vec![] }));
     for told in [[word.clone(), joined.clone()], [joined, word]] {
-        let mut story = Story::new(10);
+        let mut story = Story::new();
         story.request(1000, 1);
         story.invite(1001, 1, "support");
         for (ms, step) in told {
@@ -107,7 +111,7 @@ fn a_word_that_was_begun_before_the_join_was_over_is_the_first_after_it() {
 
 #[test]
 fn where_the_ai_talks_on_nothing_is_announced() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     let step = Step::Requested {
         mode: Mode::Cold,
         target: "support".to_owned(),
@@ -121,7 +125,7 @@ fn where_the_ai_talks_on_nothing_is_announced() {
 
 #[test]
 fn a_handoff_from_trigger_to_first_word() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     story.request(1000, 1);
     assert_eq!(story.view(1)["state"], "requested");
     assert_eq!(story.view(1)["context"], Value::Null);
@@ -178,7 +182,7 @@ fn a_handoff_from_trigger_to_first_word() {
 
 #[test]
 fn a_later_target_starts_its_own_timeline() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     story.request(0, 1);
     story.invite(0, 1, "support");
     story.step(10, 1, Step::Announced);
@@ -209,7 +213,7 @@ fn a_later_target_starts_its_own_timeline() {
 
 #[test]
 fn the_token_ends_with_the_handoff() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     story.request(0, 1);
     story.invite(0, 1, "support");
     assert_eq!(story.records.get(HandoffId(1)).and_then(Record::token), Some("t0ken"));
@@ -219,7 +223,7 @@ fn the_token_ends_with_the_handoff() {
 
 #[test]
 fn an_update_reaches_the_running_handoff_only() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     story.request(0, 1);
     story.close(1, 1);
     story.request(2, 2);
@@ -231,106 +235,69 @@ fn an_update_reaches_the_running_handoff_only() {
 
 #[test]
 fn the_oldest_closed_records_are_dropped_and_running_ones_never() {
-    let mut story = Story::new(3);
+    let mut story = Story::new();
     story.request(0, 1);
-    for id in 2..=9 {
+    let last = 2 + CLOSED as u64;
+    for id in 2..=last {
         story.request(id, id);
         story.close(id, id);
     }
-    let (page, more) = story.records.page(None, 10, |_| true).expect("a page");
-    let ids: Vec<_> = page
-        .iter()
-        .map(|view| view["id"].as_str().unwrap_or("").to_owned())
-        .collect();
-    assert_eq!(
-        ids,
-        ["ho_0000000000000001", "ho_0000000000000008", "ho_0000000000000009"]
-    );
-    assert!(!more);
-    assert_eq!(story.records.records.len(), 3);
-}
-
-#[test]
-fn pages_follow_each_other() {
-    let mut story = Story::new(10);
-    for id in 1..=5 {
-        story.request(id, id);
-        story.close(id, id);
+    assert_eq!(story.records.len(), CLOSED);
+    for (id, kept) in [(1, true), (2, false), (3, false), (4, true), (last, true)] {
+        assert_eq!(story.records.get(HandoffId(id)).is_some(), kept, "{id}");
     }
-    let ids = |page: &[Value]| page.iter().map(|view| view["id"].clone()).collect::<Vec<_>>();
-    let (first, more) = story.records.page(None, 2, |_| true).expect("a page");
-    assert!(more && ids(&first) == ["ho_0000000000000001", "ho_0000000000000002"]);
-    let (last, more) = story.records.page(Some(HandoffId(3)), 2, |_| true).expect("a page");
-    assert!(!more && ids(&last) == ["ho_0000000000000004", "ho_0000000000000005"]);
-    assert!(story.records.page(Some(HandoffId(99)), 2, |_| true).is_none());
-    let (odd, more) = story
-        .records
-        .page(None, 10, |record| record.id.0 % 2 == 1)
-        .expect("a page");
-    assert!(!more && odd.len() == 3);
 }
 
-fn delivery(webhook: &str, event: &str, kind: &'static str) -> Delivery {
-    Delivery {
-        webhook: webhook.to_owned(),
-        event: event.to_owned(),
-        kind,
-        status: DeliveryStatus::Pending,
-        attempts: 0,
-        answer: None,
-        queued_at: "q".to_owned(),
-        finished_at: None,
+fn delivery(webhook: &str, kind: &str, status: &str, finished_ms: Option<i64>) -> DeliveryRow {
+    DeliveryRow {
+        event: "evt".to_owned(),
+        endpoint: webhook.to_owned(),
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        attempts: 1,
+        answer: Some("503".to_owned()),
+        queued_ms: 1,
+        due_ms: 2,
+        finished_ms,
     }
 }
 
 #[test]
 fn the_context_is_delivered_when_one_webhook_has_it() {
-    let mut story = Story::new(10);
+    let mut story = Story::new();
     story.request(0, 1);
     story.invite(5, 1, "support");
-    let record = story.records.get_mut(HandoffId(1)).expect("a record");
-    for webhook in ["a", "b"] {
-        record.push_delivery(delivery(webhook, "evt", REQUESTED));
-    }
-    assert_eq!(story.view(1)["context_delivery"]["status"], "pending");
-    let record = story.records.get_mut(HandoffId(1)).expect("a record");
-    let delivery = record.delivery_mut("b", "evt").expect("queued");
-    delivery.status = DeliveryStatus::Delivered;
-    delivery.finished_at = Some("then".to_owned());
-    let view = story.view(1);
-    assert_eq!(view["context_delivery"]["status"], "delivered");
-    assert_eq!(view["context_delivery"]["delivered_at"], "then");
-    let record = story.records.get_mut(HandoffId(1)).expect("a record");
-    for webhook in ["a", "b"] {
-        record.delivery_mut(webhook, "evt").expect("queued").status = DeliveryStatus::Failed;
-    }
-    assert_eq!(story.view(1)["context_delivery"]["status"], "undelivered");
+    let mut status = |deliveries: Vec<DeliveryRow>| {
+        story.deliveries = deliveries;
+        let view = story.view(1);
+        let context = &view["context_delivery"];
+        (context["status"].clone(), context["delivered_at"].clone())
+    };
+    let updated = delivery("a", "baton.context.updated", "delivered", Some(1000));
+    assert_eq!(status(vec![updated]), (json!("no_webhook"), Value::Null));
+    let one = |status: &str, at: Option<i64>| delivery("a", REQUESTED, status, at);
+    assert_eq!(status(vec![one("pending", None)]), (json!("pending"), Value::Null));
+    let some = vec![
+        one("failed", Some(500)),
+        one("delivered", Some(2000)),
+        one("delivered", Some(1500)),
+    ];
+    assert_eq!(status(some), (json!("delivered"), json!("1970-01-01T00:00:01.500Z")));
+    let none = vec![one("failed", Some(500)); 2];
+    assert_eq!(status(none), (json!("undelivered"), Value::Null));
 }
 
 #[test]
-fn a_record_keeps_its_newest_deliveries_and_says_how_many_are_missing() {
-    let mut story = Story::new(10);
+fn a_store_that_does_not_answer_hides_only_what_it_has() {
+    let mut story = Story::new();
     story.request(0, 1);
-    let record = story.records.get_mut(HandoffId(1)).expect("a record");
-    record.push_delivery(delivery("crm", "first", REQUESTED));
-    for number in 0..1000 {
-        record.push_delivery(delivery("crm", &format!("evt_{number}"), "baton.context.updated"));
-    }
-    // Of one that is gone nobody wants to know how it went.
-    assert!(record.delivery_mut("crm", "evt_900").is_none());
-    record.delivery_mut("crm", "evt_901").expect("kept").status = DeliveryStatus::Delivered;
-    let view = story.view(1);
-    let events: Vec<_> = view["deliveries"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|delivery| delivery["event"].as_str().expect("text").to_owned())
-        .collect();
-    let kept: Vec<_> = (901..1000).map(|number| format!("evt_{number}")).collect();
-    assert_eq!((events[0].as_str(), &events[1..]), ("first", &kept[..]));
-    assert_eq!(view["deliveries_dropped"], 901);
-    // What says whether the context arrived is not lost.
-    assert_eq!(view["context_delivery"]["status"], "pending");
+    let record = story.records.get(HandoffId(1)).expect("a record");
+    let view = deliveries::with(story.records.body(record), None);
+    assert_eq!(
+        (&view["state"], &view["deliveries"]),
+        (&json!("requested"), &Value::Null)
+    );
+    assert_eq!(view["context_delivery"]["status"], "unknown");
 }
 
 #[test]
@@ -348,7 +315,7 @@ fn results_and_reasons_have_the_names_of_the_api() {
             (Reason::ReferTimeout, "refer_timeout"),
             (Reason::HumanHangup, "human_hangup"),
         ] {
-            let mut story = Story::new(10);
+            let mut story = Story::new();
             story.request(0, 1);
             let closed = Step::Closed {
                 end: End::Failed,

@@ -1,6 +1,9 @@
+use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
@@ -9,7 +12,9 @@ use tokio::sync::Notify;
 
 use super::*;
 use crate::config::Secret;
-use crate::ids::Clock;
+use crate::journal::lock;
+use crate::store::EventRow;
+use crate::store::tests::Home;
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -81,26 +86,61 @@ fn config(to: SocketAddr) -> config::Webhook {
         secrets: vec![Secret::new(OLD)],
         types: Vec::new(),
         timeout: Duration::from_secs(10),
-        attempts: 5,
         retry: Duration::from_millis(1),
         retry_max: Duration::from_millis(4),
-        queue: 100,
+        give_up: Duration::from_secs(3600),
     }
 }
 
-fn event(subject: &str, number: u32) -> Event {
-    Event {
-        id: format!("evt_{subject}_{number}"),
-        kind: "baton.call.started",
-        subject: subject.to_owned(),
-        handoff: None,
-        body: format!("{{\"number\":{number}}}").into(),
-    }
+/// An endpoint with the outbox that it reads.
+struct Line {
+    _home: Home,
+    store: Store,
+    counters: Arc<Counters>,
+    closing: watch::Sender<bool>,
+    task: JoinHandle<()>,
 }
 
-fn start(config: config::Webhook) -> (Endpoint, JoinHandle<()>) {
-    let records = Arc::new(Mutex::new(Records::new(Clock::new(), 10)));
-    Endpoint::start(config, client().expect("a client"), records)
+impl Line {
+    async fn start(config: config::Webhook) -> Line {
+        let home = Home::sqlite();
+        let (store, _) = home.store(100).await;
+        Line::over(config, home, store)
+    }
+
+    fn over(config: config::Webhook, home: Home, store: Store) -> Line {
+        let (closing, closed) = watch::channel(false);
+        let (endpoint, task) = Endpoint::start(config, client().expect("a client"), store.clone(), closed);
+        Line {
+            _home: home,
+            store,
+            counters: endpoint.counters,
+            closing,
+            task,
+        }
+    }
+
+    /// What the journal does with an event.
+    fn tell(&self, subject: &str, number: u32) {
+        self.counters.waiting.fetch_add(1, Ordering::Relaxed);
+        self.store.write(Write::Event(EventRow {
+            id: format!("evt_{subject}_{number}"),
+            subject: subject.to_owned(),
+            sequence: number.into(),
+            kind: "baton.call.started",
+            at_ms: now_ms(),
+            body: format!("{{\"number\":{number}}}").into(),
+            endpoints: vec!["test".to_owned()],
+        }));
+    }
+
+    /// Waits until the endpoint has nothing to do.
+    async fn end(self) -> Arc<Counters> {
+        self.store.settled(self.store.ticket()).await;
+        self.closing.send(true).expect("it runs");
+        self.task.await.expect("ended");
+        self.counters
+    }
 }
 
 async fn loopback() -> TcpListener {
@@ -118,8 +158,8 @@ async fn the_stock_library_verifies_with_each_secret_of_a_rotation() {
     let receiver = Receiver::answering([]);
     let mut config = config(receiver.start(loopback().await).await);
     config.secrets.push(Secret::new(NEW));
-    let (endpoint, task) = start(config);
-    assert!(endpoint.offer(event("a", 1)));
+    let line = Line::start(config).await;
+    line.tell("a", 1);
     let came = receiver.wait_for(1).await;
     let (headers, body) = &came[0];
     for secret in [OLD, NEW] {
@@ -129,26 +169,23 @@ async fn the_stock_library_verifies_with_each_secret_of_a_rotation() {
     let other = standardwebhooks::Webhook::new("whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").expect("a secret");
     assert!(other.verify(body, headers).is_err());
     assert_eq!(headers["content-type"], "application/cloudevents+json");
-    drop(endpoint);
-    task.await.expect("ended");
+    line.end().await;
 }
 
 #[tokio::test]
 async fn failures_are_retried_with_the_same_id_and_in_order() {
     let failures = [Answer::Status(500), Answer::Status(302), Answer::Status(429)];
     let receiver = Receiver::answering(failures);
-    let (endpoint, task) = start(config(receiver.start(loopback().await).await));
+    let line = Line::start(config(receiver.start(loopback().await).await)).await;
     for number in 1..=3 {
-        assert!(endpoint.offer(event("a", number)));
+        line.tell("a", number);
     }
     let came = receiver.wait_for(6).await;
     assert_eq!(
         ids(&came),
         ["evt_a_1", "evt_a_1", "evt_a_1", "evt_a_1", "evt_a_2", "evt_a_3"]
     );
-    let counters = Arc::clone(&endpoint.counters);
-    drop(endpoint);
-    task.await.expect("ended");
+    let counters = line.end().await;
     assert_eq!(counters.delivered.load(Ordering::Relaxed), 3);
     assert_eq!(counters.attempts.load(Ordering::Relaxed), 6);
     assert_eq!(counters.waiting.load(Ordering::Relaxed), 0);
@@ -160,18 +197,17 @@ async fn a_receiver_that_hangs_is_retried_and_does_not_hold_up_other_subjects() 
     let receiver = Receiver::answering([Answer::Never]);
     let mut config = config(receiver.start(loopback().await).await);
     config.timeout = Duration::from_millis(200);
-    let (endpoint, task) = start(config);
-    assert!(endpoint.offer(event("stuck", 1)));
+    let line = Line::start(config).await;
+    line.tell("stuck", 1);
     receiver.wait_for(1).await;
-    assert!(endpoint.offer(event("stuck", 2)));
-    assert!(endpoint.offer(event("free", 1)));
+    line.tell("stuck", 2);
+    line.tell("free", 1);
     let came = receiver.wait_for(4).await;
     let ids = ids(&came);
     let at = |id: &str| ids.iter().rposition(|other| other == id).expect("it came");
     assert!(at("evt_free_1") < at("evt_stuck_2"), "{ids:?}");
     assert_eq!(ids.iter().filter(|id| *id == "evt_stuck_1").count(), 2);
-    drop(endpoint);
-    task.await.expect("ended");
+    line.end().await;
 }
 
 #[tokio::test]
@@ -179,13 +215,12 @@ async fn an_endpoint_that_comes_back_gets_what_waited() {
     let place = loopback().await;
     let address = place.local_addr().expect("bound");
     drop(place);
-    let mut config = config(address);
-    config.attempts = 1000;
-    let (endpoint, task) = start(config);
+    let config = config(address);
+    let line = Line::start(config).await;
     for number in 1..=3 {
-        assert!(endpoint.offer(event("a", number)));
+        line.tell("a", number);
     }
-    while endpoint.counters.attempts.load(Ordering::Relaxed) < 3 {
+    while line.counters.attempts.load(Ordering::Relaxed) < 3 {
         tokio::task::yield_now().await;
     }
     let receiver = Receiver::answering([]);
@@ -194,54 +229,78 @@ async fn an_endpoint_that_comes_back_gets_what_waited() {
         .await;
     let came = receiver.wait_for(3).await;
     assert_eq!(ids(&came), ["evt_a_1", "evt_a_2", "evt_a_3"]);
-    drop(endpoint);
-    task.await.expect("ended");
+    line.end().await;
 }
 
 #[tokio::test]
 async fn what_is_given_up_does_not_stop_what_follows() {
-    let receiver = Receiver::answering([Answer::Status(500); 2]);
+    let receiver = Receiver::answering([Answer::Status(500)]);
     let mut config = config(receiver.start(loopback().await).await);
-    config.attempts = 2;
-    let (endpoint, task) = start(config);
+    config.give_up = Duration::ZERO;
+    let line = Line::start(config).await;
     for number in 1..=2 {
-        assert!(endpoint.offer(event("a", number)));
+        line.tell("a", number);
     }
-    let came = receiver.wait_for(3).await;
-    assert_eq!(ids(&came), ["evt_a_1", "evt_a_1", "evt_a_2"]);
-    let counters = Arc::clone(&endpoint.counters);
-    drop(endpoint);
-    task.await.expect("ended");
+    let came = receiver.wait_for(2).await;
+    assert_eq!(ids(&came), ["evt_a_1", "evt_a_2"]);
+    let store = line.store.clone();
+    let counters = line.end().await;
     assert_eq!(counters.failed.load(Ordering::Relaxed), 1);
     assert_eq!(counters.delivered.load(Ordering::Relaxed), 1);
+    let told = store.read().deliveries("a", 10).await.expect("read");
+    let told: Vec<_> = told.iter().map(|row| (&*row.status, row.answer.as_deref())).collect();
+    assert_eq!(told, [("failed", Some("500")), ("delivered", Some("200"))]);
 }
 
 #[tokio::test]
-async fn a_full_queue_drops_and_counts() {
-    let receiver = Receiver::answering([Answer::Never]);
-    let mut config = config(receiver.start(loopback().await).await);
-    config.queue = 2;
-    let (endpoint, task) = start(config);
-    assert!(endpoint.offer(event("a", 1)));
-    assert!(endpoint.offer(event("b", 1)));
-    assert!(!endpoint.offer(event("c", 1)));
-    assert_eq!(endpoint.counters.dropped.load(Ordering::Relaxed), 1);
-    task.abort();
+async fn what_was_not_told_is_told_after_the_next_start() {
+    let place = loopback().await;
+    let address = place.local_addr().expect("bound");
+    drop(place);
+    let line = Line::start(config(address)).await;
+    line.tell("a", 1);
+    line.tell("a", 2);
+    while line.counters.attempts.load(Ordering::Relaxed) == 0 {
+        tokio::task::yield_now().await;
+    }
+    // As a process that is killed: the task ends wherever it is.
+    line.task.abort();
+    let receiver = Receiver::answering([]);
+    receiver
+        .start(TcpListener::bind(address).await.expect("the port"))
+        .await;
+    let (store, _) = line._home.store(100).await;
+    let line = Line::over(config(address), line._home, store);
+    let came = receiver.wait_for(2).await;
+    assert_eq!(ids(&came), ["evt_a_1", "evt_a_2"]);
+    line.end().await;
+}
+
+/// Nobody is told of what a crash could undo.
+#[tokio::test]
+async fn an_event_is_told_after_its_commit() {
+    let receiver = Receiver::answering([]);
+    let line = Line::start(config(receiver.start(loopback().await).await)).await;
+    line.tell("a", 1);
+    let came = receiver.wait_for(1).await;
+    assert_eq!(ids(&came), ["evt_a_1"]);
+    let told = line.store.read().deliveries("a", 10).await.expect("read");
+    assert_eq!(told.len(), 1, "it is in the store when it arrives");
+    line.end().await;
 }
 
 #[test]
 fn types_are_filtered() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime");
-    runtime.block_on(async {
-        let mut config = config(SocketAddr::from(([127, 0, 0, 1], 1)));
-        config.types = vec!["baton.call.ended".to_owned()];
-        let (endpoint, _task) = start(config);
-        assert!(endpoint.wants("baton.call.ended"));
-        assert!(!endpoint.wants("baton.call.started"));
-    });
+    let endpoint = Endpoint::of("test", &["baton.call.ended"]);
+    assert!(endpoint.wants("baton.call.ended"));
+    assert!(!endpoint.wants("baton.call.started"));
+}
+
+#[test]
+fn pauses_double_up_to_the_longest() {
+    let [first, most] = [1, 3600].map(Duration::from_secs);
+    let pauses = [0, 1, 2, 11, 12, 31, 32, u32::MAX].map(|attempts| pause(first, most, attempts).as_secs());
+    assert_eq!(pauses, [1, 2, 4, 2048, 3600, 3600, 3600, 3600]);
 }
 
 #[test]
@@ -272,16 +331,24 @@ fn retry_after_is_seconds_or_a_date() {
 async fn an_endpoint_that_says_when_is_not_asked_before() {
     let receiver = Receiver::answering([Answer::Later(7)]);
     let config = config(receiver.start(loopback().await).await);
+    let home = Home::sqlite();
     let courier = Courier {
         config,
         client: client().expect("a client"),
-        records: Arc::new(Mutex::new(Records::new(Clock::new(), 10))),
+        store: home.store(100).await.0,
         counters: Arc::default(),
         permits: Semaphore::new(1),
     };
+    let event = Due {
+        event: "evt_a_1".to_owned(),
+        subject: "a".to_owned(),
+        attempts: 0,
+        queued_ms: 0,
+        body: "{}".to_owned(),
+    };
     let seven = Some(Duration::from_secs(7));
-    assert_eq!(courier.attempt(&event("a", 1)).await, (Err("503".to_owned()), seven));
-    assert_eq!(courier.attempt(&event("a", 1)).await, (Ok("200".to_owned()), None));
+    assert_eq!(courier.attempt(&event).await, (Err("503".to_owned()), seven));
+    assert_eq!(courier.attempt(&event).await, (Ok("200".to_owned()), None));
 
     let [second, minute, hour] = [1, 60, 3600].map(Duration::from_secs);
     assert_eq!(wait(second, seven, minute), Duration::from_secs(7));
@@ -328,8 +395,8 @@ async fn what_arrives_is_signed_as_the_specification_says() {
     let receiver = Receiver::answering([]);
     let mut config = config(receiver.start(loopback().await).await);
     config.secrets.push(Secret::new(NEW));
-    let (endpoint, task) = start(config);
-    assert!(endpoint.offer(event("a", 1)));
+    let line = Line::start(config).await;
+    line.tell("a", 1);
     let came = receiver.wait_for(1).await;
     let (headers, body) = &came[0];
     let header = |name: &str| headers[name].to_str().expect("text");
@@ -338,6 +405,5 @@ async fn what_arrives_is_signed_as_the_specification_says() {
     assert!(timestamp.parse::<i64>().is_ok(), "seconds since 1970: {timestamp}");
     let expected = [OLD, NEW].map(|secret| signature(secret, id, timestamp, body));
     assert_eq!(header("webhook-signature"), expected.join(" "));
-    drop(endpoint);
-    task.await.expect("ended");
+    line.end().await;
 }

@@ -3,6 +3,8 @@
 mod carrier;
 mod families;
 mod flood;
+#[path = "../folder/mod.rs"]
+mod folder;
 mod handoff;
 mod party;
 mod phone;

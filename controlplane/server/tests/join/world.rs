@@ -1,7 +1,6 @@
 //! One test's world: a server and its parties.
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
 use crate::PATIENCE;
+use crate::folder;
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
 use crate::ports::Ports;
 use crate::way::{FOUR, SIX, Way};
@@ -136,7 +136,8 @@ impl World {
             busy.at,
             plan.human.parameter(),
         );
-        let config = Config::from_toml(&text, Path::new("")).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let config =
+            Config::from_toml(&text, &folder::of(media_port)).unwrap_or_else(|problems| panic!("{problems:#?}"));
         let server = Server::start(config).await.expect("started");
 
         let to = SocketAddr::new(plan.caller.ip, server.sip().port());

@@ -1,0 +1,80 @@
+//! Events as webhooks get them: CloudEvents 1.0.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::ids::rfc3339;
+use crate::store::EventRow;
+use crate::webhook::Endpoint;
+
+/// Version of the data of our events.
+const SCHEMA: &str = "baton.event/1";
+
+/// The same as a URI (CloudEvents 1.0.2 §3.1); a URN's namespace has no dot (RFC 8141 §2).
+const DATASCHEMA: &str = "urn:baton:event:1";
+
+/// Makes events, and knows who wants them.
+#[derive(Clone, Debug)]
+pub(crate) struct Teller {
+    /// CloudEvents' `source`.
+    source: String,
+    pub(crate) endpoints: Arc<[Endpoint]>,
+}
+
+impl Teller {
+    pub(crate) fn new(node: &str, endpoints: Vec<Endpoint>) -> Teller {
+        Teller {
+            source: format!("/baton/{node}"),
+            endpoints: endpoints.into(),
+        }
+    }
+
+    /// The endpoint of this name.
+    pub(crate) fn endpoint(&self, name: &str) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    }
+
+    /// An event for the outbox.
+    pub(crate) fn event(
+        &self,
+        kind: &'static str,
+        subject: &str,
+        sequence: i64,
+        at: Timestamp,
+        data: &Value,
+    ) -> EventRow {
+        // Unique for ever: ids are random, and a sequence number is used once.
+        let id = format!("evt_{subject}_{sequence:08}");
+        // CloudEvents 1.0.2 §3.1; `sequence` is the extension of that name, compared as a string.
+        let body = json!({
+            "specversion": "1.0",
+            "id": id,
+            "source": self.source,
+            "type": kind,
+            "subject": subject,
+            "time": rfc3339(at),
+            "datacontenttype": "application/json",
+            "dataschema": DATASCHEMA,
+            "sequence": format!("{sequence:08}"),
+            "schema": SCHEMA,
+            "data": data,
+        });
+        let wanting = self.endpoints.iter().filter(|endpoint| endpoint.wants(kind));
+        let endpoints = wanting.map(|endpoint| {
+            endpoint.counters.waiting.fetch_add(1, Ordering::Relaxed);
+            endpoint.name.clone()
+        });
+        EventRow {
+            endpoints: endpoints.collect(),
+            id,
+            subject: subject.to_owned(),
+            sequence,
+            kind,
+            at_ms: at.as_millisecond(),
+            body: body.to_string().into(),
+        }
+    }
+}

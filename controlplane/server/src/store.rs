@@ -1,0 +1,185 @@
+//! What outlives the process: handoff records, and the outbox of events that webhooks are still to be told.
+//!
+//! Whoever has something to write puts it into a queue and never waits; one task takes all that is there and writes it in one
+//! transaction. Who must know that it is on the disk (an API's 202, a webhook) waits for the *ticket* of what was queued.
+//! While the database is away the queue grows up to its bound, and calls go on; then the oldest events are given up and counted.
+
+mod database;
+mod life;
+mod queue;
+pub(crate) mod recovery;
+mod write;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+pub use database::Place;
+pub(crate) use database::{Database, Due, Page};
+pub(crate) use life::Life;
+pub(crate) use queue::{Condition, Ticket};
+pub(crate) use write::{AttemptRow, CallRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Write};
+
+use queue::Queue;
+
+/// Where a delivery is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DeliveryStatus {
+    /// Waiting, or being tried.
+    Pending,
+    /// Answered with 2xx.
+    Delivered,
+    /// Given up after its last attempt: a dead letter, which can be replayed.
+    Failed,
+}
+
+impl DeliveryStatus {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            DeliveryStatus::Pending => "pending",
+            DeliveryStatus::Delivered => "delivered",
+            DeliveryStatus::Failed => "failed",
+        }
+    }
+
+    pub(crate) fn named(name: &str) -> Option<DeliveryStatus> {
+        use DeliveryStatus::{Delivered, Failed, Pending};
+        [Pending, Delivered, Failed]
+            .into_iter()
+            .find(|status| status.name() == name)
+    }
+}
+
+/// The pause after the first commit that failed; doubled each time up to the longest.
+const RETRY: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// The store, from the side of whoever writes and reads.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    queue: Arc<Queue>,
+    database: Database,
+    /// This run of the server.
+    instance: Arc<str>,
+}
+
+/// What was written is not on the disk yet, and the wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Late;
+
+impl Store {
+    /// Starts the task that writes; it ends when [`Store::close`] was called and all is written. `most`: writes that may wait.
+    pub(crate) fn start(database: Database, instance: String, most: usize) -> (Store, JoinHandle<()>) {
+        let queue = Arc::new(Queue::new(most));
+        let task = tokio::spawn(write_all(Arc::clone(&queue), database.clone(), instance.clone()));
+        let store = Store {
+            queue,
+            database,
+            instance: instance.into(),
+        };
+        (store, task)
+    }
+
+    /// Queues a write. Never waits.
+    pub(crate) fn write(&self, write: Write) {
+        self.queue.push(write);
+    }
+
+    /// Of all that was queued until now.
+    pub(crate) fn ticket(&self) -> Ticket {
+        self.queue.ticket()
+    }
+
+    /// Waits until what has this ticket is on the disk.
+    ///
+    /// # Errors
+    /// [`Late`] where that takes longer. It is not lost: it will be written.
+    pub(crate) async fn committed(&self, ticket: Ticket, within: Duration) -> Result<(), Late> {
+        let waiting = self.queue.committed(ticket);
+        tokio::time::timeout(within, waiting).await.map_err(|_| Late)
+    }
+
+    /// As [`Store::committed`], however long it takes.
+    pub(crate) async fn settled(&self, ticket: Ticket) {
+        self.queue.committed(ticket).await;
+    }
+
+    /// Of all that is on the disk.
+    pub(crate) fn last_commit(&self) -> Ticket {
+        self.queue.last_commit()
+    }
+
+    /// Waits for the next commit after the one that was seen last.
+    pub(crate) async fn next_commit(&self, seen: Ticket) -> Ticket {
+        self.queue.next_commit(seen).await
+    }
+
+    /// How it does.
+    pub(crate) fn condition(&self) -> Condition {
+        self.queue.condition(Instant::now())
+    }
+
+    /// This run of the server.
+    pub(crate) fn instance(&self) -> &str {
+        &self.instance
+    }
+
+    /// The tables, to read in.
+    pub(crate) fn read(&self) -> &Database {
+        &self.database
+    }
+
+    /// Nothing is written any more: the task ends once it has written what waits.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+    }
+}
+
+async fn write_all(queue: Arc<Queue>, database: Database, instance: String) {
+    let mut pause = RETRY;
+    while let Some(batch) = queue.take().await {
+        loop {
+            let began = Instant::now();
+            match database.commit(&instance, &batch.writes).await {
+                Ok(()) => {
+                    queue.done(&batch, began.elapsed());
+                    pause = RETRY;
+                    break;
+                }
+                Err(error) if database::may_pass(&error) => {
+                    queue.failed(Instant::now(), &error.to_string());
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+                Err(error) => {
+                    // A bug of ours. Of what was to be written with it, nothing else shall be lost.
+                    tracing::error!(%error, "the store refuses a write; each is tried alone");
+                    one_by_one(&queue, &database, &instance, &batch.writes).await;
+                    queue.done(&batch, began.elapsed());
+                    break;
+                }
+            }
+        }
+    }
+    database.close().await;
+}
+
+async fn one_by_one(queue: &Queue, database: &Database, instance: &str, writes: &[Write]) {
+    let mut pause = RETRY;
+    for write in writes {
+        while let Err(error) = database.commit(instance, std::slice::from_ref(write)).await {
+            if !database::may_pass(&error) {
+                tracing::error!(%error, ?write, "a write is given up");
+                queue.give_up(1);
+                break;
+            }
+            queue.failed(Instant::now(), &error.to_string());
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,128 @@
+//! What runs of servers left open that have died: their handoffs are closed, their calls are over, and their events are told.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Store;
+use super::database::{Open, Place};
+use super::life::{self, LifeError};
+use super::write::{HandoffRow, Write};
+use crate::event::Teller;
+use crate::ids::rfc3339;
+
+/// Why a handoff did not join, in its record.
+pub(crate) const NODE_RESTARTED: &str = "node_restarted";
+
+/// What was closed in the name of a run that has died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) calls: usize,
+    pub(crate) handoffs: usize,
+    /// That it had not told.
+    pub(crate) events: u64,
+}
+
+/// How often it is looked whether another server has died.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// Who closes what the dead left.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    store: Store,
+    place: Place,
+    teller: Teller,
+}
+
+impl Recovery {
+    pub(crate) fn new(store: Store, place: Place, teller: Teller) -> Recovery {
+        Recovery { store, place, teller }
+    }
+
+    /// Closes what the dead left until now. Two servers that do so at one time do not do it twice.
+    pub(crate) async fn run(&self) -> Result<Closed, LifeError> {
+        let (database, instance) = (self.store.read(), self.store.instance());
+        let mut closed = Closed::default();
+        for other in database.others(instance).await? {
+            let Some(dead) = life::is_dead(&self.place, &other).await? else {
+                continue;
+            };
+            let open = database.open_of(&other).await?;
+            let mut waiting = Vec::new();
+            for endpoint in &*self.teller.endpoints {
+                waiting.push(database.waiting(&other, &endpoint.name).await?);
+            }
+            tracing::warn!(
+                instance = other,
+                calls = open.calls.len(),
+                handoffs = open.handoffs.len(),
+                "a server has ended; what it left is taken over"
+            );
+            let writes = close(&open, &self.teller, Timestamp::now());
+            database.inherit(&other, instance, &writes).await?;
+            dead.bury().await;
+            for (endpoint, waiting) in self.teller.endpoints.iter().zip(waiting) {
+                endpoint.counters.waiting.fetch_add(waiting, Ordering::Relaxed);
+                closed.events += waiting;
+            }
+            closed.calls += open.calls.len();
+            closed.handoffs += open.handoffs.len();
+        }
+        if closed != Closed::default() {
+            self.store.write(Write::Nothing);
+        }
+        Ok(closed)
+    }
+
+    /// The same again and again.
+    pub(crate) async fn repeat(self) {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            if let Err(error) = self.run().await {
+                tracing::error!(%error, "what other servers left cannot be looked for");
+            }
+        }
+    }
+}
+
+/// What is written for all of it.
+fn close(open: &Open, teller: &Teller, now: Timestamp) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for (handoff, last) in &open.handoffs {
+        let mut body: Value = serde_json::from_str(&handoff.body).unwrap_or_else(|_| json!({ "id": handoff.id }));
+        body["state"] = "failed".into();
+        body["result"] = "failed".into();
+        body["reason"] = NODE_RESTARTED.into();
+        body["closed_at"] = rfc3339(now).into();
+        writes.push(Write::Handoff(HandoffRow {
+            open: false,
+            body: body.to_string(),
+            ..handoff.clone()
+        }));
+        if let Value::Object(map) = &mut body {
+            map.remove("context");
+            map.remove("context_delivery");
+        }
+        writes.push(Write::Event(teller.event(
+            "baton.handoff.failed",
+            &handoff.id,
+            last + 1,
+            now,
+            &body,
+        )));
+    }
+    for (call, last) in &open.calls {
+        let data = json!({ "schema": "baton.call/1", "id": call.id, "by": NODE_RESTARTED });
+        writes.push(Write::Event(teller.event(
+            "baton.call.ended",
+            &call.id,
+            last + 1,
+            now,
+            &data,
+        )));
+        writes.push(Write::CallOver(call.id.clone()));
+    }
+    writes
+}

@@ -1,0 +1,541 @@
+//! Each on SQLite and on PostgreSQL.
+
+mod postgres;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use crate::event::Teller;
+use crate::store::recovery::{Closed, Recovery};
+use crate::webhook::Endpoint;
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A place for one test; what it leaves on the disk goes with it.
+pub(crate) struct Home {
+    place: Place,
+    folder: Option<PathBuf>,
+}
+
+impl Home {
+    pub(crate) fn sqlite() -> Home {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "baton-store-{}-{}",
+            std::process::id(),
+            NEXT.fetch_add(1, Ordering::Relaxed)
+        );
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).expect("a folder");
+        Home {
+            // Characters that mean something in a URL.
+            place: Place::Sqlite(folder.join("a store?#%41.db")),
+            folder: Some(folder),
+        }
+    }
+
+    fn postgres() -> Home {
+        Home {
+            place: postgres::database(),
+            folder: None,
+        }
+    }
+
+    async fn open(&self) -> Database {
+        Database::open(&self.place).await.expect("a database")
+    }
+
+    pub(crate) async fn store(&self, most: usize) -> (Store, JoinHandle<()>) {
+        Store::start(self.open().await, "ins_1".to_owned(), most)
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+/// The test on both.
+macro_rules! on_both {
+    ($($name:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Home::sqlite()).await;
+            })*
+        }
+        mod on_postgres {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Home::postgres()).await;
+            })*
+        }
+    };
+}
+
+on_both! {
+    what_was_written_is_there_after_the_next_start
+    handoffs_come_in_the_order_in_which_they_were_asked_for
+    a_closed_handoff_is_not_opened_again_by_another_instance
+    an_event_is_due_once_those_before_it_are_done_with
+    what_is_written_twice_is_there_once
+    of_a_batch_all_is_written_or_nothing
+    a_write_that_no_database_takes_harms_no_other
+    the_waits_of_a_ticket_end_with_its_commit
+    what_a_dead_server_left_is_closed_and_told_once
+    a_dead_letter_is_replayed_in_its_place
+}
+
+fn handoff(number: u32, ms: i64) -> HandoffRow {
+    HandoffRow {
+        id: format!("ho_{number:016x}"),
+        call: format!("call_{:016x}", number % 2),
+        agent: if number < 3 { "anna" } else { "bert" }.to_owned(),
+        requested_ms: ms,
+        open: true,
+        body: format!("{{\"number\":{number},\"text\":\"ÿ 'quoted' \\u0000\"}}"),
+    }
+}
+
+fn event(subject: &str, sequence: i64, endpoints: &[&str]) -> EventRow {
+    EventRow {
+        id: format!("evt_{subject}_{sequence}"),
+        subject: subject.to_owned(),
+        sequence,
+        kind: "baton.call.started",
+        at_ms: 1000 + sequence,
+        body: format!("{{\"of\":\"{subject}\",\"sequence\":{sequence}}}").into(),
+        endpoints: endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect(),
+    }
+}
+
+fn attempt(event: &str, endpoint: &str, status: DeliveryStatus, due_ms: i64) -> Write {
+    Write::Attempt(AttemptRow {
+        event: event.to_owned(),
+        subject: event[4..5].to_owned(),
+        endpoint: endpoint.to_owned(),
+        status,
+        attempts: 1,
+        answer: "503".to_owned(),
+        due_ms,
+        at_ms: 5000,
+    })
+}
+
+async fn settle(store: &Store) {
+    store.committed(store.ticket(), PATIENCE).await.expect("written");
+}
+
+async fn what_was_written_is_there_after_the_next_start(home: Home) {
+    let (store, task) = home.store(100).await;
+    let row = handoff(1, 5);
+    store.write(Write::Handoff(row.clone()));
+    store.write(Write::Event(event("a", 1, &["crm"])));
+    // Closing waits for what is queued.
+    store.close();
+    task.await.expect("ended");
+
+    let (store, _task) = home.store(100).await;
+    assert_eq!(
+        store.read().handoff(&row.id).await.expect("read"),
+        Some(("anna".to_owned(), row.body))
+    );
+    assert_eq!(store.read().handoff("ho_2").await.expect("read"), None);
+    let due = store.read().due("ins_1", "crm", 2000, 10).await.expect("read");
+    assert_eq!(due.len(), 1);
+    assert_eq!(
+        (&*due[0].event, &*due[0].body),
+        ("evt_a_1", "{\"of\":\"a\",\"sequence\":1}")
+    );
+}
+
+async fn handoffs_come_in_the_order_in_which_they_were_asked_for(home: Home) {
+    let (store, _task) = home.store(100).await;
+    // Two in one millisecond go by their ids.
+    for (number, ms) in [(4, 30), (2, 20), (1, 20), (3, 10)] {
+        store.write(Write::Handoff(handoff(number, ms)));
+    }
+    settle(&store).await;
+    let numbers = async |page: Page| {
+        let bodies = store.read().handoffs(&page).await.expect("read")?;
+        let number = |body: &String| {
+            let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            body["number"].as_u64().expect("a number")
+        };
+        Some(bodies.iter().map(number).collect::<Vec<_>>())
+    };
+    let all = Page {
+        limit: 10,
+        ..Page::default()
+    };
+    assert_eq!(numbers(all.clone()).await, Some(vec![3, 1, 2, 4]));
+    let first = Page {
+        limit: 2,
+        ..all.clone()
+    };
+    assert_eq!(numbers(first).await, Some(vec![3, 1]));
+    let after = |number: u32| Some(handoff(number, 0).id);
+    let next = Page {
+        after: after(1),
+        ..all.clone()
+    };
+    assert_eq!(numbers(next).await, Some(vec![2, 4]));
+    let of_call = Page {
+        call: Some(handoff(1, 0).call),
+        ..all.clone()
+    };
+    assert_eq!(numbers(of_call).await, Some(vec![3, 1]));
+    let of_agent = Page {
+        agent: Some("bert".to_owned()),
+        after: after(3),
+        ..all.clone()
+    };
+    assert_eq!(numbers(of_agent).await, Some(vec![4]));
+    let unknown = Page { after: after(9), ..all };
+    assert_eq!(numbers(unknown).await, None);
+}
+
+async fn a_closed_handoff_is_not_opened_again_by_another_instance(home: Home) {
+    let database = home.open().await;
+    let open = handoff(1, 5);
+    let closed = HandoffRow {
+        open: false,
+        body: "{\"closed\":true}".to_owned(),
+        ..open.clone()
+    };
+    let put = async |instance: &str, row: &HandoffRow| {
+        let write = Write::Handoff(row.clone());
+        database.commit(instance, &[write]).await.expect("written");
+        database.handoff(&open.id).await.expect("read").expect("there").1
+    };
+    assert_eq!(put("ins_1", &open).await, open.body);
+    assert_eq!(put("ins_2", &closed).await, closed.body);
+    // The first one was thought dead, and was not.
+    assert_eq!(put("ins_1", &open).await, open.body);
+    database
+        .commit("ins_1", &[Write::Handoff(closed.clone())])
+        .await
+        .expect("written");
+    assert_eq!(put("ins_2", &open).await, closed.body);
+}
+
+async fn an_event_is_due_once_those_before_it_are_done_with(home: Home) {
+    let (store, _task) = home.store(100).await;
+    for row in [
+        event("a", 1, &["crm", "desk"]),
+        event("a", 2, &["crm"]),
+        event("b", 1, &["crm"]),
+    ] {
+        store.write(Write::Event(row));
+    }
+    settle(&store).await;
+    let due = async |endpoint: &str, now_ms: i64| {
+        settle(&store).await;
+        let due = store.read().due("ins_1", endpoint, now_ms, 10).await.expect("read");
+        let mut due: Vec<_> = due.into_iter().map(|due| due.event).collect();
+        due.sort();
+        due
+    };
+    assert_eq!(due("crm", 1000).await, [""; 0], "their time has not come");
+    assert_eq!(due("crm", 1001).await, ["evt_a_1", "evt_b_1"]);
+    assert_eq!(due("desk", 1001).await, ["evt_a_1"]);
+    // One that failed comes again at its time, and whatever is behind it waits.
+    store.write(attempt("evt_a_1", "crm", DeliveryStatus::Pending, 9000));
+    store.write(attempt("evt_b_1", "crm", DeliveryStatus::Delivered, 0));
+    assert_eq!(due("crm", 8999).await, [""; 0]);
+    assert_eq!(
+        store.read().next_due("ins_1", "crm", 8999).await.expect("read"),
+        Some(9000)
+    );
+    assert_eq!(store.read().next_due("ins_1", "crm", 9000).await.expect("read"), None);
+    assert_eq!(due("crm", 9000).await, ["evt_a_1"]);
+    assert_eq!(
+        due("desk", 9000).await,
+        ["evt_a_1"],
+        "another endpoint's failure is not its own"
+    );
+    // One that was given up holds up nothing any more.
+    store.write(attempt("evt_a_1", "crm", DeliveryStatus::Failed, 0));
+    assert_eq!(due("crm", 9000).await, ["evt_a_2"]);
+
+    let told = store.read().deliveries("a", 10).await.expect("read");
+    let told: Vec<_> = told
+        .iter()
+        .map(|row| {
+            (
+                &*row.event,
+                &*row.endpoint,
+                &*row.status,
+                row.attempts,
+                row.answer.as_deref(),
+                row.finished_ms,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("evt_a_1", "crm", "failed", 1, Some("503"), Some(5000)),
+            ("evt_a_1", "desk", "pending", 0, None, None),
+            ("evt_a_2", "crm", "pending", 0, None, None),
+        ]
+    );
+}
+
+async fn what_is_written_twice_is_there_once(home: Home) {
+    let database = home.open().await;
+    let call = CallRow {
+        id: "call_1".to_owned(),
+        body: "{}".to_owned(),
+    };
+    let writes = [
+        Write::Call(call),
+        Write::Handoff(handoff(1, 5)),
+        Write::Event(event("a", 1, &["crm"])),
+        attempt("evt_a_1", "crm", DeliveryStatus::Delivered, 0),
+        Write::CallOver("call_1".to_owned()),
+    ];
+    for _ in 0..2 {
+        database.commit("ins_1", &writes).await.expect("written");
+    }
+    let told = database.deliveries("a", 10).await.expect("read");
+    assert_eq!(told.len(), 1);
+    // It was delivered; that it is queued once more does not make it wait again.
+    assert_eq!(told[0].status, "delivered");
+}
+
+async fn of_a_batch_all_is_written_or_nothing(home: Home) {
+    let database = home.open().await;
+    let error = database
+        .commit("ins_1", &[Write::Handoff(handoff(1, 5)), Write::Impossible])
+        .await
+        .expect_err("refused");
+    assert!(!database::may_pass(&error), "{error}");
+    let id = handoff(1, 5).id;
+    assert_eq!(database.handoff(&id).await.expect("read"), None);
+}
+
+async fn a_write_that_no_database_takes_harms_no_other(home: Home) {
+    let (store, _task) = home.store(100).await;
+    store.write(Write::Handoff(handoff(1, 5)));
+    store.write(Write::Impossible);
+    store.write(Write::Handoff(handoff(2, 6)));
+    settle(&store).await;
+    for number in [1, 2] {
+        let there = store.read().handoff(&handoff(number, 0).id).await.expect("read");
+        assert!(there.is_some(), "{number}");
+    }
+    let condition = store.condition();
+    assert_eq!((condition.given_up, condition.waiting), (1, 0));
+    assert!(condition.trouble.is_none());
+}
+
+async fn the_waits_of_a_ticket_end_with_its_commit(home: Home) {
+    let (store, _task) = home.store(100).await;
+    let before = store.ticket();
+    store
+        .committed(before, Duration::ZERO)
+        .await
+        .expect("nothing is waited for");
+    store.write(Write::Handoff(handoff(1, 5)));
+    let ticket = store.ticket();
+    assert!(ticket > before);
+    settle(&store).await;
+    assert!(store.next_commit(before).await >= ticket);
+    let there = store.read().handoff(&handoff(1, 0).id).await.expect("read");
+    assert!(there.is_some());
+}
+
+async fn a_dead_letter_is_replayed_in_its_place(home: Home) {
+    let (store, _task) = home.store(100).await;
+    for sequence in 1..=3 {
+        store.write(Write::Event(event("a", sequence, &["crm", "desk"])));
+    }
+    store.write(attempt("evt_a_1", "crm", DeliveryStatus::Failed, 0));
+    settle(&store).await;
+    let all = async |after: Option<&DeliveryId>, status: Option<DeliveryStatus>, limit: u32| {
+        let rows = store.read().all_deliveries(after, status, limit).await.expect("read")?;
+        Some(rows.iter().map(|row| row.id().to_string()).collect::<Vec<_>>())
+    };
+    let letters = all(None, Some(DeliveryStatus::Failed), 10).await.expect("a page");
+    assert_eq!(letters, ["evt_a_1:crm"]);
+    assert_eq!(
+        all(None, None, 3).await.expect("a page"),
+        ["evt_a_1:crm", "evt_a_1:desk", "evt_a_2:crm"]
+    );
+    let third: DeliveryId = "evt_a_2:crm".parse().expect("an id");
+    assert_eq!(
+        all(Some(&third), None, 2).await.expect("a page"),
+        ["evt_a_2:desk", "evt_a_3:crm"]
+    );
+    assert_eq!(all(Some(&"evt_a_9:crm".parse().expect("an id")), None, 2).await, None);
+
+    let due = async || {
+        settle(&store).await;
+        let due = store.read().due("ins_1", "crm", i64::MAX, 10).await.expect("read");
+        due.into_iter().map(|due| (due.event, due.attempts)).collect::<Vec<_>>()
+    };
+    assert_eq!(due().await, [("evt_a_2".to_owned(), 0)]);
+    let id: DeliveryId = letters[0].parse().expect("an id");
+    let replay = Write::Replay {
+        id: id.clone(),
+        at_ms: 7000,
+    };
+    store.write(replay.clone());
+    assert_eq!(
+        due().await,
+        [("evt_a_1".to_owned(), 0)],
+        "what comes after it waits for it"
+    );
+    let row = store.read().delivery(&id).await.expect("read").expect("there");
+    assert_eq!((&*row.status, row.queued_ms, row.finished_ms), ("pending", 7000, None));
+    // One that waits is not set back.
+    store.write(attempt("evt_a_1", "crm", DeliveryStatus::Pending, 8000));
+    store.write(replay);
+    assert_eq!(due().await, [("evt_a_1".to_owned(), 1)]);
+    store.write(attempt("evt_a_1", "crm", DeliveryStatus::Delivered, 0));
+    assert_eq!(due().await, [("evt_a_2".to_owned(), 0)]);
+}
+
+/// A run of a server, as far as the store knows of it.
+struct Run {
+    store: Store,
+    life: Life,
+}
+
+impl Run {
+    async fn begin(home: &Home, number: u32) -> Run {
+        let (database, id) = (home.open().await, format!("ins_{number:016x}"));
+        let life = Life::begin(&home.place, &id).await.expect("a lock");
+        database.enter(&id, "test", i64::from(number)).await.expect("noted");
+        let (store, _) = Store::start(database, id, 100);
+        Run { store, life }
+    }
+
+    /// As a process that is killed.
+    fn die(self) {
+        match self.life {
+            Life::File(file, _) => drop(file),
+            Life::Session(task) => task.abort(),
+        }
+    }
+}
+
+async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
+    let (dead, living, ours) = (
+        Run::begin(&home, 1).await,
+        Run::begin(&home, 2).await,
+        Run::begin(&home, 3).await,
+    );
+    let (left, over, theirs) = (handoff(1, 5), handoff(2, 6), handoff(4, 7));
+    let call = CallRow {
+        id: left.call.clone(),
+        body: "{}".to_owned(),
+    };
+    dead.store.write(Write::Call(call));
+    dead.store.write(Write::Handoff(left.clone()));
+    dead.store.write(Write::Event(event(&left.id, 1, &["crm"])));
+    dead.store.write(Write::Handoff(HandoffRow {
+        open: false,
+        ..over.clone()
+    }));
+    living.store.write(Write::Handoff(theirs.clone()));
+    settle(&dead.store).await;
+    settle(&living.store).await;
+
+    let teller = Teller::new(
+        "test",
+        vec![Endpoint::of("crm", &[]), Endpoint::of("desk", &["baton.call.ended"])],
+    );
+    let recovery = Recovery::new(ours.store.clone(), home.place.clone(), teller.clone());
+    assert_eq!(recovery.run().await.expect("looked"), Closed::default(), "all live");
+    dead.die();
+    let expected = Closed {
+        calls: 1,
+        handoffs: 1,
+        events: 1,
+    };
+    loop {
+        // PostgreSQL needs a moment to notice that a connection is gone.
+        match recovery.run().await.expect("looked") {
+            closed if closed == Closed::default() => tokio::task::yield_now().await,
+            closed => {
+                assert_eq!(closed, expected);
+                break;
+            }
+        }
+    }
+    assert_eq!(recovery.run().await.expect("looked"), Closed::default(), "once");
+
+    let body = async |row: &HandoffRow| {
+        let found = ours.store.read().handoff(&row.id).await.expect("read").expect("there");
+        serde_json::from_str::<serde_json::Value>(&found.1).expect("JSON")
+    };
+    let closed = body(&left).await;
+    assert_eq!(
+        [
+            &closed["state"],
+            &closed["result"],
+            &closed["reason"],
+            &closed["number"]
+        ],
+        [
+            &"failed".into(),
+            &"failed".into(),
+            &"node_restarted".into(),
+            &serde_json::Value::from(1)
+        ]
+    );
+    assert!(closed["closed_at"].is_string());
+    for untouched in [&over, &theirs] {
+        assert!(body(untouched).await["reason"].is_null());
+    }
+    // Each event once, in its order, each endpoint what it asked for; and all of them are ours to tell.
+    let mut told = Vec::new();
+    for endpoint in ["crm", "crm", "desk"] {
+        for due in ours
+            .store
+            .read()
+            .due(ours.store.instance(), endpoint, i64::MAX, 10)
+            .await
+            .expect("read")
+        {
+            let event: serde_json::Value = serde_json::from_str(&due.body).expect("JSON");
+            let name = event["type"].as_str().unwrap_or("the one that was left").to_owned();
+            told.push((endpoint, due.subject.clone(), name));
+            ours.store.write(Write::Attempt(AttemptRow {
+                event: due.event,
+                subject: due.subject,
+                endpoint: endpoint.to_owned(),
+                status: DeliveryStatus::Delivered,
+                attempts: 1,
+                answer: "200".to_owned(),
+                due_ms: 0,
+                at_ms: 0,
+            }));
+        }
+        settle(&ours.store).await;
+    }
+    told.sort();
+    let of = |endpoint, subject: &str, name: &str| (endpoint, subject.to_owned(), name.to_owned());
+    assert_eq!(
+        told,
+        [
+            of("crm", &left.call, "baton.call.ended"),
+            of("crm", &left.id, "baton.handoff.failed"),
+            of("crm", &left.id, "the one that was left"),
+            of("desk", &left.call, "baton.call.ended"),
+        ]
+    );
+    let waiting: Vec<_> = teller
+        .endpoints
+        .iter()
+        .map(|endpoint| endpoint.counters.waiting.load(Ordering::Relaxed))
+        .collect();
+    assert_eq!(waiting, [3, 1]);
+}

@@ -1,0 +1,133 @@
+//! What is written, as rows.
+
+use std::sync::Arc;
+
+use super::DeliveryStatus;
+
+/// One change. Each may be repeated: the second time it changes nothing.
+#[derive(Clone, Debug)]
+pub(crate) enum Write {
+    /// A live call began, or something about it changed.
+    Call(CallRow),
+    /// It is over.
+    CallOver(String),
+    /// A handoff began, or something about it changed.
+    Handoff(HandoffRow),
+    /// Something happened that webhooks are told of.
+    Event(EventRow),
+    /// An attempt to tell one was made.
+    Attempt(AttemptRow),
+    /// One that was done with waits again.
+    Replay {
+        /// Which.
+        id: DeliveryId,
+        /// Since when it waits.
+        at_ms: i64,
+    },
+    /// Nothing: whoever looks after a commit what there is to do looks now.
+    Nothing,
+    /// One that no database takes.
+    #[cfg(test)]
+    Impossible,
+}
+
+/// A live call.
+#[derive(Clone, Debug)]
+pub(crate) struct CallRow {
+    pub(crate) id: String,
+    pub(crate) body: String,
+}
+
+/// A handoff.
+#[derive(Clone, Debug)]
+pub(crate) struct HandoffRow {
+    pub(crate) id: String,
+    pub(crate) call: String,
+    pub(crate) agent: String,
+    pub(crate) requested_ms: i64,
+    pub(crate) open: bool,
+    /// The record as users see it, without deliveries.
+    pub(crate) body: String,
+}
+
+/// An event, and who is to be told.
+#[derive(Clone, Debug)]
+pub(crate) struct EventRow {
+    pub(crate) id: String,
+    pub(crate) subject: String,
+    pub(crate) sequence: i64,
+    pub(crate) kind: &'static str,
+    pub(crate) at_ms: i64,
+    /// The CloudEvent.
+    pub(crate) body: Arc<str>,
+    pub(crate) endpoints: Vec<String>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct AttemptRow {
+    pub(crate) event: String,
+    pub(crate) subject: String,
+    pub(crate) endpoint: String,
+    pub(crate) status: DeliveryStatus,
+    /// Up to now.
+    pub(crate) attempts: u32,
+    /// The HTTP status or the error.
+    pub(crate) answer: String,
+    /// When the next one is due.
+    pub(crate) due_ms: i64,
+    pub(crate) at_ms: i64,
+}
+
+/// What became of one event at one endpoint, as it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeliveryRow {
+    pub(crate) event: String,
+    pub(crate) endpoint: String,
+    pub(crate) kind: String,
+    pub(crate) status: String,
+    pub(crate) attempts: u32,
+    pub(crate) answer: Option<String>,
+    pub(crate) queued_ms: i64,
+    pub(crate) due_ms: i64,
+    pub(crate) finished_ms: Option<i64>,
+}
+
+impl DeliveryRow {
+    /// What the API calls it.
+    pub(crate) fn id(&self) -> DeliveryId {
+        DeliveryId {
+            event: self.event.clone(),
+            endpoint: self.endpoint.clone(),
+        }
+    }
+}
+
+/// An event at an endpoint. It is printed as both with a colon between: an event's id has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeliveryId {
+    pub(crate) event: String,
+    pub(crate) endpoint: String,
+}
+
+impl std::fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.event, self.endpoint)
+    }
+}
+
+impl std::str::FromStr for DeliveryId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<DeliveryId, ()> {
+        let (event, endpoint) = text.split_once(':').ok_or(())?;
+        // PostgreSQL takes no such byte in a text.
+        if text.contains('\0') {
+            return Err(());
+        }
+        Ok(DeliveryId {
+            event: event.to_owned(),
+            endpoint: endpoint.to_owned(),
+        })
+    }
+}
