@@ -6,9 +6,11 @@
 
 mod database;
 mod life;
+mod put;
 mod queue;
 pub(crate) mod recovery;
 mod write;
+mod writer;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ pub(crate) use queue::{Condition, Ticket};
 pub(crate) use write::{AttemptRow, CallRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Write};
 
 use queue::Queue;
+use writer::write_all;
 
 /// Where a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,10 +53,6 @@ impl DeliveryStatus {
             .find(|status| status.name() == name)
     }
 }
-
-/// The pause after the first commit that failed; doubled each time up to the longest.
-const RETRY: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(2);
 
 /// The store, from the side of whoever writes and reads.
 #[derive(Clone, Debug)]
@@ -133,51 +132,6 @@ impl Store {
     /// Nothing is written any more: the task ends once it has written what waits.
     pub(crate) fn close(&self) {
         self.queue.close();
-    }
-}
-
-async fn write_all(queue: Arc<Queue>, database: Database, instance: String) {
-    let mut pause = RETRY;
-    while let Some(batch) = queue.take().await {
-        loop {
-            let began = Instant::now();
-            match database.commit(&instance, &batch.writes).await {
-                Ok(()) => {
-                    queue.done(&batch, began.elapsed());
-                    pause = RETRY;
-                    break;
-                }
-                Err(error) if database::may_pass(&error) => {
-                    queue.failed(Instant::now(), &error.to_string());
-                    tokio::time::sleep(pause).await;
-                    pause = (pause * 2).min(RETRY_MAX);
-                }
-                Err(error) => {
-                    // A bug of ours. Of what was to be written with it, nothing else shall be lost.
-                    tracing::error!(%error, "the store refuses a write; each is tried alone");
-                    one_by_one(&queue, &database, &instance, &batch.writes).await;
-                    queue.done(&batch, began.elapsed());
-                    break;
-                }
-            }
-        }
-    }
-    database.close().await;
-}
-
-async fn one_by_one(queue: &Queue, database: &Database, instance: &str, writes: &[Write]) {
-    let mut pause = RETRY;
-    for write in writes {
-        while let Err(error) = database.commit(instance, std::slice::from_ref(write)).await {
-            if !database::may_pass(&error) {
-                tracing::error!(%error, ?write, "a write is given up");
-                queue.give_up(1);
-                break;
-            }
-            queue.failed(Instant::now(), &error.to_string());
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
-        }
     }
 }
 
