@@ -15,7 +15,7 @@ struct Clock {
 }
 
 /// Starts the clock. `epoch_ms` is Unix time in ms; without it, time counts from now.
-pub(crate) fn start(epoch_ms: Option<f64>) {
+pub fn start(epoch_ms: Option<f64>) {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let unix_ms = unix.as_secs_f64() * 1000.0;
     let _ = CLOCK.set(Clock {
@@ -25,7 +25,7 @@ pub(crate) fn start(epoch_ms: Option<f64>) {
 }
 
 /// An instant on the shared clock, ms with a resolution of 1 µs.
-pub(crate) fn ms(at: Instant) -> f64 {
+pub fn ms(at: Instant) -> f64 {
     let Some(clock) = CLOCK.get() else { return 0.0 };
     let since = at.saturating_duration_since(clock.start);
     let before = clock.start.saturating_duration_since(at);
@@ -33,7 +33,7 @@ pub(crate) fn ms(at: Instant) -> f64 {
 }
 
 /// A duration in ms with a resolution of 1 µs.
-pub(crate) fn millis(duration: Duration) -> f64 {
+pub fn millis(duration: Duration) -> f64 {
     round(duration.as_secs_f64() * 1000.0)
 }
 
@@ -42,7 +42,7 @@ fn round(ms: f64) -> f64 {
 }
 
 /// Says that something happened at `at`; nothing before [`start`]. Nobody listening any more is no error: the run ends by its own limits.
-pub(crate) fn emit(at: Instant, event: &str, details: Value) {
+pub fn emit(at: Instant, event: &str, details: Value) {
     if CLOCK.get().is_none() {
         return;
     }

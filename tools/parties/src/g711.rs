@@ -2,7 +2,7 @@
 
 /// A codec that the parties speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Codec {
+pub enum Codec {
     /// µ-law, payload type 0.
     Pcmu,
     /// A-law, payload type 8.
@@ -11,7 +11,7 @@ pub(crate) enum Codec {
 
 impl Codec {
     /// By the name on the command line.
-    pub(crate) fn from_name(name: &str) -> Option<Codec> {
+    pub fn from_name(name: &str) -> Option<Codec> {
         match name {
             "pcmu" => Some(Codec::Pcmu),
             "pcma" => Some(Codec::Pcma),
@@ -20,7 +20,7 @@ impl Codec {
     }
 
     /// The encoding name in SDP.
-    pub(crate) fn sdp_name(self) -> &'static str {
+    pub fn sdp_name(self) -> &'static str {
         match self {
             Codec::Pcmu => "PCMU",
             Codec::Pcma => "PCMA",
@@ -28,21 +28,23 @@ impl Codec {
     }
 
     /// The static payload type (RFC 3551 §6).
-    pub(crate) fn payload_type(self) -> u8 {
+    pub fn payload_type(self) -> u8 {
         match self {
             Codec::Pcmu => 0,
             Codec::Pcma => 8,
         }
     }
 
-    pub(crate) fn encode(self, sample: i16) -> u8 {
+    /// One sample of 16 bit.
+    pub fn encode(self, sample: i16) -> u8 {
         match self {
             Codec::Pcmu => encode_mu(sample),
             Codec::Pcma => encode_a(sample),
         }
     }
 
-    pub(crate) fn decode(self, byte: u8) -> i16 {
+    /// To a sample of 16 bit.
+    pub fn decode(self, byte: u8) -> i16 {
         match self {
             Codec::Pcmu => decode_mu(byte),
             Codec::Pcma => decode_a(byte),

@@ -8,20 +8,16 @@
 mod ai;
 mod args;
 mod caller;
-mod events;
-mod g711;
 mod heard;
 mod http;
 mod human;
 mod media;
 mod party;
 mod prompts;
-mod rng;
-mod rtp;
-mod sdp;
-mod sip;
 
 use std::process::ExitCode;
+
+use baton_parties::{events, g711, rng, rtp, sdp, sip};
 
 const USAGE: &str = "\
 baton-party caller --to URI --via ADDRESS [--hangup-after-ms N] [--hangup-heard-ms N]

@@ -210,9 +210,9 @@ struct Line {
 fn send(socket: &UdpSocket, codec: Codec, shared: &Shared) {
     let mut rng = Rng::new();
     let mut line = Line {
-        sequence: rng.next() as u16,
-        timestamp: rng.next() as u32,
-        ssrc: rng.next() as u32,
+        sequence: rng.bits() as u16,
+        timestamp: rng.bits() as u32,
+        ssrc: rng.bits() as u32,
         marker: true,
         key: None,
     };
@@ -284,7 +284,7 @@ impl Speech {
     fn samples(&mut self, now: Instant, rng: &mut Rng) -> [i16; SAMPLES] {
         let mut frame = [0i16; SAMPLES];
         for sample in &mut frame {
-            *sample = (rng.next() % 41) as i16 - 20;
+            *sample = (rng.bits() % 41) as i16 - 20;
         }
         let Some((name, samples)) = self.said.front_mut() else {
             return frame;

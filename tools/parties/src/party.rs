@@ -66,7 +66,7 @@ impl Party {
         let local = Local {
             port: media.port(),
             codec,
-            session: Rng::new().next() as u32,
+            session: Rng::new().bits() as u32,
             version: 1,
         };
         let told_to_end = Arc::new(AtomicBool::new(false));

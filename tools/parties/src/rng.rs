@@ -3,15 +3,22 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 /// xorshift64*.
-pub(crate) struct Rng(u64);
+pub struct Rng(u64);
+
+impl Default for Rng {
+    fn default() -> Rng {
+        Rng::new()
+    }
+}
 
 impl Rng {
     /// Seeded by the process's hash keys, which the kernel's randomness made.
-    pub(crate) fn new() -> Rng {
+    pub fn new() -> Rng {
         Rng(RandomState::new().build_hasher().finish() | 1)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    /// 64 random bits.
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -19,7 +26,7 @@ impl Rng {
     }
 
     /// Hexadecimal digits for a tag or branch.
-    pub(crate) fn token(&mut self) -> String {
-        format!("{:016x}", self.next())
+    pub fn token(&mut self) -> String {
+        format!("{:016x}", self.bits())
     }
 }

@@ -2,18 +2,24 @@
 
 /// A packet that came, or is to go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Packet {
-    pub(crate) marker: bool,
-    pub(crate) payload_type: u8,
-    pub(crate) sequence: u16,
-    pub(crate) timestamp: u32,
-    pub(crate) ssrc: u32,
-    pub(crate) payload: Vec<u8>,
+pub struct Packet {
+    /// The first packet after a pause.
+    pub marker: bool,
+    /// 0 to 127.
+    pub payload_type: u8,
+    /// Counts packets.
+    pub sequence: u16,
+    /// In samples.
+    pub timestamp: u32,
+    /// Whose line it is.
+    pub ssrc: u32,
+    /// Without header extension and padding.
+    pub payload: Vec<u8>,
 }
 
 impl Packet {
     /// `None` for what is not RTP version 2, or is shorter than it says.
-    pub(crate) fn parse(bytes: &[u8]) -> Option<Packet> {
+    pub fn parse(bytes: &[u8]) -> Option<Packet> {
         let head: &[u8; 12] = bytes.first_chunk()?;
         if head[0] >> 6 != 2 {
             return None;
@@ -38,7 +44,8 @@ impl Packet {
         })
     }
 
-    pub(crate) fn print(&self) -> Vec<u8> {
+    /// As it goes into a datagram.
+    pub fn print(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(12 + self.payload.len());
         bytes.push(0x80);
         bytes.push(u8::from(self.marker) << 7 | self.payload_type);
@@ -52,11 +59,13 @@ impl Packet {
 
 /// The payload of a telephone event (RFC 4733 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TelephoneEvent {
-    pub(crate) digit: char,
-    pub(crate) end: bool,
+pub struct TelephoneEvent {
+    /// 0 to 9, `*`, `#`, A to D.
+    pub digit: char,
+    /// Whether it is over.
+    pub end: bool,
     /// In timestamp units, from the event's start.
-    pub(crate) duration: u16,
+    pub duration: u16,
 }
 
 /// Event codes 0 to 15 (RFC 4733 §3.2).
@@ -64,7 +73,7 @@ const DIGITS: &[u8; 16] = b"0123456789*#ABCD";
 
 impl TelephoneEvent {
     /// `None` where it is too short or no digit.
-    pub(crate) fn parse(payload: &[u8]) -> Option<TelephoneEvent> {
+    pub fn parse(payload: &[u8]) -> Option<TelephoneEvent> {
         let four: &[u8; 4] = payload.first_chunk()?;
         Some(TelephoneEvent {
             digit: char::from(*DIGITS.get(usize::from(four[0]))?),
@@ -74,7 +83,7 @@ impl TelephoneEvent {
     }
 
     /// At a volume of −10 dBm0. `None` where it is no digit.
-    pub(crate) fn print(self) -> Option<Vec<u8>> {
+    pub fn print(self) -> Option<Vec<u8>> {
         let code = DIGITS.iter().position(|digit| char::from(*digit) == self.digit)? as u8;
         let [high, low] = self.duration.to_be_bytes();
         Some(vec![code, u8::from(self.end) << 7 | 10, high, low])

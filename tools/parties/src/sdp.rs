@@ -5,14 +5,18 @@ use std::net::{IpAddr, SocketAddr};
 use crate::g711::Codec;
 
 /// Our number for telephone-event in an offer.
-pub(crate) const EVENT_TYPE: u8 = 101;
+pub const EVENT_TYPE: u8 = 101;
 
 /// Who may send, as its describer sees it (RFC 3264 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
+pub enum Direction {
+    /// Both.
     SendRecv,
+    /// Its describer alone sends: it holds.
     SendOnly,
+    /// Its describer alone receives.
     RecvOnly,
+    /// Neither.
     Inactive,
 }
 
@@ -36,24 +40,27 @@ impl Direction {
     }
 
     /// Whether the describer receives.
-    pub(crate) fn receives(self) -> bool {
+    pub fn receives(self) -> bool {
         matches!(self, Direction::SendRecv | Direction::RecvOnly)
     }
 }
 
 /// What a peer describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Description {
-    pub(crate) audio: SocketAddr,
-    pub(crate) payload_types: Vec<u8>,
+pub struct Description {
+    /// Where RTP is wanted.
+    pub audio: SocketAddr,
+    /// In the order of preference.
+    pub payload_types: Vec<u8>,
     /// Payload type of telephone-event/8000.
-    pub(crate) event_type: Option<u8>,
-    pub(crate) direction: Direction,
+    pub event_type: Option<u8>,
+    /// Who may send.
+    pub direction: Direction,
 }
 
 impl Description {
     /// `None` without an audio stream or address.
-    pub(crate) fn parse(text: &str) -> Option<Description> {
+    pub fn parse(text: &str) -> Option<Description> {
         let mut address: Option<IpAddr> = None;
         let mut port: Option<u16> = None;
         let mut payload_types = Vec::new();
@@ -101,28 +108,33 @@ impl Description {
         })
     }
 
-    pub(crate) fn has(&self, codec: Codec) -> bool {
+    /// Whether the codec is among them.
+    pub fn has(&self, codec: Codec) -> bool {
         self.payload_types.contains(&codec.payload_type())
     }
 }
 
 /// Our own description.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Local {
-    pub(crate) port: u16,
-    pub(crate) codec: Codec,
+pub struct Local {
+    /// Of RTP, on 127.0.0.1.
+    pub port: u16,
+    /// The only one that is spoken.
+    pub codec: Codec,
     /// Identifies the session in `o=`.
-    pub(crate) session: u32,
+    pub session: u32,
     /// Counts the changes of it in `o=`.
-    pub(crate) version: u32,
+    pub version: u32,
 }
 
 impl Local {
-    pub(crate) fn offer(self) -> String {
+    /// As an offer, or as the answer to an INVITE without one.
+    pub fn offer(self) -> String {
         self.print(Direction::SendRecv, Some(EVENT_TYPE))
     }
 
-    pub(crate) fn answer(self, offer: &Description) -> String {
+    /// As the answer to this offer.
+    pub fn answer(self, offer: &Description) -> String {
         self.print(offer.direction.answer(), offer.event_type)
     }
 

@@ -29,10 +29,12 @@ const ANSWERS_KEPT: usize = 16;
 
 /// What the script of a party wants to know.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Event {
+pub enum Event {
     /// An INVITE came: `X-Baton-Call`, and what it offers. It waits for [`Ua::ring`] and [`Ua::accept`] or [`Ua::reject`].
     Invited {
+        /// `X-Baton-Call`.
         call: Option<String>,
+        /// Its description, where it has one.
         offer: Option<Description>,
     },
     /// The other side answered our INVITE.
@@ -52,7 +54,7 @@ pub(crate) enum Event {
 }
 
 /// A user agent.
-pub(crate) struct Ua {
+pub struct Ua {
     local: SocketAddr,
     user: String,
     media: Local,
@@ -117,7 +119,7 @@ struct Repeated {
 
 impl Ua {
     /// `local` is the socket's address, `user` the part before the @ of our URI.
-    pub(crate) fn new(local: SocketAddr, user: &str, media: Local) -> Ua {
+    pub fn new(local: SocketAddr, user: &str, media: Local) -> Ua {
         Ua {
             local,
             user: user.to_owned(),
@@ -132,7 +134,7 @@ impl Ua {
     }
 
     /// Calls a URI by way of `peer`.
-    pub(crate) fn invite(&mut self, now: Instant, uri: &str, peer: SocketAddr) {
+    pub fn invite(&mut self, now: Instant, uri: &str, peer: SocketAddr) {
         let local_uri = format!("sip:{}@{}", self.user, self.local);
         let mut call = Call {
             state: State::Calling {
@@ -160,7 +162,7 @@ impl Ua {
     }
 
     /// Says 180 to their INVITE.
-    pub(crate) fn ring(&mut self, now: Instant) {
+    pub fn ring(&mut self, now: Instant) {
         if let Some(call) = self.call.take_if(|call| call.state == State::Ringing) {
             self.answer(now, &call, 180, "Ringing", None);
             self.call = Some(call);
@@ -168,7 +170,7 @@ impl Ua {
     }
 
     /// Takes their call. `false` where there is none, or where it offers nothing that we speak: that is refused with 488.
-    pub(crate) fn accept(&mut self, now: Instant) -> bool {
+    pub fn accept(&mut self, now: Instant) -> bool {
         let Some(mut call) = self.call.take_if(|call| call.state == State::Ringing) else {
             return false;
         };
@@ -190,7 +192,7 @@ impl Ua {
     }
 
     /// Refuses their call.
-    pub(crate) fn reject(&mut self, now: Instant, code: u16, reason: &str) {
+    pub fn reject(&mut self, now: Instant, code: u16, reason: &str) {
         if let Some(mut call) = self.call.take_if(|call| call.state == State::Ringing) {
             self.answer(now, &call, code, reason, None);
             call.state = State::Ending;
@@ -199,7 +201,7 @@ impl Ua {
     }
 
     /// BYE, or CANCEL of an INVITE that is not answered yet. [`Event::Over`] follows, at once where there is no call.
-    pub(crate) fn hang_up(&mut self, now: Instant) {
+    pub fn hang_up(&mut self, now: Instant) {
         let Some(mut call) = self.call.take() else {
             self.events.push_back(Event::Over);
             return;
@@ -232,22 +234,22 @@ impl Ua {
     }
 
     /// Nothing waits for an answer any more.
-    pub(crate) fn is_quiet(&self) -> bool {
+    pub fn is_quiet(&self) -> bool {
         self.repeated.is_empty()
     }
 
     /// What is to be sent next.
-    pub(crate) fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
+    pub fn poll_transmit(&mut self) -> Option<(SocketAddr, Vec<u8>)> {
         self.out.pop_front()
     }
 
     /// What happened next.
-    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
     /// Time has passed.
-    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant) {
         let mut repeated = std::mem::take(&mut self.repeated);
         repeated.retain_mut(|message| {
             if now >= message.until {
@@ -276,7 +278,7 @@ impl Ua {
     }
 
     /// A datagram came. What is no SIP, or not of our call, is answered as RFC 3261 demands, or dropped.
-    pub(crate) fn handle(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
+    pub fn handle(&mut self, now: Instant, from: SocketAddr, bytes: &[u8]) {
         let Some(message) = Message::parse(bytes) else { return };
         events::emit(now, "sip", json!({ "in": message.title() }));
         match message.start.clone() {

@@ -1,0 +1,655 @@
+//! All calls and the time that they take: one thread, three SIP sockets, three RTP sockets.
+
+use std::collections::HashMap;
+use std::io::ErrorKind;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use baton_parties::g711::Codec;
+use baton_parties::rtp::Packet;
+use baton_parties::sdp::Local;
+use baton_parties::sip::{Event, Ua};
+use serde_json::json;
+
+use crate::figures::Figures;
+use crate::http::{Answer, Kind, Request};
+use crate::line::{Heard, Role, Stream, speaker};
+use crate::options::Options;
+
+/// How long a call talks with the AI before it is handed off, and with the human after the join.
+const TALK: Duration = Duration::from_secs(1);
+
+/// Calls that are placed a second while the background builds up.
+const SETUP_RATE: f64 = 50.0;
+
+/// A handoff that has not joined by then is a fault.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long a party that is done still answers repetitions.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How often the timers of the user agents are looked at.
+const TIMERS: Duration = Duration::from_millis(50);
+
+/// The sockets of one role.
+pub(crate) struct Post {
+    sip: UdpSocket,
+    rtp: UdpSocket,
+    /// Taken, so that reports of quality have somewhere to go.
+    _rtcp: UdpSocket,
+    pub(crate) at: SocketAddr,
+    rtp_port: u16,
+}
+
+impl Post {
+    pub(crate) fn open() -> std::io::Result<Post> {
+        let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        sip.set_nonblocking(true)?;
+        let (rtp, rtcp) = loop {
+            let rtp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+            let port = rtp.local_addr()?.port();
+            if port % 2 == 0
+                && let Ok(rtcp) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1))
+            {
+                break (rtp, rtcp);
+            }
+        };
+        rtp.set_nonblocking(true)?;
+        Ok(Post {
+            at: sip.local_addr()?,
+            rtp_port: rtp.local_addr()?.port(),
+            sip,
+            rtp,
+            _rtcp: rtcp,
+        })
+    }
+}
+
+struct Leg {
+    role: Role,
+    ua: Ua,
+    sip_call_id: String,
+    stream: Stream,
+    /// Of an AI or a human: `X-Baton-Call`.
+    baton: Option<String>,
+    /// Which call of ours it belongs to, once that is known.
+    call: Option<u32>,
+    done: Option<Instant>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Dialing,
+    Talking,
+    /// The handoff was due at.
+    HandingOff(Instant),
+    Joined(Instant),
+    Over,
+}
+
+struct Call {
+    leg: usize,
+    baton: Option<String>,
+    stage: Stage,
+    background: bool,
+    began: Instant,
+    heard: Heard,
+}
+
+/// Everything on our side.
+pub(crate) struct World {
+    posts: [Post; 3],
+    server: SocketAddr,
+    legs: Vec<Option<Leg>>,
+    free: Vec<usize>,
+    by_id: HashMap<(u8, String), usize>,
+    /// Where a caller's or an AI's audio comes from.
+    by_rtp: HashMap<(u8, SocketAddr), usize>,
+    by_baton: HashMap<String, u32>,
+    calls: Vec<Call>,
+    /// Who can be talked with, for turns.
+    talking: Vec<u32>,
+    next_turn_of: usize,
+    requests: Sender<Request>,
+    answers: Receiver<Answer>,
+    pending: usize,
+    counting: bool,
+    ssrc: u32,
+    timers: Instant,
+    last_turn: Instant,
+    pub(crate) figures: Figures,
+}
+
+impl World {
+    pub(crate) fn new(
+        posts: [Post; 3],
+        server: SocketAddr,
+        requests: Sender<Request>,
+        answers: Receiver<Answer>,
+    ) -> World {
+        let now = Instant::now();
+        World {
+            posts,
+            server,
+            legs: Vec::new(),
+            free: Vec::new(),
+            by_id: HashMap::new(),
+            by_rtp: HashMap::new(),
+            by_baton: HashMap::new(),
+            calls: Vec::new(),
+            talking: Vec::new(),
+            next_turn_of: 0,
+            requests,
+            answers,
+            pending: 0,
+            counting: false,
+            ssrc: 1,
+            timers: now,
+            last_turn: now,
+            figures: Figures::default(),
+        }
+    }
+
+    /// Places the calls that live the whole time; `false` where they do not all come up.
+    pub(crate) fn build_up(&mut self, calls: u32) -> bool {
+        let begin = Instant::now();
+        let mut placed = 0;
+        while begin.elapsed().as_secs_f64() < f64::from(calls) / SETUP_RATE + 5.0 {
+            let due = (begin.elapsed().as_secs_f64() * SETUP_RATE) as u32;
+            while placed < due.min(calls) {
+                self.dial(true);
+                placed += 1;
+            }
+            self.turn();
+            if placed == calls && self.talking.len() as u32 == calls {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Lets time pass with nothing new.
+    pub(crate) fn idle(&mut self, time: Duration) {
+        let begin = Instant::now();
+        while begin.elapsed() < time {
+            self.turn();
+        }
+    }
+
+    /// The load itself. `counting`: it is measured.
+    pub(crate) fn load(&mut self, options: &Options, time: Duration, counting: bool) {
+        self.counting = counting;
+        if counting {
+            self.calls
+                .iter_mut()
+                .for_each(|call| call.heard.longest_gap = Duration::ZERO);
+            self.figures.own_stall = Duration::ZERO;
+        }
+        let begin = Instant::now();
+        let (mut turns, mut handoffs) = (0, 0);
+        while begin.elapsed() < time {
+            let passed = begin.elapsed().as_secs_f64();
+            while f64::from(turns) < passed * f64::from(options.turns) {
+                let due = begin + Duration::from_secs_f64(f64::from(turns) / f64::from(options.turns));
+                self.ask_turn(due);
+                turns += 1;
+            }
+            while f64::from(handoffs) < passed * f64::from(options.handoffs) {
+                self.dial(false);
+                handoffs += 1;
+            }
+            self.turn();
+        }
+    }
+
+    /// Waits for what is under way, and hangs up the rest.
+    pub(crate) fn finish(&mut self) {
+        let begin = Instant::now();
+        let busy = |world: &World| {
+            let open = |call: &Call| !call.background && call.stage != Stage::Over;
+            world.pending > 0 || world.calls.iter().any(open)
+        };
+        while busy(self) && begin.elapsed() < PATIENCE {
+            self.turn();
+        }
+        for number in 0..self.calls.len() {
+            if self.calls[number].background {
+                let call = &self.calls[number];
+                if call.stage == Stage::Over {
+                    self.figures.fault("a background call ended by itself");
+                } else {
+                    self.figures.background_gaps.push(call.heard.longest_gap);
+                    self.figures.breaks += call.heard.breaks;
+                    self.figures.backwards += call.heard.backwards;
+                }
+            }
+            self.hang_up(number as u32);
+        }
+        self.idle(Duration::from_secs(1));
+    }
+
+    fn dial(&mut self, background: bool) {
+        let now = Instant::now();
+        let number = self.calls.len() as u32;
+        let leg = self.add_leg(Role::Caller, number, now);
+        let uri = format!("sip:line@{}", self.server);
+        if let Some(added) = &mut self.legs[leg] {
+            added.ua.invite(now, &uri, self.server);
+            added.call = Some(number);
+        }
+        self.calls.push(Call {
+            leg,
+            baton: None,
+            stage: Stage::Dialing,
+            background,
+            began: now,
+            heard: Heard::default(),
+        });
+        self.serve(leg, now);
+    }
+
+    fn add_leg(&mut self, role: Role, number: u32, now: Instant) -> usize {
+        self.ssrc = self.ssrc.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+        let post = &self.posts[role as usize];
+        let media = Local {
+            port: post.rtp_port,
+            codec: Codec::Pcmu,
+            session: self.ssrc >> 1,
+            version: 1,
+        };
+        let leg = Leg {
+            role,
+            ua: Ua::new(post.at, ["caller", "ai", "human"][role as usize], media),
+            sip_call_id: String::new(),
+            stream: Stream::new(role, number, self.ssrc, now),
+            baton: None,
+            call: None,
+            done: None,
+        };
+        match self.free.pop() {
+            Some(place) => {
+                self.legs[place] = Some(leg);
+                place
+            }
+            None => {
+                self.legs.push(Some(leg));
+                self.legs.len() - 1
+            }
+        }
+    }
+
+    fn ask_turn(&mut self, due: Instant) {
+        // Those who are no longer talking leave the list as they are met.
+        while !self.talking.is_empty() {
+            self.next_turn_of %= self.talking.len();
+            let number = self.talking[self.next_turn_of];
+            let call = &self.calls[number as usize];
+            if call.stage != Stage::Talking {
+                self.talking.swap_remove(self.next_turn_of);
+                continue;
+            }
+            self.next_turn_of += 1;
+            let Some(baton) = &call.baton else { continue };
+            let role = if self.next_turn_of.is_multiple_of(2) {
+                "caller"
+            } else {
+                "ai"
+            };
+            let body = json!({
+                "role": role, "text": "I ordered it on the third and it has not come, the number is 4711.",
+                "confidence": 0.93, "intent": "order_status",
+            });
+            let path = format!("/v1/calls/{baton}/turns");
+            self.ask(Kind::Turn, number, due, path, body);
+            return;
+        }
+    }
+
+    fn ask(&mut self, kind: Kind, call: u32, due: Instant, path: String, body: serde_json::Value) {
+        let request = Request {
+            kind,
+            call,
+            due,
+            path,
+            body,
+        };
+        if self.requests.send(request).is_ok() {
+            self.pending += 1;
+        }
+    }
+
+    /// One round: what came, what is due, what goes out; then a short sleep.
+    fn turn(&mut self) {
+        let now = Instant::now();
+        let stall = now.saturating_duration_since(self.last_turn);
+        self.figures.own_stall = self.figures.own_stall.max(stall);
+        self.last_turn = now;
+        for role in [Role::Caller, Role::Ai, Role::Human] {
+            self.take_sip(role);
+            self.take_rtp(role);
+        }
+        self.take_answers();
+        self.send_rtp();
+        if now >= self.timers {
+            self.timers = now + TIMERS;
+            self.take_time(now);
+        }
+        std::thread::sleep(Duration::from_micros(300));
+    }
+
+    fn take_sip(&mut self, role: Role) {
+        let mut buffer = [0; 4096];
+        loop {
+            let (length, from) = match self.posts[role as usize].sip.recv_from(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => continue,
+            };
+            let now = Instant::now();
+            let datagram = &buffer[..length];
+            let Some(id) = call_id(datagram) else { continue };
+            let key = (role as u8, id);
+            let place = match self.by_id.get(&key) {
+                Some(place) => *place,
+                None if datagram.starts_with(b"INVITE ") => {
+                    let place = self.add_leg(role, 0, now);
+                    if let Some(leg) = &mut self.legs[place] {
+                        leg.sip_call_id.clone_from(&key.1);
+                    }
+                    self.by_id.insert(key, place);
+                    place
+                }
+                None => continue,
+            };
+            if let Some(leg) = &mut self.legs[place] {
+                leg.ua.handle(now, from, datagram);
+            }
+            self.serve(place, now);
+        }
+    }
+
+    /// What a user agent has to say and to send.
+    fn serve(&mut self, place: usize, now: Instant) {
+        loop {
+            let Some(leg) = &mut self.legs[place] else { return };
+            if let Some((to, datagram)) = leg.ua.poll_transmit() {
+                if leg.sip_call_id.is_empty()
+                    && let Some(id) = call_id(&datagram)
+                {
+                    leg.sip_call_id.clone_from(&id);
+                    self.by_id.insert((leg.role as u8, id), place);
+                }
+                let _ = self.posts[leg.role as usize].sip.send_to(&datagram, to);
+                continue;
+            }
+            let Some(event) = leg.ua.poll_event() else { return };
+            self.take_event(place, event, now);
+        }
+    }
+
+    fn take_event(&mut self, place: usize, event: Event, now: Instant) {
+        let Some(leg) = &mut self.legs[place] else { return };
+        let role = leg.role;
+        match event {
+            Event::Invited { call, offer } => {
+                leg.baton = call;
+                leg.call = leg.baton.as_ref().and_then(|baton| self.by_baton.get(baton)).copied();
+                leg.ua.ring(now);
+                leg.ua.accept(now);
+                if let Some(offer) = offer {
+                    self.speak(place, offer.audio, now);
+                }
+            }
+            Event::Answered(answer) => self.speak(place, answer.audio, now),
+            Event::Changed(description) => self.speak(place, description.audio, now),
+            Event::Up(answer) => {
+                if let Some(answer) = answer {
+                    self.speak(place, answer.audio, now);
+                }
+            }
+            Event::Refused(code) => {
+                self.figures
+                    .fault(format!("a caller's INVITE was answered with {code}"));
+                self.end(place, now);
+            }
+            Event::TimedOut => {
+                self.figures.fault(format!("nobody answered a message of the {role:?}"));
+                self.end(place, now);
+            }
+            Event::Ended => {
+                if role == Role::Caller
+                    && let Some(number) = leg.call
+                    && self.calls[number as usize].stage != Stage::Over
+                {
+                    let stage = self.calls[number as usize].stage;
+                    self.figures.fault(format!("a caller was hung up on while {stage:?}"));
+                }
+                self.end(place, now);
+            }
+            Event::Over => self.end(place, now),
+        }
+    }
+
+    fn speak(&mut self, place: usize, to: SocketAddr, now: Instant) {
+        let Some(leg) = &mut self.legs[place] else { return };
+        // Spread over the packet time, so that they do not all come at once.
+        if leg.stream.to.is_none() {
+            leg.stream.next = now + Duration::from_micros(place as u64 * 769 % 20_000);
+        }
+        if let Some(old) = leg.stream.to.replace(to) {
+            self.by_rtp.remove(&(leg.role as u8, old));
+        }
+        self.by_rtp.insert((leg.role as u8, to), place);
+    }
+
+    fn end(&mut self, place: usize, now: Instant) {
+        let Some(leg) = &mut self.legs[place] else { return };
+        leg.done.get_or_insert(now);
+        if let Some(to) = leg.stream.to.take() {
+            let key = (leg.role as u8, to);
+            if self.by_rtp.get(&key) == Some(&place) {
+                self.by_rtp.remove(&key);
+            }
+        }
+        if leg.role == Role::Caller
+            && let Some(number) = leg.call
+        {
+            self.close(number);
+        }
+    }
+
+    /// A caller's call is over.
+    fn close(&mut self, number: u32) {
+        let call = &mut self.calls[number as usize];
+        let stage = std::mem::replace(&mut call.stage, Stage::Over);
+        if let Some(baton) = call.baton.take() {
+            self.by_baton.remove(&baton);
+        }
+        if !call.background && matches!(stage, Stage::Joined(_)) {
+            self.figures.gaps.push(call.heard.longest_gap);
+            self.figures.breaks += call.heard.breaks;
+            self.figures.backwards += call.heard.backwards;
+        }
+    }
+
+    fn hang_up(&mut self, number: u32) {
+        let now = Instant::now();
+        let place = self.calls[number as usize].leg;
+        if self.calls[number as usize].stage == Stage::Over {
+            return;
+        }
+        self.close(number);
+        if let Some(leg) = &mut self.legs[place] {
+            leg.ua.hang_up(now);
+        }
+        self.serve(place, now);
+    }
+
+    fn take_rtp(&mut self, role: Role) {
+        let mut buffer = [0; 2048];
+        loop {
+            let (length, from) = match self.posts[role as usize].rtp.recv_from(&mut buffer) {
+                Ok(received) => received,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => continue,
+            };
+            if role == Role::Human {
+                continue;
+            }
+            let now = Instant::now();
+            let (Some(place), Some(packet)) = (
+                self.by_rtp.get(&(role as u8, from)).copied(),
+                Packet::parse(&buffer[..length]),
+            ) else {
+                continue;
+            };
+            match role {
+                Role::Caller => self.caller_hears(place, now, &packet),
+                _ => self.ai_hears(place, now, &packet),
+            }
+        }
+    }
+
+    fn caller_hears(&mut self, place: usize, now: Instant, packet: &Packet) {
+        let Some(number) = self.legs[place].as_ref().and_then(|leg| leg.call) else {
+            return;
+        };
+        let call = &mut self.calls[number as usize];
+        call.heard.take(now, packet);
+        if let (Stage::HandingOff(due), Some((Role::Human, _))) = (call.stage, speaker(packet)) {
+            call.stage = Stage::Joined(now);
+            self.figures.joined += 1;
+            if self.counting {
+                self.figures.joins.push(now.saturating_duration_since(due));
+            }
+        }
+    }
+
+    /// The AI hears which caller it has: from then on the call can be talked about.
+    fn ai_hears(&mut self, place: usize, now: Instant, packet: &Packet) {
+        let Some(leg) = &mut self.legs[place] else { return };
+        if leg.call.is_some() {
+            return;
+        }
+        let (Some((Role::Caller, number)), Some(baton)) = (speaker(packet), &leg.baton) else {
+            return;
+        };
+        let Some(call) = self
+            .calls
+            .get_mut(number as usize)
+            .filter(|call| call.stage == Stage::Dialing)
+        else {
+            return;
+        };
+        leg.call = Some(number);
+        call.baton = Some(baton.clone());
+        call.stage = Stage::Talking;
+        call.began = now;
+        self.by_baton.insert(baton.clone(), number);
+        self.talking.push(number);
+    }
+
+    fn take_answers(&mut self) {
+        while let Ok(answer) = self.answers.try_recv() {
+            self.pending -= 1;
+            let latency = answer.at.saturating_duration_since(answer.due);
+            let (expected, latencies) = match answer.kind {
+                Kind::Turn => (200, &mut self.figures.turns),
+                Kind::Handoff => (202, &mut self.figures.handoffs),
+            };
+            if answer.status == Ok(expected) {
+                if self.counting {
+                    latencies.push(latency);
+                }
+            } else {
+                let (kind, call) = (answer.kind, answer.call);
+                let words: String = answer.body.chars().take(200).collect();
+                self.figures
+                    .fault(format!("{kind:?} of call {call}: {:?} {words}", answer.status));
+            }
+        }
+    }
+
+    fn send_rtp(&mut self) {
+        let now = Instant::now();
+        for leg in self.legs.iter_mut().flatten() {
+            while let Some((to, packet)) = leg.stream.poll(now) {
+                let _ = self.posts[leg.role as usize].rtp.send_to(&packet, to);
+            }
+        }
+    }
+
+    fn take_time(&mut self, now: Instant) {
+        for place in 0..self.legs.len() {
+            let Some(leg) = &mut self.legs[place] else { continue };
+            leg.ua.handle_timeout(now);
+            if leg.done.is_some_and(|done| now >= done + LINGER) {
+                self.by_id
+                    .remove(&(leg.role as u8, std::mem::take(&mut leg.sip_call_id)));
+                self.legs[place] = None;
+                self.free.push(place);
+                continue;
+            }
+            self.serve(place, now);
+        }
+        for number in 0..self.calls.len() as u32 {
+            let call = &self.calls[number as usize];
+            if call.background || call.stage == Stage::Over {
+                continue;
+            }
+            match call.stage {
+                Stage::Talking if now >= call.began + TALK => self.hand_off(number, call.began + TALK),
+                Stage::Joined(at) if now >= at + TALK => self.hang_up(number),
+                Stage::HandingOff(due) if now >= due + PATIENCE => {
+                    self.figures.fault("a handoff did not join");
+                    self.hang_up(number);
+                }
+                Stage::Dialing if now >= call.began + PATIENCE => {
+                    self.figures.fault("a call was not connected");
+                    self.hang_up(number);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn hand_off(&mut self, number: u32, due: Instant) {
+        let call = &mut self.calls[number as usize];
+        let Some(baton) = &call.baton else { return };
+        let path = format!("/v1/calls/{baton}/handoffs");
+        // From now on no turn is due in it: one that is under way may come after the join.
+        call.stage = Stage::HandingOff(due);
+        self.figures.asked += 1;
+        self.ask(
+            Kind::Handoff,
+            number,
+            due,
+            path,
+            json!({ "mode": "auto", "reason": "load" }),
+        );
+    }
+}
+
+/// The Call-ID of a message, as the server and we print it.
+fn call_id(datagram: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(datagram).ok()?;
+    let line = text
+        .lines()
+        .take_while(|line| !line.is_empty())
+        .find_map(|line| line.strip_prefix("Call-ID:"))?;
+    Some(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_call_id_is_found_in_the_head_only() {
+        let message = b"BYE sip:a@b SIP/2.0\r\nVia: x\r\nCall-ID:  abc@d \r\n\r\nCall-ID: other";
+        assert_eq!(call_id(message).as_deref(), Some("abc@d"));
+        assert_eq!(call_id(b"BYE sip:a@b SIP/2.0\r\n\r\nCall-ID: other"), None);
+        assert_eq!(call_id(&[0xff, 0xfe]), None);
+    }
+}
