@@ -16,6 +16,8 @@ cargo xtask fuzz [TARGET] [--seconds N]
                              libFuzzer on tests/fuzz: one target, or all in turn, N seconds each (60); needs nightly and cargo-fuzz
 cargo xtask flood [--rate N] [--seconds N] [--trunk] [--json]
                              how soon `baton serve` answers OPTIONS while 10,000 hostile datagrams a second arrive
+cargo xtask callload [OPTIONS]
+                             live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
 cargo xtask test             all that CI runs: format, lints, tests, docs, and the demo in every mode
 ";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     match words.next().as_deref() {
         Some("demo") => steps::demo(words.collect()),
         Some("fuzz") => fuzz::fuzz(&words.collect::<Vec<_>>()),
+        Some("callload") => steps::callload(words.collect()),
         Some("flood") => steps::flood(words.collect()),
         Some("soak") => steps::soak(words.collect()),
         Some("test") => steps::test(),

@@ -75,27 +75,32 @@ pub(crate) fn soak(options: Vec<String>) -> ExitCode {
 }
 
 /// Builds the server and what floods it, and runs both; the options are the flood's own.
+pub(crate) fn flood(options: Vec<String>) -> ExitCode {
+    let help = include_str!("../../../tests/fuzz/src/bin/flood/help.txt");
+    beside_the_server("baton-fuzz", "flood", help, &options)
+}
+
+/// The same with calls, turns and handoffs at a rate.
+pub(crate) fn callload(options: Vec<String>) -> ExitCode {
+    let help = include_str!("../../callload/src/help.txt");
+    beside_the_server("baton-callload", "callload", help, &options)
+}
+
+/// Builds the server and a program that starts it, and runs the program with these options.
 #[expect(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the command line speaks to people"
 )]
-pub(crate) fn flood(options: Vec<String>) -> ExitCode {
+fn beside_the_server(package: &str, program: &str, help: &str, options: &[String]) -> ExitCode {
     if options.iter().any(|option| option == "--help" || option == "-h") {
-        print!("{}", include_str!("../../../tests/fuzz/src/bin/flood/help.txt"));
+        print!("{help}");
         return ExitCode::SUCCESS;
     }
     if let Err(missing) = install::packages(Purpose::Build) {
         return refuse(missing);
     }
-    let build = [
-        "build",
-        "--release",
-        "--package",
-        "baton-server",
-        "--package",
-        "baton-fuzz",
-    ];
+    let build = ["build", "--release", "--package", "baton-server", "--package", package];
     eprintln!("xtask: cargo {}", build.join(" "));
     if !cargo(&build)
         .current_dir(root())
@@ -105,10 +110,10 @@ pub(crate) fn flood(options: Vec<String>) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let server = release().join("baton");
-    run(Command::new(release().join("flood"))
+    run(Command::new(release().join(program))
         .arg("--server")
         .arg(server)
-        .args(&options))
+        .args(options))
 }
 
 /// Runs a program of ours; its exit status is ours.
