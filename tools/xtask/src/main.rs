@@ -5,6 +5,7 @@
 mod fuzz;
 mod install;
 mod steps;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -18,7 +19,9 @@ cargo xtask flood [--rate N] [--seconds N] [--trunk] [--json]
                              how soon `baton serve` answers OPTIONS while 10,000 hostile datagrams a second arrive
 cargo xtask callload [OPTIONS]
                              live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
-cargo xtask test             all that CI runs: format, lints, tests, docs, and the demo in every mode
+cargo xtask deny             advisories, licences and bans of all dependencies
+cargo xtask deb              the Debian package
+cargo xtask test             all that CI runs: format, lints, tests, docs, dependencies, and the demo in every mode
 ";
 
 #[expect(clippy::print_stdout, reason = "the command line speaks to people")]
@@ -30,6 +33,8 @@ fn main() -> ExitCode {
         Some("callload") => steps::callload(words.collect()),
         Some("flood") => steps::flood(words.collect()),
         Some("soak") => steps::soak(words.collect()),
+        Some("deny") => tools::deny(),
+        Some("deb") => tools::deb(),
         Some("test") => steps::test(),
         None | Some("help" | "--help" | "-h") => {
             print!("{HELP}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::install::{self, Missing, Purpose};
 
 /// What both tasks build: the product and the parties of its demo.
-const BUILD: [&str; 6] = [
+pub(crate) const BUILD: [&str; 6] = [
     "build",
     "--release",
     "--package",
@@ -143,6 +143,7 @@ pub(crate) fn test() -> ExitCode {
         step("tests", &["test", "--workspace"]),
         step("docs", &["doc", "--no-deps", "--workspace"]),
         step("release build", &BUILD),
+        ("dependencies".to_owned(), ourselves("deny")),
     ];
     steps.extend(DEMOS.iter().map(|options| demo_step(options)));
 
@@ -179,6 +180,13 @@ pub(crate) fn test() -> ExitCode {
     }
 }
 
+/// Another task of this program, as a step.
+fn ourselves(task: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap_or_else(|_| "xtask".into()));
+    command.arg(task).current_dir(root());
+    command
+}
+
 fn step(name: &str, arguments: &[&str]) -> (String, Command) {
     let mut command = cargo(arguments);
     command.current_dir(root()).env("RUSTDOCFLAGS", "-D warnings");
@@ -207,7 +215,7 @@ fn folder_name(options: &[&str]) -> String {
         .join("-")
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     // Cargo sets it for what it runs: the same toolchain.
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments);
