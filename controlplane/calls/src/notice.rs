@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use media::evidence::Evidence;
 use playbook::Mode;
-use playbook::context::Package;
+use playbook::context::{Package, Turn};
+use serde_json::Value;
 
 /// A call. Printed as every leg carries it in `X-Baton-Call`: `call_` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -94,7 +95,16 @@ pub enum What {
         /// Who ended it, or why: `caller`, `ai`, `human`, `api`, `error`.
         by: String,
     },
-    /// The context changed while a handoff was running.
+    /// The AI told what was said.
+    Turns {
+        /// The number of the first of them in the call, from 0.
+        first: usize,
+        /// They follow each other.
+        turns: Vec<Turn>,
+    },
+    /// The context changed, by a patch: all of it but the turns, as it is now.
+    Context(Value),
+    /// The context changed, by turns or a patch, while a handoff was running: what the human gets to know now.
     ContextUpdated(Box<Package>),
     /// A step of a handoff.
     Handoff(HandoffId, Step),

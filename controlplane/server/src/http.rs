@@ -11,16 +11,15 @@ mod calls;
 mod connections;
 mod deliveries;
 mod handoffs;
+mod idempotency;
 mod problem;
 mod status;
 
-use std::collections::{HashMap, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use ::calls::notice::HandoffId;
 use ::calls::request::{Request as Ask, RequestError, Response as Answer};
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
@@ -31,16 +30,14 @@ use axum::routing::{get, patch, post};
 use engine::Engine;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::watch;
 
 use crate::config;
 use crate::ids;
 use crate::journal::Journal;
-use crate::run::NodeHandle;
+use crate::run::{NodeHandle, Stopped};
+use idempotency::Idempotency;
 use problem::Problem;
-
-/// Answers to `Idempotency-Key`s that are remembered.
-const IDEMPOTENCY_KEEP: usize = 10_000;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -52,7 +49,7 @@ pub(crate) struct Shared {
     journal: Arc<Journal>,
     engine: Arc<Engine>,
     draining: Arc<AtomicBool>,
-    idempotency: Mutex<Idempotency>,
+    idempotency: Idempotency,
 }
 
 type Context = axum::extract::State<Arc<Shared>>;
@@ -76,16 +73,20 @@ impl Shared {
             journal,
             engine,
             draining,
-            idempotency: Mutex::default(),
+            idempotency: Idempotency::default(),
         }
     }
 
     async fn ask(&self, request: Ask) -> Result<Answer, Problem> {
-        match self.node.request(request).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(refusal(error)),
-            Err(_) => Err(Problem::unavailable("the server is stopping")),
-        }
+        answered(self.node.request(request).await)
+    }
+}
+
+fn answered(asked: Result<Result<Answer, RequestError>, Stopped>) -> Result<Answer, Problem> {
+    match asked {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(refusal(error)),
+        Err(Stopped) => Err(Problem::unavailable("the server is stopping")),
     }
 }
 
@@ -179,41 +180,5 @@ fn limit(parameters: &HashMap<String, String>) -> Result<usize, Problem> {
             .ok()
             .filter(|limit| (1..=500).contains(limit))
             .ok_or_else(|| Problem::bad_request("limit must be from 1 to 500")),
-    }
-}
-
-/// What `Idempotency-Key`s were answered: the oldest is forgotten first.
-#[derive(Debug, Default)]
-struct Idempotency {
-    answers: HashMap<u64, (u64, HandoffId)>,
-    order: VecDeque<u64>,
-}
-
-impl Idempotency {
-    fn hash(value: impl Hash) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        value.hash(&mut hasher);
-        hasher.finish()
-    }
-
-    /// # Errors
-    /// Where the key was used for something else.
-    fn find(&self, key: u64, body: u64) -> Result<Option<HandoffId>, Problem> {
-        match self.answers.get(&key) {
-            None => Ok(None),
-            Some((known, id)) if *known == body => Ok(Some(*id)),
-            Some(_) => Err(Problem::invalid("this Idempotency-Key was used with another body")),
-        }
-    }
-
-    fn keep(&mut self, key: u64, body: u64, id: HandoffId) {
-        if self.answers.insert(key, (body, id)).is_none() {
-            self.order.push_back(key);
-        }
-        while self.order.len() > IDEMPOTENCY_KEEP {
-            if let Some(oldest) = self.order.pop_front() {
-                self.answers.remove(&oldest);
-            }
-        }
     }
 }

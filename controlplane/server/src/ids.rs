@@ -1,9 +1,11 @@
 //! How ids and times are printed and read.
 
+use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
 use calls::notice::{CallId, HandoffId};
 use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
 
 /// `call_` and 16 hex digits.
 pub(crate) fn call(id: CallId) -> String {
@@ -80,6 +82,22 @@ pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// SHA-256 of all parts, each with its length, so that none runs into the next; in hexadecimal.
+pub(crate) fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        let part = part.as_ref();
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        // A String takes all that is written.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
 /// 64 bits that nobody can guess.
 ///
 /// # Errors
@@ -110,6 +128,14 @@ mod tests {
         ] {
             assert_eq!(parse_call(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_digest_is_that_of_its_parts_and_not_of_what_they_make_together() {
+        // `printf '\0\0\0\0\0\0\0\003abc' | sha256sum`
+        let known = "c3494ca1a2cf8eeb8a11ded316fb55b83c3bbbedb6313cd50415251e5d09e12f";
+        assert_eq!(digest(["abc"]), known);
+        assert_ne!(digest(["ab", "c"]), digest(["a", "bc"]));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
 use crate::records::{REQUESTED, Records, package_value};
-use crate::store::{CallRow, Store, Write};
+use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write};
 
 /// Everybody who listens.
 #[derive(Debug)]
@@ -60,6 +60,21 @@ impl Journal {
                 records.forget_call(notice.call);
                 self.store.write(Write::CallOver(ids::call(notice.call)));
             }
+            What::Turns { first, turns } => {
+                // What was read from JSON can be written as JSON.
+                let body = |turn| serde_json::to_string(turn).unwrap_or_default();
+                self.store.write(Write::Turns(TurnsRow {
+                    call: ids::call(notice.call),
+                    first: i64::try_from(*first).unwrap_or(i64::MAX),
+                    at_ms: self.clock.ms(notice.at),
+                    bodies: turns.iter().map(body).collect(),
+                }));
+            }
+            What::Context(context) => self.store.write(Write::Context(ContextRow {
+                call: ids::call(notice.call),
+                at_ms: self.clock.ms(notice.at),
+                body: context.to_string(),
+            })),
             What::ContextUpdated(package) => {
                 let running = records.call_mut(notice.call).and_then(|facts| facts.running);
                 // Before the human is invited there is nothing that an update could update.
@@ -75,13 +90,18 @@ impl Journal {
         let told = match &notice.what {
             What::Handoff(id, _) => Some(*id),
             What::ContextUpdated(_) => records.call_mut(notice.call).and_then(|facts| facts.running),
-            What::CallStarted { .. } | What::CallEnded { .. } => None,
+            What::CallStarted { .. } | What::CallEnded { .. } | What::Turns { .. } | What::Context(_) => None,
         };
-        let record = told.and_then(|id| records.get(id));
-        if let Some(record) = record {
-            self.store.write(Write::Handoff(records.row(record)));
+        if let Some(row) = told.and_then(|id| records.row(id)) {
+            self.store.write(Write::Handoff(row));
         }
+        let record = told.and_then(|id| records.get(id));
         lock(&self.metrics).handle(notice, record);
+    }
+
+    /// This handoff follows from a request with a key, which is written with it. To be called before its notices come.
+    pub(crate) fn remember(&self, id: HandoffId, key: Key) {
+        lock(&self.records).remember(id, key);
     }
 
     fn step_event(&self, records: &mut Records, notice: &Notice, id: HandoffId, step: &Step) {
@@ -126,7 +146,7 @@ impl Journal {
         record.sequence += 1;
         let sequence = record.sequence;
         let Some(record) = records.get(id) else { return };
-        let mut data = records.event_view(record, false);
+        let mut data = records.event_view(record);
         merge(&mut data, extra);
         self.emit(notice, kind, &ids::handoff(id), sequence, &data);
     }
@@ -162,7 +182,9 @@ fn log(notice: &Notice) {
     match &notice.what {
         What::CallStarted { trunk, ai_agent, .. } => tracing::info!(call, trunk, ai_agent, "call started"),
         What::CallEnded { by } => tracing::info!(call, by, "call ended"),
-        What::ContextUpdated(_) => tracing::info!(call, "context updated"),
+        What::Turns { turns, .. } => tracing::debug!(call, count = turns.len(), "turns"),
+        What::Context(_) => tracing::info!(call, "context updated"),
+        What::ContextUpdated(_) => {}
         What::Handoff(id, step) => {
             let handoff = ids::handoff(*id);
             match step {

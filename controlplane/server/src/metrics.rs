@@ -115,7 +115,7 @@ impl Metrics {
                     }
                 }
             }
-            What::Handoff(..) | What::ContextUpdated(_) => {}
+            What::Handoff(..) | What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) => {}
         }
     }
 
@@ -257,6 +257,16 @@ fn store(text: &mut String, store: &Condition) {
         "For how long the store has taken no writes; 0: it does.",
         trouble,
     );
+    let name = "baton_store_pruned_total";
+    head(
+        text,
+        name,
+        "counter",
+        "Rows that were kept for as long as they should be, and went.",
+    );
+    for (kind, count) in store.pruned.kinds() {
+        line(text, name, &format!("kind=\"{kind}\""), count);
+    }
 }
 
 fn webhooks(text: &mut String, endpoints: &[Endpoint]) {

@@ -12,7 +12,7 @@ use playbook::context::Package;
 use serde_json::{Map, Value, json};
 
 use crate::ids::{self, Clock};
-use crate::store::HandoffRow;
+use crate::store::{HandoffRow, Key};
 
 /// Version of a handoff record.
 pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
@@ -32,6 +32,8 @@ pub(crate) struct Records {
     order: VecDeque<HandoffId>,
     /// Of live calls.
     calls: HashMap<CallId, CallFacts>,
+    /// What stands for the request of a handoff of which nothing was stored yet.
+    keys: HashMap<HandoffId, Box<Key>>,
 }
 
 /// What is known of a live call beside its handoffs.
@@ -61,7 +63,7 @@ pub(crate) struct Record {
     pub(crate) end: Option<(End, Outcome, Option<Reason>, Instant)>,
     /// Name, reason, and the SIP status that said so.
     failed_targets: Vec<(String, Reason, Option<u16>)>,
-    context: Option<Value>,
+    context: Option<Box<Package>>,
     token: Option<String>,
     invited: Option<Instant>,
     codecs: Vec<(Party, String)>,
@@ -122,7 +124,13 @@ impl Records {
             records: HashMap::new(),
             order: VecDeque::new(),
             calls: HashMap::new(),
+            keys: HashMap::new(),
         }
+    }
+
+    /// This handoff follows from a request with a key. To be called before its notices come.
+    pub(crate) fn remember(&mut self, id: HandoffId, key: Key) {
+        self.keys.insert(id, Box::new(key));
     }
 
     /// Takes a notice in.
@@ -138,11 +146,11 @@ impl Records {
                 facts.ai_agent.clone_from(ai_agent);
                 facts.caller.clone_from(caller);
             }
-            What::CallEnded { .. } => {}
+            What::CallEnded { .. } | What::Turns { .. } | What::Context(_) => {}
             What::ContextUpdated(package) => {
                 let running = self.calls.get(&notice.call).and_then(|facts| facts.running);
                 if let Some(record) = running.and_then(|id| self.records.get_mut(&id)) {
-                    record.context = Some(package_value(package));
+                    record.context = Some(package.clone());
                 }
             }
             What::Handoff(
@@ -212,33 +220,50 @@ impl Records {
         self.calls.get_mut(&id)
     }
 
-    /// A record as users see it, but for what became of its events ([`deliveries::with`]).
+    /// A record as users see it, but for what the store knows of it ([`deliveries::with`]).
     pub(crate) fn body(&self, record: &Record) -> Value {
-        let mut body = self.event_view(record, true);
+        self.with_context(record, record.context.as_deref().map(package_value))
+    }
+
+    /// A record as the store keeps it: the turns of its transcript are there already.
+    pub(crate) fn row(&mut self, id: HandoffId) -> Option<HandoffRow> {
+        let key = self.keys.remove(&id);
+        let record = self.records.get(&id)?;
+        let context = record.context.as_deref();
+        let turns = context.map_or(0, |package| package.transcript.len());
+        Some(HandoffRow {
+            id: ids::handoff(record.id),
+            call: ids::call(record.call),
+            agent: record.facts.ai_agent.clone(),
+            requested_ms: self.clock.ms(record.triggered),
+            closed_ms: record.end.map(|(.., at)| self.clock.ms(at)),
+            token: record
+                .token
+                .as_ref()
+                .map(|token| ids::digest([token]))
+                .unwrap_or_default(),
+            turns: i64::try_from(turns).unwrap_or(i64::MAX),
+            body: self.with_context(record, context.map(outline)).to_string(),
+            key,
+            queued: None,
+        })
+    }
+
+    fn with_context(&self, record: &Record, context: Option<Value>) -> Value {
+        let mut body = self.event_view(record);
         if let Value::Object(map) = &mut body {
+            map.insert("context".into(), context.into());
             let invited_at = record.invited.map(|at| self.clock.print(at));
             map.insert("context_delivery".into(), json!({ "invited_at": invited_at }));
         }
         body
     }
 
-    /// A record as the store keeps it.
-    pub(crate) fn row(&self, record: &Record) -> HandoffRow {
-        HandoffRow {
-            id: ids::handoff(record.id),
-            call: ids::call(record.call),
-            agent: record.facts.ai_agent.clone(),
-            requested_ms: self.clock.ms(record.triggered),
-            open: record.end.is_none(),
-            body: self.body(record).to_string(),
-        }
-    }
-
     /// A record as events carry it.
-    pub(crate) fn event_view(&self, record: &Record, with_context: bool) -> Value {
+    pub(crate) fn event_view(&self, record: &Record) -> Value {
         let time = |at: Option<Duration>| at.map(ids::ms);
         let timeline = &record.timeline;
-        let mut view = json!({
+        json!({
             "schema": HANDOFF_SCHEMA,
             "id": ids::handoff(record.id),
             "call": ids::call(record.call),
@@ -274,11 +299,7 @@ impl Records {
                 .evidence
                 .as_ref()
                 .map(|evidence| by_party(evidence.iter().map(|(party, one)| (*party, evidence_view(one))))),
-        });
-        if with_context && let Value::Object(map) = &mut view {
-            map.insert("context".into(), record.context.clone().unwrap_or(Value::Null));
-        }
-        view
+        })
     }
 }
 
@@ -313,7 +334,7 @@ impl Record {
             Step::Requested { .. } => {}
             Step::Invited { target, package, token } => {
                 self.target.clone_from(target);
-                self.context = Some(package_value(package));
+                self.context = Some(package.clone());
                 self.token = Some(token.clone());
                 self.invited.get_or_insert(at);
                 self.timeline = Timeline {
@@ -365,7 +386,6 @@ impl Record {
             Step::Evidence(evidence) => self.evidence = Some(evidence.clone()),
             Step::Closed { end, result, reason } => {
                 self.end = Some((*end, *result, *reason, at));
-                self.token = None;
                 self.state = match end {
                     End::Completed => State::Completed,
                     End::Failed => State::Failed,
@@ -375,9 +395,13 @@ impl Record {
         }
     }
 
-    /// What opens its context while it runs.
-    pub(crate) fn token(&self) -> Option<&str> {
-        self.token.as_deref()
+    /// What opens its context: while it runs, and so long after its end. With a transfer by the carrier that is when the human
+    /// answers.
+    pub(crate) fn token(&self, now: Instant, after: Duration) -> Option<&str> {
+        let opens = self
+            .end
+            .is_none_or(|(.., at)| now.saturating_duration_since(at) < after);
+        self.token.as_deref().filter(|_| opens)
     }
 
     /// Times since the trigger, for histograms.
@@ -399,6 +423,17 @@ impl Record {
             ("first_human_word", first_human_word),
         ]
     }
+}
+
+/// A context package without its transcript.
+fn outline(package: &Package) -> Value {
+    package_value(&Package {
+        schema: package.schema.clone(),
+        brief: package.brief.clone(),
+        fields: package.fields.clone(),
+        transcript: Vec::new(),
+        completeness: package.completeness.clone(),
+    })
 }
 
 /// A context package as JSON.

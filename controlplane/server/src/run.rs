@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::journal::Journal;
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::{Received, Udp};
+use crate::store::Key;
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
 const BATCH: usize = 64;
@@ -36,7 +37,7 @@ pub(crate) struct NodeHandle {
 pub(crate) struct Stopped;
 
 enum Ask {
-    Request(Request, oneshot::Sender<Result<Response, RequestError>>),
+    Request(Request, Option<Key>, oneshot::Sender<Result<Response, RequestError>>),
     Alive(oneshot::Sender<Alive>),
     Drain,
 }
@@ -44,9 +45,18 @@ enum Ask {
 impl NodeHandle {
     /// Asks the node. What follows from the request is in the records before this returns.
     pub(crate) async fn request(&self, request: Request) -> Result<Result<Response, RequestError>, Stopped> {
+        self.request_with(request, None).await
+    }
+
+    /// The same; the handoff that follows is stored with the key.
+    pub(crate) async fn request_with(
+        &self,
+        request: Request,
+        key: Option<Key>,
+    ) -> Result<Result<Response, RequestError>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.asks
-            .send(Ask::Request(request, reply))
+            .send(Ask::Request(request, key, reply))
             .await
             .map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
@@ -197,8 +207,11 @@ impl Run {
 
     fn take_ask(&mut self, ask: Ask) {
         match ask {
-            Ask::Request(request, reply) => {
+            Ask::Request(request, key, reply) => {
                 let response = self.node.handle_request(Instant::now(), request);
+                if let (Some(key), Ok(Response::Handoff(id))) = (key, &response) {
+                    self.journal.remember(*id, key);
+                }
                 // The records must know of it before the user does.
                 self.do_outputs();
                 let _ = reply.send(response);

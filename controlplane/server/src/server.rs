@@ -24,7 +24,7 @@ use crate::run::{Datagrams, NodeHandle, Run, Sockets};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::store::recovery::Recovery;
-use crate::store::{Database, Life, Place, Store};
+use crate::store::{Database, Life, Place, Store, prune};
 use crate::webhook;
 
 /// How often a stop looks whether the calls are over.
@@ -44,6 +44,7 @@ pub struct Server {
     http_task: JoinHandle<()>,
     life: Life,
     recovery: JoinHandle<()>,
+    pruning: JoinHandle<()>,
     store: Store,
     store_task: JoinHandle<()>,
     told: watch::Sender<bool>,
@@ -149,6 +150,7 @@ impl Server {
         let recovery = Recovery::new(store.clone(), place.clone(), teller.clone());
         recovery.run().await.map_err(|error| unusable(place, error))?;
         let recovery = tokio::spawn(recovery.repeat());
+        let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());
@@ -180,6 +182,7 @@ impl Server {
             http_task,
             life,
             recovery,
+            pruning,
             store,
             store_task,
             told,
@@ -277,6 +280,7 @@ impl Server {
             }
         }
         self.recovery.abort();
+        self.pruning.abort();
         self.store.close();
         let mut store = self.store_task;
         if timeout(self.stop, &mut store).await.is_err() {

@@ -1,11 +1,15 @@
-//! What outlives the process: handoff records, and the outbox of events that webhooks are still to be told.
+//! What outlives the process: handoff records, what was said in their calls, and the outbox of events that webhooks are still
+//! to be told.
 //!
 //! Whoever has something to write puts it into a queue and never waits; one task takes all that is there and writes it in one
 //! transaction. Who must know that it is on the disk (an API's 202, a webhook) waits for the *ticket* of what was queued.
 //! While the database is away the queue grows up to its bound, and calls go on; then the oldest events are given up and counted.
+//!
+//! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
 mod database;
 mod life;
+pub(crate) mod prune;
 mod put;
 mod queue;
 pub(crate) mod recovery;
@@ -13,18 +17,20 @@ mod write;
 mod writer;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 pub use database::Place;
-pub(crate) use database::{Database, Due, Page};
+pub(crate) use database::{Database, Due, Found, Page};
 pub(crate) use life::Life;
 pub(crate) use queue::{Condition, Ticket};
-pub(crate) use write::{AttemptRow, CallRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Write};
+pub(crate) use write::{
+    AttemptRow, CallRow, ContextRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Key, TurnsRow, Write,
+};
 
 use queue::Queue;
-use writer::write_all;
+use writer::Writer;
 
 /// Where a delivery is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +77,7 @@ impl Store {
     /// Starts the task that writes; it ends when [`Store::close`] was called and all is written. `most`: writes that may wait.
     pub(crate) fn start(database: Database, instance: String, most: usize) -> (Store, JoinHandle<()>) {
         let queue = Arc::new(Queue::new(most));
-        let task = tokio::spawn(write_all(Arc::clone(&queue), database.clone(), instance.clone()));
+        let task = tokio::spawn(Writer::new(Arc::clone(&queue), database.clone(), instance.clone()).run());
         let store = Store {
             queue,
             database,
@@ -93,10 +99,13 @@ impl Store {
     /// Waits until what has this ticket is on the disk.
     ///
     /// # Errors
-    /// [`Late`] where that takes longer. It is not lost: it will be written.
+    /// [`Late`] where that takes longer. It will be written, as long as there is room for it in the queue.
     pub(crate) async fn committed(&self, ticket: Ticket, within: Duration) -> Result<(), Late> {
         let waiting = self.queue.committed(ticket);
-        tokio::time::timeout(within, waiting).await.map_err(|_| Late)
+        match tokio::time::timeout(within, waiting).await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(Late),
+        }
     }
 
     /// As [`Store::committed`], however long it takes.
@@ -116,7 +125,7 @@ impl Store {
 
     /// How it does.
     pub(crate) fn condition(&self) -> Condition {
-        self.queue.condition(Instant::now())
+        self.queue.condition()
     }
 
     /// This run of the server.

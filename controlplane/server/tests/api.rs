@@ -431,6 +431,74 @@ async fn what_was_done_is_known_and_told_after_a_restart() {
     server.stop().await;
 }
 
+/// Whoever asked for a handoff may ask again; and the human may still be on the way to what is known of the call.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idempotency_key_and_the_contexts_url_outlive_the_server() {
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let human = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let (ai_at, human_at) = (ai.local_addr().expect("bound"), human.local_addr().expect("bound"));
+    let first_port = Ports::claim().take(16);
+    let folder = folder::of(first_port);
+    let config = |context_s: u32| {
+        format!(
+            "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\ncontext_s = {context_s}\n\
+             [[trunks]]\nname = \"carrier\"\n[[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
+             [[targets]]\nname = \"support\"\nuri = \"sip:human@{human_at}\"\n"
+        )
+    };
+    let server = start_in(&folder, first_port, &config(300)).await;
+    let api = Api::of(&server, None);
+    let (_call, id) = Call::new(&server, ai).await;
+    let (turns, handoffs) = (format!("/v1/calls/{id}/turns"), format!("/v1/calls/{id}/handoffs"));
+    let say = async |text: &str| {
+        let turn = json!({ "role": "caller", "text": text });
+        let answer = api.json(Method::POST, &turns, turn).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    };
+    say("my order is late").await;
+    let ask = async |api: &Api, key: &str, reason: &str| {
+        let wish = json!({ "mode": "warm", "reason": reason }).to_string();
+        let headers = [("content-type", "application/json"), ("idempotency-key", key)];
+        api.send(Method::POST, &handoffs, &headers, Some(wish)).await
+    };
+    let asked = ask(&api, "once", "a").await;
+    assert_eq!(asked.status, StatusCode::ACCEPTED, "{}", asked.body);
+    let handoff = asked.body["id"].clone();
+    let (invite, _) = expect(&human, "INVITE").await;
+    let (_, url) = header(&invite, "Call-Info").split_once("/v1/").expect("a URL");
+    let url = format!("/v1/{}", url.split('>').next().expect("its end"));
+    // What is said meanwhile belongs to it as well.
+    say("and it is broken").await;
+    let known = api.get(&url).await;
+    assert_eq!(known.status, StatusCode::OK, "{}", known.body);
+    assert_eq!(known.body["transcript"][1]["text"], "and it is broken");
+    server.stop().await;
+
+    let server = start_in(&folder, first_port, &config(300)).await;
+    let api = Api::of(&server, None);
+    let after = api.get(&url).await;
+    assert_eq!((after.status, after.body), (StatusCode::OK, known.body.clone()));
+    let wrong = api.get(&format!("{url}0")).await;
+    assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
+    let again = ask(&api, "once", "a").await;
+    assert_eq!(
+        (again.status, &again.body["id"]),
+        (StatusCode::ACCEPTED, &handoff),
+        "{}",
+        again.body
+    );
+    assert_eq!(again.body["context"], known.body);
+    assert_eq!(ask(&api, "once", "b").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    // A key that was never used: the call is over.
+    assert_eq!(ask(&api, "twice", "a").await.status, StatusCode::NOT_FOUND);
+    server.stop().await;
+
+    let server = start_in(&folder, first_port, &config(0)).await;
+    let late = Api::of(&server, None).get(&url).await;
+    assert_eq!(late.status, StatusCode::UNAUTHORIZED);
+    server.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_open_what_their_scope_says_and_no_more() {
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");

@@ -66,9 +66,13 @@ impl Node {
             TurnDecision::Handoff { rule } => Some((rule, turn.text.clone())),
         });
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let first = live.context.turns().len();
         let appended = live.context.append(turns).map_err(invalid);
         if appended.is_ok() {
-            self.tell_context(now, &mut live);
+            let turns = live.context.turns()[first..].to_vec();
+            live.at = now;
+            self.tell(now, &live, What::Turns { first, turns });
+            self.tell_context(now, &live);
         }
         self.put_back(now, live);
         appended?;
@@ -95,18 +99,19 @@ impl Node {
     fn context(&mut self, now: Instant, id: CallId, patch: &Value) -> Result<Response, RequestError> {
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         let merged = live.context.merge(patch).map_err(invalid);
-        if merged.is_ok() {
-            self.tell_context(now, &mut live);
-        }
         let value = live.context.value();
+        if merged.is_ok() {
+            live.at = now;
+            self.tell(now, &live, What::Context(value.clone()));
+            self.tell_context(now, &live);
+        }
         self.put_back(now, live);
         merged.map(|()| Response::Context(value))
     }
 
     /// Whoever got the context at the INVITE gets it again when it changes.
-    fn tell_context(&mut self, now: Instant, live: &mut Live) {
+    fn tell_context(&mut self, now: Instant, live: &Live) {
         if live.call.open().is_some() {
-            live.at = now;
             let package = live.context.package(&live.caller, &self.config.playbook.required);
             self.tell(now, live, What::ContextUpdated(Box::new(package)));
         }
@@ -130,9 +135,13 @@ impl Node {
             self.put_back(now, live);
             return Err(error);
         }
-        if let Some(Err(error)) = request.context.map(|patch| live.context.merge(&patch)) {
-            self.put_back(now, live);
-            return Err(invalid(error));
+        if let Some(patch) = request.context {
+            if let Err(error) = live.context.merge(&patch) {
+                self.put_back(now, live);
+                return Err(invalid(error));
+            }
+            live.at = now;
+            self.tell(now, &live, What::Context(live.context.value()));
         }
         self.registry.open(handoff, id);
         self.drive(now, now, live, wish);

@@ -22,6 +22,8 @@ pub struct Http {
     /// A request's header must be there within, and then its body; a connection without a request is closed after it, as is one
     /// whose client does not read its answer for so long.
     pub request: Duration,
+    /// How long after its end the context of a handoff can be read with the URL that the human's phone got.
+    pub context: Duration,
     /// `[[http.keys]]`
     pub keys: Vec<Key>,
 }
@@ -126,6 +128,7 @@ pub(super) fn read(table: Table<'_, '_>, agents: &[AiAgent]) -> Http {
         public_url: public_url.map(|url| url.value.trim_end_matches('/').to_owned()),
         body_limit: count(&table, "body_limit", 1024..=64 << 20, 256 << 10),
         request: seconds(&table, "request_s", 1..=300, 15),
+        context: seconds(&table, "context_s", 0..=86_400, 300),
         keys,
     };
     table.finish();

@@ -456,6 +456,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("http.public_url", "\"https://other.example.org\""),
     ("http.body_limit", "262145"),
     ("http.request_s", "16"),
+    ("http.context_s", "301"),
     ("http.keys.name", "\"other\""),
     ("http.keys.key", "\"other\""),
     ("http.keys.scope", "\"desk\""),

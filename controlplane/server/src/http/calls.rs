@@ -3,11 +3,11 @@
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::response::IntoResponse;
 use calls::notice::CallId;
 use calls::request::{CallView, Request as Ask, Response as Answer};
 use playbook::context::TurnDecision;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::auth::Principal;
 use super::bodies;
@@ -95,26 +95,35 @@ pub(super) async fn turns(State(shared): Context, headers: HeaderMap, name: Name
     let Answer::Turns(decision, handoff) = shared.ask(Ask::Turns(id, turns)).await? else {
         return Err(unexpected());
     };
-    Ok(decided(decision, handoff.map(ids::handoff)))
+    let decided = decided(decision, handoff.map(ids::handoff));
+    // What was decided holds, whatever the store does. But what is said to be kept must outlive us.
+    match shared.committed().await {
+        Ok(()) => {
+            let mut answer = Map::from_iter([("schema".to_owned(), json!("baton.decision/1"))]);
+            answer.extend(decided);
+            Ok(document(StatusCode::OK, &Value::Object(answer)))
+        }
+        Err(problem) => Err(decided
+            .into_iter()
+            .fold(problem, |problem, (name, value)| problem.with(&name, value))),
+    }
 }
 
-fn decided(decision: TurnDecision, handoff: Option<String>) -> Response {
-    let mut answer = json!({ "schema": "baton.decision/1" });
-    if let Value::Object(map) = &mut answer {
-        match decision {
-            TurnDecision::Continue => {
-                map.insert("decision".to_owned(), json!("continue"));
-            }
-            TurnDecision::Handoff { rule } => {
-                map.insert("decision".to_owned(), json!("handoff"));
-                map.insert("rule".to_owned(), json!(rule));
-            }
+fn decided(decision: TurnDecision, handoff: Option<String>) -> Map<String, Value> {
+    let mut answer = Map::new();
+    match decision {
+        TurnDecision::Continue => {
+            answer.insert("decision".to_owned(), json!("continue"));
         }
-        if let Some(handoff) = handoff {
-            map.insert("handoff".to_owned(), json!(handoff));
+        TurnDecision::Handoff { rule } => {
+            answer.insert("decision".to_owned(), json!("handoff"));
+            answer.insert("rule".to_owned(), json!(rule));
         }
     }
-    document(StatusCode::OK, &answer)
+    if let Some(handoff) = handoff {
+        answer.insert("handoff".to_owned(), json!(handoff));
+    }
+    answer
 }
 
 /// JSON merge patch (RFC 7396) of the context.
@@ -129,6 +138,7 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
     let Answer::Context(context) = shared.ask(Ask::Context(id, patch)).await? else {
         return Err(unexpected());
     };
+    shared.committed().await?;
     let answer = json!({ "schema": "baton.context/1", "call": call.id, "context": context });
     Ok(document(StatusCode::OK, &answer))
 }

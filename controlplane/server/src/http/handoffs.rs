@@ -1,6 +1,7 @@
 //! `/v1/handoffs`, and `POST /v1/calls/{call}/handoffs`.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -9,18 +10,17 @@ use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request as Ask, RequestError, Response as Answer};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
+use tokio::time::timeout;
 
 use super::auth::Principal;
 use super::bodies;
+use super::idempotency::{self, Known};
 use super::problem::Problem;
-use super::{Answered, Asked, Context, Idempotency, Named, Shared, document, limit, parameters, refusal, unexpected};
+use super::{Answered, Asked, Context, Named, Shared, answered, document, limit, parameters, refusal, unexpected};
 use crate::ids;
 use crate::journal::lock;
 use crate::records::deliveries;
-use crate::store::{Late, Page};
-
-/// The longest `Idempotency-Key`.
-const KEY_MAX: usize = 255;
+use crate::store::{Found, Key, Late, Page};
 
 impl Shared {
     /// The handoff of the path, where it exists for whoever asks.
@@ -33,7 +33,7 @@ impl Shared {
             .map(|record| record.facts.ai_agent.clone());
         let agent = match live {
             Some(agent) => agent,
-            None => self.stored(id).await?.0,
+            None => self.stored(id).await?.agent,
         };
         match principal.sees(&agent) {
             true => Ok(id),
@@ -41,13 +41,34 @@ impl Shared {
         }
     }
 
-    /// The agent and the body of a handoff that is over, and maybe of an earlier run of this server.
-    async fn stored(&self, id: HandoffId) -> Result<(String, Value), Problem> {
+    /// A handoff that is over, and maybe of an earlier run of this server.
+    async fn stored(&self, id: HandoffId) -> Result<Found, Problem> {
         let found = self.journal.store.read().handoff(&ids::handoff(id)).await;
-        let (agent, body) = found
+        found
             .map_err(|error| unreadable(&error))?
-            .ok_or_else(|| Problem::not_found("there is no such handoff"))?;
-        Ok((agent, serde_json::from_str(&body).map_err(|_| unexpected())?))
+            .ok_or_else(|| Problem::not_found("there is no such handoff"))
+    }
+
+    /// Of what opens the context of a handoff now.
+    async fn digest_of_token(&self, id: HandoffId) -> Result<Option<String>, Problem> {
+        let (now, after) = (Instant::now(), self.config.context);
+        let live = {
+            let records = lock(&self.journal.records);
+            records
+                .get(id)
+                .map(|record| record.token(now, after).map(|token| ids::digest([token])))
+        };
+        if let Some(live) = live {
+            return Ok(live);
+        }
+        let found = self.journal.store.read().handoff(&ids::handoff(id)).await;
+        let found = found.map_err(|error| unreadable(&error))?;
+        let now_ms = self.journal.clock.ms(now);
+        let opens = |closed_ms: i64| now_ms < closed_ms.saturating_add_unsigned(ids::ms(after));
+        Ok(found
+            .filter(|found| found.closed_ms.is_none_or(opens))
+            .map(|found| found.token)
+            .filter(|token| !token.is_empty()))
     }
 
     /// The body of a handoff: of a running one as it is now, of others as it was stored.
@@ -58,7 +79,7 @@ impl Shared {
         };
         match live {
             Some(body) => Ok(body),
-            None => Ok(self.stored(id).await?.1),
+            None => Ok(self.stored(id).await?.body),
         }
     }
 
@@ -67,21 +88,32 @@ impl Shared {
         Ok(self.with_deliveries(body).await)
     }
 
-    /// What the store does not say is `null`: it hides no record of a running call.
-    async fn with_deliveries(&self, body: Value) -> Value {
+    /// What the store does not say is `null`, and it is not waited for long: it hides no record of a running call.
+    async fn with_deliveries(&self, mut body: Value) -> Value {
         let subject = body["id"].as_str().unwrap_or_default();
-        let found = self.journal.store.read().deliveries(subject, deliveries::SHOWN).await;
+        let database = self.journal.store.read();
+        let asked = async {
+            let deliveries = database.deliveries(subject, deliveries::SHOWN).await?;
+            Ok((deliveries, database.lateness(subject).await?))
+        };
+        let found = timeout(self.commit, asked).await;
+        let found = found.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         if let Err(error) = &found {
-            tracing::error!(%error, "the store cannot be read");
+            tracing::warn!(%error, "the store cannot be read");
         }
-        deliveries::with(body, found.ok().as_deref())
+        let (deliveries, late_ms) = found.ok().unzip();
+        body["stored_late_ms"] = late_ms.flatten().into();
+        deliveries::with(body, deliveries.as_deref())
     }
 
     /// Waits until all that was done until now is on the disk.
     pub(super) async fn committed(&self) -> Result<(), Problem> {
         let store = &self.journal.store;
         store.committed(store.ticket(), self.commit).await.map_err(|Late| {
-            Problem::unavailable("the store takes no writes at the moment; what was done is kept until it does")
+            Problem::unavailable(
+                "the store takes no writes at the moment; what was asked for is done all the same, and is written as soon as \
+                 it does: do not ask again",
+            )
         })
     }
 
@@ -107,30 +139,29 @@ pub(super) fn unreadable(error: &sqlx::Error) -> Problem {
 /// Asks for a handoff.
 pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
     let principal = shared.principal(&headers)?;
-    let key = match headers.get("idempotency-key") {
-        Some(key) if key.is_empty() || key.len() > KEY_MAX => {
-            return Err(Problem::bad_request(format!(
-                "Idempotency-Key must have 1 to {KEY_MAX} characters"
-            )));
-        }
-        key => key.map(HeaderValue::as_bytes),
-    };
     let wish = shared.json(&headers, body).await?;
-    let body_hash = Idempotency::hash(wish.to_string());
     let named = name.as_ref().ok().and_then(|Path(name)| ids::parse_call(name));
-    // The principal is a part of it: nobody finds what another one asked for.
-    let key = key.map(|key| Idempotency::hash((principal.name, named, key)));
+    let key = idempotency::key(&headers, principal.name, named, &wish.to_string())?;
     // Before the call is looked for: the answer to a repeated request is the same when the call is over.
-    if let Some(key) = key
-        && let Some(id) = shared.idempotency.lock().await.find(key, body_hash)?
-    {
+    let known = match &key {
+        Some(key) => shared.idempotency.recall(key, &shared.journal.store).await?,
+        None => Known::Nothing,
+    };
+    if let Known::Handoff(id) = known {
         return shared.accepted(id).await;
     }
-    let (call, _) = shared.call(&principal, name).await?;
+    let (call, _) = match shared.call(&principal, name).await {
+        // For a call that is live here, this run has its keys.
+        Err(_) if matches!(known, Known::Unknown) => {
+            let detail = "the store cannot be read at the moment, so nobody knows what this Idempotency-Key stands for";
+            return Err(Problem::unavailable(detail));
+        }
+        found => found?,
+    };
     let mut request = bodies::handoff(wish).map_err(Problem::invalid)?;
     request.by_ai = principal.is_ai();
     // In a task of its own: a client that hangs up in the middle must find its handoff when it asks again.
-    let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key, body_hash));
+    let asking = tokio::spawn(begin(Arc::clone(&shared), call, request, key));
     let id = asking.await.map_err(|_| unexpected())??;
     shared.accepted(id).await
 }
@@ -140,21 +171,21 @@ async fn begin(
     shared: Arc<Shared>,
     call: CallId,
     request: HandoffRequest,
-    key: Option<u64>,
-    body: u64,
+    key: Option<Key>,
 ) -> Result<HandoffId, Problem> {
-    // Held until the node has answered: two requests with one key at one time make one handoff.
-    let mut idempotency = shared.idempotency.lock().await;
-    if let Some(key) = key
-        && let Some(id) = idempotency.find(key, body)?
+    // Held until the node has answered.
+    let mut newest = shared.idempotency.0.lock().await;
+    if let Some(key) = &key
+        && let Some(id) = newest.find(key)?
     {
         return Ok(id);
     }
-    let Answer::Handoff(id) = shared.ask(Ask::Handoff(call, request)).await? else {
+    let asked = shared.node.request_with(Ask::Handoff(call, request), key.clone()).await;
+    let Answer::Handoff(id) = answered(asked)? else {
         return Err(unexpected());
     };
     if let Some(key) = key {
-        idempotency.keep(key, body, id);
+        newest.keep(key, id);
     }
     Ok(id)
 }
@@ -175,7 +206,11 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
         Some(call) => Some(ids::parse_call(call).ok_or_else(|| Problem::bad_request("call is not a call's id"))?),
     };
     // Who has asked for a handoff finds it here.
-    shared.committed().await?;
+    let store = &shared.journal.store;
+    if store.committed(store.ticket(), shared.commit).await.is_err() {
+        let detail = "the store takes no writes at the moment, so it does not have all records yet";
+        return Err(Problem::unavailable(detail));
+    }
     let wanted = Page {
         after: after.map(ids::handoff),
         call: call.map(ids::call),
@@ -183,16 +218,15 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
         // One more tells whether there are more.
         limit: limit as u32 + 1,
     };
-    let found = shared.journal.store.read().handoffs(&wanted).await;
-    let mut bodies = found
+    let found = store.read().handoffs(&wanted).await;
+    let mut found = found
         .map_err(|error| unreadable(&error))?
         .ok_or_else(|| Problem::bad_request("after names no record that is still kept"))?;
-    let more = bodies.len() > limit;
-    bodies.truncate(limit);
+    let more = found.len() > limit;
+    found.truncate(limit);
     let mut page = Vec::new();
-    for body in bodies {
-        let body = serde_json::from_str(&body).map_err(|_| unexpected())?;
-        page.push(shared.with_deliveries(body).await);
+    for found in found {
+        page.push(shared.with_deliveries(found.body).await);
     }
     let next = match more {
         true => page.last().map(|record| record["id"].clone()),
@@ -211,7 +245,8 @@ pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named)
     Ok(document(StatusCode::OK, &shared.shown(id).await?))
 }
 
-/// The context package: with a key, or with the token of the URL in the INVITE's Call-Info while the handoff runs.
+/// The context package: with a key, or with the token of the URL in the INVITE's Call-Info while the handoff runs, and
+/// for a while after.
 pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, asked: Asked) -> Answered {
     let parameters = parameters(asked, &["token"])?;
     let id = match parameters.get("token") {
@@ -221,12 +256,11 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
         }
         Some(token) => {
             // Whether the handoff exists is not told to who has no token for it.
-            let wrong = || Problem::unauthorized("this token is wrong, or its handoff is over");
+            let wrong = || Problem::unauthorized("this token is wrong, or its handoff has been over for too long");
             let Path(name) = name.map_err(|_| wrong())?;
             let id = ids::parse_handoff(&name).ok_or_else(wrong)?;
-            let records = lock(&shared.journal.records);
-            let known = records.get(id).and_then(|record| record.token()).ok_or_else(wrong)?;
-            if !bool::from(known.as_bytes().ct_eq(token.as_bytes())) {
+            let known = shared.digest_of_token(id).await?.ok_or_else(wrong)?;
+            if !bool::from(known.as_bytes().ct_eq(ids::digest([token]).as_bytes())) {
                 return Err(wrong());
             }
             id

@@ -9,6 +9,7 @@ use super::*;
 use crate::ids::Clock;
 use crate::records::Records;
 use crate::store::Condition;
+use crate::store::prune::Pruned;
 
 /// Every sample of a text: name with labels, value. Panics where a line is not what the format has.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -134,6 +135,14 @@ fn every_figure_moves() {
             given_up: 4,
             commits: 5,
             committing: Duration::from_millis(6500),
+            pruned: Pruned {
+                handoffs: 1,
+                turns: 2,
+                contexts: 3,
+                events: 4,
+                deliveries: 5,
+                keys: 6,
+            },
             trouble: Some((Duration::from_secs(7), String::new())),
         },
     });
@@ -157,6 +166,12 @@ fn every_figure_moves() {
         ("baton_store_commits_total", 5.0),
         ("baton_store_commit_seconds_total", 6.5),
         ("baton_store_trouble_seconds", 7.0),
+        ("baton_store_pruned_total{kind=\"handoffs\"}", 1.0),
+        ("baton_store_pruned_total{kind=\"turns\"}", 2.0),
+        ("baton_store_pruned_total{kind=\"contexts\"}", 3.0),
+        ("baton_store_pruned_total{kind=\"events\"}", 4.0),
+        ("baton_store_pruned_total{kind=\"deliveries\"}", 5.0),
+        ("baton_store_pruned_total{kind=\"keys\"}", 6.0),
         ("baton_handoff_step_seconds_count{step=\"joined\"}", 1.0),
         ("baton_handoff_step_seconds_sum{step=\"joined\"}", 0.6),
         ("baton_handoff_step_seconds_bucket{step=\"joined\",le=\"0.5\"}", 0.0),

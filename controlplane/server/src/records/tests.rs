@@ -212,13 +212,58 @@ fn a_later_target_starts_its_own_timeline() {
 }
 
 #[test]
-fn the_token_ends_with_the_handoff() {
+fn the_token_outlives_the_handoff_by_so_long_and_no_longer() {
     let mut story = Story::new();
     story.request(0, 1);
     story.invite(0, 1, "support");
-    assert_eq!(story.records.get(HandoffId(1)).and_then(Record::token), Some("t0ken"));
-    story.close(1, 1);
-    assert_eq!(story.records.get(HandoffId(1)).and_then(Record::token), None);
+    story.invite(1, 1, "sales");
+    let (start, after) = (story.start, Duration::from_secs(300));
+    let token = |story: &Story, ms: u64| {
+        let record = story.records.get(HandoffId(1)).expect("a record");
+        record
+            .token(start + Duration::from_millis(ms), after)
+            .map(str::to_owned)
+    };
+    assert_eq!(token(&story, 1_000_000).as_deref(), Some("t0ken"), "as long as it runs");
+    story.close(2_000_000, 1);
+    assert_eq!(token(&story, 2_299_999).as_deref(), Some("t0ken"));
+    assert_eq!(token(&story, 2_300_000), None);
+}
+
+/// The store puts the two together again.
+#[test]
+fn what_is_stored_of_a_record_has_the_number_of_its_turns_and_not_their_words() {
+    let mut story = Story::new();
+    story.records.remember(
+        HandoffId(1),
+        Key {
+            id: "key".to_owned(),
+            request: "request".to_owned(),
+        },
+    );
+    story.request(0, 1);
+    let row = story.records.row(HandoffId(1)).expect("a row");
+    assert_eq!((row.turns, &*row.token, row.closed_ms), (0, "", None));
+    assert_eq!(row.key.expect("its key").id, "key");
+    story.invite(0, 1, "support");
+    let mut told = package("wants a refund");
+    told.transcript = vec![serde_json::from_value(json!({ "role": "caller", "text": "a refund" })).expect("a turn"); 3];
+    story.what(3, What::ContextUpdated(told));
+    story.close(5, 1);
+    let row = story.records.row(HandoffId(1)).expect("a row");
+    assert_eq!((row.turns, row.token), (3, ids::digest(["t0ken"])));
+    assert!(row.key.is_none(), "it was written with the first form");
+    assert_eq!(
+        row.closed_ms,
+        Some(story.records.clock.ms(story.start + Duration::from_millis(5)))
+    );
+    let mut body: Value = serde_json::from_str(&row.body).expect("JSON");
+    assert_eq!(body["context"]["transcript"], json!([]));
+    let record = story.records.get(HandoffId(1)).expect("a record");
+    let shown = story.records.body(record);
+    assert_eq!(shown["context"]["transcript"].as_array().map(Vec::len), Some(3));
+    body["context"]["transcript"] = shown["context"]["transcript"].clone();
+    assert_eq!(body.to_string(), shown.to_string());
 }
 
 #[test]

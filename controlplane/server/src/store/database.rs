@@ -1,11 +1,14 @@
 //! The tables, in SQLite or PostgreSQL: the same statements on both.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::any::{AnyPoolOptions, AnyRow};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{AnyPool, Executor as _, Row as _, SqlSafeStr as _};
+use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _, SqlSafeStr as _};
+use tokio::time::timeout;
 
 use super::DeliveryStatus;
 use super::put::put;
@@ -14,7 +17,7 @@ use super::write::{CallRow, DeliveryId, DeliveryRow, HandoffRow, Write};
 /// Connections that read at one time; one more writes.
 const CONNECTIONS: u32 = 5;
 
-/// How long a reader waits for a connection.
+/// How long a reader waits for a connection, and then for what it asked; the writer for a connection.
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
@@ -63,10 +66,105 @@ impl Place {
     }
 }
 
+macro_rules! handoffs {
+    ($which:literal) => {
+        concat!(
+            "SELECT call, turns, body, agent, closed_ms, token FROM handoffs WHERE ",
+            $which
+        )
+    };
+}
+const ONE_HANDOFF: &str = handoffs!("id = $1");
+const HANDOFFS: &str = handoffs!("(requested_ms, id) > ($1, $2) ORDER BY requested_ms, id LIMIT $3");
+const HANDOFFS_OF_CALL: &str =
+    handoffs!("call = $1 AND (requested_ms, id) > ($2, $3) ORDER BY requested_ms, id LIMIT $4");
+const HANDOFFS_OF_AGENT: &str =
+    handoffs!("agent = $1 AND (requested_ms, id) > ($2, $3) ORDER BY requested_ms, id LIMIT $4");
+const HANDOFFS_OF_CALL_AND_AGENT: &str =
+    handoffs!("call = $1 AND agent = $2 AND (requested_ms, id) > ($3, $4) ORDER BY requested_ms, id LIMIT $5");
+
+const TRANSCRIPT: &str = "SELECT body FROM turns WHERE call = $1 AND number < $2 ORDER BY number";
+
+macro_rules! deliveries {
+    ($which:literal) => {
+        concat!(
+            "SELECT event, endpoint, kind, status, attempts, answer, queued_ms, due_ms, finished_ms FROM deliveries WHERE ",
+            $which
+        )
+    };
+}
+const DELIVERIES_OF_SUBJECT: &str = deliveries!("subject = $1 ORDER BY sequence, endpoint LIMIT $2");
+const ONE_DELIVERY: &str = deliveries!("event = $1 AND endpoint = $2");
+const DELIVERIES: &str =
+    deliveries!("(queued_ms, event, endpoint) > ($1, $2, $3) ORDER BY queued_ms, event, endpoint LIMIT $4");
+const DELIVERIES_PENDING: &str = deliveries!(
+    "status = 'pending' AND (queued_ms, event, endpoint) > ($1, $2, $3) ORDER BY queued_ms, event, endpoint LIMIT $4"
+);
+const DELIVERIES_DELIVERED: &str = deliveries!(
+    "status = 'delivered' AND (queued_ms, event, endpoint) > ($1, $2, $3) ORDER BY queued_ms, event, endpoint LIMIT $4"
+);
+const DELIVERIES_FAILED: &str = deliveries!(
+    "status = 'failed' AND (queued_ms, event, endpoint) > ($1, $2, $3) ORDER BY queued_ms, event, endpoint LIMIT $4"
+);
+
+const DUE: &str = "SELECT d.event, d.subject, d.attempts, d.queued_ms, e.body FROM deliveries d \
+    JOIN events e ON e.id = d.event WHERE d.endpoint = $1 AND d.status = 'pending' AND d.is_head = 1 AND d.due_ms <= $2 \
+    AND d.instance = $4 ORDER BY d.due_ms LIMIT $3";
+const NEXT_DUE: &str = "SELECT due_ms FROM deliveries WHERE endpoint = $1 AND status = 'pending' AND is_head = 1 \
+    AND due_ms > $2 AND instance = $3 ORDER BY due_ms LIMIT 1";
+const WAITING: &str = "SELECT COUNT(*) FROM deliveries WHERE endpoint = $1 AND instance = $2 AND status = 'pending'";
+
+const OPEN_CALLS: &str = "SELECT id, body, (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = calls.id) \
+    FROM calls WHERE instance = $1 ORDER BY id";
+const OPEN_HANDOFFS: &str = "SELECT id, call, agent, requested_ms, token, turns, body, \
+    (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = handoffs.id) FROM handoffs \
+    WHERE instance = $1 AND closed_ms IS NULL ORDER BY requested_ms, id";
+const INHERIT: &str = "UPDATE deliveries SET instance = $1 WHERE instance = $2 AND status = 'pending'";
+
+/// All that read much.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 18] = [
+    ONE_HANDOFF,
+    HANDOFFS,
+    HANDOFFS_OF_CALL,
+    HANDOFFS_OF_AGENT,
+    HANDOFFS_OF_CALL_AND_AGENT,
+    TRANSCRIPT,
+    DELIVERIES_OF_SUBJECT,
+    ONE_DELIVERY,
+    DELIVERIES,
+    DELIVERIES_PENDING,
+    DELIVERIES_DELIVERED,
+    DELIVERIES_FAILED,
+    DUE,
+    NEXT_DUE,
+    WAITING,
+    OPEN_CALLS,
+    OPEN_HANDOFFS,
+    INHERIT,
+];
+
+/// Of these, those that sort what they found.
+#[cfg(test)]
+pub(super) const SORTED: [&str; 2] = [OPEN_CALLS, OPEN_HANDOFFS];
+
 /// An open database with all tables in their newest form.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
     pool: AnyPool,
+    place: Arc<Place>,
+}
+
+/// A handoff, as it is read.
+#[derive(Clone, Debug)]
+pub(crate) struct Found {
+    pub(crate) agent: String,
+    /// `None`: it is open.
+    pub(crate) closed_ms: Option<i64>,
+    /// The digest of what opens its context.
+    pub(crate) token: String,
+    /// The record as users see it, but for its deliveries.
+    pub(crate) body: Value,
 }
 
 /// What a reader asks of the handoffs: the oldest first.
@@ -101,6 +199,8 @@ impl Database {
         let sqlite = matches!(place, Place::Sqlite(_));
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
+            // SQLite tidies up after the last one, which takes time.
+            .min_connections(1)
             .acquire_timeout(ACQUIRE)
             .after_connect(move |connection, _| {
                 Box::pin(async move {
@@ -122,7 +222,22 @@ impl Database {
             )
         });
         Migrator::with_migrations(migrations.into()).run(&pool).await?;
-        Ok(Database { pool })
+        Ok(Database {
+            pool,
+            place: Arc::new(place.clone()),
+        })
+    }
+
+    /// Another connection, beside those of the readers.
+    pub(super) async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+        within(async {
+            let mut connection = AnyConnection::connect(&self.place.url()).await?;
+            if matches!(*self.place, Place::Sqlite(_)) {
+                connection.execute(PRAGMAS).await?;
+            }
+            Ok(connection)
+        })
+        .await
     }
 
     /// Ends all connections.
@@ -131,80 +246,110 @@ impl Database {
     }
 
     /// Writes all of it, or nothing.
+    #[cfg(test)]
     pub(crate) async fn commit(&self, instance: &str, writes: &[Write]) -> Result<(), sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        for write in writes {
-            put(&mut transaction, instance, write).await?;
+        let mut connection = self.pool.acquire().await?;
+        super::put::put_all(&mut connection, instance, writes).await.map(|_| ())
+    }
+
+    /// One handoff.
+    pub(crate) async fn handoff(&self, id: &str) -> Result<Option<Found>, sqlx::Error> {
+        let query = sqlx::query(ONE_HANDOFF).bind(id).fetch_optional(&self.pool);
+        match within(query).await? {
+            None => Ok(None),
+            Some(row) => self.found(&row).await.map(Some),
         }
-        transaction.commit().await
     }
 
-    /// The body of a handoff, and whose agent's it is.
-    pub(crate) async fn handoff(&self, id: &str) -> Result<Option<(String, String)>, sqlx::Error> {
-        let row = sqlx::query("SELECT agent, body FROM handoffs WHERE id = $1")
-            .bind(id)
-            .fetch_optional(&self.pool)
-            .await?;
-        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
-    }
-
-    /// Handoffs' bodies in the order in which they were asked for. `None` where `after` is none that we know.
-    pub(crate) async fn handoffs(&self, page: &Page) -> Result<Option<Vec<String>>, sqlx::Error> {
+    /// Handoffs in the order in which they were asked for. `None` where `after` is none that we know.
+    pub(crate) async fn handoffs(&self, page: &Page) -> Result<Option<Vec<Found>>, sqlx::Error> {
         let (after_ms, after) = match &page.after {
-            None => (i64::MIN, String::new()),
+            None => (i64::MIN, ""),
             Some(after) => {
-                let row = sqlx::query("SELECT requested_ms FROM handoffs WHERE id = $1")
-                    .bind(after)
-                    .fetch_optional(&self.pool)
-                    .await?;
-                match row {
+                let query = sqlx::query("SELECT requested_ms FROM handoffs WHERE id = $1").bind(after);
+                match within(query.fetch_optional(&self.pool)).await? {
                     None => return Ok(None),
-                    Some(row) => (row.try_get(0)?, after.clone()),
+                    Some(row) => (row.try_get(0)?, &**after),
                 }
             }
         };
-        // An empty word stands for "any": a parameter that is NULL has no type in PostgreSQL.
-        let rows = sqlx::query(
-            "SELECT body FROM handoffs WHERE (requested_ms > $1 OR (requested_ms = $1 AND id > $2)) \
-             AND ($3 = '' OR call = $3) AND ($4 = '' OR agent = $4) ORDER BY requested_ms, id LIMIT $5",
-        )
-        .bind(after_ms)
-        .bind(after)
-        .bind(page.call.as_deref().unwrap_or_default())
-        .bind(page.agent.as_deref().unwrap_or_default())
-        .bind(i64::from(page.limit))
-        .fetch_all(&self.pool)
-        .await?;
-        rows.iter()
-            .map(|row| row.try_get(0))
-            .collect::<Result<_, _>>()
-            .map(Some)
+        let query = match (&page.call, &page.agent) {
+            (None, None) => sqlx::query(HANDOFFS),
+            (Some(call), None) => sqlx::query(HANDOFFS_OF_CALL).bind(call),
+            (None, Some(agent)) => sqlx::query(HANDOFFS_OF_AGENT).bind(agent),
+            (Some(call), Some(agent)) => sqlx::query(HANDOFFS_OF_CALL_AND_AGENT).bind(call).bind(agent),
+        };
+        let query = query.bind(after_ms).bind(after).bind(i64::from(page.limit));
+        let rows = within(query.fetch_all(&self.pool)).await?;
+        let mut found = Vec::with_capacity(rows.len());
+        for row in &rows {
+            found.push(self.found(row).await?);
+        }
+        Ok(Some(found))
+    }
+
+    /// The record, put together.
+    async fn found(&self, row: &AnyRow) -> Result<Found, sqlx::Error> {
+        let (call, turns): (String, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let body: String = row.try_get(2)?;
+        let mut body: Value = serde_json::from_str(&body).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        if let Some(Value::Object(context)) = body.get_mut("context") {
+            let transcript = self.transcript(&call, turns).await?;
+            context.insert("transcript".to_owned(), transcript.into());
+        }
+        Ok(Found {
+            agent: row.try_get(3)?,
+            closed_ms: row.try_get(4)?,
+            token: row.try_get(5)?,
+            body,
+        })
+    }
+
+    /// The first so many turns of a call.
+    pub(crate) async fn transcript(&self, call: &str, turns: i64) -> Result<Vec<Value>, sqlx::Error> {
+        let query = sqlx::query(TRANSCRIPT).bind(call).bind(turns);
+        let rows = within(query.fetch_all(&self.pool)).await?;
+        let turn = |row: &AnyRow| {
+            let body: String = row.try_get(0)?;
+            serde_json::from_str(&body).map_err(|error| sqlx::Error::Decode(error.into()))
+        };
+        rows.iter().map(turn).collect()
+    }
+
+    /// What was known of a call beside its turns.
+    #[cfg(test)]
+    pub(crate) async fn context(&self, call: &str) -> Result<Option<String>, sqlx::Error> {
+        let query = sqlx::query("SELECT body FROM contexts WHERE call = $1").bind(call);
+        let row = within(query.fetch_optional(&self.pool)).await?;
+        row.map(|row| row.try_get(0)).transpose()
+    }
+
+    /// By how much something about a handoff reached the disk too late, milliseconds; `None` where it did not.
+    pub(crate) async fn lateness(&self, id: &str) -> Result<Option<i64>, sqlx::Error> {
+        let query = sqlx::query("SELECT late_ms FROM handoffs WHERE id = $1").bind(id);
+        let row = within(query.fetch_optional(&self.pool)).await?;
+        let late: Option<i64> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(late.filter(|late| *late > 0))
+    }
+
+    /// What the key stands for: what was asked for, and the handoff.
+    pub(crate) async fn recall(&self, key: &str) -> Result<Option<(String, String)>, sqlx::Error> {
+        let query = sqlx::query("SELECT request, handoff FROM idempotency WHERE id = $1").bind(key);
+        let row = within(query.fetch_optional(&self.pool)).await?;
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
     }
 
     /// What became of the events about a subject, the oldest first.
     pub(crate) async fn deliveries(&self, subject: &str, limit: u32) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT event, endpoint, kind, status, attempts, answer, queued_ms, due_ms, finished_ms FROM deliveries \
-             WHERE subject = $1 ORDER BY sequence, endpoint LIMIT $2",
-        )
-        .bind(subject)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await?;
+        let query = sqlx::query(DELIVERIES_OF_SUBJECT).bind(subject).bind(i64::from(limit));
+        let rows = within(query.fetch_all(&self.pool)).await?;
         rows.iter().map(delivery).collect()
     }
 
     /// One of them.
     pub(crate) async fn delivery(&self, id: &DeliveryId) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        let row = sqlx::query(
-            "SELECT event, endpoint, kind, status, attempts, answer, queued_ms, due_ms, finished_ms FROM deliveries \
-             WHERE event = $1 AND endpoint = $2",
-        );
-        let row = row
-            .bind(&id.event)
-            .bind(&id.endpoint)
-            .fetch_optional(&self.pool)
-            .await?;
+        let query = sqlx::query(ONE_DELIVERY).bind(&id.event).bind(&id.endpoint);
+        let row = within(query.fetch_optional(&self.pool)).await?;
         row.as_ref().map(delivery).transpose()
     }
 
@@ -222,18 +367,14 @@ impl Database {
                 Some(row) => (row.queued_ms, &*id.event, &*id.endpoint),
             },
         };
-        let rows = sqlx::query(
-            "SELECT event, endpoint, kind, status, attempts, answer, queued_ms, due_ms, finished_ms FROM deliveries \
-             WHERE (queued_ms > $1 OR (queued_ms = $1 AND (event > $2 OR (event = $2 AND endpoint > $3)))) \
-             AND ($4 = '' OR status = $4) ORDER BY queued_ms, event, endpoint LIMIT $5",
-        )
-        .bind(after_ms)
-        .bind(after_event)
-        .bind(after_endpoint)
-        .bind(status.map_or("", DeliveryStatus::name))
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await?;
+        let query = sqlx::query(match status {
+            None => DELIVERIES,
+            Some(DeliveryStatus::Pending) => DELIVERIES_PENDING,
+            Some(DeliveryStatus::Delivered) => DELIVERIES_DELIVERED,
+            Some(DeliveryStatus::Failed) => DELIVERIES_FAILED,
+        });
+        let query = query.bind(after_ms).bind(after_event).bind(after_endpoint);
+        let rows = within(query.bind(i64::from(limit)).fetch_all(&self.pool)).await?;
         rows.iter().map(delivery).collect::<Result<_, _>>().map(Some)
     }
 
@@ -245,17 +386,8 @@ impl Database {
         now_ms: i64,
         limit: u32,
     ) -> Result<Vec<Due>, sqlx::Error> {
-        let rows = sqlx::query(
-            "SELECT d.event, d.subject, d.attempts, d.queued_ms, e.body FROM deliveries d JOIN events e ON e.id = d.event \
-             WHERE d.endpoint = $1 AND d.status = 'pending' AND d.is_head = 1 AND d.due_ms <= $2 AND d.instance = $4 \
-             ORDER BY d.due_ms LIMIT $3",
-        )
-        .bind(endpoint)
-        .bind(now_ms)
-        .bind(i64::from(limit))
-        .bind(instance)
-        .fetch_all(&self.pool)
-        .await?;
+        let query = sqlx::query(DUE).bind(endpoint).bind(now_ms).bind(i64::from(limit));
+        let rows = within(query.bind(instance).fetch_all(&self.pool)).await?;
         rows.iter()
             .map(|row| {
                 Ok(Due {
@@ -271,12 +403,8 @@ impl Database {
 
     /// How many wait at an endpoint.
     pub(crate) async fn waiting(&self, instance: &str, endpoint: &str) -> Result<u64, sqlx::Error> {
-        let query = "SELECT COUNT(*) FROM deliveries WHERE endpoint = $1 AND instance = $2 AND status = 'pending'";
-        let row = sqlx::query(query)
-            .bind(endpoint)
-            .bind(instance)
-            .fetch_one(&self.pool)
-            .await?;
+        let query = sqlx::query(WAITING).bind(endpoint).bind(instance);
+        let row = within(query.fetch_one(&self.pool)).await?;
         row.try_get::<i64, _>(0).map(i64::unsigned_abs)
     }
 
@@ -287,15 +415,8 @@ impl Database {
         endpoint: &str,
         now_ms: i64,
     ) -> Result<Option<i64>, sqlx::Error> {
-        let row = sqlx::query(
-            "SELECT due_ms FROM deliveries WHERE endpoint = $1 AND status = 'pending' AND is_head = 1 AND due_ms > $2 \
-             AND instance = $3 ORDER BY due_ms LIMIT 1",
-        )
-        .bind(endpoint)
-        .bind(now_ms)
-        .bind(instance)
-        .fetch_optional(&self.pool)
-        .await?;
+        let query = sqlx::query(NEXT_DUE).bind(endpoint).bind(now_ms).bind(instance);
+        let row = within(query.fetch_optional(&self.pool)).await?;
         row.map(|row| row.try_get(0)).transpose()
     }
 
@@ -303,29 +424,22 @@ impl Database {
     pub(crate) async fn enter(&self, instance: &str, node: &str, now_ms: i64) -> Result<(), sqlx::Error> {
         let query = sqlx::query("INSERT INTO instances (id, node, started_ms) VALUES ($1, $2, $3)");
         let query = query.bind(instance).bind(node).bind(now_ms);
-        query.execute(&self.pool).await.map(|_| ())
+        within(query.execute(&self.pool)).await.map(|_| ())
     }
 
     /// All runs that are noted but this one.
     pub(crate) async fn others(&self, instance: &str) -> Result<Vec<String>, sqlx::Error> {
         let query = sqlx::query("SELECT id FROM instances WHERE id <> $1 ORDER BY started_ms");
-        let rows = query.bind(instance).fetch_all(&self.pool).await?;
+        let rows = within(query.bind(instance).fetch_all(&self.pool)).await?;
         rows.iter().map(|row| row.try_get(0)).collect()
     }
 
     /// What a run has open, each with the number of the last event about it. A record may be older than its events.
     pub(crate) async fn open_of(&self, instance: &str) -> Result<Open, sqlx::Error> {
-        let calls = sqlx::query(
-            "SELECT id, body, (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = calls.id) FROM calls \
-             WHERE instance = $1 ORDER BY id",
-        );
-        let calls = calls.bind(instance).fetch_all(&self.pool).await?;
-        let handoffs = sqlx::query(
-            "SELECT id, call, agent, requested_ms, body, \
-             (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = handoffs.id) FROM handoffs \
-             WHERE instance = $1 AND is_open = 1 ORDER BY requested_ms, id",
-        );
-        let handoffs = handoffs.bind(instance).fetch_all(&self.pool).await?;
+        let calls = sqlx::query(OPEN_CALLS).bind(instance);
+        let calls = within(calls.fetch_all(&self.pool)).await?;
+        let handoffs = sqlx::query(OPEN_HANDOFFS).bind(instance);
+        let handoffs = within(handoffs.fetch_all(&self.pool)).await?;
         let call = |row: &AnyRow| {
             let call = CallRow {
                 id: row.try_get(0)?,
@@ -339,10 +453,14 @@ impl Database {
                 call: row.try_get(1)?,
                 agent: row.try_get(2)?,
                 requested_ms: row.try_get(3)?,
-                open: true,
-                body: row.try_get(4)?,
+                closed_ms: None,
+                token: row.try_get(4)?,
+                turns: row.try_get(5)?,
+                body: row.try_get(6)?,
+                key: None,
+                queued: None,
             };
-            Ok((handoff, row.try_get(5)?))
+            Ok((handoff, row.try_get(7)?))
         };
         Ok(Open {
             calls: calls.iter().map(call).collect::<Result<_, sqlx::Error>>()?,
@@ -356,7 +474,7 @@ impl Database {
         for write in writes {
             put(&mut transaction, instance, write).await?;
         }
-        let query = sqlx::query("UPDATE deliveries SET instance = $1 WHERE instance = $2 AND status = 'pending'");
+        let query = sqlx::query(INHERIT);
         query.bind(instance).bind(dead).execute(&mut *transaction).await?;
         let query = sqlx::query("DELETE FROM instances WHERE id = $1").bind(dead);
         query.execute(&mut *transaction).await?;
@@ -369,6 +487,11 @@ impl Database {
 pub(crate) struct Open {
     pub(crate) calls: Vec<(CallRow, i64)>,
     pub(crate) handoffs: Vec<(HandoffRow, i64)>,
+}
+
+/// Who asks is not held up for ever.
+async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ACQUIRE, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 fn delivery(row: &AnyRow) -> Result<DeliveryRow, sqlx::Error> {

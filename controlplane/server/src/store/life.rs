@@ -141,14 +141,22 @@ async fn hold(url: &str, key: i64) -> Result<AnyConnection, sqlx::Error> {
 
 /// Holds the lock; where the connection broke, takes it again.
 async fn keep(mut connection: AnyConnection, url: String, key: i64) {
+    let mut lost = false;
     loop {
         tokio::time::sleep(PULSE).await;
         if connection.ping().await.is_ok() {
             continue;
         }
         match hold(&url, key).await {
-            Ok(again) => connection = again,
-            Err(error) => tracing::error!(%error, "the store does not know that we live"),
+            Ok(again) => {
+                tracing::info!("the store knows again that we live");
+                (connection, lost) = (again, false);
+            }
+            // Once, however long it lasts.
+            Err(error) if !std::mem::replace(&mut lost, true) => {
+                tracing::error!(%error, "the store does not know that we live");
+            }
+            Err(_) => {}
         }
     }
 }

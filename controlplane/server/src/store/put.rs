@@ -1,9 +1,58 @@
 //! The statements that write.
 
-use sqlx::{AnyConnection, Row as _};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 
 use super::DeliveryStatus;
-use super::write::{AttemptRow, DeliveryId, EventRow, Write};
+use super::prune::{Pruned, prune};
+use super::write::{AttemptRow, DeliveryId, EventRow, HandoffRow, TurnsRow, Write};
+
+/// A record that waited longer for the disk says so.
+const LATE: Duration = Duration::from_secs(1);
+
+/// Turns that one statement writes.
+const TURNS: usize = 20;
+
+/// For one turn, for two, and so on: each is prepared once.
+static INSERT_TURNS: LazyLock<[Arc<str>; TURNS]> = LazyLock::new(|| {
+    std::array::from_fn(|more| {
+        let row = |row: usize| {
+            let first = 4 * row + 1;
+            format!("(${first}, ${}, ${}, ${})", first + 1, first + 2, first + 3)
+        };
+        let rows: Vec<_> = (0..=more).map(row).collect();
+        let rows = rows.join(", ");
+        format!("INSERT INTO turns (call, number, at_ms, body) VALUES {rows} ON CONFLICT (call, number) DO NOTHING")
+            .into()
+    })
+});
+
+/// All of it in one transaction, or nothing.
+pub(super) async fn put_all(
+    connection: &mut AnyConnection,
+    instance: &str,
+    writes: &[Write],
+) -> Result<Pruned, sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    let mut pruned = Pruned::default();
+    for write in writes {
+        match write {
+            Write::Turns(_) => {}
+            Write::Prune(what) => pruned.add(prune(&mut transaction, what).await?),
+            write => put(&mut transaction, instance, write).await?,
+        }
+    }
+    // There are many and they are small: together they take a tenth of the time.
+    let turns = writes.iter().filter_map(|write| match write {
+        Write::Turns(turns) => Some(turns),
+        _ => None,
+    });
+    put_turns(&mut transaction, turns).await?;
+    transaction.commit().await?;
+    Ok(pruned)
+}
 
 pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &Write) -> Result<(), sqlx::Error> {
     let query = match write {
@@ -15,19 +64,16 @@ pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &
         .bind(instance)
         .bind(&call.body),
         Write::CallOver(id) => sqlx::query("DELETE FROM calls WHERE id = $1").bind(id),
-        Write::Handoff(handoff) => sqlx::query(
-            // What is closed stays closed: somebody who thought us dead may have closed it.
-            "INSERT INTO handoffs (id, call, agent, instance, requested_ms, is_open, body) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET is_open = excluded.is_open, \
-             body = excluded.body WHERE handoffs.is_open = 1 OR handoffs.instance = $4",
+        Write::Turns(turns) => return put_turns(connection, std::iter::once(turns)).await,
+        Write::Context(context) => sqlx::query(
+            "INSERT INTO contexts (call, at_ms, body) VALUES ($1, $2, $3) \
+             ON CONFLICT (call) DO UPDATE SET at_ms = excluded.at_ms, body = excluded.body",
         )
-        .bind(&handoff.id)
-        .bind(&handoff.call)
-        .bind(&handoff.agent)
-        .bind(instance)
-        .bind(handoff.requested_ms)
-        .bind(i64::from(handoff.open))
-        .bind(&handoff.body),
+        .bind(&context.call)
+        .bind(context.at_ms)
+        .bind(&context.body),
+        Write::Handoff(handoff) => return put_handoff(connection, instance, handoff).await,
+        Write::Prune(what) => return prune(connection, what).await.map(|_| ()),
         Write::Event(event) => return put_event(connection, instance, event).await,
         Write::Attempt(attempt) => return put_attempt(connection, attempt).await,
         Write::Replay { id, at_ms } => return put_replay(connection, instance, id, *at_ms).await,
@@ -36,6 +82,64 @@ pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &
         Write::Impossible => sqlx::query("INSERT INTO instances (id) VALUES (NULL)"),
     };
     query.execute(connection).await.map(|_| ())
+}
+
+async fn put_handoff(connection: &mut AnyConnection, instance: &str, handoff: &HandoffRow) -> Result<(), sqlx::Error> {
+    let waited = handoff.queued.map_or(Duration::ZERO, |queued| queued.elapsed());
+    let late = if waited < LATE { Duration::ZERO } else { waited };
+    // What is closed stays closed: somebody who thought us dead may have closed it.
+    let query = sqlx::query(
+        "INSERT INTO handoffs (id, call, agent, instance, requested_ms, closed_ms, token, turns, late_ms, body) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (id) DO UPDATE SET closed_ms = excluded.closed_ms, \
+         token = excluded.token, turns = excluded.turns, body = excluded.body, \
+         late_ms = CASE WHEN excluded.late_ms > handoffs.late_ms THEN excluded.late_ms ELSE handoffs.late_ms END \
+         WHERE handoffs.closed_ms IS NULL OR handoffs.instance = $4",
+    );
+    query
+        .bind(&handoff.id)
+        .bind(&handoff.call)
+        .bind(&handoff.agent)
+        .bind(instance)
+        .bind(handoff.requested_ms)
+        .bind(handoff.closed_ms)
+        .bind(&handoff.token)
+        .bind(handoff.turns)
+        .bind(i64::try_from(late.as_millis()).unwrap_or(i64::MAX))
+        .bind(&handoff.body)
+        .execute(&mut *connection)
+        .await?;
+    let Some(key) = &handoff.key else { return Ok(()) };
+    let query = sqlx::query(
+        "INSERT INTO idempotency (id, request, handoff, at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+    );
+    let query = query.bind(&key.id).bind(&key.request);
+    let query = query.bind(&handoff.id).bind(handoff.requested_ms);
+    query.execute(connection).await.map(|_| ())
+}
+
+async fn put_turns<'a>(
+    connection: &mut AnyConnection,
+    turns: impl Iterator<Item = &'a TurnsRow>,
+) -> Result<(), sqlx::Error> {
+    let rows: Vec<_> = turns
+        .flat_map(|turns| {
+            (turns.first..)
+                .zip(&turns.bodies)
+                .map(move |(number, body)| (turns, number, body))
+        })
+        .collect();
+    for rows in rows.chunks(TURNS) {
+        let mut query = sqlx::query(AssertSqlSafe(Arc::clone(&INSERT_TURNS[rows.len() - 1])));
+        for (turns, number, body) in rows {
+            query = query
+                .bind(&turns.call)
+                .bind(number)
+                .bind(turns.at_ms)
+                .bind(body.as_str());
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
 }
 
 async fn put_event(connection: &mut AnyConnection, instance: &str, event: &EventRow) -> Result<(), sqlx::Error> {

@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
-use super::write::{HandoffRow, Write};
+use super::prune::Pruned;
+use super::write::Write;
 use crate::journal::lock;
 
-/// Writes of one transaction at the most: a reader of SQLite's log should not wait for long, nor a retry repeat much.
+/// Rows of one transaction at the most: a reader of SQLite's log should not wait for long, nor a retry repeat much.
 const BATCH: usize = 1000;
+
+/// Bytes that may wait, beside the bound in writes: an event with a long transcript is large.
+const BYTES: usize = 256 << 20;
 
 /// The number of the newest write that somebody has queued or committed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,6 +30,8 @@ pub(crate) struct Condition {
     /// Transactions since the start, and how long all of them took.
     pub(crate) commits: u64,
     pub(crate) committing: Duration,
+    /// What was kept long enough and went, since the start.
+    pub(crate) pruned: Pruned,
     /// Since when the database takes nothing, and what it says.
     pub(crate) trouble: Option<(Duration, String)>,
 }
@@ -44,23 +50,48 @@ pub(super) struct Queue {
     committed: watch::Sender<Ticket>,
 }
 
+/// What is given up first where there is no room. Each lane is in order, and all are written in order.
+#[derive(Clone, Copy, Debug)]
+enum Lane {
+    /// What is to be told, and what came of it.
+    Told,
+    /// What was said in calls.
+    Said,
+    /// What there is: no more than calls and handoffs, of each the newest form.
+    Kept,
+}
+
 #[derive(Debug, Default)]
 struct State {
-    writes: VecDeque<Entry>,
-    /// Of each handoff that waits only the newest form is kept, at the place of the first.
-    handoffs: HashMap<String, HandoffRow>,
+    lanes: [VecDeque<Entry>; 3],
+    /// Of what has forms only the newest one is kept, at the place of the first.
+    newest: HashMap<Subject, Write>,
+    bytes: usize,
     last: Ticket,
+    /// The newest that was given up for want of room.
+    lost: Option<Ticket>,
+    /// How many since the queue was last empty.
+    losing: u64,
     closed: bool,
     given_up: u64,
     commits: u64,
     committing: Duration,
+    pruned: Pruned,
     trouble: Option<(Instant, String)>,
 }
 
 #[derive(Debug)]
 enum Entry {
-    Handoff(String, Ticket),
-    Other(Write, Ticket),
+    Newest(Subject, Ticket),
+    Each(Write, Ticket),
+}
+
+/// What has forms of which the newest says all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Subject {
+    Call(String),
+    Context(String),
+    Handoff(String),
 }
 
 impl Queue {
@@ -75,17 +106,7 @@ impl Queue {
 
     pub(super) fn push(&self, write: Write) {
         let mut state = lock(&self.state);
-        state.last.0 += 1;
-        let ticket = state.last;
-        match write {
-            Write::Handoff(row) => {
-                let id = row.id.clone();
-                if state.handoffs.insert(id.clone(), row).is_none() {
-                    state.writes.push_back(Entry::Handoff(id, ticket));
-                }
-            }
-            write => state.writes.push_back(Entry::Other(write, ticket)),
-        }
+        state.push(write);
         state.trim(self.most);
         drop(state);
         self.wake.notify_one();
@@ -100,7 +121,7 @@ impl Queue {
         loop {
             {
                 let mut state = lock(&self.state);
-                if !state.writes.is_empty() {
+                if state.len() > 0 {
                     return Some(state.take());
                 }
                 if state.closed {
@@ -111,18 +132,27 @@ impl Queue {
         }
     }
 
-    pub(super) fn done(&self, batch: &Batch, took: Duration) {
+    pub(super) fn done(&self, batch: &Batch, took: Duration, pruned: Pruned) {
         let mut state = lock(&self.state);
         state.commits += 1;
         state.committing += took;
+        state.pruned.add(pruned);
         if let Some((since, _)) = state.trouble.take() {
-            tracing::info!(after = ?since.elapsed(), "the store takes writes again");
+            tracing::info!(after = ?since.elapsed(), waiting = state.len(), "the store takes writes again");
+        }
+        if state.losing > 0 && state.len() == 0 {
+            tracing::error!(
+                count = state.losing,
+                "the store is up to date but for what was given up"
+            );
+            state.losing = 0;
         }
         drop(state);
         self.committed.send_replace(batch.until);
     }
 
-    pub(super) fn failed(&self, now: Instant, why: &str) {
+    /// Said once, however often it is tried again.
+    pub(super) fn failed(&self, why: &str) {
         let mut state = lock(&self.state);
         match &mut state.trouble {
             Some((_, text)) => why.clone_into(text),
@@ -131,7 +161,7 @@ impl Queue {
                     error = why,
                     "the store takes no writes; calls go on, and what happens is kept until it does"
                 );
-                state.trouble = Some((now, why.to_owned()));
+                state.trouble = Some((Instant::now(), why.to_owned()));
             }
         }
     }
@@ -140,13 +170,15 @@ impl Queue {
         lock(&self.state).given_up += count;
     }
 
-    pub(super) async fn committed(&self, ticket: Ticket) {
+    /// Whether it is there: what was given up with it, or after it, may have been it.
+    pub(super) async fn committed(&self, ticket: Ticket) -> bool {
         // The sender is ours and lives as long as we do.
         let _ = self
             .committed
             .subscribe()
             .wait_for(|committed| *committed >= ticket)
             .await;
+        lock(&self.state).lost.is_none_or(|lost| lost < ticket)
     }
 
     pub(super) fn last_commit(&self) -> Ticket {
@@ -161,17 +193,18 @@ impl Queue {
         }
     }
 
-    pub(super) fn condition(&self, now: Instant) -> Condition {
+    pub(super) fn condition(&self) -> Condition {
         let state = lock(&self.state);
         Condition {
-            waiting: state.writes.len(),
+            waiting: state.len(),
             given_up: state.given_up,
             commits: state.commits,
             committing: state.committing,
+            pruned: state.pruned,
             trouble: state
                 .trouble
                 .as_ref()
-                .map(|(since, why)| (now.saturating_duration_since(*since), why.clone())),
+                .map(|(since, why)| (since.elapsed(), why.clone())),
         }
     }
 
@@ -182,34 +215,154 @@ impl Queue {
 }
 
 impl State {
-    /// Where there is no room, the oldest that is no handoff's record goes: of those there are no more than handoffs.
+    fn len(&self) -> usize {
+        self.lanes.iter().map(VecDeque::len).sum()
+    }
+
+    fn push(&mut self, mut write: Write) {
+        self.last.0 += 1;
+        if let Write::Handoff(row) = &mut write {
+            row.queued.get_or_insert_with(Instant::now);
+        }
+        let lane = lane(&write) as usize;
+        let entry = match subject(&write) {
+            None => {
+                self.bytes += size(&write);
+                Some(Entry::Each(write, self.last))
+            }
+            Some(subject) => self
+                .renew(subject.clone(), write)
+                .then_some(Entry::Newest(subject, self.last)),
+        };
+        self.lanes[lane].extend(entry);
+    }
+
+    /// Whether it is the first form that waits.
+    fn renew(&mut self, subject: Subject, mut write: Write) -> bool {
+        let older = self.newest.remove(&subject);
+        if let (Write::Handoff(row), Some(Write::Handoff(older))) = (&mut write, &older) {
+            row.queued = older.queued;
+            row.key = row.key.take().or_else(|| older.key.clone());
+        }
+        self.bytes += size(&write);
+        self.bytes -= older.as_ref().map_or(0, size);
+        self.newest.insert(subject, write);
+        older.is_none()
+    }
+
+    /// Where there is no room the oldest goes, and what is still going on never.
     fn trim(&mut self, most: usize) {
-        while self.writes.len() > most {
-            let Some(at) = self.writes.iter().position(|entry| matches!(entry, Entry::Other(..))) else {
-                return;
-            };
-            self.writes.remove(at);
-            if self.given_up == 0 {
+        while self.len() > most || self.bytes > BYTES {
+            let Some(entry) = self.oldest() else { return };
+            let (Entry::Newest(_, ticket) | Entry::Each(_, ticket)) = entry;
+            self.lost = self.lost.max(Some(ticket));
+            self.write_of(entry);
+            self.given_up += 1;
+            self.losing += 1;
+            if self.losing == 1 {
                 tracing::error!(most, "the store's queue is full: its oldest events are given up");
             }
-            self.given_up += 1;
         }
     }
 
-    fn take(&mut self) -> Batch {
-        let count = self.writes.len().min(BATCH);
-        let mut until = self.last;
-        if let Some(Entry::Handoff(_, first) | Entry::Other(_, first)) = self.writes.get(count) {
-            until = Ticket(first.0 - 1);
+    /// The first that may be given up.
+    fn oldest(&mut self) -> Option<Entry> {
+        for lane in [Lane::Told, Lane::Said] {
+            if let Some(entry) = self.lanes[lane as usize].pop_front() {
+                return Some(entry);
+            }
         }
-        let writes = self
-            .writes
-            .drain(..count)
-            .filter_map(|entry| match entry {
-                Entry::Handoff(id, _) => self.handoffs.remove(&id).map(Write::Handoff),
-                Entry::Other(write, _) => Some(write),
-            })
-            .collect();
+        let newest = &self.newest;
+        let is_over = |entry: &Entry| match entry {
+            Entry::Each(..) => true,
+            Entry::Newest(subject, _) => match newest.get(subject) {
+                Some(Write::Handoff(row)) => row.closed_ms.is_some(),
+                Some(Write::Call(_)) => false,
+                _ => true,
+            },
+        };
+        let kept = &mut self.lanes[Lane::Kept as usize];
+        let at = kept.iter().position(is_over)?;
+        kept.remove(at)
+    }
+
+    fn write_of(&mut self, entry: Entry) -> Option<Write> {
+        let write = match entry {
+            Entry::Newest(subject, _) => self.newest.remove(&subject),
+            Entry::Each(write, _) => Some(write),
+        };
+        self.bytes -= write.as_ref().map_or(0, size);
+        write
+    }
+
+    fn take(&mut self) -> Batch {
+        let mut writes = Vec::new();
+        let mut rows = 0;
+        let until = loop {
+            match self.first() {
+                None => break self.last,
+                Some((_, Ticket(next))) if rows >= BATCH => break Ticket(next - 1),
+                Some((lane, _)) => {
+                    let write = self.lanes[lane].pop_front().and_then(|entry| self.write_of(entry));
+                    rows += write.as_ref().map_or(0, rows_of);
+                    writes.extend(write);
+                }
+            }
+        };
         Batch { writes, until }
     }
+
+    /// The lane of the first one of all, and its ticket.
+    fn first(&self) -> Option<(usize, Ticket)> {
+        let ticket = |entry: &Entry| match entry {
+            Entry::Newest(_, ticket) | Entry::Each(_, ticket) => *ticket,
+        };
+        let firsts = self.lanes.iter().enumerate();
+        firsts
+            .filter_map(|(lane, entries)| Some((lane, ticket(entries.front()?))))
+            .min_by_key(|(_, ticket)| *ticket)
+    }
 }
+
+fn lane(write: &Write) -> Lane {
+    match write {
+        Write::Call(_) | Write::CallOver(_) | Write::Handoff(_) => Lane::Kept,
+        Write::Turns(_) | Write::Context(_) => Lane::Said,
+        _ => Lane::Told,
+    }
+}
+
+fn subject(write: &Write) -> Option<Subject> {
+    match write {
+        Write::Call(row) => Some(Subject::Call(row.id.clone())),
+        Write::CallOver(id) => Some(Subject::Call(id.clone())),
+        Write::Context(row) => Some(Subject::Context(row.call.clone())),
+        Write::Handoff(row) => Some(Subject::Handoff(row.id.clone())),
+        _ => None,
+    }
+}
+
+fn rows_of(write: &Write) -> usize {
+    match write {
+        Write::Turns(row) => row.bodies.len(),
+        Write::Prune(prune) => prune.most as usize,
+        _ => 1,
+    }
+}
+
+/// Bytes that it holds, about.
+fn size(write: &Write) -> usize {
+    const ROW: usize = 256;
+    ROW + match write {
+        Write::Call(row) => row.body.len(),
+        Write::Turns(row) => row.bodies.iter().map(|body| ROW + body.len()).sum(),
+        Write::Context(row) => row.body.len(),
+        Write::Handoff(row) => row.body.len(),
+        Write::Event(row) => row.body.len(),
+        Write::Attempt(row) => row.answer.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ fn close(open: &Open, teller: &Teller, now: Timestamp) -> Vec<Write> {
         body["reason"] = NODE_RESTARTED.into();
         body["closed_at"] = rfc3339(now).into();
         writes.push(Write::Handoff(HandoffRow {
-            open: false,
+            closed_ms: Some(now.as_millisecond()),
             body: body.to_string(),
             ..handoff.clone()
         }));

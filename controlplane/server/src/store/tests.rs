@@ -1,5 +1,6 @@
 //! Each on SQLite and on PostgreSQL.
 
+mod plans;
 mod postgres;
 
 use std::path::PathBuf;
@@ -78,6 +79,8 @@ macro_rules! on_both {
     };
 }
 
+mod kept;
+
 on_both! {
     what_was_written_is_there_after_the_next_start
     handoffs_come_in_the_order_in_which_they_were_asked_for
@@ -97,8 +100,12 @@ fn handoff(number: u32, ms: i64) -> HandoffRow {
         call: format!("call_{:016x}", number % 2),
         agent: if number < 3 { "anna" } else { "bert" }.to_owned(),
         requested_ms: ms,
-        open: true,
+        closed_ms: None,
+        token: format!("digest{number}"),
+        turns: 0,
         body: format!("{{\"number\":{number},\"text\":\"ÿ 'quoted' \\u0000\"}}"),
+        key: None,
+        queued: None,
     }
 }
 
@@ -141,11 +148,12 @@ async fn what_was_written_is_there_after_the_next_start(home: Home) {
     task.await.expect("ended");
 
     let (store, _task) = home.store(100).await;
+    let found = store.read().handoff(&row.id).await.expect("read").expect("there");
     assert_eq!(
-        store.read().handoff(&row.id).await.expect("read"),
-        Some(("anna".to_owned(), row.body))
+        (&*found.agent, found.closed_ms, &*found.token, found.body.to_string()),
+        ("anna", None, "digest1", row.body)
     );
-    assert_eq!(store.read().handoff("ho_2").await.expect("read"), None);
+    assert!(store.read().handoff("ho_2").await.expect("read").is_none());
     let due = store.read().due("ins_1", "crm", 2000, 10).await.expect("read");
     assert_eq!(due.len(), 1);
     assert_eq!(
@@ -163,10 +171,7 @@ async fn handoffs_come_in_the_order_in_which_they_were_asked_for(home: Home) {
     settle(&store).await;
     let numbers = async |page: Page| {
         let bodies = store.read().handoffs(&page).await.expect("read")?;
-        let number = |body: &String| {
-            let body: serde_json::Value = serde_json::from_str(body).expect("JSON");
-            body["number"].as_u64().expect("a number")
-        };
+        let number = |found: &Found| found.body["number"].as_u64().expect("a number");
         Some(bodies.iter().map(number).collect::<Vec<_>>())
     };
     let all = Page {
@@ -196,6 +201,12 @@ async fn handoffs_come_in_the_order_in_which_they_were_asked_for(home: Home) {
         ..all.clone()
     };
     assert_eq!(numbers(of_agent).await, Some(vec![4]));
+    let of_both = Page {
+        call: Some(handoff(1, 0).call),
+        agent: Some("anna".to_owned()),
+        ..all.clone()
+    };
+    assert_eq!(numbers(of_both).await, Some(vec![1]));
     let unknown = Page { after: after(9), ..all };
     assert_eq!(numbers(unknown).await, None);
 }
@@ -204,14 +215,15 @@ async fn a_closed_handoff_is_not_opened_again_by_another_instance(home: Home) {
     let database = home.open().await;
     let open = handoff(1, 5);
     let closed = HandoffRow {
-        open: false,
+        closed_ms: Some(9),
         body: "{\"closed\":true}".to_owned(),
         ..open.clone()
     };
     let put = async |instance: &str, row: &HandoffRow| {
         let write = Write::Handoff(row.clone());
         database.commit(instance, &[write]).await.expect("written");
-        database.handoff(&open.id).await.expect("read").expect("there").1
+        let found = database.handoff(&open.id).await.expect("read").expect("there");
+        found.body.to_string()
     };
     assert_eq!(put("ins_1", &open).await, open.body);
     assert_eq!(put("ins_2", &closed).await, closed.body);
@@ -317,7 +329,7 @@ async fn of_a_batch_all_is_written_or_nothing(home: Home) {
         .expect_err("refused");
     assert!(!database::may_pass(&error), "{error}");
     let id = handoff(1, 5).id;
-    assert_eq!(database.handoff(&id).await.expect("read"), None);
+    assert!(database.handoff(&id).await.expect("read").is_none());
 }
 
 async fn a_write_that_no_database_takes_harms_no_other(home: Home) {
@@ -441,7 +453,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
     dead.store.write(Write::Handoff(left.clone()));
     dead.store.write(Write::Event(event(&left.id, 1, &["crm"])));
     dead.store.write(Write::Handoff(HandoffRow {
-        open: false,
+        closed_ms: Some(9),
         ..over.clone()
     }));
     living.store.write(Write::Handoff(theirs.clone()));
@@ -473,8 +485,13 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
     assert_eq!(recovery.run().await.expect("looked"), Closed::default(), "once");
 
     let body = async |row: &HandoffRow| {
-        let found = ours.store.read().handoff(&row.id).await.expect("read").expect("there");
-        serde_json::from_str::<serde_json::Value>(&found.1).expect("JSON")
+        ours.store
+            .read()
+            .handoff(&row.id)
+            .await
+            .expect("read")
+            .expect("there")
+            .body
     };
     let closed = body(&left).await;
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What is written, as rows.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::DeliveryStatus;
 
@@ -11,6 +12,10 @@ pub(crate) enum Write {
     Call(CallRow),
     /// It is over.
     CallOver(String),
+    /// Its AI told what was said.
+    Turns(TurnsRow),
+    /// What is known of it beside its turns has changed.
+    Context(ContextRow),
     /// A handoff began, or something about it changed.
     Handoff(HandoffRow),
     /// Something happened that webhooks are told of.
@@ -24,6 +29,8 @@ pub(crate) enum Write {
         /// Since when it waits.
         at_ms: i64,
     },
+    /// Some of what was kept long enough goes.
+    Prune(Prune),
     /// Nothing: whoever looks after a commit what there is to do looks now.
     Nothing,
     /// One that no database takes.
@@ -38,6 +45,25 @@ pub(crate) struct CallRow {
     pub(crate) body: String,
 }
 
+/// Turns of a call that follow each other.
+#[derive(Clone, Debug)]
+pub(crate) struct TurnsRow {
+    pub(crate) call: String,
+    /// The number of the first one in the call, from 0.
+    pub(crate) first: i64,
+    pub(crate) at_ms: i64,
+    /// Each as the API takes it.
+    pub(crate) bodies: Vec<String>,
+}
+
+/// What is known of a call beside its turns.
+#[derive(Clone, Debug)]
+pub(crate) struct ContextRow {
+    pub(crate) call: String,
+    pub(crate) at_ms: i64,
+    pub(crate) body: String,
+}
+
 /// A handoff.
 #[derive(Clone, Debug)]
 pub(crate) struct HandoffRow {
@@ -45,9 +71,36 @@ pub(crate) struct HandoffRow {
     pub(crate) call: String,
     pub(crate) agent: String,
     pub(crate) requested_ms: i64,
-    pub(crate) open: bool,
-    /// The record as users see it, without deliveries.
+    /// `None`: it is open.
+    pub(crate) closed_ms: Option<i64>,
+    /// The digest of what opens its context; empty where nothing does.
+    pub(crate) token: String,
+    /// So many turns of the call are its transcript.
+    pub(crate) turns: i64,
+    /// The record as users see it, without deliveries and transcript.
     pub(crate) body: String,
+    /// What stands for the request that began it, with its first form.
+    pub(crate) key: Option<Box<Key>>,
+    /// Since when it waits for the disk; the queue notes it.
+    pub(crate) queued: Option<Instant>,
+}
+
+/// An `Idempotency-Key` of whoever asked in that call, and what was asked for; each as a digest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) id: String,
+    pub(crate) request: String,
+}
+
+/// What is kept no longer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prune {
+    /// What was done with before.
+    pub(crate) before_ms: i64,
+    /// Keys from before.
+    pub(crate) keys_before_ms: i64,
+    /// So many rows of each kind at the most.
+    pub(crate) most: u32,
 }
 
 /// An event, and who is to be told.

@@ -19,10 +19,7 @@ async fn a_world_where(carrier: Carrier) -> World {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_carrier_that_connects_the_caller_ends_the_call_as_transferred() {
-    let mut world = a_world_where(Carrier::Connects).await;
-    let handoff = world
-        .ask_for_a_human(json!({ "mode": "cold", "reason": "asked for a human" }))
-        .await;
+    let (mut world, handoff, info) = referring(Carrier::Connects).await;
     world.caller.until(&Signal::Bye).await;
     world.ai.until(&Signal::Bye).await;
     let types = world.events(&handoff, "baton.handoff.completed").await;
@@ -41,6 +38,14 @@ async fn a_carrier_that_connects_the_caller_ends_the_call_as_transferred() {
         ])
         .await;
     assert!(world.human.signals.try_recv().is_err(), "we call nobody");
+    // Now the human answers, and looks at what its phone was given.
+    let path = context_path(&handoff, &info);
+    let asked = world.without_a_key(&path).await;
+    assert_eq!(asked.status(), StatusCode::OK);
+    let shown: Value = serde_json::from_str(&asked.text().await.expect("a body")).expect("JSON");
+    assert_eq!(shown["transcript"][0]["text"], "my order is late");
+    let guessed = world.without_a_key(&format!("{path}0")).await;
+    assert_eq!(guessed.status(), StatusCode::UNAUTHORIZED);
     world.nothing_is_left().await;
 }
 
@@ -91,6 +96,13 @@ async fn referring(carrier: Carrier) -> (World, String, String) {
     (world, handoff, info)
 }
 
+/// Where the Call-Info leads.
+fn context_path(handoff: &str, info: &str) -> String {
+    let url = info.strip_prefix('<').and_then(|info| info.split_once('>'));
+    let (_, query) = url.and_then(|(url, _)| url.split_once('?')).expect("a token");
+    format!("/v1/handoffs/{handoff}/context?{query}")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_context_goes_out_with_the_refer_and_is_asked_for_with_its_token() {
     let (mut world, handoff, info) = referring(Carrier::Waits).await;
@@ -101,13 +113,7 @@ async fn the_context_goes_out_with_the_refer_and_is_asked_for_with_its_token() {
     assert_eq!(world.record(&handoff).await["context"], context);
 
     // Without a key: the token opens it, as long as the carrier is at it.
-    let url = info
-        .strip_prefix('<')
-        .and_then(|info| info.split_once('>'))
-        .expect("a URL")
-        .0;
-    let (_, query) = url.split_once('?').expect("a token");
-    let path = format!("/v1/handoffs/{handoff}/context?{query}");
+    let path = context_path(&handoff, &info);
     let asked = world.without_a_key(&path).await;
     assert_eq!(asked.status(), StatusCode::OK);
     let shown: Value = serde_json::from_str(&asked.text().await.expect("a body")).expect("JSON");
@@ -127,6 +133,7 @@ async fn the_context_goes_out_with_the_refer_and_is_asked_for_with_its_token() {
         world.data["failed_targets"],
         json!([{ "target": "support", "reason": "refer_refused", "status": 486 }])
     );
+    // The human's own URL has another token.
     let late = world.without_a_key(&path).await;
     assert_eq!(late.status(), StatusCode::UNAUTHORIZED);
     world.end().await;

@@ -161,6 +161,53 @@ fn a_caller_who_asks_for_a_human_is_handed_off_at_once() {
 }
 
 #[test]
+fn what_is_said_and_known_is_told_as_it_is_kept() {
+    let mut world = World::talking();
+    let id = world.id();
+    let says = |text: &str| Turn {
+        role: Role::Caller,
+        text: text.into(),
+        at: None,
+        confidence: None,
+        intent: None,
+        sentiment: None,
+    };
+    let told = |world: &World| world.notices.last().expect("a notice").clone();
+    for (first, words) in [(0, &["hello", "my order"][..]), (2, &["is late"])] {
+        let turns: Vec<_> = words.iter().map(|text| says(text)).collect();
+        world.request(Request::Turns(id, turns.clone())).unwrap();
+        assert_eq!(told(&world), What::Turns { first, turns });
+    }
+    // Of what is refused nothing is kept, so nothing is told.
+    let before = world.notices.len();
+    let long = says(&"x".repeat(5000));
+    world.request(Request::Turns(id, vec![says("so"), long])).unwrap_err();
+    world.request(Request::Context(id, json!({"summary": 1}))).unwrap_err();
+    assert_eq!(world.notices.len(), before);
+
+    let patch = |patch| Request::Context(id, patch);
+    world.request(patch(json!({"goal": "a refund"}))).unwrap();
+    world.request(patch(json!({"intent": "refund"}))).unwrap();
+    assert_eq!(
+        told(&world),
+        What::Context(json!({"goal": "a refund", "intent": "refund"}))
+    );
+    // So is what a wish for a handoff brings with it, before anything follows from it.
+    let wish = HandoffRequest {
+        mode: None,
+        target: None,
+        reason: String::new(),
+        context: Some(json!({"goal": null})),
+        by_ai: true,
+    };
+    let before = world.notices.len();
+    world.request(Request::Handoff(id, wish)).unwrap();
+    assert_eq!(world.notices[before], What::Context(json!({"intent": "refund"})));
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
 fn a_human_accepts_by_key_or_api() {
     for key in [true, false] {
         let mut world = World::new(Config {

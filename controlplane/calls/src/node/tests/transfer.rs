@@ -168,7 +168,7 @@ fn the_context_goes_out_with_the_refer_and_again_where_we_call_the_target_oursel
         .unwrap();
     let handoff = world.ask(Mode::Cold);
     // Before anybody has answered anything.
-    assert_eq!(world.story(), ["started", "requested", "invited"]);
+    assert_eq!(world.story(), ["started", "patch", "requested", "invited"]);
     let (goal, token) = invitations(&world).pop().unwrap();
     assert_eq!(goal, "\"a refund\"");
 

@@ -593,6 +593,8 @@ pub(super) fn name(what: &What) -> &'static str {
     match what {
         What::CallStarted { .. } => "started",
         What::CallEnded { .. } => "ended",
+        What::Turns { .. } => "turns",
+        What::Context(_) => "patch",
         What::ContextUpdated(_) => "context",
         What::Handoff(_, step) => step.name(),
     }
