@@ -29,8 +29,8 @@ pub enum Command {
     Report(NotBuilt),
     /// Run recorded conversations through a changed playbook (not built yet).
     Replay(NotBuilt),
-    /// Send a signed sample (not built yet).
-    Webhook(NotBuilt),
+    /// Try the webhooks of the configuration.
+    Webhook(WebhookArgs),
     /// Check an audit chain (not built yet).
     Audit(NotBuilt),
 }
@@ -113,6 +113,34 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// `baton webhook`.
+#[derive(Clone, Debug, Args)]
+pub struct WebhookArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: WebhookCommand,
+}
+
+/// The subcommands of `baton webhook`.
+#[derive(Clone, Debug, Subcommand)]
+pub enum WebhookCommand {
+    /// Send a signed sample of an event to each webhook, once, and print what it answers. Exit code 1 where one does not take it.
+    Test(WebhookTestArgs),
+}
+
+/// `baton webhook test`.
+#[derive(Clone, Debug, Args)]
+pub struct WebhookTestArgs {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Only the webhook of this name.
+    pub name: Option<String>,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of what is not built yet: whatever is given.
 #[derive(Clone, Debug, Args)]
 pub struct NotBuilt {
@@ -133,7 +161,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Tune(_) => not_built("tune"),
         Command::Report(_) => not_built("report"),
         Command::Replay(_) => not_built("replay"),
-        Command::Webhook(_) => not_built("webhook"),
+        Command::Webhook(WebhookArgs {
+            command: WebhookCommand::Test(args),
+        }) => crate::serve::webhook_test(&args),
         Command::Audit(_) => not_built("audit"),
     }
 }

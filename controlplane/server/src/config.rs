@@ -31,8 +31,10 @@ pub use reader::Problem;
 pub use secret::Secret;
 pub use sip::Sip;
 pub use store::Store;
+pub(crate) use webhooks::is_type;
 pub use webhooks::{EVENT_TYPES, Webhook};
 
+pub(crate) use reader::nearest;
 use reader::{Reader, Table};
 
 /// A checked configuration. `Debug` never prints a secret.

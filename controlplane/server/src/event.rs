@@ -27,7 +27,7 @@ pub(crate) struct Teller {
 impl Teller {
     pub(crate) fn new(node: &str, endpoints: Vec<Endpoint>) -> Teller {
         Teller {
-            source: format!("/baton/{node}"),
+            source: source(node),
             endpoints: endpoints.into(),
         }
     }
@@ -46,22 +46,7 @@ impl Teller {
         at: Timestamp,
         data: &Value,
     ) -> EventRow {
-        // Unique for ever: ids are random, and a sequence number is used once.
-        let id = format!("evt_{subject}_{sequence:08}");
-        // CloudEvents 1.0.2 §3.1; `sequence` is the extension of that name, compared as a string.
-        let body = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": self.source,
-            "type": kind,
-            "subject": subject,
-            "time": rfc3339(at),
-            "datacontenttype": "application/json",
-            "dataschema": DATASCHEMA,
-            "sequence": format!("{sequence:08}"),
-            "schema": SCHEMA,
-            "data": data,
-        });
+        let (id, body) = cloud_event(&self.source, kind, subject, sequence, at, data);
         let wanting = self.endpoints.iter().filter(|endpoint| endpoint.wants(kind));
         let endpoints = wanting.map(|endpoint| {
             endpoint.counters.waiting.fetch_add(1, Ordering::Relaxed);
@@ -74,7 +59,40 @@ impl Teller {
             sequence,
             kind,
             at_ms: at.as_millisecond(),
-            body: body.to_string().into(),
+            body: body.into(),
         }
     }
+}
+
+/// CloudEvents' `source` of a node's events.
+pub(crate) fn source(node: &str) -> String {
+    format!("/baton/{node}")
+}
+
+/// The id of an event, and its JSON.
+pub(crate) fn cloud_event(
+    source: &str,
+    kind: &str,
+    subject: &str,
+    sequence: i64,
+    at: Timestamp,
+    data: &Value,
+) -> (String, String) {
+    // Unique for ever: ids are random, and a sequence number is used once.
+    let id = format!("evt_{subject}_{sequence:08}");
+    // CloudEvents 1.0.2 §3.1; `sequence` is the extension of that name, compared as a string.
+    let body = json!({
+        "specversion": "1.0",
+        "id": id,
+        "source": source,
+        "type": kind,
+        "subject": subject,
+        "time": rfc3339(at),
+        "datacontenttype": "application/json",
+        "dataschema": DATASCHEMA,
+        "sequence": format!("{sequence:08}"),
+        "schema": SCHEMA,
+        "data": data,
+    });
+    (id, body.to_string())
 }

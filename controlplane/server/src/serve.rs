@@ -1,4 +1,4 @@
-//! `baton serve`, from the file to the signal that ends it; and `baton check`.
+//! `baton serve`, from the file to the signal that ends it; `baton check`; and `baton webhook test`.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
@@ -8,9 +8,10 @@ use serde_json::json;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{CheckArgs, ServeArgs};
+use crate::cli::{CheckArgs, ServeArgs, WebhookTestArgs};
 use crate::config::{Config, Problem};
 use crate::server::Server;
+use crate::webhook::sample;
 
 /// Runs a server until SIGTERM or SIGINT; a second one ends it at once.
 pub(crate) fn serve(args: &ServeArgs) -> ExitCode {
@@ -126,6 +127,45 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
         let trunks = config.as_ref().map_or(0, |config| config.trunks.len());
         if ok && trunks == 0 {
             print("note  no [[trunks]]: nobody may call");
+        }
+    }
+    if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Sends a signed sample to webhooks. Exit code 1 where one does not take it.
+pub(crate) fn webhook_test(args: &WebhookTestArgs) -> ExitCode {
+    let config = match load(Some(&args.config)) {
+        Ok(config) => config,
+        Err(problems) => {
+            say_problems(Some(&args.config), &problems);
+            return ExitCode::FAILURE;
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answered = match runtime {
+        Ok(runtime) => runtime.block_on(sample::send_to(&config, args.name.as_deref())),
+        Err(error) => Err(format!("the runtime does not start: {error}")),
+    };
+    let answered = match answered {
+        Ok(answered) => answered,
+        Err(why) => {
+            say(&why);
+            return ExitCode::FAILURE;
+        }
+    };
+    let ok = answered.iter().all(|one| one.ok);
+    if args.json {
+        let webhooks: Vec<_> = answered.iter().map(sample::Answered::view).collect();
+        print(&json!({ "schema": "baton.webhook_test/1", "ok": ok, "webhooks": webhooks }).to_string());
+    } else {
+        for one in &answered {
+            let mark = if one.ok { "ok   " } else { "ERROR" };
+            print(&format!(
+                "{mark} {}: {} in {} ms",
+                one.name,
+                one.answer,
+                one.took.as_millis()
+            ));
         }
     }
     if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }

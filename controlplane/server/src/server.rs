@@ -139,12 +139,12 @@ impl Server {
             .await;
         entered.map_err(|error| unusable(place, error))?;
         let (store, store_task) = Store::start(database, instance, config.store.queue);
-        let client = webhook::client().map_err(|error| system("the HTTP client")(error.into()))?;
+        let clients = webhook::Clients::new().map_err(|error| system("the HTTP client")(error.into()))?;
         let (told, telling) = watch::channel(false);
         let (endpoints, webhooks) = config
             .webhooks
             .iter()
-            .map(|webhook| webhook::Endpoint::start(webhook.clone(), client.clone(), store.clone(), telling.clone()))
+            .map(|webhook| webhook::Endpoint::start(webhook.clone(), &clients, store.clone(), telling.clone()))
             .unzip();
         let teller = Teller::new(&config.node.name, endpoints);
         let recovery = Recovery::new(store.clone(), place.clone(), teller.clone());

@@ -219,7 +219,7 @@ async fn a_handoff_that_reaches_nobody_is_told_by_api_record_and_webhook() {
             "[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{closed}\"\n\
-         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n"
+         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n"
         ),
     )
     .await;
@@ -354,7 +354,7 @@ async fn what_was_done_is_known_and_told_after_a_restart() {
         "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\n[[trunks]]\nname = \"carrier\"\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai_at}\"\n\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@127.0.0.1:{}\"\n\
-         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\nretry_ms = 50\nretry_max_ms = 50\n",
+         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\nretry_ms = 50\nretry_max_ms = 50\n",
         ports.take(1)
     );
     let server = start_in(&folder, first_port, &config).await;

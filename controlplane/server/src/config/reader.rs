@@ -481,7 +481,7 @@ fn join(path: &str, key: &str) -> String {
 }
 
 /// `; did you mean "…"?`, or nothing where nothing is near.
-pub(super) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
+pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> String {
     let best = names
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .min_by_key(|(edits, _)| *edits);

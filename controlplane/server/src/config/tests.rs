@@ -315,9 +315,62 @@ fn webhook_secrets_and_types_are_checked() {
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(found[2].contains("did you mean \"baton.handoff.joined\"?"), "{found:?}");
     let config = good(&format!(
-        "[[webhooks]]\nname = \"a\"\nurl = \"http://127.0.0.1:1\"\nsecrets = {KEY:?}\n"
+        "[[webhooks]]\nname = \"a\"\nurl = \"https://crm.example.org\"\nsecrets = {KEY:?}\n"
     ));
     assert_eq!(config.webhooks[0].secrets.len(), 1);
+}
+
+#[test]
+fn webhook_types_may_be_groups() {
+    let of = |types: &str| {
+        let webhook = format!("[[webhooks]]\nname = \"a\"\nurl = \"https://crm.example.org\"\nsecrets = {KEY:?}\n");
+        problems(&format!("{webhook}types = {types}\n"))
+    };
+    assert_eq!(
+        of("[\"baton.handoff.*\", \"baton.*\", \"*\", \"baton.call.ended\"]"),
+        [""; 0]
+    );
+    for (wrong, near) in [
+        ("baton.handof.*", "; did you mean \"baton.handoff.*\"?"),
+        ("baton.handoff.join*", ""),
+        ("baton.*.ended", ""),
+        ("baton.handoff", ""),
+        ("baton.call.end", "; did you mean \"baton.call.ended\"?"),
+    ] {
+        let found = of(&format!("[{wrong:?}]"));
+        assert_eq!(found.len(), 1, "{wrong}: {found:?}");
+        let wanted = format!("line 5: webhooks[0].types: there is no event {wrong:?}{near}");
+        assert!(found[0].starts_with(&wanted), "{found:?}");
+    }
+}
+
+#[test]
+fn webhooks_go_to_public_addresses_unless_told_otherwise() {
+    let of = |url: &str, more: &str| {
+        problems(&format!(
+            "[[webhooks]]\nname = \"a\"\nurl = {url:?}\nsecrets = {KEY:?}\n{more}"
+        ))
+    };
+    for (url, why) in [
+        ("http://127.0.0.1:8080/", "127.0.0.1 is loopback"),
+        ("http://2130706433/", "127.0.0.1 is loopback"),
+        ("https://0xa9fea9fe/latest", "169.254.169.254 is link-local"),
+        ("http://[::ffff:10.0.0.1]/", "::ffff:10.0.0.1 is private"),
+        ("http://localhost/", "localhost is loopback"),
+    ] {
+        let wanted = format!(
+            "line 3: webhooks[0].url: {why}: events go to public addresses only; where this one is meant, \
+             set allow_private = true beside it"
+        );
+        assert_eq!(of(url, ""), [wanted]);
+        assert_eq!(of(url, "allow_private = true\n"), [""; 0], "{url}");
+    }
+    let found = of("https://crm.example.org@127.0.0.1/", "allow_private = true\n");
+    assert!(
+        matches!(&found[..], [one] if one.contains("has a user or a password in it")),
+        "{found:?}"
+    );
+    assert_eq!(of("https://crm.example.org/", ""), [""; 0]);
 }
 
 #[test]
@@ -505,6 +558,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("prompts.goodbye", "\"prompts/busy.wav\""),
     ("webhooks.name", "\"other\""),
     ("webhooks.url", "\"http://127.0.0.1:1\""),
+    ("webhooks.allow_private", "true"),
     ("webhooks.secrets", "[\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]"),
     ("webhooks.types", "[\"baton.call.ended\"]"),
     ("webhooks.timeout_ms", "10001"),
@@ -565,7 +619,7 @@ fn a_log_filter_that_cannot_be_read_is_found_before_the_start() {
 fn secrets_that_cannot_be_read_are_not_called_empty() {
     let of = |secrets: &str| {
         problems(&format!(
-            "[[webhooks]]\nname = \"a\"\nurl = \"http://127.0.0.1/\"\nsecrets = {secrets}\n"
+            "[[webhooks]]\nname = \"a\"\nurl = \"https://crm.example.org\"\nsecrets = {secrets}\n"
         ))
     };
     let found = of("[{ file = \"not-there\" }]");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Secret;
 use super::reader::{self, Table};
 use super::values::{is_http_url, milliseconds, seconds, unique};
+use crate::webhook;
 
 /// `[[webhooks]]`
 #[derive(Clone, Debug)]
@@ -14,9 +15,11 @@ pub struct Webhook {
     pub name: String,
     /// Where events are posted.
     pub url: String,
+    /// Whether that may be an address that is not public: loopback, a private network.
+    pub allow_private: bool,
     /// Each signs; several while one is being replaced.
     pub secrets: Vec<Secret>,
-    /// Types of events that are sent; empty: all.
+    /// Types of events that are sent, or what they begin with and a `*`; empty: all.
     pub types: Vec<String>,
     /// Of one attempt.
     pub timeout: Duration,
@@ -49,10 +52,11 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
     for entry in root.tables("webhooks") {
         let name = unique(&entry, "name", &mut names);
         let url = entry.required("url");
+        let allow_private = entry.boolean("allow_private").unwrap_or(false);
         if let Some(url) = &url
-            && !is_http_url(&url.value)
+            && let Some(message) = url_problem(&url.value, allow_private)
         {
-            entry.problem(url.line, "url", "must be http://… or https://…");
+            entry.problem(url.line, "url", message);
         }
         let secrets = entry.secrets("secrets");
         match &secrets {
@@ -76,14 +80,16 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
         }
         let types = entry.strings("types").map(|found| found.value).unwrap_or_default();
         for kind in &types {
-            if !EVENT_TYPES.contains(&&*kind.value) {
-                let hint = reader::nearest(&kind.value, EVENT_TYPES.into_iter());
+            if !EVENT_TYPES.into_iter().any(|known| is_type(&kind.value, known)) {
+                let groups = ["baton.*", "baton.call.*", "baton.handoff.*", "baton.context.*"];
+                let hint = reader::nearest(&kind.value, EVENT_TYPES.into_iter().chain(groups));
                 entry.problem(kind.line, "types", format!("there is no event {:?}{hint}", kind.value));
             }
         }
         let webhook = Webhook {
             name: name.unwrap_or_default(),
             url: url.map(|url| url.value).unwrap_or_default(),
+            allow_private,
             secrets: secrets
                 .map(|found| found.value.into_iter().map(|secret| secret.value).collect())
                 .unwrap_or_default(),
@@ -97,4 +103,26 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
         entry.finish();
     }
     webhooks
+}
+
+/// Whether an event of this type is meant: by its name, or by what it begins with up to a dot and a `*`.
+pub(crate) fn is_type(wanted: &str, kind: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        None => wanted == kind,
+        Some(group) => (group.is_empty() || group.ends_with('.')) && kind.starts_with(group),
+    }
+}
+
+fn url_problem(text: &str, allow_private: bool) -> Option<String> {
+    let url = reqwest::Url::parse(text).ok().filter(|_| is_http_url(text));
+    let Some(url) = url else {
+        return Some("must be http://… or https://…".to_owned());
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return Some("has a user or a password in it: leave them out, events are signed".to_owned());
+    }
+    let special = webhook::address_problem(&url).filter(|_| !allow_private)?;
+    Some(format!(
+        "{special}: events go to public addresses only; where this one is meant, set allow_private = true beside it"
+    ))
 }

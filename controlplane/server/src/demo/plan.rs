@@ -149,7 +149,7 @@ pub(super) fn config(case: Case, mode: DemoMode, places: &Places) -> String {
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{human}\"\nring_s = {ring_s}\n\n\
          [playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\n\
          # The AI asks by the API: what the caller says does not decide.\nrequest_phrases = []\n\n\
-         [[webhooks]]\nname = \"demo\"\nurl = \"{webhook}\"\nsecrets = [\"{webhook_secret}\"]\n\
+         [[webhooks]]\nname = \"demo\"\nurl = \"{webhook}\"\nallow_private = true\nsecrets = [\"{webhook_secret}\"]\n\
          retry_ms = 100\nretry_max_ms = 500\n"
     )
 }

@@ -1,15 +1,23 @@
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use axum::routing::post;
+use hyper::body::Frame;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use super::address::PublicOnly;
+use super::address::tests::Zone;
+use super::sender::{Outcome, retry_after};
 use super::*;
 use crate::config::Secret;
 use crate::journal::lock;
@@ -25,6 +33,9 @@ struct Receiver {
     came: Mutex<Vec<(HeaderMap, Bytes)>>,
     answers: Mutex<VecDeque<Answer>>,
     arrived: Notify,
+    /// Bytes of endless bodies that were written, and that the last one was given up.
+    endless: AtomicU64,
+    left: Notify,
 }
 
 #[derive(Clone, Copy)]
@@ -33,6 +44,8 @@ enum Answer {
     /// 503 with this Retry-After, in seconds.
     Later(u32),
     Never,
+    /// This status, and a body without an end.
+    Endless(u16),
 }
 
 impl Receiver {
@@ -61,28 +74,52 @@ impl Receiver {
     }
 }
 
-async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> (StatusCode, HeaderMap) {
+async fn receive(State(receiver): State<Arc<Receiver>>, headers: HeaderMap, body: Bytes) -> Response {
     let answer = lock(&receiver.answers).pop_front();
     lock(&receiver.came).push((headers, body));
     receiver.arrived.notify_waiters();
-    let mut headers = HeaderMap::new();
-    let status = match answer {
-        None => 200,
-        Some(Answer::Status(status)) => status,
-        Some(Answer::Later(seconds)) => {
-            headers.insert("retry-after", seconds.into());
-            503
-        }
+    let answered = Response::builder().header("location", "/elsewhere");
+    let answered = match answer {
+        None => answered.body(Body::empty()),
+        Some(Answer::Status(status)) => answered.status(status).body(Body::empty()),
+        Some(Answer::Later(seconds)) => answered.status(503).header("retry-after", seconds).body(Body::empty()),
         Some(Answer::Never) => std::future::pending().await,
+        Some(Answer::Endless(status)) => answered.status(status).body(Body::new(Endless(Arc::clone(&receiver)))),
     };
-    headers.insert("location", "/elsewhere".parse().expect("a value"));
-    (StatusCode::from_u16(status).expect("a status"), headers)
+    answered.expect("an answer")
+}
+
+/// Bytes for as long as somebody reads them.
+struct Endless(Arc<Receiver>);
+
+impl HttpBody for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.endless.fetch_add(1024, Ordering::Relaxed);
+        task::Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(&[b'x'; 1024])))))
+    }
+}
+
+impl Drop for Endless {
+    fn drop(&mut self) {
+        self.0.left.notify_one();
+    }
+}
+
+fn clients() -> Clients {
+    Clients::new().expect("clients")
 }
 
 fn config(to: SocketAddr) -> config::Webhook {
     config::Webhook {
         name: "test".to_owned(),
         url: format!("http://{to}/"),
+        allow_private: true,
         secrets: vec![Secret::new(OLD)],
         types: Vec::new(),
         timeout: Duration::from_secs(10),
@@ -110,7 +147,7 @@ impl Line {
 
     fn over(config: config::Webhook, home: Home, store: Store) -> Line {
         let (closing, closed) = watch::channel(false);
-        let (endpoint, task) = Endpoint::start(config, client().expect("a client"), store.clone(), closed);
+        let (endpoint, task) = Endpoint::start(config, &clients(), store.clone(), closed);
         Line {
             _home: home,
             store,
@@ -291,24 +328,13 @@ async fn an_event_is_told_after_its_commit() {
 
 #[test]
 fn types_are_filtered() {
-    let endpoint = Endpoint::of("test", &["baton.call.ended"]);
-    assert!(endpoint.wants("baton.call.ended"));
-    assert!(!endpoint.wants("baton.call.started"));
-}
-
-#[test]
-fn pauses_double_up_to_the_longest() {
-    let [first, most] = [1, 3600].map(Duration::from_secs);
-    let pauses = [0, 1, 2, 11, 12, 31, 32, u32::MAX].map(|attempts| pause(first, most, attempts).as_secs());
-    assert_eq!(pauses, [1, 2, 4, 2048, 3600, 3600, 3600, 3600]);
-}
-
-#[test]
-fn pauses_are_half_to_whole_and_not_all_alike() {
-    let pause = Duration::from_secs(8);
-    let pauses: Vec<_> = (0..20).map(|attempt| jittered(pause, "evt", attempt)).collect();
-    assert!(pauses.iter().all(|one| (pause / 2..=pause).contains(one)), "{pauses:?}");
-    assert!(pauses.iter().any(|one| *one != pauses[0]));
+    let wants = |types: &[&str], kind: &str| Endpoint::of("test", types).wants(kind);
+    assert!(wants(&[], "baton.call.started"));
+    assert!(wants(&["baton.call.ended"], "baton.call.ended"));
+    assert!(!wants(&["baton.call.ended"], "baton.call.started"));
+    assert!(wants(&["baton.call.ended", "baton.handoff.*"], "baton.handoff.joined"));
+    assert!(!wants(&["baton.handoff.*"], "baton.call.ended"));
+    assert!(wants(&["*"], "baton.call.ended"));
 }
 
 #[test]
@@ -327,38 +353,93 @@ fn retry_after_is_seconds_or_a_date() {
     assert_eq!(retry_after(&HeaderMap::new(), now), None);
 }
 
-#[tokio::test]
-async fn an_endpoint_that_says_when_is_not_asked_before() {
-    let receiver = Receiver::answering([Answer::Later(7)]);
-    let config = config(receiver.start(loopback().await).await);
-    let home = Home::sqlite();
-    let courier = Courier {
-        config,
-        client: client().expect("a client"),
-        store: home.store(100).await.0,
-        counters: Arc::default(),
-        permits: Semaphore::new(1),
-    };
-    let event = Due {
-        event: "evt_a_1".to_owned(),
-        subject: "a".to_owned(),
-        attempts: 0,
-        queued_ms: 0,
-        body: "{}".to_owned(),
-    };
-    let seven = Some(Duration::from_secs(7));
-    assert_eq!(courier.attempt(&event).await, (Err("503".to_owned()), seven));
-    assert_eq!(courier.attempt(&event).await, (Ok("200".to_owned()), None));
+/// One attempt of this answer's endpoint.
+async fn attempt(answer: Answer) -> (Outcome, Arc<Receiver>) {
+    let receiver = Receiver::answering([answer]);
+    let to = receiver.start(loopback().await).await;
+    let outcome = Sender::new(config(to), &clients()).post("evt_a_1", "{}").await;
+    (outcome, receiver)
+}
 
-    let [second, minute, hour] = [1, 60, 3600].map(Duration::from_secs);
-    assert_eq!(wait(second, seven, minute), Duration::from_secs(7));
-    assert_eq!(wait(second, None, minute), second);
+#[tokio::test]
+async fn what_an_answer_means() {
+    let seven = Some(Duration::from_secs(7));
+    for (answer, text, means) in [
+        (Answer::Status(200), "200", Means::Taken),
+        (Answer::Status(204), "204", Means::Taken),
+        (Answer::Later(7), "503", Means::Later(seven)),
+        (Answer::Status(302), "302", Means::Later(None)),
+        (Answer::Status(404), "404", Means::Later(None)),
+        (Answer::Status(410), "410", Means::Gone),
+    ] {
+        let (outcome, _) = attempt(answer).await;
+        assert_eq!((&*outcome.answer, outcome.means), (text, means));
+    }
+}
+
+#[tokio::test]
+async fn a_body_without_an_end_is_not_read_to_it() {
+    for (status, means) in [(200, Means::Taken), (500, Means::Later(None))] {
+        let (outcome, receiver) = attempt(Answer::Endless(status)).await;
+        assert_eq!(outcome.means, means);
+        // Whoever writes it finds that nobody reads any more.
+        receiver.left.notified().await;
+        let written = receiver.endless.load(Ordering::Relaxed);
+        assert!(
+            written < 16 << 20,
+            "{written} bytes were taken, or lie in buffers on the way"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_is_gone_gets_nothing_of_that_event_again() {
+    let receiver = Receiver::answering([Answer::Status(410)]);
+    let line = Line::start(config(receiver.start(loopback().await).await)).await;
+    line.tell("a", 1);
+    line.tell("a", 2);
+    let came = receiver.wait_for(2).await;
+    assert_eq!(ids(&came), ["evt_a_1", "evt_a_2"]);
+    let store = line.store.clone();
+    let counters = line.end().await;
+    assert_eq!(counters.failed.load(Ordering::Relaxed), 1);
+    let told = store.read().deliveries("a", 10).await.expect("read");
+    let told: Vec<_> = told.iter().map(|row| (&*row.status, row.answer.as_deref())).collect();
+    assert_eq!(told, [("failed", Some("410")), ("delivered", Some("200"))]);
+}
+
+/// A name of the DNS that leads to us, whatever the configuration says of the name.
+#[tokio::test]
+async fn nothing_is_posted_to_a_name_that_leads_to_a_private_address() {
+    let receiver = Receiver::answering([]);
+    let to = receiver.start(loopback().await).await;
+    let here = to.to_string();
+    let zone = Zone::answering([&[&*here][..]]);
+    let clients = Clients::over(PublicOnly::over(zone)).expect("clients");
+    let config = config::Webhook {
+        url: format!("http://crm.example.org:{}/", to.port()),
+        allow_private: false,
+        ..config(to)
+    };
+    let outcome = Sender::new(config.clone(), &clients).post("evt_a_1", "{}").await;
     assert_eq!(
-        wait(minute, seven, hour),
-        minute,
-        "sooner than we would is no reason to hurry"
+        outcome.means,
+        Means::Later(None),
+        "the name may lead elsewhere tomorrow"
     );
-    assert_eq!(wait(second, Some(hour), minute), minute, "nobody holds events for ever");
+    assert_eq!(
+        outcome.answer,
+        "refused: crm.example.org is at 127.0.0.1, which is loopback; webhooks.allow_private takes it"
+    );
+    // Where it is allowed, it is the first that comes.
+    let allowed = config::Webhook {
+        url: format!("http://localhost:{}/", to.port()),
+        allow_private: true,
+        ..config
+    };
+    let outcome = Sender::new(allowed, &clients).post("evt_a_2", "{}").await;
+    assert_eq!(outcome.means, Means::Taken);
+    assert_eq!(ids(&receiver.wait_for(1).await), ["evt_a_2"]);
 }
 
 /// "base64" of HMAC-SHA256 over "msg_id.timestamp.payload" (Standard Webhooks, "Signature scheme"), by a library that the

@@ -127,7 +127,7 @@ impl World {
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}{}\"\n\
              [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
-             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
+             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n",
             plan.carrier.is_some(),
             ai.at,
             plan.ai.parameter(),
