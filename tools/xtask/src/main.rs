@@ -19,6 +19,8 @@ cargo xtask flood [--rate N] [--seconds N] [--trunk] [--json]
                              how soon `baton serve` answers OPTIONS while 10,000 hostile datagrams a second arrive
 cargo xtask callload [OPTIONS]
                              live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
+cargo xtask outbox [--events N] [--postgres]
+                             N events (100000) at an endpoint that fails half the time, and a server that is killed three times
 cargo xtask deny             advisories, licences and bans of all dependencies
 cargo xtask deb              the Debian package
 cargo xtask test             all that CI runs: format, lints, tests, docs, dependencies, and the demo in every mode
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(&words.collect::<Vec<_>>()),
         Some("callload") => steps::callload(words.collect()),
         Some("flood") => steps::flood(words.collect()),
+        Some("outbox") => steps::outbox(&words.collect::<Vec<_>>()),
         Some("soak") => steps::soak(words.collect()),
         Some("deny") => tools::deny(),
         Some("deb") => tools::deb(),

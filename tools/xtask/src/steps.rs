@@ -116,6 +116,45 @@ fn beside_the_server(package: &str, program: &str, help: &str, options: &[String
         .args(options))
 }
 
+/// The test of the outbox with more events than a test has time for.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+pub(crate) fn outbox(options: &[String]) -> ExitCode {
+    let mut events = "100000";
+    let mut store = "sqlite";
+    let mut options = options.iter().map(String::as_str);
+    while let Some(option) = options.next() {
+        match (option, option == "--events") {
+            (_, true) => match options.next().filter(|number| number.parse::<u64>().is_ok()) {
+                Some(number) => events = number,
+                None => {
+                    eprintln!("xtask: --events needs a number");
+                    return ExitCode::from(2);
+                }
+            },
+            ("--postgres", _) => store = "postgres",
+            _ => {
+                eprintln!("xtask: {option}: no such option of outbox");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if let Err(missing) = install::packages(Purpose::Tests) {
+        return refuse(missing);
+    }
+    let name = format!("webhook::tests::killed::{store}_loses_no_event_and_no_order_by_kill_9");
+    let test = [
+        "test",
+        "--package",
+        "baton-server",
+        "--lib",
+        "--",
+        "--exact",
+        &name,
+        "--nocapture",
+    ];
+    run(cargo(&test).current_dir(root()).env("BATON_OUTBOX_EVENTS", events))
+}
+
 /// Runs a program of ours; its exit status is ours.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 pub(crate) fn run(command: &mut Command) -> ExitCode {

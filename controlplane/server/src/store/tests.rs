@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A place for one test; what it leaves on the disk goes with it.
 pub(crate) struct Home {
-    place: Place,
+    pub(crate) place: Place,
     folder: Option<PathBuf>,
 }
 
@@ -37,7 +37,7 @@ impl Home {
         }
     }
 
-    fn postgres() -> Home {
+    pub(crate) fn postgres() -> Home {
         Home {
             place: postgres::database(),
             folder: None,

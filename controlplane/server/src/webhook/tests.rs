@@ -1,3 +1,5 @@
+mod killed;
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
