@@ -4,6 +4,7 @@ mod auth;
 mod basics;
 mod crossings;
 mod flows;
+mod foreign;
 mod hostile;
 mod load;
 mod network;
