@@ -171,6 +171,18 @@ impl Tcp {
         }
     }
 
+    /// Everything that this host had is gone with its process.
+    pub fn die(&mut self, now: Instant, host: IpAddr) {
+        for pipe in 0..self.pipes.len() {
+            for side in [0, 1] {
+                let end = &mut self.pipes[pipe].ends[side];
+                if end.address.ip() == host && end.flow.take().is_some() {
+                    self.fly(now, pipe, 1 - side, Flight::Closed);
+                }
+            }
+        }
+    }
+
     /// Who is at the other end.
     pub fn peer(&self, host: IpAddr, flow: FlowId) -> Option<IpAddr> {
         let (pipe, side) = self.find(host, flow)?;

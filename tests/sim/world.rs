@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use calls::node::{Node, Output};
-use calls::notice::{CallId, HandoffId, Notice, Step, What};
+use calls::notice::{CallId, HandoffId, Notice, StandingLeg, Step, What};
 use calls::request::RequestError;
 use media::command::{Command, Event, Port, Refusal};
 use media::core::Core;
@@ -25,7 +25,7 @@ mod script;
 mod streams;
 mod wire;
 
-use config::{node_config, prompts};
+use config::{core, node_config, prompts};
 use script::Cue;
 pub use wire::Wire;
 
@@ -79,6 +79,8 @@ pub struct World {
     pub sent: Vec<Sent>,
     /// Everything that the node reported.
     pub notices: Vec<Notice>,
+    /// The legs that the node told last to be up.
+    pub legs: Vec<StandingLeg>,
     /// The call, once it is there.
     pub call: Option<CallId>,
     /// The handoff, once it is there.
@@ -159,19 +161,7 @@ impl World {
             })
             .collect();
         let (library, prompts) = prompts();
-        let core = Core::new(
-            media::core::Config {
-                first_port: Port(FIRST_PORT),
-                pairs: PAIRS,
-                sessions: 8,
-                pending: 64,
-                prompts: library,
-                cname: "baton".into(),
-                seed: scenario.seed ^ 1,
-                silence: media::core::SILENCE,
-            },
-            start,
-        );
+        let core = core(&scenario, library, start);
         let node = Node::new(node_config(&scenario, prompts, node_sip, &caller, &ai, &humans), start);
         let mut world = World {
             now: start,
@@ -181,6 +171,7 @@ impl World {
             humans,
             sent: Vec::new(),
             notices: Vec::new(),
+            legs: Vec::new(),
             call: None,
             handoff: None,
             refusals: Vec::new(),
@@ -209,6 +200,26 @@ impl World {
         };
         world.write_script();
         world
+    }
+
+    /// The process dies, and another one at the same place ends what it is told to have been left.
+    pub fn crash(&mut self) {
+        let node_sip = SocketAddr::from((NODE, 5060));
+        // Another process draws other numbers.
+        let scenario = Scenario {
+            seed: self.scenario.seed ^ 0x5eed,
+            ..self.scenario.clone()
+        };
+        let (library, prompts) = prompts();
+        let config = node_config(&scenario, prompts, node_sip, &self.caller, &self.ai, &self.humans);
+        (self.node, self.core) = (Node::new(config, self.now), core(&scenario, library, self.now));
+        self.commands.clear();
+        self.events.clear();
+        self.tcp.die(self.now, NODE.into());
+        for leg in std::mem::take(&mut self.legs) {
+            assert!(self.node.end_foreign(self.now, leg), "a leg that nobody else has");
+        }
+        self.transmit();
     }
 
     /// Plays the scenario to its end, then until every timer has run out (ten minutes more at the most).
@@ -439,6 +450,11 @@ impl World {
 
     fn note(&mut self, notice: Notice) {
         match &notice.what {
+            // What is kept for whoever comes after us; no part of the story.
+            What::Legs(legs) => {
+                self.legs.clone_from(legs);
+                return;
+            }
             What::CallStarted { .. } => {
                 self.call = Some(notice.call);
                 self.stepped("started");

@@ -38,6 +38,8 @@ pub(crate) struct Leg {
     pub(crate) id: LegId,
     /// Who is at its end.
     pub(crate) party: Party,
+    /// What the configuration calls it: the trunk, the agent or the target.
+    pub(crate) name: String,
     /// Its SIP session.
     pub(crate) dialog: DialogId,
     /// Its Call-ID.

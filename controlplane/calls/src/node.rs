@@ -26,6 +26,7 @@ mod act;
 mod hold;
 mod live;
 mod refer;
+mod standing;
 mod users;
 mod view;
 
@@ -441,6 +442,7 @@ impl Node {
             self.registry.schedule(live.id, live.scheduled, None);
             return;
         }
+        self.tell_legs(now, &mut live);
         let next = live.timers.next();
         self.registry.schedule(live.id, live.scheduled, next);
         live.scheduled = next;

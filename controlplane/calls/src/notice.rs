@@ -8,6 +8,7 @@ use media::evidence::Evidence;
 use playbook::Mode;
 use playbook::context::{Package, Turn};
 use serde_json::Value;
+use sip::endpoint::Standing;
 
 /// A call. Printed as every leg carries it in `X-Baton-Call`: `call_` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,8 +107,21 @@ pub enum What {
     Context(Value),
     /// The context changed, by turns or a patch, while a handoff was running: what the human gets to know now.
     ContextUpdated(Box<Package>),
+    /// Which legs are up: all of them, as they are now.
+    Legs(Vec<StandingLeg>),
     /// A step of a handoff.
     Handoff(HandoffId, Step),
+}
+
+/// A leg that is up, as plain data: what [`end_foreign`](crate::node::Node::end_foreign) of another node needs to end it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandingLeg {
+    /// Who is at its end.
+    pub party: Party,
+    /// What the configuration calls that one: the trunk, the agent or the target.
+    pub name: String,
+    /// Its dialog.
+    pub dialog: Standing,
 }
 
 /// A step of a handoff, in the order in which they can come.

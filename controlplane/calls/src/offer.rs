@@ -103,6 +103,7 @@ impl Node {
         let caller = Leg {
             id: leg,
             party,
+            name: trunk.clone(),
             dialog,
             call_id,
             taken,
@@ -147,6 +148,7 @@ impl Node {
             answer,
             rang: false,
             referral: None,
+            told: Vec::new(),
             played: Vec::new(),
         };
         self.carry_out(now, Box::new(live), actions);

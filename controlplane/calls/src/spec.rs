@@ -44,7 +44,7 @@ pub(crate) enum Role {
 
 impl Legs {
     /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Leg> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Leg> + Clone {
         [Some(&self.caller), self.peer.as_ref(), self.target.as_ref()]
             .into_iter()
             .flatten()

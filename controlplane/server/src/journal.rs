@@ -9,7 +9,7 @@ use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
 use crate::records::{REQUESTED, Records, package_value};
-use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write};
+use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 
 /// Everybody who listens.
 #[derive(Debug)]
@@ -49,10 +49,6 @@ impl Journal {
                 caller,
             } => {
                 let data = json!({ "trunk": trunk, "ai_agent": ai_agent, "caller": caller });
-                self.store.write(Write::Call(CallRow {
-                    id: ids::call(notice.call),
-                    body: data.to_string(),
-                }));
                 self.call_event(&mut records, notice, "baton.call.started", data);
             }
             What::CallEnded { by } => {
@@ -75,6 +71,20 @@ impl Journal {
                 at_ms: self.clock.ms(notice.at),
                 body: context.to_string(),
             })),
+            What::Legs(legs) => {
+                if let Some(facts) = records.call_mut(notice.call) {
+                    let body = json!({
+                        "trunk": facts.trunk,
+                        "ai_agent": facts.ai_agent,
+                        "caller": facts.caller,
+                        "legs": legs::write(legs),
+                    });
+                    self.store.write(Write::Call(CallRow {
+                        id: ids::call(notice.call),
+                        body: body.to_string(),
+                    }));
+                }
+            }
             What::ContextUpdated(package) => {
                 let running = records.call_mut(notice.call).and_then(|facts| facts.running);
                 // Before the human is invited there is nothing that an update could update.
@@ -90,7 +100,11 @@ impl Journal {
         let told = match &notice.what {
             What::Handoff(id, _) => Some(*id),
             What::ContextUpdated(_) => records.call_mut(notice.call).and_then(|facts| facts.running),
-            What::CallStarted { .. } | What::CallEnded { .. } | What::Turns { .. } | What::Context(_) => None,
+            What::CallStarted { .. }
+            | What::CallEnded { .. }
+            | What::Turns { .. }
+            | What::Context(_)
+            | What::Legs(_) => None,
         };
         if let Some(row) = told.and_then(|id| records.row(id)) {
             self.store.write(Write::Handoff(row));
@@ -184,7 +198,7 @@ fn log(notice: &Notice) {
         What::CallEnded { by } => tracing::info!(call, by, "call ended"),
         What::Turns { turns, .. } => tracing::debug!(call, count = turns.len(), "turns"),
         What::Context(_) => tracing::info!(call, "context updated"),
-        What::ContextUpdated(_) => {}
+        What::ContextUpdated(_) | What::Legs(_) => {}
         What::Handoff(id, step) => {
             let handoff = ids::handoff(*id);
             match step {

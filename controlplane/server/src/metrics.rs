@@ -11,6 +11,7 @@ use media::verdict::Reason as DropReason;
 
 use crate::records::{Record, outcome_name, party_name, reason_name};
 use crate::store::Condition;
+use crate::store::recovery::{Closed, NODE_RESTARTED};
 use crate::webhook::Endpoint;
 
 /// Upper bounds of the histograms of waits, seconds.
@@ -31,6 +32,8 @@ pub(crate) struct Metrics {
     gaps: BTreeMap<&'static str, Histogram<{ GAP_BOUNDS.len() }>>,
     /// Packets lost inside us, by listener.
     lost: BTreeMap<&'static str, u64>,
+    /// BYEs to legs of servers that have died.
+    byes: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -115,8 +118,23 @@ impl Metrics {
                     }
                 }
             }
-            What::Handoff(..) | What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) => {}
+            What::Handoff(..) | What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
         }
+    }
+
+    /// Counts what was closed in the name of a server that has died.
+    pub(crate) fn took_over(&mut self, closed: &Closed) {
+        if closed.calls > 0 {
+            *self.ended.entry(NODE_RESTARTED.to_owned()).or_default() += closed.calls as u64;
+        }
+        if closed.handoffs > 0 {
+            *self.handoffs.entry(("failed", NODE_RESTARTED)).or_default() += closed.handoffs as u64;
+        }
+    }
+
+    /// Counts a BYE to a leg of a server that has died.
+    pub(crate) fn ended_foreign(&mut self) {
+        self.byes += 1;
     }
 
     /// The text of a scrape.
@@ -213,6 +231,14 @@ impl Metrics {
                 *count,
             );
         }
+
+        head(
+            text,
+            "baton_takeover_byes_total",
+            "counter",
+            "BYEs to legs that a server which has died had left.",
+        );
+        line(text, "baton_takeover_byes_total", "", self.byes);
 
         store(text, now.store);
         webhooks(text, now.endpoints);

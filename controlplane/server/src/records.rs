@@ -146,7 +146,7 @@ impl Records {
                 facts.ai_agent.clone_from(ai_agent);
                 facts.caller.clone_from(caller);
             }
-            What::CallEnded { .. } | What::Turns { .. } | What::Context(_) => {}
+            What::CallEnded { .. } | What::Turns { .. } | What::Context(_) | What::Legs(_) => {}
             What::ContextUpdated(package) => {
                 let running = self.calls.get(&notice.call).and_then(|facts| facts.running);
                 if let Some(record) = running.and_then(|id| self.records.get_mut(&id)) {

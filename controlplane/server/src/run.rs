@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calls::node::{Alive, Node, Output};
+use calls::notice::StandingLeg;
 use calls::request::{Request, RequestError, Response};
 use engine::{Engine, Full};
 use media::command::{Command, SessionId};
@@ -39,6 +40,7 @@ pub(crate) struct Stopped;
 enum Ask {
     Request(Request, Option<Key>, oneshot::Sender<Result<Response, RequestError>>),
     Alive(oneshot::Sender<Alive>),
+    EndForeign(StandingLeg, oneshot::Sender<bool>),
     Drain,
 }
 
@@ -66,6 +68,13 @@ impl NodeHandle {
     pub(crate) async fn alive(&self) -> Result<Alive, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Alive(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Sends BYE to a leg of a server that is gone; whether there is one to send.
+    pub(crate) async fn end_foreign(&self, leg: StandingLeg) -> Result<bool, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::EndForeign(leg, reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -218,6 +227,9 @@ impl Run {
             }
             Ask::Alive(reply) => {
                 let _ = reply.send(self.node.alive());
+            }
+            Ask::EndForeign(leg, reply) => {
+                let _ = reply.send(self.node.end_foreign(Instant::now(), leg));
             }
             Ask::Drain => self.node.drain(),
         }

@@ -148,8 +148,7 @@ impl Server {
             .unzip();
         let teller = Teller::new(&config.node.name, endpoints);
         let recovery = Recovery::new(store.clone(), place.clone(), teller.clone());
-        recovery.run().await.map_err(|error| unusable(place, error))?;
-        let recovery = tokio::spawn(recovery.repeat());
+        let left = recovery.run().await.map_err(|error| unusable(place, error))?;
         let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
@@ -157,6 +156,7 @@ impl Server {
         let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal))
             .map_err(|error| system("epoll")(error.into()))?;
         let run = tokio::spawn(run.run());
+        let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
         let draining = Arc::<AtomicBool>::default();
         let (closing, closed) = watch::channel(false);
@@ -264,6 +264,7 @@ impl Server {
         if !self.http_task.is_finished() {
             let _ = timeout(self.stop, self.http_task).await;
         }
+        self.recovery.abort();
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.
         let mut run = self.run;
@@ -279,7 +280,6 @@ impl Server {
                 webhook.abort();
             }
         }
-        self.recovery.abort();
         self.pruning.abort();
         self.store.close();
         let mut store = self.store_task;

@@ -8,6 +8,7 @@
 //! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
 mod database;
+pub(crate) mod legs;
 mod life;
 pub(crate) mod prune;
 mod put;

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
-use media::command::Latch;
+use media::command::{Latch, Port};
+use media::core::Core;
 use playbook::Playbook;
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
@@ -13,7 +14,7 @@ use sip::endpoint::{FlowBounds, Transport};
 use crate::scenario::{Carriage, Scenario, Trust};
 use crate::tone::Sound;
 use crate::ua::{USER, Ua};
-use crate::world::FIRST_PORT;
+use crate::world::{FIRST_PORT, PAIRS};
 
 /// The library of prompts, made once, and what each of them is.
 pub(super) fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
@@ -128,4 +129,19 @@ fn credentials(trust: Trust) -> Option<Credentials> {
         username: username.into(),
         password: password.into(),
     })
+}
+
+/// The data plane of one process.
+pub(super) fn core(scenario: &Scenario, prompts: Arc<media::prompt::Prompts>, now: Instant) -> Core {
+    let config = media::core::Config {
+        first_port: Port(FIRST_PORT),
+        pairs: PAIRS,
+        sessions: 8,
+        pending: 64,
+        prompts,
+        cname: "baton".into(),
+        seed: scenario.seed ^ 1,
+        silence: media::core::SILENCE,
+    };
+    Core::new(config, now)
 }

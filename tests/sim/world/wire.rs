@@ -129,7 +129,7 @@ impl World {
                 },
                 What::CallStarted { .. } => "call started".into(),
                 What::CallEnded { by } => format!("call ended by {by}"),
-                What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) => continue,
+                What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => continue,
             };
             lines.push((notice.at, format!("*  {text}")));
         }

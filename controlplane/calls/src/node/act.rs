@@ -203,7 +203,7 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.peer = self.invite(now, live, Party::Ai, taken, invite);
+        live.legs.peer = self.invite(now, live, (Party::Ai, chosen.name), taken, invite);
         live.legs.peer.is_none().then_some(Input::PeerFailed(NO_WAY))
     }
 
@@ -230,7 +230,7 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.target = self.invite(now, live, Party::Human, taken, invite);
+        live.legs.target = self.invite(now, live, (Party::Human, chosen.name.clone()), taken, invite);
         if live.legs.target.is_none() {
             return Some(Input::TargetFailed(NO_WAY));
         }
@@ -282,7 +282,7 @@ impl Node {
         &mut self,
         now: Instant,
         live: &mut Live,
-        party: Party,
+        (party, name): (Party, String),
         taken: crate::ports::Taken,
         invite: Invite,
     ) -> Option<Leg> {
@@ -305,6 +305,7 @@ impl Node {
         Some(Leg {
             id,
             party,
+            name,
             dialog,
             call_id,
             taken,

@@ -10,7 +10,7 @@ use sip::endpoint::ReferId;
 use crate::call::{Call, Input, Scene};
 use crate::desired::Desired;
 use crate::leg::LegState;
-use crate::notice::{CallId, Party};
+use crate::notice::{CallId, Party, StandingLeg};
 use crate::ports::Taken;
 use crate::spec::{Legs, Role};
 use crate::timer::Timers;
@@ -50,6 +50,8 @@ pub(crate) struct Live {
     pub(crate) rang: bool,
     /// The REFER that we sent to the caller's carrier, as long as its outcome is awaited.
     pub(crate) referral: Option<ReferId>,
+    /// The legs that were last told to be up.
+    pub(crate) told: Vec<StandingLeg>,
     /// Items that were played, of the plays of the present spec.
     pub(crate) played: Vec<(PlayId, u8)>,
 }

@@ -10,6 +10,7 @@ mod join;
 mod plane;
 mod refer;
 mod second;
+mod standing;
 mod start;
 mod states;
 mod talks_on;

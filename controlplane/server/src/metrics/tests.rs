@@ -95,6 +95,13 @@ fn every_figure_moves() {
         },
     );
 
+    metrics.took_over(&Closed {
+        calls: 2,
+        handoffs: 3,
+        events: 9,
+    });
+    (0..4).for_each(|_| metrics.ended_foreign());
+
     let mut snapshot = Snapshot {
         loop_us_max: 1500,
         dropped: [7; DropReason::ALL.len()],
@@ -160,6 +167,9 @@ fn every_figure_moves() {
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
         ("baton_handoffs_requested_total", 1.0),
         ("baton_handoffs_total{result=\"joined\",reason=\"busy\"}", 1.0),
+        ("baton_calls_ended_total{by=\"node_restarted\"}", 2.0),
+        ("baton_handoffs_total{result=\"failed\",reason=\"node_restarted\"}", 3.0),
+        ("baton_takeover_byes_total", 4.0),
         ("baton_handoff_records", 1.0),
         ("baton_store_waiting", 3.0),
         ("baton_store_given_up_total", 4.0),

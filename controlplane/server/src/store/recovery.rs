@@ -1,17 +1,21 @@
 //! What runs of servers left open that have died: their handoffs are closed, their calls are over, and their events are told.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use calls::notice::StandingLeg;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Store;
 use super::database::{Open, Place};
 use super::life::{self, LifeError};
-use super::write::{HandoffRow, Write};
+use super::write::{CallRow, HandoffRow, Write};
+use super::{Store, legs};
 use crate::event::Teller;
 use crate::ids::rfc3339;
+use crate::journal::{Journal, lock};
+use crate::run::{NodeHandle, Stopped};
 
 /// Why a handoff did not join, in its record.
 pub(crate) const NODE_RESTARTED: &str = "node_restarted";
@@ -28,8 +32,12 @@ pub(crate) struct Closed {
 /// How often it is looked whether another server has died.
 const SWEEP: Duration = Duration::from_secs(30);
 
+/// BYEs that are sent at once, and the pause after them.
+const BYES: usize = 100;
+const PACE: Duration = Duration::from_millis(100);
+
 /// Who closes what the dead left.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Recovery {
     store: Store,
     place: Place,
@@ -41,10 +49,11 @@ impl Recovery {
         Recovery { store, place, teller }
     }
 
-    /// Closes what the dead left until now. Two servers that do so at one time do not do it twice.
-    pub(crate) async fn run(&self) -> Result<Closed, LifeError> {
+    /// Closes what the dead left until now; also, which legs of theirs may still be up. Two servers that do so at one time do not
+    /// do it twice.
+    pub(crate) async fn run(&self) -> Result<(Closed, Vec<StandingLeg>), LifeError> {
         let (database, instance) = (self.store.read(), self.store.instance());
-        let mut closed = Closed::default();
+        let (mut closed, mut legs) = (Closed::default(), Vec::new());
         for other in database.others(instance).await? {
             let Some(dead) = life::is_dead(&self.place, &other).await? else {
                 continue;
@@ -63,6 +72,7 @@ impl Recovery {
             let writes = close(&open, &self.teller, Timestamp::now());
             database.inherit(&other, instance, &writes).await?;
             dead.bury().await;
+            legs.extend(open.calls.iter().flat_map(|(call, _)| legs_of(call)));
             for (endpoint, waiting) in self.teller.endpoints.iter().zip(waiting) {
                 endpoint.counters.waiting.fetch_add(waiting, Ordering::Relaxed);
                 closed.events += waiting;
@@ -73,18 +83,51 @@ impl Recovery {
         if closed != Closed::default() {
             self.store.write(Write::Nothing);
         }
-        Ok(closed)
+        Ok((closed, legs))
     }
 
-    /// The same again and again.
-    pub(crate) async fn repeat(self) {
+    /// Ends what the first look has found, and goes on looking.
+    pub(crate) async fn repeat(self, first: (Closed, Vec<StandingLeg>), node: NodeHandle, journal: Arc<Journal>) {
+        let mut found = first;
         loop {
-            tokio::time::sleep(SWEEP).await;
-            if let Err(error) = self.run().await {
-                tracing::error!(%error, "what other servers left cannot be looked for");
+            let (closed, legs) = found;
+            lock(&journal.metrics).took_over(&closed);
+            if end(&node, &journal, legs).await.is_err() {
+                return;
             }
+            found = loop {
+                tokio::time::sleep(SWEEP).await;
+                match self.run().await {
+                    Ok(found) => break found,
+                    Err(error) => tracing::error!(%error, "what other servers left cannot be looked for"),
+                }
+            };
         }
     }
+}
+
+/// Sends BYE to legs that nobody has any more, so many at a time that neither we nor a trunk chokes on them.
+async fn end(node: &NodeHandle, journal: &Journal, legs: Vec<StandingLeg>) -> Result<(), Stopped> {
+    let count = legs.len();
+    let mut sent = 0_u64;
+    for some in legs.chunks(BYES) {
+        for leg in some {
+            if node.end_foreign(leg.clone()).await? {
+                lock(&journal.metrics).ended_foreign();
+                sent += 1;
+            }
+        }
+        tokio::time::sleep(PACE).await;
+    }
+    if count > 0 {
+        tracing::warn!(sent, "BYE to the legs that a server which has ended had left");
+    }
+    Ok(())
+}
+
+fn legs_of(call: &CallRow) -> Vec<StandingLeg> {
+    let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
+    legs::read(&body["legs"])
 }
 
 /// What is written for all of it.

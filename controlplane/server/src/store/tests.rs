@@ -447,7 +447,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
     let (left, over, theirs) = (handoff(1, 5), handoff(2, 6), handoff(4, 7));
     let call = CallRow {
         id: left.call.clone(),
-        body: "{}".to_owned(),
+        body: serde_json::json!({ "legs": legs::write(&[legs::tests::caller()]) }).to_string(),
     };
     dead.store.write(Write::Call(call));
     dead.store.write(Write::Handoff(left.clone()));
@@ -465,7 +465,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
         vec![Endpoint::of("crm", &[]), Endpoint::of("desk", &["baton.call.ended"])],
     );
     let recovery = Recovery::new(ours.store.clone(), home.place.clone(), teller.clone());
-    assert_eq!(recovery.run().await.expect("looked"), Closed::default(), "all live");
+    assert_eq!(recovery.run().await.expect("looked"), Default::default(), "all live");
     dead.die();
     let expected = Closed {
         calls: 1,
@@ -475,14 +475,15 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
     loop {
         // PostgreSQL needs a moment to notice that a connection is gone.
         match recovery.run().await.expect("looked") {
-            closed if closed == Closed::default() => tokio::task::yield_now().await,
-            closed => {
+            (closed, _) if closed == Closed::default() => tokio::task::yield_now().await,
+            (closed, legs) => {
                 assert_eq!(closed, expected);
+                assert_eq!(legs, [legs::tests::caller()]);
                 break;
             }
         }
     }
-    assert_eq!(recovery.run().await.expect("looked"), Closed::default(), "once");
+    assert_eq!(recovery.run().await.expect("looked"), Default::default(), "once");
 
     let body = async |row: &HandoffRow| {
         ours.store

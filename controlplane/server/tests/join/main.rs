@@ -6,15 +6,21 @@ mod flood;
 #[path = "../folder/mod.rs"]
 mod folder;
 mod handoff;
+mod killed;
 mod party;
 mod phone;
 #[path = "../ports/mod.rs"]
 mod ports;
+#[path = "../../src/store/tests/postgres.rs"]
+mod postgres;
 mod streams;
 mod way;
 mod world;
 
 use std::time::Duration;
+
+// As the PostgreSQL of the store's own tests knows it.
+use baton_server::store;
 
 /// A wait that is not over by then fails the test; nothing depends on how long it takes.
 const PATIENCE: Duration = Duration::from_secs(60);

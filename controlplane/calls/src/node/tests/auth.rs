@@ -177,6 +177,39 @@ fn a_trunk_that_challenges_our_bye_gets_its_credentials() {
     assert!(shown.contains("username=\"trunk-for-us\""), "{shown}");
 }
 
+/// The BYE for another node's leg, as the configuration has its party now.
+#[test]
+fn a_leg_of_a_node_that_is_gone_gets_its_partys_credentials() {
+    let mut config = config();
+    config.trunks[0].auth = auth("trunk-for-us");
+    config.ai_agents[0].auth = auth("anna-for-us");
+    config.targets[0].auth = auth("sales-for-us");
+    let mut world = World::new(config.clone());
+    world.talk();
+    world.ask(Mode::Warm);
+    world.ring(SALES);
+    world.answer(SALES);
+    let legs = std::mem::take(&mut world.legs);
+    assert_eq!(legs.len(), 3);
+    config.sip.seed ^= 1;
+    for (leg, (host, name)) in legs
+        .into_iter()
+        .zip([(CALLER, "trunk"), (AI, "anna"), (SALES, "sales")])
+    {
+        let mut node = Node::new(config.clone(), world.now);
+        assert!(node.end_foreign(world.now, leg));
+        let bye = |node: &mut Node| match node.poll_output() {
+            Some(Output::Datagram(sent)) => sip::message::Message::parse(sent.bytes).unwrap(),
+            other => panic!("no BYE: {other:?}"),
+        };
+        let challenge = challenge_by_hand(CHALLENGES[0], &bye(&mut node));
+        node.handle_datagram(world.now, address(host), challenge.into_bytes().into());
+        let again = bye(&mut node);
+        let shown = again.header("Authorization").expect("credentials").into_owned();
+        assert!(shown.contains(&format!("username=\"{name}-for-us\"")), "{shown}");
+    }
+}
+
 #[test]
 fn a_carrier_that_challenges_a_refer_gets_its_credentials() {
     for by in CHALLENGES {

@@ -11,7 +11,7 @@ use sip::sdp::{Encoding, Local};
 
 use super::super::*;
 use crate::config::{AiAgent, Deadlines, Pattern, Prompts, Target, Trunk};
-use crate::notice::{End, HandoffId, Outcome, Step, What};
+use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
 pub(super) const CALLER: usize = 0;
@@ -124,6 +124,8 @@ pub(super) struct World {
     pub(super) last: Option<Command>,
     pub(super) commands: Vec<Command>,
     pub(super) notices: Vec<What>,
+    /// The legs that were last told to be up.
+    pub(super) legs: Vec<StandingLeg>,
     /// In the order in which they left: datagrams' first words and media commands.
     pub(super) order: Vec<String>,
 }
@@ -159,6 +161,7 @@ impl World {
             last: None,
             commands: Vec::new(),
             notices: Vec::new(),
+            legs: Vec::new(),
             order: Vec::new(),
         }
     }
@@ -183,6 +186,9 @@ impl World {
                     }
                     Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
                     Output::Media { command, .. } => media.push_back(command),
+                    Output::Notice(Notice {
+                        what: What::Legs(legs), ..
+                    }) => self.legs = legs,
                     Output::Notice(notice) => self.notices.push(notice.what),
                 }
             }
@@ -596,6 +602,7 @@ pub(super) fn name(what: &What) -> &'static str {
         What::Turns { .. } => "turns",
         What::Context(_) => "patch",
         What::ContextUpdated(_) => "context",
+        What::Legs(_) => "legs",
         What::Handoff(_, step) => step.name(),
     }
 }
