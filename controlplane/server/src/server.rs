@@ -128,6 +128,8 @@ impl Server {
             .collect();
         let node_config = node_config(&config, &listening, http, ports, library.ids, library.briefings, seed);
 
+        // Where others see whether we live.
+        let reached = node_config.sip.advertise;
         let clock = Clock::new();
         let instance = ids::instance(ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?);
         let place = &config.store.place;
@@ -135,7 +137,12 @@ impl Server {
             .await
             .map_err(|error| unusable(place, error))?;
         let entered = database
-            .enter(&instance, &config.node.name, clock.ms(Instant::now()))
+            .enter(
+                &instance,
+                &config.node.name,
+                &reached.to_string(),
+                clock.ms(Instant::now()),
+            )
             .await;
         entered.map_err(|error| unusable(place, error))?;
         let (store, store_task) = Store::start(database, instance, config.store.queue);
@@ -147,7 +154,7 @@ impl Server {
             .map(|webhook| webhook::Endpoint::start(webhook.clone(), &clients, store.clone(), telling.clone()))
             .unzip();
         let teller = Teller::new(&config.node.name, endpoints);
-        let recovery = Recovery::new(store.clone(), place.clone(), teller.clone());
+        let recovery = Recovery::new(store.clone(), place.clone(), teller.clone(), reached);
         let left = recovery.run().await.map_err(|error| unusable(place, error))?;
         let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));

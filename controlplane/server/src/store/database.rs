@@ -421,17 +421,17 @@ impl Database {
     }
 
     /// Notes a run of a server, which has its lock already.
-    pub(crate) async fn enter(&self, instance: &str, node: &str, now_ms: i64) -> Result<(), sqlx::Error> {
-        let query = sqlx::query("INSERT INTO instances (id, node, started_ms) VALUES ($1, $2, $3)");
-        let query = query.bind(instance).bind(node).bind(now_ms);
+    pub(crate) async fn enter(&self, instance: &str, node: &str, sip: &str, now_ms: i64) -> Result<(), sqlx::Error> {
+        let query = sqlx::query("INSERT INTO instances (id, node, sip, started_ms) VALUES ($1, $2, $3, $4)");
+        let query = query.bind(instance).bind(node).bind(sip).bind(now_ms);
         within(query.execute(&self.pool)).await.map(|_| ())
     }
 
-    /// All runs that are noted but this one.
-    pub(crate) async fn others(&self, instance: &str) -> Result<Vec<String>, sqlx::Error> {
-        let query = sqlx::query("SELECT id FROM instances WHERE id <> $1 ORDER BY started_ms");
+    /// All runs that are noted but this one, and where their SIP is.
+    pub(crate) async fn others(&self, instance: &str) -> Result<Vec<(String, String)>, sqlx::Error> {
+        let query = sqlx::query("SELECT id, sip FROM instances WHERE id <> $1 ORDER BY started_ms");
         let rows = within(query.bind(instance).fetch_all(&self.pool)).await?;
-        rows.iter().map(|row| row.try_get(0)).collect()
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
     /// What a run has open, each with the number of the last event about it. A record may be older than its events.

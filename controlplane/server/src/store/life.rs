@@ -2,19 +2,27 @@
 //!
 //! Each holds a lock that the system gives back when it dies, however it dies. So no clock decides, and a server that was
 //! stopped for a minute is not taken for dead. With SQLite the lock is on a file beside the database, which one host has; with
-//! PostgreSQL it is an advisory lock, which goes with the connection that holds it.
+//! PostgreSQL it is an advisory lock, which goes with the connection that holds it; since that may break by itself, a server is
+//! dead there only if it does not answer by SIP either.
 
 use std::fs::{File, TryLockError};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sqlx::{AnyConnection, Connection as _, Row as _};
+use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::database::Place;
 
 /// How often PostgreSQL is asked whether our lock's connection is still there.
 const PULSE: Duration = Duration::from_secs(5);
+
+/// How often a server whose lock is free is asked by SIP, and how long it may take to answer.
+const ASKS: u32 = 3;
+const ASK: Duration = Duration::from_millis(500);
 
 /// The sign that this run lives, for as long as it is held.
 #[derive(Debug)]
@@ -94,6 +102,35 @@ pub(crate) async fn is_dead(place: &Place, instance: &str) -> Result<Option<Dead
             Ok(row.try_get::<bool, _>(0)?.then_some(Dead::Session(connection)))
         }
     }
+}
+
+/// Whether anybody answers at a server's SIP address: OPTIONS (RFC 3261 §11), asked some times, whatever the answer is.
+pub(crate) async fn answers(sip: SocketAddr) -> bool {
+    let any: SocketAddr = match sip {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let Ok(socket) = UdpSocket::bind(any).await else {
+        return false;
+    };
+    let (Ok(()), Ok(here)) = (socket.connect(sip).await, socket.local_addr()) else {
+        return false;
+    };
+    for number in 1..=ASKS {
+        let ask = format!(
+            "OPTIONS sip:{sip} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKlife{number};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:{here}>;tag=life\r\nTo: <sip:{sip}>\r\nCall-ID: life-{here}\r\nCSeq: {number} OPTIONS\r\n\
+             Content-Length: 0\r\n\r\n"
+        );
+        // Where nobody has the port, the system says so: then nobody answers the next one either.
+        let _ = socket.send(ask.as_bytes()).await;
+        match timeout(ASK, socket.recv(&mut [0; 2048])).await {
+            Ok(Ok(_)) => return true,
+            Ok(Err(_)) => return false,
+            Err(_) => {}
+        }
+    }
+    false
 }
 
 /// The lock of a run that has died, in our hands.

@@ -1,5 +1,6 @@
 //! What runs of servers left open that have died: their handoffs are closed, their calls are over, and their events are told.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -42,48 +43,87 @@ pub(crate) struct Recovery {
     store: Store,
     place: Place,
     teller: Teller,
+    /// Where our own SIP is.
+    sip: SocketAddr,
 }
 
 impl Recovery {
-    pub(crate) fn new(store: Store, place: Place, teller: Teller) -> Recovery {
-        Recovery { store, place, teller }
+    pub(crate) fn new(store: Store, place: Place, teller: Teller, sip: SocketAddr) -> Recovery {
+        Recovery {
+            store,
+            place,
+            teller,
+            sip,
+        }
     }
 
     /// Closes what the dead left until now; also, which legs of theirs may still be up. Two servers that do so at one time do not
     /// do it twice.
     pub(crate) async fn run(&self) -> Result<(Closed, Vec<StandingLeg>), LifeError> {
-        let (database, instance) = (self.store.read(), self.store.instance());
+        let others = self.store.read().others(self.store.instance()).await?;
         let (mut closed, mut legs) = (Closed::default(), Vec::new());
-        for other in database.others(instance).await? {
-            let Some(dead) = life::is_dead(&self.place, &other).await? else {
-                continue;
-            };
-            let open = database.open_of(&other).await?;
-            let mut waiting = Vec::new();
-            for endpoint in &*self.teller.endpoints {
-                waiting.push(database.waiting(&other, &endpoint.name).await?);
+        for (other, sip) in others {
+            match self.take_over(&other, &sip).await {
+                Ok(None) => {}
+                Ok(Some((some, some_legs))) => {
+                    closed.calls += some.calls;
+                    closed.handoffs += some.handoffs;
+                    closed.events += some.events;
+                    legs.extend(some_legs);
+                }
+                Err(error) if closed == Closed::default() => return Err(error),
+                Err(error) => {
+                    // What was closed before is ours now, and must not be forgotten.
+                    tracing::error!(%error, "what another server left cannot be looked for");
+                    break;
+                }
             }
-            tracing::warn!(
-                instance = other,
-                calls = open.calls.len(),
-                handoffs = open.handoffs.len(),
-                "a server has ended; what it left is taken over"
-            );
-            let writes = close(&open, &self.teller, Timestamp::now());
-            database.inherit(&other, instance, &writes).await?;
-            dead.bury().await;
-            legs.extend(open.calls.iter().flat_map(|(call, _)| legs_of(call)));
-            for (endpoint, waiting) in self.teller.endpoints.iter().zip(waiting) {
-                endpoint.counters.waiting.fetch_add(waiting, Ordering::Relaxed);
-                closed.events += waiting;
-            }
-            closed.calls += open.calls.len();
-            closed.handoffs += open.handoffs.len();
         }
         if closed != Closed::default() {
             self.store.write(Write::Nothing);
         }
         Ok((closed, legs))
+    }
+
+    /// Closes what one other left, where it is dead.
+    async fn take_over(&self, other: &str, sip: &str) -> Result<Option<(Closed, Vec<StandingLeg>)>, LifeError> {
+        let (database, instance) = (self.store.read(), self.store.instance());
+        let Some(dead) = life::is_dead(&self.place, other).await? else {
+            return Ok(None);
+        };
+        // A lock in PostgreSQL goes with its connection, which may break while its holder has calls.
+        if matches!(self.place, Place::Postgres(_))
+            && let Ok(sip) = sip.parse()
+            && sip != self.sip
+            && life::answers(sip).await
+        {
+            tracing::warn!(instance = other, %sip, "a server has lost its connection to the store, and lives: nothing is taken over");
+            return Ok(None);
+        }
+        let open = database.open_of(other).await?;
+        let mut waiting = Vec::new();
+        for endpoint in &*self.teller.endpoints {
+            waiting.push(database.waiting(other, &endpoint.name).await?);
+        }
+        tracing::warn!(
+            instance = other,
+            calls = open.calls.len(),
+            handoffs = open.handoffs.len(),
+            "a server has ended; what it left is taken over"
+        );
+        let writes = close(&open, &self.teller, Timestamp::now());
+        database.inherit(other, instance, &writes).await?;
+        dead.bury().await;
+        for (endpoint, waiting) in self.teller.endpoints.iter().zip(&waiting) {
+            endpoint.counters.waiting.fetch_add(*waiting, Ordering::Relaxed);
+        }
+        let closed = Closed {
+            calls: open.calls.len(),
+            handoffs: open.handoffs.len(),
+            events: waiting.iter().sum(),
+        };
+        let legs = open.calls.iter().flat_map(|(call, _)| legs_of(call));
+        Ok(Some((closed, legs.collect())))
     }
 
     /// Ends what the first look has found, and goes on looking.

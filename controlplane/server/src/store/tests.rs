@@ -3,8 +3,11 @@
 mod plans;
 mod postgres;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::net::UdpSocket;
 
 use super::*;
 use crate::event::Teller;
@@ -422,9 +425,16 @@ struct Run {
 
 impl Run {
     async fn begin(home: &Home, number: u32) -> Run {
+        Run::at(home, number, "").await
+    }
+
+    async fn at(home: &Home, number: u32, sip: &str) -> Run {
         let (database, id) = (home.open().await, format!("ins_{number:016x}"));
         let life = Life::begin(&home.place, &id).await.expect("a lock");
-        database.enter(&id, "test", i64::from(number)).await.expect("noted");
+        database
+            .enter(&id, "test", sip, i64::from(number))
+            .await
+            .expect("noted");
         let (store, _) = Store::start(database, id, 100);
         Run { store, life }
     }
@@ -464,7 +474,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
         "test",
         vec![Endpoint::of("crm", &[]), Endpoint::of("desk", &["baton.call.ended"])],
     );
-    let recovery = Recovery::new(ours.store.clone(), home.place.clone(), teller.clone());
+    let recovery = Recovery::new(ours.store.clone(), home.place.clone(), teller.clone(), NOWHERE);
     assert_eq!(recovery.run().await.expect("looked"), Default::default(), "all live");
     dead.die();
     let expected = Closed {
@@ -556,4 +566,43 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
         .map(|endpoint| endpoint.counters.waiting.load(Ordering::Relaxed))
         .collect();
     assert_eq!(waiting, [3, 1]);
+}
+
+/// Where no server is.
+const NOWHERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A connection that breaks is no death: its lock is free until it is taken again.
+#[tokio::test]
+async fn on_postgres_a_server_that_lost_its_connection_and_answers_by_sip_is_alive() {
+    let home = Home::postgres();
+    let sip = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let at = sip.local_addr().expect("bound");
+    let (cut_off, ours) = (Run::at(&home, 1, &at.to_string()).await, Run::begin(&home, 2).await);
+    let row = handoff(1, 5);
+    cut_off.store.write(Write::Handoff(row.clone()));
+    settle(&cut_off.store).await;
+    let id = cut_off.store.instance().to_owned();
+    cut_off.die();
+    while life::is_dead(&home.place, &id).await.expect("looked").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let answering = tokio::spawn(async move {
+        let mut buffer = [0; 2048];
+        loop {
+            let (len, from) = sip.recv_from(&mut buffer).await.expect("a datagram");
+            assert!(buffer[..len].starts_with(b"OPTIONS sip:127.0.0.1:"));
+            sip.send_to(b"SIP/2.0 503 Busy\r\n\r\n", from).await.expect("sent");
+        }
+    });
+    let recovery = Recovery::new(
+        ours.store.clone(),
+        home.place.clone(),
+        Teller::new("test", Vec::new()),
+        NOWHERE,
+    );
+    assert_eq!(recovery.run().await.expect("looked"), Default::default(), "it answers");
+    answering.abort();
+    assert!(answering.await.is_err_and(|error| error.is_cancelled()));
+    let (closed, _) = recovery.run().await.expect("looked");
+    assert_eq!(closed.handoffs, 1, "nobody answers");
 }

@@ -5,6 +5,8 @@
 CREATE TABLE instances (
     id TEXT NOT NULL PRIMARY KEY,
     node TEXT NOT NULL,
+    -- Where its SIP is, as peers reach it.
+    sip TEXT NOT NULL,
     started_ms BIGINT NOT NULL
 );
 

@@ -60,7 +60,7 @@ async fn serve(place: Place, to: SocketAddr, calls: u64) {
     let instance = ids::instance(ids::random_seed().expect("random"));
     let database = Database::open(&place).await.expect("a database");
     let life = Life::begin(&place, &instance).await.expect("a lock");
-    database.enter(&instance, "test", now_ms()).await.expect("noted");
+    database.enter(&instance, "test", "", now_ms()).await.expect("noted");
     let (store, task) = Store::start(database, instance, 1_000_000);
     let (closing, closed) = watch::channel(false);
     let config = config::Webhook {
@@ -71,7 +71,7 @@ async fn serve(place: Place, to: SocketAddr, calls: u64) {
     let (endpoint, courier) = Endpoint::start(config, &clients(), store.clone(), closed);
     let counters = Arc::clone(&endpoint.counters);
     let teller = Teller::new("test", vec![endpoint]);
-    let recovery = Recovery::new(store.clone(), place, teller.clone());
+    let recovery = Recovery::new(store.clone(), place, teller.clone(), to);
     recovery.run().await.expect("looked");
     let journal = Journal::new(teller, Clock::new(), store.clone());
 
