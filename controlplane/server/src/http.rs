@@ -18,13 +18,14 @@ mod status;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ::calls::request::{Request as Ask, RequestError, Response as Answer};
 use axum::Router;
 use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query};
+use axum::extract::{MatchedPath, Path, Query, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, patch, post};
 use engine::Engine;
@@ -34,7 +35,7 @@ use tokio::sync::watch;
 
 use crate::config;
 use crate::ids;
-use crate::journal::Journal;
+use crate::journal::{Journal, lock};
 use crate::run::{NodeHandle, Stopped};
 use idempotency::Idempotency;
 use problem::Problem;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     idempotency: Idempotency,
 }
 
-type Context = axum::extract::State<Arc<Shared>>;
+type Context = State<Arc<Shared>>;
 type Named = Result<Path<String>, PathRejection>;
 type Asked = Result<Query<HashMap<String, String>>, QueryRejection>;
 type Answered = Result<Response, Problem>;
@@ -123,7 +124,21 @@ fn router(shared: Arc<Shared>) -> Router {
                 "this path has no such method",
             )
         })
+        .layer(from_fn_with_state(Arc::clone(&shared), count))
         .with_state(shared)
+}
+
+/// Counts a request when its answer begins.
+async fn count(State(shared): Context, request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let response = next.run(request).await;
+    let route = route.as_ref().map(MatchedPath::as_str);
+    lock(&shared.journal.metrics)
+        .http
+        .request(method.as_str(), route, response.status().as_u16(), began.elapsed());
+    response
 }
 
 /// A JSON document that nobody caches: it shows a live call.

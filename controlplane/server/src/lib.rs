@@ -17,6 +17,7 @@ pub mod serve;
 pub mod server;
 mod sip_transport;
 pub mod store;
+mod tap;
 mod webhook;
 
 pub use http::bodies;

@@ -1,124 +1,151 @@
-//! Prometheus text (exposition format 0.0.4).
+//! What `/metrics` says. Each figure has a row in the list (`metrics/list.rs`), and is counted here or in a file beside it.
+
+mod http;
+pub(crate) mod list;
+mod process;
+pub(crate) mod sip;
+mod text;
+pub(crate) mod turns;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::Instant;
 
+use calls::node::Alive;
 use calls::notice::{Notice, Step, What};
 use engine::Snapshot;
 use media::verdict::Reason as DropReason;
+use playbook::Mode;
 
-use crate::records::{Record, outcome_name, party_name, reason_name};
+use crate::records::{Record, mode_name, outcome_name, party_name, reason_name};
 use crate::store::Condition;
 use crate::store::recovery::{Closed, NODE_RESTARTED};
 use crate::webhook::Endpoint;
-
-/// Upper bounds of the histograms of waits, seconds.
-const WAIT_BOUNDS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0];
-
-/// Upper bounds of the histograms of gaps in what a listener got, seconds.
-const GAP_BOUNDS: [f64; 8] = [0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0];
+use http::HttpTotals;
+use sip::SipTotals;
+use text::{Family, Histogram, Page};
+use turns::Turns;
 
 /// Totals over all calls.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Metrics {
     calls: u64,
     ended: BTreeMap<String, u64>,
-    handoffs: BTreeMap<(&'static str, &'static str), u64>,
-    requested: u64,
+    /// By trigger, mode and target.
+    requested: BTreeMap<(&'static str, &'static str, String), u64>,
+    running: u64,
+    closed: BTreeMap<(&'static str, &'static str), u64>,
+    targets_failed: BTreeMap<(String, &'static str), u64>,
     /// Trigger to each step, of closed handoffs.
-    waits: BTreeMap<&'static str, Histogram<{ WAIT_BOUNDS.len() }>>,
-    gaps: BTreeMap<&'static str, Histogram<{ GAP_BOUNDS.len() }>>,
+    waits: BTreeMap<&'static str, Histogram>,
+    gaps: BTreeMap<&'static str, Histogram>,
+    dead_air: BTreeMap<&'static str, Histogram>,
     /// Packets lost inside us, by listener.
     lost: BTreeMap<&'static str, u64>,
+    legs: BTreeMap<(&'static str, &'static str), u64>,
+    pub(crate) sip: SipTotals,
+    pub(crate) http: HttpTotals,
     /// BYEs to legs of servers that have died.
     byes: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Histogram<const N: usize> {
-    counts: [u64; N],
-    count: u64,
-    sum: f64,
+/// What made a handoff begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    /// `POST …/handoffs`.
+    Api,
+    /// A rule of the playbook, at a turn.
+    Rule,
+    /// A REFER; nothing else that comes from outside begins one.
+    #[default]
+    Refer,
 }
 
-impl<const N: usize> Default for Histogram<N> {
-    fn default() -> Self {
-        Histogram {
-            counts: [0; N],
-            count: 0,
-            sum: 0.0,
+impl Trigger {
+    fn name(self) -> &'static str {
+        match self {
+            Trigger::Api => "api",
+            Trigger::Rule => "rule",
+            Trigger::Refer => "refer",
         }
-    }
-}
-
-impl<const N: usize> Histogram<N> {
-    fn observe(&mut self, bounds: &[f64; N], value: Duration) {
-        let value = value.as_secs_f64();
-        self.count += 1;
-        self.sum += value;
-        for (count, bound) in self.counts.iter_mut().zip(bounds) {
-            *count += u64::from(value <= *bound);
-        }
-    }
-
-    fn write(&self, text: &mut String, name: &str, bounds: &[f64; N], label: &str) {
-        for (count, bound) in self.counts.iter().zip(bounds) {
-            line(
-                text,
-                &format!("{name}_bucket"),
-                &format!("{label},le=\"{bound}\""),
-                *count,
-            );
-        }
-        line(
-            text,
-            &format!("{name}_bucket"),
-            &format!("{label},le=\"+Inf\""),
-            self.count,
-        );
-        line(text, &format!("{name}_sum"), label, self.sum);
-        line(text, &format!("{name}_count"), label, self.count);
     }
 }
 
 /// What is not counted here but asked for at the moment of the scrape.
 pub(crate) struct Now<'a> {
-    pub(crate) calls: usize,
+    pub(crate) draining: bool,
+    pub(crate) alive: Alive,
+    pub(crate) connections: usize,
     pub(crate) workers: &'a [Snapshot],
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) records: usize,
     pub(crate) store: &'a Condition,
+    pub(crate) turns: &'a Turns,
 }
 
 impl Metrics {
+    /// A handoff was asked for.
+    pub(crate) fn requested(&mut self, trigger: Trigger, mode: Mode, target: &str) {
+        let key = (trigger.name(), mode_name(mode), target.to_owned());
+        *self.requested.entry(key).or_default() += 1;
+    }
+
     /// Counts a notice. `record` is that of the notice's handoff, after the notice.
     pub(crate) fn handle(&mut self, notice: &Notice, record: Option<&Record>) {
         match &notice.what {
             What::CallStarted { .. } => self.calls += 1,
             // The words are the node's own and few.
             What::CallEnded { by } => *self.ended.entry(by.clone()).or_default() += 1,
-            What::Handoff(_, Step::Requested { .. }) => self.requested += 1,
-            What::Handoff(_, Step::Closed { result, reason, .. }) => {
-                let key = (outcome_name(*result), reason.map_or("", reason_name));
-                *self.handoffs.entry(key).or_default() += 1;
-                for (step, since) in record.into_iter().flat_map(Record::since_trigger) {
-                    if let Some(since) = since {
-                        self.waits.entry(step).or_default().observe(&WAIT_BOUNDS, since);
-                    }
+            What::Handoff(_, step) => self.step(step, record),
+            What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
+        }
+    }
+
+    fn step(&mut self, step: &Step, record: Option<&Record>) {
+        match step {
+            Step::Requested { .. } => self.running += 1,
+            Step::TargetFailed { target, reason, .. } => {
+                let key = (target.clone(), reason_name(*reason));
+                *self.targets_failed.entry(key).or_default() += 1;
+            }
+            Step::Joined { codecs } => {
+                for (party, codec) in codecs {
+                    let codec = ["PCMU", "PCMA"].into_iter().find(|known| known == codec);
+                    *self
+                        .legs
+                        .entry((party_name(*party), codec.unwrap_or("other")))
+                        .or_default() += 1;
                 }
             }
-            What::Handoff(_, Step::Evidence(evidence)) => {
+            Step::Evidence(evidence) => {
                 for (party, evidence) in evidence {
                     let party = party_name(*party);
                     *self.lost.entry(party).or_default() += evidence.lost;
                     if let Some(gap) = evidence.longest_gap {
-                        self.gaps.entry(party).or_default().observe(&GAP_BOUNDS, gap);
+                        histogram(&mut self.gaps, party, &list::GAP_SECONDS).observe(gap);
+                    }
+                    if let Some(dead_air) = evidence.dead_air {
+                        histogram(&mut self.dead_air, party, &list::DEAD_AIR_SECONDS).observe(dead_air);
                     }
                 }
             }
-            What::Handoff(..) | What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
+            Step::Closed { result, reason, .. } => {
+                self.running = self.running.saturating_sub(1);
+                let key = (outcome_name(*result), reason.map_or("", reason_name));
+                *self.closed.entry(key).or_default() += 1;
+                for (step, since) in record.into_iter().flat_map(Record::since_trigger) {
+                    if let Some(since) = since {
+                        histogram(&mut self.waits, step, &list::STEP_SECONDS).observe(since);
+                    }
+                }
+            }
+            Step::Invited { .. }
+            | Step::Announced
+            | Step::Ringing
+            | Step::Answered
+            | Step::Accepted
+            | Step::FirstHumanWord
+            | Step::Returned => {}
         }
     }
 
@@ -128,7 +155,7 @@ impl Metrics {
             *self.ended.entry(NODE_RESTARTED.to_owned()).or_default() += closed.calls as u64;
         }
         if closed.handoffs > 0 {
-            *self.handoffs.entry(("failed", NODE_RESTARTED)).or_default() += closed.handoffs as u64;
+            *self.closed.entry(("failed", NODE_RESTARTED)).or_default() += closed.handoffs as u64;
         }
     }
 
@@ -139,339 +166,159 @@ impl Metrics {
 
     /// The text of a scrape.
     pub(crate) fn print(&self, now: &Now<'_>) -> String {
-        let mut text = String::new();
-        let text = &mut text;
-        head(text, "baton_build_info", "gauge", "Always 1; the version is a label.");
-        line(
-            text,
-            "baton_build_info",
-            concat!("version=\"", env!("CARGO_PKG_VERSION"), "\""),
-            1,
-        );
+        let mut page = Page::default();
+        page.family(&list::BUILD_INFO).set(&[env!("CARGO_PKG_VERSION")], 1);
+        page.one(&list::DRAINING, u8::from(now.draining));
+        self.calls(&mut page, now);
+        self.handoffs(&mut page, now);
+        self.sip.write(&mut page);
+        page.one(&list::SIP_TRANSACTIONS, now.alive.sip.transactions);
+        page.one(&list::SIP_DIALOGS, now.alive.sip.dialogs);
+        page.one(&list::SIP_CONNECTIONS, now.connections);
+        now.turns.write(&mut page, Instant::now());
+        self.http.write(&mut page);
+        store(&mut page, now.store);
+        webhooks(&mut page, now.endpoints);
+        workers(&mut page, now.workers);
+        process::write(&mut page);
+        page.finish()
+    }
 
-        head(text, "baton_calls", "gauge", "Calls that are alive.");
-        line(text, "baton_calls", "", now.calls);
-        head(
-            text,
-            "baton_calls_started_total",
-            "counter",
-            "Calls that were connected to an AI.",
-        );
-        line(text, "baton_calls_started_total", "", self.calls);
-        head(
-            text,
-            "baton_calls_ended_total",
-            "counter",
-            "Calls that are over, by who ended them.",
-        );
+    fn calls(&self, page: &mut Page, now: &Now<'_>) {
+        page.one(&list::CALLS, now.alive.calls);
+        page.one(&list::CALLS_STARTED, self.calls);
+        page.one(&list::TAKEOVER_BYES, self.byes);
+        let mut ended = page.family(&list::CALLS_ENDED);
         for (by, count) in &self.ended {
-            line(
-                text,
-                "baton_calls_ended_total",
-                &format!("by=\"{}\"", escape(by)),
-                *count,
-            );
+            ended.set(&[by], count);
         }
+    }
 
-        head(
-            text,
-            "baton_handoffs_requested_total",
-            "counter",
-            "Handoffs that were asked for.",
-        );
-        line(text, "baton_handoffs_requested_total", "", self.requested);
-        head(
-            text,
-            "baton_handoffs_total",
-            "counter",
-            "Closed handoffs, by result and by the reason why they did not join.",
-        );
-        for ((result, reason), count) in &self.handoffs {
-            line(
-                text,
-                "baton_handoffs_total",
-                &format!("result=\"{result}\",reason=\"{reason}\""),
-                *count,
-            );
+    fn handoffs(&self, page: &mut Page, now: &Now<'_>) {
+        let mut requested = page.family(&list::REQUESTED);
+        for ((trigger, mode, target), count) in &self.requested {
+            requested.set(&[trigger, mode, target], count);
         }
-        head(text, "baton_handoff_records", "gauge", "Handoff records in memory.");
-        line(text, "baton_handoff_records", "", now.records);
-
-        let name = "baton_handoff_step_seconds";
-        head(
-            text,
-            name,
-            "histogram",
-            "From the trigger to each step, of closed handoffs.",
-        );
-        for (step, histogram) in &self.waits {
-            histogram.write(text, name, &WAIT_BOUNDS, &format!("step=\"{step}\""));
+        page.one(&list::RUNNING, self.running);
+        let mut closed = page.family(&list::CLOSED);
+        for ((result, reason), count) in &self.closed {
+            closed.set(&[result, reason], count);
         }
-        let name = "baton_handoff_longest_gap_seconds";
-        head(
-            text,
-            name,
-            "histogram",
-            "The longest time between two packets that a listener got in a handoff.",
-        );
-        for (party, histogram) in &self.gaps {
-            histogram.write(text, name, &GAP_BOUNDS, &format!("listener=\"{party}\""));
+        let mut failed = page.family(&list::TARGETS_FAILED);
+        for ((target, reason), count) in &self.targets_failed {
+            failed.set(&[target, reason], count);
         }
-        head(
-            text,
-            "baton_handoff_lost_packets_total",
-            "counter",
-            "Packets lost inside us during handoffs.",
-        );
-        for (party, count) in &self.lost {
-            line(
-                text,
-                "baton_handoff_lost_packets_total",
-                &format!("listener=\"{party}\""),
-                *count,
-            );
+        page.one(&list::RECORDS, now.records);
+        for (family, histograms) in [
+            (&list::STEP_SECONDS, &self.waits),
+            (&list::GAP_SECONDS, &self.gaps),
+            (&list::DEAD_AIR_SECONDS, &self.dead_air),
+        ] {
+            let mut samples = page.family(family);
+            for (label, histogram) in histograms {
+                samples.histogram(&[label], histogram);
+            }
         }
-
-        head(
-            text,
-            "baton_takeover_byes_total",
-            "counter",
-            "BYEs to legs that a server which has died had left.",
-        );
-        line(text, "baton_takeover_byes_total", "", self.byes);
-
-        store(text, now.store);
-        webhooks(text, now.endpoints);
-        workers(text, now.workers);
-        std::mem::take(text)
+        let mut lost = page.family(&list::LOST_PACKETS);
+        for (listener, count) in &self.lost {
+            lost.set(&[listener], count);
+        }
+        let mut legs = page.family(&list::LEGS);
+        for ((party, codec), count) in &self.legs {
+            legs.set(&[party, codec], count);
+        }
     }
 }
 
-fn store(text: &mut String, store: &Condition) {
-    let mut figure = |name: &str, kind: &str, help: &str, value: f64| {
-        head(text, name, kind, help);
-        line(text, name, "", value);
-    };
-    figure(
-        "baton_store_waiting",
-        "gauge",
-        "Writes that wait for the store.",
-        store.waiting as f64,
-    );
-    figure(
-        "baton_store_commits_total",
-        "counter",
-        "Transactions of the store.",
-        store.commits as f64,
-    );
-    figure(
-        "baton_store_commit_seconds_total",
-        "counter",
-        "How long all of them took.",
-        store.committing.as_secs_f64(),
-    );
-    figure(
-        "baton_store_given_up_total",
-        "counter",
-        "Writes that were given up, for want of room or because the database refuses them for ever.",
-        store.given_up as f64,
-    );
+fn histogram<'h>(
+    histograms: &'h mut BTreeMap<&'static str, Histogram>,
+    label: &'static str,
+    family: &Family,
+) -> &'h mut Histogram {
+    histograms.entry(label).or_insert_with(|| Histogram::of(family))
+}
+
+fn store(page: &mut Page, store: &Condition) {
+    page.one(&list::STORE_WAITING, store.waiting);
+    page.one(&list::STORE_COMMITS, store.commits);
+    page.one(&list::STORE_COMMIT_SECONDS, store.committing.as_secs_f64());
+    page.one(&list::STORE_GIVEN_UP, store.given_up);
     let trouble = store.trouble.as_ref().map_or(0.0, |(since, _)| since.as_secs_f64());
-    figure(
-        "baton_store_trouble_seconds",
-        "gauge",
-        "For how long the store has taken no writes; 0: it does.",
-        trouble,
-    );
-    let name = "baton_store_pruned_total";
-    head(
-        text,
-        name,
-        "counter",
-        "Rows that were kept for as long as they should be, and went.",
-    );
+    page.one(&list::STORE_TROUBLE, trouble);
+    let mut pruned = page.family(&list::STORE_PRUNED);
     for (kind, count) in store.pruned.kinds() {
-        line(text, name, &format!("kind=\"{kind}\""), count);
+        pruned.set(&[kind], count);
     }
 }
 
-fn webhooks(text: &mut String, endpoints: &[Endpoint]) {
-    let label = |endpoint: &Endpoint| format!("webhook=\"{}\"", escape(&endpoint.name));
-    head(
-        text,
-        "baton_webhook_attempts_total",
-        "counter",
-        "Attempts to deliver an event.",
-    );
+fn webhooks(page: &mut Page, endpoints: &[Endpoint]) {
+    let mut attempts = page.family(&list::WEBHOOK_ATTEMPTS);
     for endpoint in endpoints {
-        let count = endpoint.counters.attempts.load(Ordering::Relaxed);
-        line(text, "baton_webhook_attempts_total", &label(endpoint), count);
+        attempts.set(&[&endpoint.name], endpoint.counters.attempts.load(Ordering::Relaxed));
     }
-    head(
-        text,
-        "baton_webhook_events_total",
-        "counter",
-        "Events, by what became of them.",
-    );
+    let mut events = page.family(&list::WEBHOOK_EVENTS);
     for endpoint in endpoints {
         for (status, count) in [
             ("delivered", &endpoint.counters.delivered),
             ("failed", &endpoint.counters.failed),
         ] {
-            let label = format!("{},status=\"{status}\"", label(endpoint));
-            line(
-                text,
-                "baton_webhook_events_total",
-                &label,
-                count.load(Ordering::Relaxed),
-            );
+            events.set(&[&endpoint.name, status], count.load(Ordering::Relaxed));
         }
     }
-    head(
-        text,
-        "baton_webhook_waiting",
-        "gauge",
-        "Events that wait or are being tried.",
-    );
+    let mut waiting = page.family(&list::WEBHOOK_WAITING);
     for endpoint in endpoints {
-        let count = endpoint.counters.waiting.load(Ordering::Relaxed);
-        line(text, "baton_webhook_waiting", &label(endpoint), count);
+        waiting.set(&[&endpoint.name], endpoint.counters.waiting.load(Ordering::Relaxed));
     }
 }
 
-type Figure = (&'static str, &'static str, &'static str, fn(&Snapshot) -> u64);
+/// A figure of a worker, and where it stands.
+type Figure = (&'static Family, fn(&Snapshot) -> u64);
 
-/// Name, type, help and value of each figure of a worker.
-const WORKER_FIGURES: [Figure; 19] = [
-    (
-        "received_packets_total",
-        "counter",
-        "RTP and RTCP packets received.",
-        |s| s.received,
-    ),
-    (
-        "sent_packets_total",
-        "counter",
-        "Packets that the kernel accepted for sending.",
-        |s| s.sent,
-    ),
-    (
-        "forwarded_packets_total",
-        "counter",
-        "Packets relayed or transcoded.",
-        |s| s.forwarded,
-    ),
-    ("transcoded_packets_total", "counter", "Packets transcoded.", |s| {
-        s.transcoded
-    }),
-    ("played_packets_total", "counter", "Prompt packets made.", |s| s.played),
-    ("comfort_packets_total", "counter", "Comfort noise packets made.", |s| {
-        s.comfort
-    }),
-    ("rtcp_packets_total", "counter", "RTCP packets made.", |s| s.rtcp),
-    ("lost_packets_total", "counter", "Packets lost inside the host.", |s| {
-        s.lost
-    }),
-    (
-        "kernel_dropped_packets_total",
-        "counter",
-        "Packets that the kernel dropped at our sockets.",
-        |s| s.kernel_drops,
-    ),
-    (
-        "truncated_packets_total",
-        "counter",
-        "Packets that did not fit into a buffer.",
-        |s| s.truncated,
-    ),
-    ("send_errors_total", "counter", "Sends that the kernel refused.", |s| {
-        s.send_errors
-    }),
-    (
-        "receive_errors_total",
-        "counter",
-        "Receives that ended with an error.",
-        |s| s.receive_errors,
-    ),
-    (
-        "receive_rearms_total",
-        "counter",
-        "Receives that found no free buffer.",
-        |s| s.receive_rearms,
-    ),
-    (
-        "completion_overflows_total",
-        "counter",
-        "Completions that did not fit at once.",
-        |s| s.completion_overflows,
-    ),
-    (
-        "transmit_waits_total",
-        "counter",
-        "Packets that waited for a transmit buffer.",
-        |s| s.transmit_waits,
-    ),
-    (
-        "event_waits_total",
-        "counter",
-        "Times that the queue of events was full.",
-        |s| s.event_waits,
-    ),
-    ("kernel_enters_total", "counter", "System calls of the worker.", |s| {
-        s.enters
-    }),
-    ("sessions", "gauge", "Sessions alive.", |s| s.sessions),
-    ("buffers_free", "gauge", "Receive buffers that are free.", |s| {
-        s.buffers_free
-    }),
+/// Each figure of a worker that is one number.
+const WORKER_FIGURES: [Figure; 21] = [
+    (&list::RECEIVED, |s| s.received),
+    (&list::SENT, |s| s.sent),
+    (&list::FORWARDED, |s| s.forwarded),
+    (&list::TRANSCODED, |s| s.transcoded),
+    (&list::PLAYED, |s| s.played),
+    (&list::COMFORT, |s| s.comfort),
+    (&list::RTCP, |s| s.rtcp),
+    (&list::LOST, |s| s.lost),
+    (&list::KERNEL_DROPPED, |s| s.kernel_drops),
+    (&list::TRUNCATED, |s| s.truncated),
+    (&list::SEND_ERRORS, |s| s.send_errors),
+    (&list::RECEIVE_ERRORS, |s| s.receive_errors),
+    (&list::RECEIVE_REARMS, |s| s.receive_rearms),
+    (&list::COMPLETION_OVERFLOWS, |s| s.completion_overflows),
+    (&list::TRANSMIT_WAITS, |s| s.transmit_waits),
+    (&list::EVENT_WAITS, |s| s.event_waits),
+    (&list::MAILBOX_OVERFLOWS, |s| s.overflowed),
+    (&list::ENTERS, |s| s.enters),
+    (&list::LOOPS, |s| s.loops),
+    (&list::SESSIONS, |s| s.sessions),
+    (&list::BUFFERS_FREE, |s| s.buffers_free),
 ];
 
-fn workers(text: &mut String, workers: &[Snapshot]) {
-    for (figure, kind, help, value) in WORKER_FIGURES {
-        let name = format!("baton_worker_{figure}");
-        head(text, &name, kind, help);
-        for (worker, snapshot) in workers.iter().enumerate() {
-            line(text, &name, &format!("worker=\"{worker}\""), value(snapshot));
-        }
+fn workers(page: &mut Page, workers: &[Snapshot]) {
+    let names: Vec<_> = (0..workers.len()).map(|worker| worker.to_string()).collect();
+    let of_each = || names.iter().zip(workers);
+    let mut longest = page.family(&list::LOOP_MAX);
+    for (worker, snapshot) in of_each() {
+        longest.set(&[worker], snapshot.loop_us_max as f64 / 1e6);
     }
-    let name = "baton_worker_loop_seconds_max";
-    head(text, name, "gauge", "The longest turn of the worker's loop.");
-    for (worker, snapshot) in workers.iter().enumerate() {
-        line(
-            text,
-            name,
-            &format!("worker=\"{worker}\""),
-            snapshot.loop_us_max as f64 / 1e6,
-        );
-    }
-    let name = "baton_worker_dropped_packets_total";
-    head(text, name, "counter", "Packets that were thrown away, by reason.");
-    for (worker, snapshot) in workers.iter().enumerate() {
+    let mut dropped = page.family(&list::DROPPED);
+    for (worker, snapshot) in of_each() {
         for (reason, count) in DropReason::ALL.iter().zip(snapshot.dropped) {
-            line(
-                text,
-                name,
-                &format!("worker=\"{worker}\",reason=\"{}\"", reason.name()),
-                count,
-            );
+            dropped.set(&[worker, reason.name()], count);
         }
     }
-}
-
-fn head(text: &mut String, name: &str, kind: &str, help: &str) {
-    let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
-}
-
-fn line(text: &mut String, name: &str, labels: &str, value: impl std::fmt::Display) {
-    let _ = match labels {
-        "" => writeln!(text, "{name} {value}"),
-        labels => writeln!(text, "{name}{{{labels}}} {value}"),
-    };
-}
-
-fn escape(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    for (family, value) in WORKER_FIGURES {
+        let mut samples = page.family(family);
+        for (worker, snapshot) in of_each() {
+            samples.set(&[worker], value(snapshot));
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

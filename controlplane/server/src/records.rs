@@ -481,7 +481,8 @@ pub(crate) fn party_name(party: Party) -> &'static str {
     }
 }
 
-fn mode_name(mode: Mode) -> &'static str {
+/// As in the API.
+pub(crate) fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Warm => "warm",
         Mode::Cold => "cold",

@@ -6,17 +6,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use calls::node::{Alive, Node, Output};
-use calls::notice::StandingLeg;
+use calls::notice::{Notice, StandingLeg, Step, What};
 use calls::request::{Request, RequestError, Response};
 use engine::{Engine, Full};
 use media::command::{Command, SessionId};
+use sip::endpoint::Stream;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::journal::Journal;
+use crate::journal::{Journal, lock};
+use crate::metrics::Trigger;
+use crate::metrics::turns::{Queued, Turns};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::{Received, Udp};
 use crate::store::Key;
+use crate::tap::Tap;
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
 const BATCH: usize = 64;
@@ -31,6 +35,16 @@ const RETRY: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug)]
 pub(crate) struct NodeHandle {
     asks: mpsc::Sender<Ask>,
+    /// What the loop says of itself.
+    pub(crate) turns: Arc<Turns>,
+}
+
+/// What the node holds at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Holds {
+    pub(crate) alive: Alive,
+    /// SIP connections over TCP.
+    pub(crate) connections: usize,
 }
 
 /// The loop has ended.
@@ -39,8 +53,8 @@ pub(crate) struct Stopped;
 
 enum Ask {
     Request(Request, Option<Key>, oneshot::Sender<Result<Response, RequestError>>),
-    Alive(oneshot::Sender<Alive>),
     EndForeign(StandingLeg, oneshot::Sender<bool>),
+    Holds(oneshot::Sender<Holds>),
     Drain,
 }
 
@@ -66,8 +80,13 @@ impl NodeHandle {
 
     /// What the node holds.
     pub(crate) async fn alive(&self) -> Result<Alive, Stopped> {
+        self.holds().await.map(|holds| holds.alive)
+    }
+
+    /// The same, and what its calls are not counted for.
+    pub(crate) async fn holds(&self) -> Result<Holds, Stopped> {
         let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Alive(reply)).await.map_err(|_| Stopped)?;
+        self.asks.send(Ask::Holds(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
     }
 
@@ -134,6 +153,10 @@ pub(crate) struct Run {
     events: AsyncFd<OwnedFd>,
     sockets: Sockets,
     journal: Arc<Journal>,
+    tap: Tap,
+    turns: Arc<Turns>,
+    /// What the node is doing now, should it begin a handoff.
+    trigger: Trigger,
     asks: mpsc::Receiver<Ask>,
     /// Commands that a worker's full queue sent back: the newest of each session, which says all that an older one did.
     waiting: HashMap<(usize, SessionId), Command>,
@@ -147,6 +170,7 @@ impl Run {
         engine: Arc<Engine>,
         sockets: Sockets,
         journal: Arc<Journal>,
+        tap: Tap,
     ) -> std::io::Result<(Run, NodeHandle)> {
         #[expect(
             deprecated,
@@ -154,16 +178,20 @@ impl Run {
         )]
         let events = AsyncFd::new(engine.events().as_fd().try_clone_to_owned()?)?;
         let (sender, asks) = mpsc::channel(REQUESTS);
+        let turns = Arc::new(Turns::new(Instant::now()));
         let run = Run {
             node,
             engine,
             events,
             sockets,
             journal,
+            tap,
+            turns: Arc::clone(&turns),
+            trigger: Trigger::default(),
             asks,
             waiting: HashMap::new(),
         };
-        Ok((run, NodeHandle { asks: sender }))
+        Ok((run, NodeHandle { asks: sender, turns }))
     }
 
     /// Runs until every [`NodeHandle`] is gone.
@@ -172,13 +200,21 @@ impl Run {
         let mut more_events = false;
         loop {
             let timer = self.next_wake();
+            let began;
             tokio::select! {
                 ask = self.asks.recv() => match ask {
-                    Some(ask) => self.take_ask(ask),
+                    Some(ask) => {
+                        began = Instant::now();
+                        self.take_ask(ask);
+                    }
                     None => return,
                 },
-                event = self.sockets.tcp.next() => self.take_stream(event),
+                event = self.sockets.tcp.next() => {
+                    began = Instant::now();
+                    self.take_stream(event);
+                }
                 ready = self.sockets.datagrams.ready() => {
+                    began = Instant::now();
                     if let Err(error) = ready {
                         tracing::error!(%error, "the SIP socket is gone");
                         return;
@@ -186,6 +222,7 @@ impl Run {
                     self.take_datagrams();
                 }
                 ready = self.events.readable(), if !more_events => {
+                    began = Instant::now();
                     match ready {
                         // First the descriptor, then the queue: an event that comes in between is announced again.
                         Ok(mut guard) => guard.clear_ready(),
@@ -197,8 +234,11 @@ impl Run {
                     self.engine.events().clear();
                     more_events = self.take_events();
                 }
-                () = std::future::ready(()), if more_events => more_events = self.take_events(),
-                () = sleep_until(timer), if timer.is_some() => {}
+                () = std::future::ready(()), if more_events => {
+                    began = Instant::now();
+                    more_events = self.take_events();
+                }
+                () = sleep_until(timer), if timer.is_some() => began = Instant::now(),
             }
             let now = Instant::now();
             if self.node.poll_timeout().is_some_and(|at| at <= now) {
@@ -206,6 +246,12 @@ impl Run {
             }
             self.resend();
             self.do_outputs();
+            let queued = Queued {
+                requests: self.asks.len(),
+                connection_events: self.sockets.tcp.waiting(),
+                worker_commands: self.waiting.len(),
+            };
+            self.turns.turned(began, Instant::now(), queued);
         }
     }
 
@@ -217,16 +263,25 @@ impl Run {
     fn take_ask(&mut self, ask: Ask) {
         match ask {
             Ask::Request(request, key, reply) => {
+                self.trigger = match &request {
+                    Request::Turns(..) => Trigger::Rule,
+                    _ => Trigger::Api,
+                };
                 let response = self.node.handle_request(Instant::now(), request);
                 if let (Some(key), Ok(Response::Handoff(id))) = (key, &response) {
                     self.journal.remember(*id, key);
                 }
                 // The records must know of it before the user does.
                 self.do_outputs();
+                self.trigger = Trigger::default();
                 let _ = reply.send(response);
             }
-            Ask::Alive(reply) => {
-                let _ = reply.send(self.node.alive());
+            Ask::Holds(reply) => {
+                let holds = Holds {
+                    alive: self.node.alive(),
+                    connections: self.node.flows(),
+                };
+                let _ = reply.send(holds);
             }
             Ask::EndForeign(leg, reply) => {
                 let _ = reply.send(self.node.end_foreign(Instant::now(), leg));
@@ -238,7 +293,10 @@ impl Run {
     fn take_datagrams(&mut self) {
         for _ in 0..BATCH {
             match self.sockets.datagrams.receive() {
-                Received::Datagram(from, datagram) => self.node.handle_datagram(Instant::now(), from, datagram),
+                Received::Datagram(from, datagram) => {
+                    self.tap.datagram_came(from, &datagram);
+                    self.node.handle_datagram(Instant::now(), from, datagram);
+                }
                 Received::Unreachable(to) => self.node.handle_unreachable(Instant::now(), to),
                 Received::Nothing => return,
             }
@@ -262,12 +320,19 @@ impl Run {
         let now = Instant::now();
         match event {
             tcp::Event::Accepted(stream, peer) => match self.node.accept_flow(now, peer) {
-                Some(flow) => self.sockets.tcp.take(flow, stream),
+                Some(flow) => {
+                    self.tap.flow_opens(flow, peer);
+                    self.sockets.tcp.take(flow, stream);
+                }
                 None => tracing::debug!(%peer, "SIP connection refused: there are too many"),
             },
             tcp::Event::Connected(flow) => self.node.handle_connected(now, flow),
-            tcp::Event::Bytes(flow, bytes) => self.node.handle_stream(now, flow, &bytes),
+            tcp::Event::Bytes(flow, bytes) => {
+                self.tap.bytes_came(now, flow, &bytes);
+                self.node.handle_stream(now, flow, &bytes);
+            }
             tcp::Event::Closed(flow) => {
+                self.tap.flow_closes(flow);
                 self.sockets.tcp.forget(flow);
                 self.node.handle_closed(now, flow);
             }
@@ -291,20 +356,35 @@ impl Run {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Datagram(transmit) => {
+                    self.tap.datagram_goes(transmit.to, &transmit.bytes);
                     if let Err(error) = self.sockets.datagrams.send(transmit.to, &transmit.bytes) {
                         tracing::debug!(to = %transmit.to, %error, "SIP not sent");
+                        self.tap.not_sent();
                         self.node.handle_unreachable(Instant::now(), transmit.to);
                     }
                 }
                 Output::Stream(stream) => {
+                    match &stream {
+                        Stream::Connect { flow, to } => self.tap.flow_opens(*flow, *to),
+                        Stream::Send { flow, bytes } => self.tap.message_goes(*flow, bytes),
+                        Stream::Close { flow } => self.tap.flow_closes(*flow),
+                    }
                     if let Err(flow) = self.sockets.tcp.handle(stream) {
+                        self.tap.flow_closes(flow);
                         self.node.handle_closed(Instant::now(), flow);
                     }
                 }
                 Output::Media { worker, command } => self.command(worker, command),
-                Output::Notice(notice) => self.journal.handle(&notice),
+                Output::Notice(notice) => self.tell(&notice),
             }
         }
+    }
+
+    fn tell(&mut self, notice: &Notice) {
+        if let What::Handoff(_, Step::Requested { mode, target, .. }) = &notice.what {
+            lock(&self.journal.metrics).requested(self.trigger, *mode, target);
+        }
+        self.journal.handle(notice);
     }
 
     fn command(&mut self, worker: usize, command: Command) {

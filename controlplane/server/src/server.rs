@@ -1,6 +1,6 @@
 //! A running server: the parts put together, and taken apart again.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,6 +25,7 @@ use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::store::recovery::Recovery;
 use crate::store::{Database, Life, Place, Store, prune};
+use crate::tap::Tap;
 use crate::webhook;
 
 /// How often a stop looks whether the calls are over.
@@ -160,7 +161,8 @@ impl Server {
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());
-        let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal))
+        let tap = Tap::new(Arc::clone(&journal), trunk_addresses(&config));
+        let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap)
             .map_err(|error| system("epoll")(error.into()))?;
         let run = tokio::spawn(run.run());
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
@@ -300,6 +302,11 @@ impl Server {
         // What is left to tell, somebody else may tell now.
         self.life.end();
     }
+}
+
+/// Who may call.
+fn trunk_addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
+    config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied())
 }
 
 fn unusable(place: &Place, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {

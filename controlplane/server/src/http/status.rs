@@ -56,17 +56,22 @@ pub(super) async fn ready(State(shared): Context) -> Answered {
 /// Prometheus text.
 pub(super) async fn metrics(State(shared): Context, headers: HeaderMap) -> Answered {
     shared.principal(&headers)?.must_be_desk()?;
-    let calls = shared.node.alive().await.map_or(0, |alive| alive.calls);
+    let holds = shared.node.holds().await.unwrap_or_default();
     let workers: Vec<_> = (0..shared.engine.workers())
         .map(|worker| shared.engine.stats(worker))
         .collect();
     let records = lock(&shared.journal.records).len();
-    let text = lock(&shared.journal.metrics).print(&Now {
-        calls,
+    // A copy: who counts something must not wait for the text.
+    let metrics = lock(&shared.journal.metrics).clone();
+    let text = metrics.print(&Now {
+        draining: shared.draining.load(Ordering::Relaxed),
+        alive: holds.alive,
+        connections: holds.connections,
         workers: &workers,
         endpoints: &shared.journal.teller.endpoints,
         records,
         store: &shared.journal.store.condition(),
+        turns: &shared.node.turns,
     });
     let mut response = text.into_response();
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

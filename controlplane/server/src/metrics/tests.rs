@@ -1,15 +1,15 @@
-use std::collections::HashSet;
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use calls::notice::{CallId, End, HandoffId, Outcome, Party, Reason};
 use media::evidence::Evidence;
-use playbook::Mode;
 
+use super::text::Kind;
 use super::*;
 use crate::ids::Clock;
 use crate::records::Records;
-use crate::store::Condition;
 use crate::store::prune::Pruned;
+use crate::tap::{Direction, Start};
 
 /// Every sample of a text: name with labels, value. Panics where a line is not what the format has.
 fn parse(text: &str) -> BTreeMap<String, f64> {
@@ -36,8 +36,8 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-#[test]
-fn every_figure_moves() {
+/// A scrape of a server to which everything has happened that a list can name.
+pub(crate) fn eventful() -> String {
     let mut metrics = Metrics::default();
     let mut records = Records::new(Clock::new());
     let start = Instant::now();
@@ -59,24 +59,34 @@ fn every_figure_moves() {
         },
     );
     let step = |step| What::Handoff(HandoffId(1), step);
-    tell(
-        0,
+    let requested = || {
         step(Step::Requested {
             mode: Mode::Warm,
             target: "t".to_owned(),
             why: String::new(),
             talks_on: false,
+        })
+    };
+    tell(0, requested());
+    tell(
+        100,
+        step(Step::TargetFailed {
+            target: "t".to_owned(),
+            reason: Reason::Busy,
+            status: None,
         }),
     );
     tell(200, step(Step::Announced));
     tell(300, step(Step::Ringing));
     tell(400, step(Step::Answered));
     tell(500, step(Step::Accepted));
-    tell(600, step(Step::Joined { codecs: Vec::new() }));
+    let codecs = vec![(Party::Caller, "PCMA".to_owned()), (Party::Human, "G729".to_owned())];
+    tell(600, step(Step::Joined { codecs }));
     tell(3000, step(Step::FirstHumanWord));
     let evidence = Evidence {
         lost: 3,
         longest_gap: Some(Duration::from_millis(25)),
+        dead_air: Some(Duration::from_millis(250)),
         ..Evidence::default()
     };
     tell(3000, step(Step::Evidence(vec![(Party::Caller, evidence)])));
@@ -88,12 +98,18 @@ fn every_figure_moves() {
             reason: Some(Reason::Busy),
         }),
     );
-    tell(
-        4000,
-        What::CallEnded {
-            by: "caller".to_owned(),
-        },
-    );
+    tell(3500, requested());
+    let by = "caller".to_owned();
+    tell(4000, What::CallEnded { by });
+    metrics.requested(Trigger::Rule, Mode::Cold, "t");
+    metrics.sip.message(Direction::In, &Start::Request("INVITE"), false);
+    metrics.sip.message(Direction::Out, &Start::Response(486), true);
+    metrics.sip.malformed();
+    metrics.sip.stranger();
+    metrics.sip.send_error();
+    metrics
+        .http
+        .request("GET", Some("/v1/calls/{call}"), 404, Duration::from_millis(3));
 
     metrics.took_over(&Closed {
         calls: 2,
@@ -102,13 +118,13 @@ fn every_figure_moves() {
     });
     (0..4).for_each(|_| metrics.ended_foreign());
 
+    // Each figure of a worker gets a number of its own, so that two that were swapped are seen.
     let mut snapshot = Snapshot {
         loop_us_max: 1500,
         dropped: [7; DropReason::ALL.len()],
         ..Snapshot::default()
     };
-    // Each figure of a worker gets a number of its own, so that two that were swapped are seen.
-    let set: [fn(&mut Snapshot) -> &mut u64; WORKER_FIGURES.len()] = [
+    let fields: [fn(&mut Snapshot) -> &mut u64; WORKER_FIGURES.len()] = [
         |s| &mut s.received,
         |s| &mut s.sent,
         |s| &mut s.forwarded,
@@ -125,23 +141,53 @@ fn every_figure_moves() {
         |s| &mut s.completion_overflows,
         |s| &mut s.transmit_waits,
         |s| &mut s.event_waits,
+        |s| &mut s.overflowed,
         |s| &mut s.enters,
+        |s| &mut s.loops,
         |s| &mut s.sessions,
         |s| &mut s.buffers_free,
     ];
-    for (number, field) in set.iter().enumerate() {
+    for (number, field) in fields.iter().enumerate() {
         *field(&mut snapshot) = 100 + number as u64;
     }
-    let text = metrics.print(&Now {
+    let endpoint = Endpoint::of("crm", &[]);
+    for (counter, value) in [
+        (&endpoint.counters.attempts, 8),
+        (&endpoint.counters.delivered, 9),
+        (&endpoint.counters.failed, 10),
+        (&endpoint.counters.waiting, 11),
+    ] {
+        counter.store(value, Ordering::Relaxed);
+    }
+    let turns = Turns::new(start);
+    let queued = turns::Queued {
+        requests: 12,
+        connection_events: 13,
+        worker_commands: 14,
+    };
+    turns.turned(Instant::now() - Duration::from_millis(5), Instant::now(), queued);
+    let alive = Alive {
         calls: 5,
+        sip: ::sip::endpoint::Alive {
+            dialogs: 15,
+            transactions: 16,
+            refers: 0,
+        },
+        ..Alive::default()
+    };
+    metrics.print(&Now {
+        draining: true,
+        alive,
+        connections: 17,
         workers: &[snapshot],
-        endpoints: &[],
+        endpoints: &[endpoint],
         records: 1,
         store: &Condition {
             waiting: 3,
             given_up: 4,
             commits: 5,
             committing: Duration::from_millis(6500),
+            trouble: Some((Duration::from_secs(7), String::new())),
             pruned: Pruned {
                 handoffs: 1,
                 turns: 2,
@@ -150,38 +196,37 @@ fn every_figure_moves() {
                 deliveries: 5,
                 keys: 6,
             },
-            trouble: Some((Duration::from_secs(7), String::new())),
         },
-    });
+        turns: &turns,
+    })
+}
+
+#[test]
+fn each_figure_is_what_happened() {
+    let text = eventful();
     let samples = parse(&text);
-    for (number, (name, ..)) in WORKER_FIGURES.iter().enumerate() {
-        assert_eq!(
-            samples[&format!("baton_worker_{name}{{worker=\"0\"}}")],
-            100.0 + number as f64,
-            "{name}"
-        );
+    for (number, (family, _)) in WORKER_FIGURES.iter().enumerate() {
+        let name = format!("{}{{worker=\"0\"}}", family.name);
+        assert_eq!(samples[&name], 100.0 + number as f64, "{name}");
     }
     for (name, value) in [
+        ("baton_draining", 1.0),
         ("baton_calls", 5.0),
         ("baton_calls_started_total", 1.0),
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
-        ("baton_handoffs_requested_total", 1.0),
+        (
+            "baton_handoffs_requested_total{trigger=\"rule\",mode=\"cold\",target=\"t\"}",
+            1.0,
+        ),
+        ("baton_handoffs_running", 1.0),
         ("baton_handoffs_total{result=\"joined\",reason=\"busy\"}", 1.0),
         ("baton_calls_ended_total{by=\"node_restarted\"}", 2.0),
         ("baton_handoffs_total{result=\"failed\",reason=\"node_restarted\"}", 3.0),
         ("baton_takeover_byes_total", 4.0),
+        ("baton_handoff_targets_failed_total{target=\"t\",reason=\"busy\"}", 1.0),
         ("baton_handoff_records", 1.0),
-        ("baton_store_waiting", 3.0),
-        ("baton_store_given_up_total", 4.0),
-        ("baton_store_commits_total", 5.0),
-        ("baton_store_commit_seconds_total", 6.5),
-        ("baton_store_trouble_seconds", 7.0),
-        ("baton_store_pruned_total{kind=\"handoffs\"}", 1.0),
-        ("baton_store_pruned_total{kind=\"turns\"}", 2.0),
-        ("baton_store_pruned_total{kind=\"contexts\"}", 3.0),
-        ("baton_store_pruned_total{kind=\"events\"}", 4.0),
-        ("baton_store_pruned_total{kind=\"deliveries\"}", 5.0),
-        ("baton_store_pruned_total{kind=\"keys\"}", 6.0),
+        ("baton_handoff_legs_total{party=\"caller\",codec=\"PCMA\"}", 1.0),
+        ("baton_handoff_legs_total{party=\"human\",codec=\"other\"}", 1.0),
         ("baton_handoff_step_seconds_count{step=\"joined\"}", 1.0),
         ("baton_handoff_step_seconds_sum{step=\"joined\"}", 0.6),
         ("baton_handoff_step_seconds_bucket{step=\"joined\",le=\"0.5\"}", 0.0),
@@ -198,7 +243,53 @@ fn every_figure_moves() {
             "baton_handoff_longest_gap_seconds_bucket{listener=\"caller\",le=\"0.03\"}",
             1.0,
         ),
+        (
+            "baton_handoff_dead_air_seconds_bucket{listener=\"caller\",le=\"0.2\"}",
+            0.0,
+        ),
+        ("baton_handoff_dead_air_seconds_sum{listener=\"caller\"}", 0.25),
         ("baton_handoff_lost_packets_total{listener=\"caller\"}", 3.0),
+        ("baton_sip_requests_total{direction=\"in\",method=\"INVITE\"}", 1.0),
+        ("baton_sip_responses_total{direction=\"out\",class=\"4xx\"}", 1.0),
+        ("baton_sip_retransmissions_total{direction=\"out\"}", 1.0),
+        ("baton_sip_retransmissions_total{direction=\"in\"}", 0.0),
+        ("baton_sip_malformed_total", 1.0),
+        ("baton_sip_strangers_total", 1.0),
+        ("baton_sip_send_errors_total", 1.0),
+        ("baton_sip_dialogs", 15.0),
+        ("baton_sip_transactions", 16.0),
+        ("baton_sip_connections", 17.0),
+        ("baton_node_turns_total", 1.0),
+        ("baton_node_queued{what=\"requests\"}", 12.0),
+        ("baton_node_queued{what=\"connection_events\"}", 13.0),
+        ("baton_node_queued{what=\"worker_commands\"}", 14.0),
+        (
+            "baton_http_requests_total{method=\"GET\",route=\"/v1/calls/{call}\",status=\"404\"}",
+            1.0,
+        ),
+        (
+            "baton_http_request_seconds_bucket{route=\"/v1/calls/{call}\",le=\"0.0025\"}",
+            0.0,
+        ),
+        (
+            "baton_http_request_seconds_bucket{route=\"/v1/calls/{call}\",le=\"0.005\"}",
+            1.0,
+        ),
+        ("baton_store_waiting", 3.0),
+        ("baton_store_given_up_total", 4.0),
+        ("baton_store_commits_total", 5.0),
+        ("baton_store_commit_seconds_total", 6.5),
+        ("baton_store_trouble_seconds", 7.0),
+        ("baton_store_pruned_total{kind=\"handoffs\"}", 1.0),
+        ("baton_store_pruned_total{kind=\"turns\"}", 2.0),
+        ("baton_store_pruned_total{kind=\"contexts\"}", 3.0),
+        ("baton_store_pruned_total{kind=\"events\"}", 4.0),
+        ("baton_store_pruned_total{kind=\"deliveries\"}", 5.0),
+        ("baton_store_pruned_total{kind=\"keys\"}", 6.0),
+        ("baton_webhook_attempts_total{webhook=\"crm\"}", 8.0),
+        ("baton_webhook_events_total{webhook=\"crm\",status=\"delivered\"}", 9.0),
+        ("baton_webhook_events_total{webhook=\"crm\",status=\"failed\"}", 10.0),
+        ("baton_webhook_waiting{webhook=\"crm\"}", 11.0),
         ("baton_worker_loop_seconds_max{worker=\"0\"}", 0.0015),
         (
             "baton_worker_dropped_packets_total{worker=\"0\",reason=\"stranger\"}",
@@ -207,14 +298,72 @@ fn every_figure_moves() {
     ] {
         assert_eq!(samples.get(name), Some(&value), "{name} in\n{text}");
     }
-    let steps: HashSet<_> = samples
+    for name in ["baton_node_busy_seconds_total", "baton_node_turn_seconds_max"] {
+        assert!(samples[name] >= 0.005, "{name}");
+    }
+    for name in [
+        "process_start_time_seconds",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_threads",
+    ] {
+        assert!(samples[name] > 0.0, "{name}");
+    }
+    let steps = samples
         .keys()
-        .filter(|name| name.starts_with("baton_handoff_step_seconds_count"))
-        .collect();
-    assert_eq!(steps.len(), 6);
+        .filter(|name| name.starts_with("baton_handoff_step_seconds_count"));
+    assert_eq!(steps.count(), 6);
 }
 
 #[test]
-fn labels_are_escaped() {
-    assert_eq!(escape("a\"b\\c\nd"), "a\\\"b\\\\c\\nd");
+fn a_scrape_is_the_list_in_its_order() {
+    let text = eventful();
+    let told: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    let listed: Vec<_> = list::ALL
+        .iter()
+        .map(|family| format!("{} {}", family.name, family.kind.name()))
+        .collect();
+    assert_eq!(told, listed);
+    let reasons: Vec<_> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
+    assert_eq!(list::DROPS.to_vec(), reasons);
+    for family in list::ALL {
+        // Names of the format (exposition format 0.0.4), and what its users expect: base units at the end.
+        let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(
+            is_name(family.name) && family.labels.iter().all(|label| is_name(label.name)),
+            "{family:?}"
+        );
+        let is_time = family.unit == "s";
+        assert_eq!(
+            is_time,
+            family.name.contains("_seconds") && family.unit != "s since 1970",
+            "{family:?}"
+        );
+        if let Kind::Histogram(bounds) = family.kind {
+            assert!(bounds.is_sorted(), "{family:?}");
+        }
+    }
+}
+
+#[test]
+fn the_document_is_made_from_the_list() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tools/ops/metrics.md");
+    let made = format!(
+        "# Metrics\n\nWhat `GET /metrics` says, in the exposition format of Prometheus (0.0.4). Made from \
+         `controlplane/server/src/metrics/list.rs` by\n`BATON_WRITE=1 cargo test -p baton-server \
+         the_document_is_made_from_the_list`. No stranger chooses the value of a label.\n\n{}",
+        list::table()
+    );
+    if std::env::var_os("BATON_WRITE").is_some() {
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(&path, &made).expect("written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == made,
+        "{} is not what the list says: BATON_WRITE=1 writes it",
+        path.display()
+    );
 }

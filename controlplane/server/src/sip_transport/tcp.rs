@@ -18,8 +18,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::redacted;
-
 /// Read at one go.
 const READ: usize = 16 * 1024;
 /// Events that may wait for the loop: readers wait when it is full, and so do their peers.
@@ -127,6 +125,11 @@ impl Tcp {
         self.events.try_recv().ok()
     }
 
+    /// Events that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.events.len()
+    }
+
     /// Takes a connection that was accepted.
     pub(crate) fn take(&mut self, flow: FlowId, stream: TcpStream) {
         self.spawn(flow, async move { Ok(stream) });
@@ -160,7 +163,6 @@ impl Tcp {
                 });
             }
             Stream::Send { flow, bytes } => {
-                tracing::debug!(?flow, message = redacted(&bytes), "SIP sent");
                 let Some(connection) = self.connections.get(&flow) else {
                     return Err(flow);
                 };
@@ -275,8 +277,6 @@ async fn read(flow: FlowId, mut stream: OwnedReadHalf, events: &mpsc::Sender<Eve
     let mut buffer = vec![0; READ];
     while let Ok(len @ 1..) = stream.read(&mut buffer).await {
         let bytes = Bytes::copy_from_slice(&buffer[..len]);
-        // Not what it says: a secret that is cut in two is not known for one.
-        tracing::debug!(?flow, len, "SIP bytes received");
         if events.send(Event::Bytes(flow, bytes)).await.is_err() {
             return;
         }

@@ -59,7 +59,7 @@ async fn a_warm_handoff_joins_caller_and_human_and_the_record_says_how() {
         .metrics_say(&[
             "baton_calls 1",
             "baton_calls_started_total 1",
-            "baton_handoffs_requested_total 1",
+            "baton_handoffs_requested_total{trigger=\"api\",mode=\"warm\",target=\"support\"} 1",
             "baton_handoffs_total{result=\"joined\",reason=\"\"} 1",
             "baton_handoff_step_seconds_count{step=\"joined\"} 1",
         ])

@@ -7,6 +7,7 @@ mod flood;
 mod folder;
 mod handoff;
 mod killed;
+mod metrics;
 mod party;
 mod phone;
 #[path = "../ports/mod.rs"]

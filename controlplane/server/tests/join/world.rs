@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) manner: Manner,
     /// Where the trunk takes REFER, what becomes of it.
     pub(crate) carrier: Option<Carrier>,
+    /// At the end of the configuration.
+    pub(crate) more: &'static str,
     pub(crate) caller: Way,
     pub(crate) ai: Way,
     pub(crate) human: Way,
@@ -75,6 +77,7 @@ impl Plan {
         Plan {
             manner: Manner::Answers,
             carrier: None,
+            more: "",
             caller: way,
             ai: way,
             human: way,
@@ -127,7 +130,7 @@ impl World {
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}{}\"\n\
              [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
-             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n",
+             [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n{}",
             plan.carrier.is_some(),
             ai.at,
             plan.ai.parameter(),
@@ -135,6 +138,7 @@ impl World {
             plan.human.parameter(),
             busy.at,
             plan.human.parameter(),
+            plan.more,
         );
         let config =
             Config::from_toml(&text, &folder::of(media_port)).unwrap_or_else(|problems| panic!("{problems:#?}"));
@@ -163,7 +167,7 @@ impl World {
         }
     }
 
-    async fn get(&self, path: &str) -> String {
+    pub(crate) async fn get(&self, path: &str) -> String {
         let request = self.client.get(format!("http://{}{path}", self.server.http()));
         let answer = request.bearer_auth(ADMIN).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
