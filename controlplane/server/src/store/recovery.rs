@@ -30,8 +30,10 @@ pub(crate) struct Closed {
     pub(crate) events: u64,
 }
 
-/// How often it is looked whether another server has died.
+/// How often it is looked whether another server has died; and how soon after the start: PostgreSQL may not have noticed yet that a
+/// connection is gone.
 const SWEEP: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(2);
 
 /// BYEs that are sent at once, and the pause after them.
 const BYES: usize = 100;
@@ -128,7 +130,7 @@ impl Recovery {
 
     /// Ends what the first look has found, and goes on looking.
     pub(crate) async fn repeat(self, first: (Closed, Vec<StandingLeg>), node: NodeHandle, journal: Arc<Journal>) {
-        let mut found = first;
+        let (mut found, mut pause) = (first, SOON);
         loop {
             let (closed, legs) = found;
             lock(&journal.metrics).took_over(&closed);
@@ -136,7 +138,7 @@ impl Recovery {
                 return;
             }
             found = loop {
-                tokio::time::sleep(SWEEP).await;
+                tokio::time::sleep(std::mem::replace(&mut pause, SWEEP)).await;
                 match self.run().await {
                     Ok(found) => break found,
                     Err(error) => tracing::error!(%error, "what other servers left cannot be looked for"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::StatusCode;
 
-use super::address::{PublicOnly, Refused};
+use super::address::{PublicOnly, Refused, problem};
 use crate::config;
 
 /// Bytes of an answer that are read, so that its connection can be used again: nobody needs them.
@@ -56,6 +56,8 @@ impl Clients {
 pub(crate) struct Sender {
     client: reqwest::Client,
     config: config::Webhook,
+    /// Why nothing is posted at all: an address in the URL is looked up by nobody.
+    refused: Option<String>,
 }
 
 /// What came of an attempt.
@@ -79,8 +81,13 @@ pub(crate) enum Means {
 
 impl Sender {
     pub(crate) fn new(config: config::Webhook, clients: &Clients) -> Sender {
-        let client = clients.of(&config);
-        Sender { client, config }
+        let url = reqwest::Url::parse(&config.url).ok();
+        let refused = url.filter(|_| !config.allow_private).and_then(|url| problem(&url));
+        Sender {
+            client: clients.of(&config),
+            config,
+            refused: refused.map(|problem| format!("refused: {problem}; webhooks.allow_private takes it")),
+        }
     }
 
     pub(crate) fn config(&self) -> &config::Webhook {
@@ -111,6 +118,9 @@ impl Sender {
     }
 
     async fn send(&self, id: &str, body: &str) -> Result<reqwest::Response, String> {
+        if let Some(refused) = &self.refused {
+            return Err(refused.clone());
+        }
         let now = Timestamp::now().as_second();
         let answer = self
             .client

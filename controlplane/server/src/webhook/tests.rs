@@ -433,6 +433,16 @@ async fn nothing_is_posted_to_a_name_that_leads_to_a_private_address() {
         outcome.answer,
         "refused: crm.example.org is at 127.0.0.1, which is loopback; webhooks.allow_private takes it"
     );
+    // An address in the URL is refused by the configuration, and once more where it would be used.
+    let literal = config::Webhook {
+        url: format!("http://[::ffff:127.0.0.1]:{}/", to.port()),
+        ..config.clone()
+    };
+    let outcome = Sender::new(literal, &clients).post("evt_a_1", "{}").await;
+    assert_eq!(
+        outcome.answer,
+        "refused: ::ffff:127.0.0.1 is loopback; webhooks.allow_private takes it"
+    );
     // Where it is allowed, it is the first that comes.
     let allowed = config::Webhook {
         url: format!("http://localhost:{}/", to.port()),
