@@ -3,9 +3,11 @@
 //! The file is read key by key (`config/reader.rs`); every key that is read is known, and any other is a problem. Each section
 //! has a file below with one struct of checked values and one function that reads them.
 
+mod hep;
 mod http;
 mod media;
 mod node;
+mod otlp;
 mod peers;
 mod playbook;
 mod prompts;
@@ -22,9 +24,11 @@ use ::playbook::Playbook;
 use calls::config::{AiAgent, Deadlines, Trunk};
 use toml::de::DeTable;
 
+pub use hep::Hep;
 pub use http::{Http, Key, Scope};
 pub use media::Media;
 pub use node::Node;
+pub use otlp::Otlp;
 pub use peers::Target;
 pub use prompts::Prompts;
 pub use reader::Problem;
@@ -64,6 +68,10 @@ pub struct Config {
     pub prompts: Prompts,
     /// `[[webhooks]]`
     pub webhooks: Vec<Webhook>,
+    /// `[hep]`
+    pub hep: Hep,
+    /// `[otlp]`
+    pub otlp: Otlp,
 }
 
 /// Sections of the contract that this version does not have.
@@ -122,6 +130,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let targets = peers::targets(&root);
     let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
+    let hep = hep::read(root.table("hep"));
+    let otlp = otlp::read(root.table("otlp"));
     let webhooks = webhooks::read(&root);
     for section in NOT_BUILT {
         root.not_built(section);
@@ -151,6 +161,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         deadlines,
         prompts,
         webhooks,
+        hep,
+        otlp,
     };
     let (problems, known) = reader.finish();
     (Some(config), problems, known)
@@ -160,3 +172,5 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
 mod deadlines;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod used;

@@ -14,6 +14,7 @@ mod handoffs;
 mod idempotency;
 mod problem;
 mod status;
+mod trace;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -104,6 +105,7 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/metrics", get(status::metrics))
         .route("/v1/calls", get(calls::list))
         .route("/v1/calls/{call}", get(calls::one).delete(calls::hang_up))
+        .route("/v1/calls/{call}/trace", get(trace::one))
         .route("/v1/calls/{call}/turns", post(calls::turns))
         .route("/v1/calls/{call}/context", patch(calls::context))
         .route("/v1/calls/{call}/handoffs", post(handoffs::create))

@@ -12,6 +12,11 @@ pub(crate) fn call(id: CallId) -> String {
     format!("call_{:016x}", id.0)
 }
 
+/// Where the API shows the SIP messages of a call.
+pub(crate) fn trace_path(id: CallId) -> String {
+    format!("/v1/calls/{}/trace", call(id))
+}
+
 /// `ho_` and 16 hex digits.
 pub(crate) fn handoff(id: HandoffId) -> String {
     format!("ho_{:016x}", id.0)

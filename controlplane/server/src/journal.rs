@@ -1,6 +1,6 @@
 //! Whoever listens to the node: records, webhooks, metrics and the log. A notice passes through here once.
 
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use calls::notice::{HandoffId, Notice, Step, What};
 use serde_json::{Value, json};
@@ -8,8 +8,11 @@ use serde_json::{Value, json};
 use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
+use crate::otlp::Otlp;
 use crate::records::{REQUESTED, Records, package_value};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
+use crate::tap::collector::Counters;
+use crate::tap::traces::Traces;
 
 /// Everybody who listens.
 #[derive(Debug)]
@@ -18,6 +21,12 @@ pub(crate) struct Journal {
     pub(crate) teller: Teller,
     pub(crate) records: Mutex<Records>,
     pub(crate) metrics: Mutex<Metrics>,
+    /// SIP messages of calls. Keeps nothing until it is told to.
+    pub(crate) traces: Mutex<Traces>,
+    /// Whoever wants spans of handoffs, where there is somebody.
+    pub(crate) otlp: OnceLock<Otlp>,
+    /// Of the messages for a HEP collector, where there is one.
+    pub(crate) captured: OnceLock<Arc<Counters>>,
     pub(crate) store: Store,
 }
 
@@ -33,6 +42,9 @@ impl Journal {
             teller,
             records: Mutex::new(Records::new(clock)),
             metrics: Mutex::default(),
+            traces: Mutex::default(),
+            otlp: OnceLock::new(),
+            captured: OnceLock::new(),
             store,
         }
     }
@@ -111,6 +123,9 @@ impl Journal {
         }
         let record = told.and_then(|id| records.get(id));
         lock(&self.metrics).handle(notice, record);
+        if let Some(otlp) = self.otlp.get() {
+            otlp.handle(notice, record);
+        }
     }
 
     /// This handoff follows from a request with a key, which is written with it. To be called before its notices come.

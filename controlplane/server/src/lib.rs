@@ -10,6 +10,7 @@ mod http;
 mod ids;
 mod journal;
 mod metrics;
+mod otlp;
 pub mod prompts;
 mod records;
 mod run;

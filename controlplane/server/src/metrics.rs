@@ -81,6 +81,10 @@ pub(crate) struct Now<'a> {
     pub(crate) records: usize,
     pub(crate) store: &'a Condition,
     pub(crate) turns: &'a Turns,
+    pub(crate) trace_bytes: usize,
+    /// Sent and dropped.
+    pub(crate) hep: [u64; 2],
+    pub(crate) otlp: [u64; 2],
 }
 
 impl Metrics {
@@ -175,6 +179,13 @@ impl Metrics {
         page.one(&list::SIP_TRANSACTIONS, now.alive.sip.transactions);
         page.one(&list::SIP_DIALOGS, now.alive.sip.dialogs);
         page.one(&list::SIP_CONNECTIONS, now.connections);
+        page.one(&list::SIP_TRACES, now.trace_bytes);
+        for (family, counts) in [(&list::HEP, now.hep), (&list::OTLP, now.otlp)] {
+            let mut samples = page.family(family);
+            for (status, count) in ["sent", "dropped"].into_iter().zip(counts) {
+                samples.set(&[status], count);
+            }
+        }
         now.turns.write(&mut page, Instant::now());
         self.http.write(&mut page);
         store(&mut page, now.store);
@@ -321,4 +332,6 @@ fn workers(page: &mut Page, workers: &[Snapshot]) {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod ops_tests;
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use playbook::context::Package;
 use serde_json::{Map, Value, json};
 
 use crate::ids::{self, Clock};
+use crate::otlp;
 use crate::store::{HandoffRow, Key};
 
 /// Version of a handoff record.
@@ -276,6 +277,8 @@ impl Records {
             "trunk": record.facts.trunk,
             "ai_agent": record.facts.ai_agent,
             "caller": record.facts.caller,
+            "trace_id": otlp::trace_id(record.call, record.id),
+            "sip_trace": ids::trace_path(record.call),
             "requested_at": self.clock.print(record.triggered),
             "closed_at": record.end.map(|(.., at)| self.clock.print(at)),
             "timeline": {
@@ -402,6 +405,25 @@ impl Record {
             .end
             .is_none_or(|(.., at)| now.saturating_duration_since(at) < after);
         self.token.as_deref().filter(|_| opens)
+    }
+
+    /// What a trace says of it, by the names of its attributes.
+    pub(crate) fn summary(&self) -> Vec<(&'static str, String)> {
+        let mut summary = vec![
+            ("baton.mode", mode_name(self.mode).to_owned()),
+            ("baton.target", self.target.clone()),
+            ("baton.state", self.state.name().to_owned()),
+        ];
+        if let Some((_, result, reason, _)) = self.end {
+            summary.push(("baton.result", outcome_name(result).to_owned()));
+            summary.extend(reason.map(|reason| ("baton.reason", reason_name(reason).to_owned())));
+        }
+        summary
+    }
+
+    /// Whether it is closed, and neither joined nor taken back.
+    pub(crate) fn failed(&self) -> bool {
+        matches!(self.end, Some((End::Failed, ..)))
     }
 
     /// Times since the trigger, for histograms.

@@ -14,6 +14,7 @@ use sip::endpoint::Stream;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::metrics::Trigger;
 use crate::metrics::turns::{Queued, Turns};
@@ -251,6 +252,11 @@ impl Run {
                 connection_events: self.sockets.tcp.waiting(),
                 worker_commands: self.waiting.len(),
             };
+            if self.tap.is_dusty(now) {
+                let node = &mut self.node;
+                self.tap
+                    .sweep(now, |call| node.handle_request(now, Request::Call(call)).is_ok());
+            }
             self.turns.turned(began, Instant::now(), queued);
         }
     }
@@ -294,8 +300,10 @@ impl Run {
         for _ in 0..BATCH {
             match self.sockets.datagrams.receive() {
                 Received::Datagram(from, datagram) => {
-                    self.tap.datagram_came(from, &datagram);
-                    self.node.handle_datagram(Instant::now(), from, datagram);
+                    let now = Instant::now();
+                    self.tap.datagram_came(now, from, &datagram);
+                    self.node.handle_datagram(now, from, datagram);
+                    self.settle();
                 }
                 Received::Unreachable(to) => self.node.handle_unreachable(Instant::now(), to),
                 Received::Nothing => return,
@@ -330,6 +338,7 @@ impl Run {
             tcp::Event::Bytes(flow, bytes) => {
                 self.tap.bytes_came(now, flow, &bytes);
                 self.node.handle_stream(now, flow, &bytes);
+                self.settle();
             }
             tcp::Event::Closed(flow) => {
                 self.tap.flow_closes(flow);
@@ -356,7 +365,7 @@ impl Run {
         while let Some(output) = self.node.poll_output() {
             match output {
                 Output::Datagram(transmit) => {
-                    self.tap.datagram_goes(transmit.to, &transmit.bytes);
+                    self.tap.datagram_goes(Instant::now(), transmit.to, &transmit.bytes);
                     if let Err(error) = self.sockets.datagrams.send(transmit.to, &transmit.bytes) {
                         tracing::debug!(to = %transmit.to, %error, "SIP not sent");
                         self.tap.not_sent();
@@ -366,7 +375,7 @@ impl Run {
                 Output::Stream(stream) => {
                     match &stream {
                         Stream::Connect { flow, to } => self.tap.flow_opens(*flow, *to),
-                        Stream::Send { flow, bytes } => self.tap.message_goes(*flow, bytes),
+                        Stream::Send { flow, bytes } => self.tap.message_goes(Instant::now(), *flow, bytes),
                         Stream::Close { flow } => self.tap.flow_closes(*flow),
                     }
                     if let Err(flow) = self.sockets.tcp.handle(stream) {
@@ -385,6 +394,21 @@ impl Run {
             lock(&self.journal.metrics).requested(self.trigger, *mode, target);
         }
         self.journal.handle(notice);
+        if matches!(notice.what, What::CallEnded { .. }) {
+            self.tap.call_ends(Instant::now(), notice.call);
+        }
+    }
+
+    /// Lets the tap tell of what the node has seen.
+    fn settle(&mut self) {
+        let node = &mut self.node;
+        self.tap.settle(|sip_call_id| {
+            let found = node.handle_request(Instant::now(), Request::FindCall(sip_call_id.to_owned()));
+            match found {
+                Ok(Response::Call(call)) => ids::parse_call(&call.id),
+                _ => None,
+            }
+        });
     }
 
     fn command(&mut self, worker: usize, command: Command) {

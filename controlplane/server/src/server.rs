@@ -18,14 +18,19 @@ use crate::config::{Config, Sip};
 use crate::event::Teller;
 use crate::http;
 use crate::ids::{self, Clock};
-use crate::journal::Journal;
+use crate::journal::{Journal, lock};
+use crate::otlp::export::Exporter;
+use crate::otlp::{self, Otlp};
 use crate::prompts::Prompt;
 use crate::run::{Datagrams, NodeHandle, Run, Sockets};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::store::recovery::Recovery;
 use crate::store::{Database, Life, Place, Store, prune};
-use crate::tap::Tap;
+use crate::tap::collector::Collector;
+use crate::tap::hep::Agent;
+use crate::tap::traces::Traces;
+use crate::tap::{Capture, Tap};
 use crate::webhook;
 
 /// How often a stop looks whether the calls are over.
@@ -50,6 +55,8 @@ pub struct Server {
     store_task: JoinHandle<()>,
     told: watch::Sender<bool>,
     webhooks: Vec<JoinHandle<()>>,
+    /// Sends traces of handoffs.
+    otlp: Option<JoinHandle<()>>,
 }
 
 /// Why a server cannot start: what to do about it is in the text.
@@ -161,7 +168,12 @@ impl Server {
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());
-        let tap = Tap::new(Arc::clone(&journal), trunk_addresses(&config));
+        *lock(&journal.traces) = Traces::new(config.sip.trace, config.sip.trace_keep);
+        let otlp_client = otlp::export::client().map_err(|error| system("the HTTP client")(error.into()))?;
+        let exporting = export_traces(&config, &journal, otlp_client);
+        let advertised = advertised(&config.sip, &listening);
+        let capture = capture(&config, &journal);
+        let tap = Tap::new(Arc::clone(&journal), trunk_addresses(&config), advertised, capture);
         let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap)
             .map_err(|error| system("epoll")(error.into()))?;
         let run = tokio::spawn(run.run());
@@ -196,6 +208,7 @@ impl Server {
             store_task,
             told,
             webhooks,
+            otlp: exporting,
         })
     }
 
@@ -281,6 +294,12 @@ impl Server {
             run.abort();
             let _ = run.await;
         }
+        // Whoever has spans is gone, and so what waits is the last of it.
+        if let Some(mut otlp) = self.otlp
+            && timeout(self.stop, &mut otlp).await.is_err()
+        {
+            otlp.abort();
+        }
         // What is due is told; the rest waits in the store for the next start.
         let _ = timeout(self.stop, self.store.settled(self.store.ticket())).await;
         let _ = self.told.send(true);
@@ -302,6 +321,42 @@ impl Server {
         // What is left to tell, somebody else may tell now.
         self.life.end();
     }
+}
+
+/// What peers are told to reach us by: each family's own, and where none is told, where we listen.
+fn advertised(config: &Sip, listening: &[SocketAddr]) -> Vec<SocketAddr> {
+    let told = |listening: &SocketAddr| {
+        let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
+        config.advertise.iter().find(of_family).copied().unwrap_or(*listening)
+    };
+    listening.iter().map(told).collect()
+}
+
+/// A collector for copies of SIP messages, where one is wanted.
+fn capture(config: &Config, journal: &Journal) -> Option<Capture> {
+    let hep = &config.hep;
+    let agent = Agent {
+        id: hep.capture_id,
+        node: hep.node.clone().unwrap_or_else(|| config.node.name.clone()),
+        password: hep.password.as_ref().map(|password| password.reveal().to_owned()),
+    };
+    let collector = Collector::start(hep.collector.clone()?, agent);
+    // It is set once: a server has one tap.
+    let _ = journal.captured.set(Arc::clone(&collector.counters));
+    Some(Capture {
+        collector,
+        with_credentials: hep.with_credentials,
+    })
+}
+
+/// Traces of handoffs, where they are wanted; the task that sends them.
+fn export_traces(config: &Config, journal: &Journal, client: reqwest::Client) -> Option<JoinHandle<()>> {
+    let endpoint = config.otlp.endpoint.as_deref()?;
+    let headers = config.otlp.headers.clone();
+    let (exporter, task) = Exporter::start(endpoint, headers, &config.node.name, client);
+    let ratio = f64::from(config.otlp.percent) / 100.0;
+    let _ = journal.otlp.set(Otlp::new(journal.clock, ratio, exporter));
+    Some(task)
 }
 
 /// Who may call.

@@ -1,23 +1,40 @@
 //! Listens to the SIP messages that pass the sockets: for the log, metrics, the trace of a call, and a collector. It changes none of
 //! them, waits for nobody, and what it keeps is bounded.
 
+pub(crate) mod collector;
 pub(crate) mod head;
+pub(crate) mod hep;
+mod limit;
 pub(crate) mod redact;
+pub(crate) mod traces;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use calls::notice::{CallId, Party};
 use sip::endpoint::FlowId;
 use sip::framing::{Frame, Framer};
 use sip::message::Limits;
 
+use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::metrics::sip::Repeats;
+use crate::records::party_name;
+use collector::Collector;
 pub(crate) use head::{Head, Start};
+use hep::Captured;
+use limit::Limit;
 use redact::redacted;
+use traces::Entry;
+
+/// Legs of callers that the node is asked for in a second: it looks through all calls.
+const LOOKS: u32 = 500;
+
+/// How often traces are swept, seconds.
+const SWEEP_S: u64 = 5;
 
 /// Which way a message goes, seen from us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,8 +81,24 @@ pub(crate) struct Tap {
     journal: Arc<Journal>,
     /// Addresses that may call.
     trunks: BTreeSet<IpAddr>,
+    /// What peers are told to reach us by, of each family.
+    ours: Vec<SocketAddr>,
+    collector: Option<Capture>,
     repeats: Repeats,
     flows: HashMap<FlowId, Flow>,
+    /// What came and was not told of yet: whose it is, the node may only know when it has seen it.
+    held: Vec<Held>,
+    /// Since when so many legs were looked for.
+    looks: (Instant, u32),
+    swept: Instant,
+    /// Of lines about messages that belong to no call.
+    limit: Limit,
+}
+
+/// A collector, and whether it gets messages as they are.
+pub(crate) struct Capture {
+    pub(crate) collector: Collector,
+    pub(crate) with_credentials: bool,
 }
 
 /// A connection, cut into messages a second time: what the endpoint makes of it is its own affair.
@@ -74,24 +107,46 @@ struct Flow {
     framer: Framer,
 }
 
+/// A message that came.
+struct Held {
+    at: Instant,
+    way: Way,
+    message: Bytes,
+}
+
+/// Whose message it is.
+type Leg = Option<(CallId, Party)>;
+
 impl Tap {
-    pub(crate) fn new(journal: Arc<Journal>, trunks: impl IntoIterator<Item = IpAddr>) -> Tap {
+    pub(crate) fn new(
+        journal: Arc<Journal>,
+        trunks: impl IntoIterator<Item = IpAddr>,
+        ours: Vec<SocketAddr>,
+        collector: Option<Capture>,
+    ) -> Tap {
+        let now = Instant::now();
         Tap {
             journal,
             trunks: trunks.into_iter().collect(),
+            ours,
+            collector,
             repeats: Repeats::default(),
             flows: HashMap::new(),
+            held: Vec::new(),
+            looks: (now, 0),
+            swept: now,
+            limit: Limit::new(now),
         }
     }
 
-    /// A datagram came.
-    pub(crate) fn datagram_came(&mut self, from: SocketAddr, datagram: &[u8]) {
-        self.came(Transport::Udp, from, datagram);
+    /// A datagram came; [`Tap::settle`] is to follow.
+    pub(crate) fn datagram_came(&mut self, now: Instant, from: SocketAddr, datagram: &Bytes) {
+        self.hold(now, Transport::Udp, from, datagram.clone());
     }
 
     /// A datagram goes.
-    pub(crate) fn datagram_goes(&mut self, to: SocketAddr, datagram: &[u8]) {
-        self.goes(Transport::Udp, to, datagram);
+    pub(crate) fn datagram_goes(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) {
+        self.goes(now, Transport::Udp, to, datagram);
     }
 
     /// A connection is there, or is being opened.
@@ -100,7 +155,7 @@ impl Tap {
         self.flows.insert(flow, Flow { peer, framer });
     }
 
-    /// Bytes came on a connection.
+    /// Bytes came on a connection; [`Tap::settle`] is to follow.
     pub(crate) fn bytes_came(&mut self, now: Instant, flow: FlowId, bytes: &[u8]) {
         let Some(mut connection) = self.flows.remove(&flow) else {
             return;
@@ -109,7 +164,7 @@ impl Tap {
         while let Some(frame) = connection.framer.poll_frame() {
             match frame {
                 Frame::Message(message) | Frame::Refused { head: message, .. } | Frame::Lost { head: message, .. } => {
-                    self.came(Transport::Tcp, connection.peer, &message);
+                    self.hold(now, Transport::Tcp, connection.peer, message);
                 }
                 Frame::Ping => {}
             }
@@ -118,9 +173,9 @@ impl Tap {
     }
 
     /// A message goes on a connection.
-    pub(crate) fn message_goes(&mut self, flow: FlowId, message: &Bytes) {
+    pub(crate) fn message_goes(&mut self, now: Instant, flow: FlowId, message: &Bytes) {
         if let Some(peer) = self.flows.get(&flow).map(|flow| flow.peer) {
-            self.goes(Transport::Tcp, peer, message);
+            self.goes(now, Transport::Tcp, peer, message);
         }
     }
 
@@ -134,30 +189,67 @@ impl Tap {
         lock(&self.journal.metrics).sip.send_error();
     }
 
-    fn came(&mut self, transport: Transport, peer: SocketAddr, message: &[u8]) {
+    /// The call is over.
+    pub(crate) fn call_ends(&self, now: Instant, call: CallId) {
+        lock(&self.journal.traces).end(now, call);
+    }
+
+    /// Whether it is time for [`Tap::sweep`].
+    pub(crate) fn is_dusty(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.swept).as_secs() >= SWEEP_S
+    }
+
+    /// Forgets what is old; `lives`: whether there is such a call.
+    pub(crate) fn sweep(&mut self, now: Instant, lives: impl FnMut(CallId) -> bool) {
+        self.swept = now;
+        lock(&self.journal.traces).sweep(now, lives);
+    }
+
+    fn hold(&mut self, at: Instant, transport: Transport, peer: SocketAddr, message: Bytes) {
         let direction = Direction::In;
         let way = Way {
             direction,
             transport,
             peer,
         };
+        self.held.push(Held { at, way, message });
+    }
+
+    /// Tells of what came. The node has seen it: `find` asks it whose leg has a Call-ID.
+    pub(crate) fn settle(&mut self, mut find: impl FnMut(&str) -> Option<CallId>) {
+        for held in std::mem::take(&mut self.held) {
+            self.came(&held, &mut find);
+        }
+    }
+
+    fn came(&mut self, held: &Held, find: &mut impl FnMut(&str) -> Option<CallId>) {
+        let Held { at, way, message } = held;
         // A keep-alive (RFC 5626 §3.5.1, or an empty datagram).
         if message.trim_ascii().is_empty() {
             return;
         }
         let Some(head) = Head::scan(message) else {
             lock(&self.journal.metrics).sip.malformed();
-            tracing::debug!(target: "baton_server::sip", %peer, transport = transport.name(), len = message.len(), "no SIP message received");
+            if self.logs(*at, None) {
+                tracing::debug!(target: "baton_server::sip", peer = %way.peer, transport = way.transport.name(), len = message.len(), "no SIP message received");
+            }
             return;
         };
-        self.count(way, &head, message);
-        if head.opens() && !self.trunks.contains(&peer.ip().to_canonical()) {
-            lock(&self.journal.metrics).sip.stranger();
+        self.count(*way, &head, message);
+        let mut leg = lock(&self.journal.traces).leg(&head.call_id);
+        if head.opens() && leg.is_none() {
+            if !self.trunks.contains(&way.peer.ip().to_canonical()) {
+                lock(&self.journal.metrics).sip.stranger();
+            } else if self.may_look(*at)
+                && let Some(call) = find(&head.call_id)
+            {
+                leg = self.bind(*at, &head, call, Party::Caller);
+            }
         }
-        log(way, &head, message);
+        self.tell(*at, *way, &head, message, leg);
     }
 
-    fn goes(&mut self, transport: Transport, peer: SocketAddr, message: &[u8]) {
+    fn goes(&mut self, at: Instant, transport: Transport, peer: SocketAddr, message: &[u8]) {
         let direction = Direction::Out;
         let way = Way {
             direction,
@@ -167,7 +259,103 @@ impl Tap {
         // The answer to a keep-alive.
         let Some(head) = Head::scan(message) else { return };
         self.count(way, &head, message);
-        log(way, &head, message);
+        let mut leg = lock(&self.journal.traces).leg(&head.call_id);
+        // An INVITE of ours says whose it is, and that of a handoff's target has the handoff, too.
+        if leg.is_none()
+            && head.opens()
+            && let Some(call) = head.call.and_then(ids::parse_call)
+        {
+            let party = if head.handoff.is_some() {
+                Party::Human
+            } else {
+                Party::Ai
+            };
+            leg = self.bind(at, &head, call, party);
+        }
+        self.tell(at, way, &head, message, leg);
+    }
+
+    fn bind(&self, at: Instant, head: &Head<'_>, call: CallId, party: Party) -> Leg {
+        lock(&self.journal.traces).bind(at, &head.call_id, call, party);
+        Some((call, party))
+    }
+
+    fn may_look(&mut self, now: Instant) -> bool {
+        let (since, looks) = &mut self.looks;
+        if now.saturating_duration_since(*since).as_secs() >= 1 {
+            (*since, *looks) = (now, 0);
+        }
+        *looks += 1;
+        *looks <= LOOKS
+    }
+
+    /// Tells everybody who listens.
+    fn tell(&mut self, at: Instant, way: Way, head: &Head<'_>, message: &[u8], leg: Leg) {
+        let logged = self.logs(at, leg);
+        let traced = leg.filter(|_| lock(&self.journal.traces).keeps());
+        let captured = self.collector.as_ref();
+        let masked = logged || traced.is_some() || captured.is_some_and(|capture| !capture.with_credentials);
+        let text = if masked { redacted(message) } else { String::new() };
+        if logged {
+            log(way, head, &text, leg);
+        }
+        if let Some(capture) = captured {
+            let bytes = if capture.with_credentials {
+                message
+            } else {
+                text.as_bytes()
+            };
+            self.capture(&capture.collector, at, way, head, bytes, leg);
+        }
+        if let Some((call, party)) = traced {
+            let entry = Entry {
+                at,
+                direction: way.direction,
+                transport: way.transport,
+                peer: way.peer,
+                party,
+                title: head.title(),
+                sip_call_id: head.call_id.clone().into_owned(),
+                text: text.into(),
+            };
+            lock(&self.journal.traces).add(at, call, entry);
+        }
+    }
+
+    /// Whether a message is to be logged. Of those of no call only so many are: strangers can send them.
+    fn logs(&mut self, at: Instant, leg: Leg) -> bool {
+        if !tracing::enabled!(target: "baton_server::sip", tracing::Level::DEBUG) {
+            return false;
+        }
+        if leg.is_some() {
+            return true;
+        }
+        let verdict = self.limit.line(at);
+        if verdict.left_out > 0 {
+            tracing::debug!(target: "baton_server::sip", count = verdict.left_out, "messages of no call were not logged");
+        }
+        verdict.written
+    }
+
+    fn capture(&self, collector: &Collector, at: Instant, way: Way, head: &Head<'_>, message: &[u8], leg: Leg) {
+        let of_family = |ours: &&SocketAddr| ours.is_ipv4() == way.peer.is_ipv4();
+        let ours = self.ours.iter().find(of_family).or(self.ours.first()).copied();
+        let ours = ours.unwrap_or(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let (from, to) = match way.direction {
+            Direction::In => (way.peer, ours),
+            Direction::Out => (ours, way.peer),
+        };
+        // Without a call, the Call-ID is what other systems have for it.
+        let call = leg.map(|(call, _)| ids::call(call));
+        let micros = self.journal.clock.time(at).as_microsecond();
+        collector.take(&Captured {
+            from,
+            to,
+            transport: way.transport,
+            at: Duration::from_micros(u64::try_from(micros).unwrap_or_default()),
+            correlation: call.as_deref().unwrap_or(&head.call_id),
+            message,
+        });
     }
 
     fn count(&mut self, way: Way, head: &Head<'_>, message: &[u8]) {
@@ -179,19 +367,20 @@ impl Tap {
     }
 }
 
-/// One line, credentials cut out.
-fn log(way: Way, head: &Head<'_>, message: &[u8]) {
-    if !tracing::enabled!(target: "baton_server::sip", tracing::Level::DEBUG) {
-        return;
-    }
-    let (peer, transport, text) = (way.peer, way.transport.name(), redacted(message));
+/// One line, with the message as it is without its credentials.
+fn log(way: Way, head: &Head<'_>, sip: &str, leg: Leg) {
+    let (peer, transport) = (way.peer, way.transport.name());
     let (title, sip_call_id) = (head.title(), &*head.call_id);
+    let (call, party) = (
+        leg.map(|(call, _)| ids::call(call)),
+        leg.map(|(_, party)| party_name(party)),
+    );
     match way.direction {
         Direction::In => {
-            tracing::debug!(target: "baton_server::sip", %peer, transport, sip_call_id, title, sip = text, "SIP received");
+            tracing::debug!(target: "baton_server::sip", call, party, %peer, transport, sip_call_id, title, sip, "SIP received");
         }
         Direction::Out => {
-            tracing::debug!(target: "baton_server::sip", %peer, transport, sip_call_id, title, sip = text, "SIP sent");
+            tracing::debug!(target: "baton_server::sip", call, party, %peer, transport, sip_call_id, title, sip, "SIP sent");
         }
     }
 }
@@ -256,7 +445,12 @@ mod tests {
         let home = Home::sqlite();
         let (store, _task) = home.store(100).await;
         let journal = Arc::new(Journal::new(Teller::new("test", Vec::new()), Clock::new(), store));
-        let mut tap = Tap::new(Arc::clone(&journal), ["192.0.2.1".parse().expect("an address")]);
+        let mut tap = Tap::new(
+            Arc::clone(&journal),
+            ["192.0.2.1".parse().expect("an address")],
+            vec![loopback],
+            None,
+        );
         let mut udp = Udp::bind(loopback).await.expect("a socket");
         let peer = std::net::UdpSocket::bind(loopback).expect("a socket");
         let to = peer.local_addr().expect("bound");
@@ -280,7 +474,7 @@ mod tests {
         let mut buffer = [0; 2_000];
         let mut asked = |endpoint: &mut Endpoint, tap: &mut Tap, udp: &Udp| {
             while let Some(transmit) = endpoint.poll_transmit() {
-                tap.datagram_goes(transmit.to, &transmit.bytes);
+                tap.datagram_goes(Instant::now(), transmit.to, &transmit.bytes);
                 udp.send(transmit.to, &transmit.bytes).expect("sent");
             }
             loop {
@@ -307,16 +501,18 @@ mod tests {
         let Received::Datagram(_, datagram) = next(&mut udp).await else {
             panic!("the challenge");
         };
-        tap.datagram_came(to, &datagram);
+        tap.datagram_came(now, to, &datagram);
+        tap.settle(|_| None);
         endpoint.handle_datagram(now, to, datagram);
         let second = asked(&mut endpoint, &mut tap, &udp);
         let shown = second.header("Authorization").expect("credentials").into_owned();
         assert!(shown.contains("oona-for-us") && shown.contains("n0nce"), "{shown}");
 
         // Of no trunk; and what is no message.
-        tap.datagram_came(to, &first.to_bytes());
-        tap.datagram_came(to, b"\x80\x00hello");
-        tap.datagram_came(to, b"\r\n\r\n");
+        tap.datagram_came(now, to, &first.to_bytes());
+        tap.datagram_came(now, to, &Bytes::from_static(b"\x80\x00hello"));
+        tap.datagram_came(now, to, &Bytes::from_static(b"\r\n\r\n"));
+        tap.settle(|_| None);
         let metrics = lock(&journal.metrics).clone();
         assert_eq!(metrics.sip.strange(), (1, 1));
 

@@ -201,7 +201,13 @@ impl Courier {
             DeliveryStatus::Delivered => Some(&self.counters.delivered),
             DeliveryStatus::Failed => {
                 let (webhook, answer) = (&webhook.name, &outcome.answer);
-                tracing::warn!(webhook, event = event.event, answer, "webhook given up: a dead letter");
+                tracing::warn!(
+                    webhook,
+                    subject = event.subject,
+                    event = event.event,
+                    answer,
+                    "webhook given up: a dead letter"
+                );
                 if outcome.means == Means::Gone {
                     tracing::warn!(webhook, "it says that it is gone for good: remove it from [[webhooks]]");
                 }

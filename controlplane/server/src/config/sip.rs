@@ -33,6 +33,10 @@ pub struct Sip {
     pub t4: Duration,
     /// Transactions alive at the most.
     pub transactions: usize,
+    /// Bytes of messages of calls that are kept for the API at the most; 0: none.
+    pub trace: usize,
+    /// How long they are kept after the end of their call.
+    pub trace_keep: Duration,
 }
 
 pub(super) fn read(table: Table<'_, '_>) -> Sip {
@@ -75,6 +79,8 @@ pub(super) fn read(table: Table<'_, '_>) -> Sip {
         t2: milliseconds(&table, "t2_ms", 10..=60_000, 4_000),
         t4: milliseconds(&table, "t4_ms", 10..=60_000, 5_000),
         transactions: count(&table, "transactions", 16..=10_000_000, 20_000),
+        trace: count(&table, "trace_kib", 0..=16 << 20, 64 << 10) * 1024,
+        trace_keep: seconds(&table, "trace_keep_s", 1..=86_400, 600),
     };
     table.finish();
     sip

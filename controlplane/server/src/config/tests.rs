@@ -28,6 +28,13 @@ fn seen(config: &Config) -> String {
         .flat_map(|webhook| &webhook.secrets)
         .map(Secret::reveal)
         .collect();
+    let kept: Vec<_> = config
+        .hep
+        .password
+        .iter()
+        .chain(config.otlp.headers.iter().map(|(_, value)| value))
+        .map(Secret::reveal)
+        .collect();
     let trunks = config.trunks.iter().map(|peer| &peer.auth);
     let agents = config.ai_agents.iter().map(|peer| &peer.auth);
     let targets = config.targets.iter().map(|peer| &peer.auth);
@@ -37,7 +44,7 @@ fn seen(config: &Config) -> String {
         .flatten()
         .map(|auth| (&auth.username, &auth.password))
         .collect();
-    format!("{config:?}{keys:?}{secrets:?}{shown:?}")
+    format!("{config:?}{keys:?}{secrets:?}{shown:?}{kept:?}")
 }
 
 #[test]
@@ -493,6 +500,17 @@ const CHANGES: &[(&str, &str)] = &[
     ("sip.t2_ms", "4001"),
     ("sip.t4_ms", "5001"),
     ("sip.transactions", "20001"),
+    ("sip.trace_kib", "65537"),
+    ("sip.trace_keep_s", "601"),
+    ("hep.collector", "\"homer.example.org:9061\""),
+    ("hep.capture_id", "2002"),
+    ("hep.node", "\"other\""),
+    ("hep.password", "\"other\""),
+    ("hep.with_credentials", "true"),
+    ("otlp.endpoint", "\"http://127.0.0.1:4319\""),
+    ("otlp.percent", "99"),
+    ("otlp.headers.name", "\"x-other\""),
+    ("otlp.headers.value", "\"other\""),
     ("media.listen", "\"127.0.0.2\""),
     ("media.advertise", "\"192.0.2.2\""),
     ("media.first_port", "20002"),

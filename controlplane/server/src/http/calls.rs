@@ -33,6 +33,7 @@ fn view(call: &CallView) -> Value {
     let mut view = serde_json::to_value(call).unwrap_or(Value::Null);
     if let Value::Object(map) = &mut view {
         map.insert("schema".to_owned(), json!("baton.call/1"));
+        map.insert("sip_trace".to_owned(), json!(format!("/v1/calls/{}/trace", call.id)));
     }
     view
 }

@@ -72,6 +72,13 @@ pub(super) async fn metrics(State(shared): Context, headers: HeaderMap) -> Answe
         records,
         store: &shared.journal.store.condition(),
         turns: &shared.node.turns,
+        trace_bytes: lock(&shared.journal.traces).bytes(),
+        hep: shared.journal.captured.get().map_or([0; 2], |counters| counters.read()),
+        otlp: shared
+            .journal
+            .otlp
+            .get()
+            .map_or([0; 2], |otlp| otlp.exporter.counters.read()),
     });
     let mut response = text.into_response();
     let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");

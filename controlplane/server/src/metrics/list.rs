@@ -163,6 +163,12 @@ list! {
     SIP_DIALOGS = "baton_sip_dialogs", Gauge, "dialogs", [], "Dialogs alive, early ones included.";
     SIP_CONNECTIONS = "baton_sip_connections", Gauge, "connections", [], "SIP connections over TCP.";
 
+    SIP_TRACES = "baton_sip_trace_bytes", Gauge, "bytes", [], "SIP messages of calls that are kept for the API.";
+    HEP = "baton_hep_messages_total", Counter, "messages", [one_of("status", &["sent", "dropped"])],
+        "SIP messages for the HEP collector; dropped: it is not there, or does not keep up.";
+    OTLP = "baton_otlp_spans_total", Counter, "spans", [one_of("status", &["sent", "dropped"])],
+        "Spans for the OTLP collector; dropped: it is not there, refuses, or does not keep up.";
+
     NODE_TURNS = "baton_node_turns_total", Counter, "turns", [], "Turns of the control plane's loop.";
     NODE_BUSY = "baton_node_busy_seconds_total", Counter, "s", [], "How long all of them took.";
     NODE_TURN_MAX = "baton_node_turn_seconds_max", Gauge, "s", [],
@@ -259,4 +265,26 @@ pub(super) fn table() -> String {
         );
     }
     text
+}
+
+/// The list as a checker of boards and alerts reads it: each series' name with its labels.
+#[cfg(test)]
+pub(super) fn series() -> std::collections::BTreeMap<String, Vec<&'static str>> {
+    let mut series = std::collections::BTreeMap::new();
+    for family in ALL {
+        let labels: Vec<_> = family.labels.iter().map(|label| label.name).collect();
+        match family.kind {
+            Histogram(_) => {
+                let mut with_le = labels.clone();
+                with_le.push("le");
+                series.insert(format!("{}_bucket", family.name), with_le);
+                series.insert(format!("{}_sum", family.name), labels.clone());
+                series.insert(format!("{}_count", family.name), labels);
+            }
+            Counter | Gauge => {
+                series.insert(family.name.to_owned(), labels);
+            }
+        }
+    }
+    series
 }

@@ -198,6 +198,9 @@ pub(crate) fn eventful() -> String {
             },
         },
         turns: &turns,
+        trace_bytes: 18,
+        hep: [19, 20],
+        otlp: [21, 22],
     })
 }
 
@@ -259,6 +262,11 @@ fn each_figure_is_what_happened() {
         ("baton_sip_dialogs", 15.0),
         ("baton_sip_transactions", 16.0),
         ("baton_sip_connections", 17.0),
+        ("baton_sip_trace_bytes", 18.0),
+        ("baton_hep_messages_total{status=\"sent\"}", 19.0),
+        ("baton_hep_messages_total{status=\"dropped\"}", 20.0),
+        ("baton_otlp_spans_total{status=\"sent\"}", 21.0),
+        ("baton_otlp_spans_total{status=\"dropped\"}", 22.0),
         ("baton_node_turns_total", 1.0),
         ("baton_node_queued{what=\"requests\"}", 12.0),
         ("baton_node_queued{what=\"connection_events\"}", 13.0),

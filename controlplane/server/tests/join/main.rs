@@ -7,6 +7,7 @@ mod flood;
 mod folder;
 mod handoff;
 mod killed;
+mod logs;
 mod metrics;
 mod party;
 mod phone;
@@ -15,6 +16,7 @@ mod ports;
 #[path = "../../src/store/tests/postgres.rs"]
 mod postgres;
 mod streams;
+mod traces;
 mod way;
 mod world;
 
