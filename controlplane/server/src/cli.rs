@@ -25,8 +25,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Measure this host and print its capacity (not built yet).
     Tune(NotBuilt),
-    /// Report on the handoffs of a period (not built yet).
-    Report(NotBuilt),
+    /// Report on the handoffs of a period, and say what stands out.
+    Report(ReportArgs),
     /// Run recorded conversations through a changed playbook (not built yet).
     Replay(NotBuilt),
     /// Try the webhooks of the configuration.
@@ -141,6 +141,20 @@ pub struct WebhookTestArgs {
     pub json: bool,
 }
 
+/// `baton report`.
+#[derive(Clone, Debug, Args)]
+pub struct ReportArgs {
+    /// The configuration file, which names the store; without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// From when on: a time as 2026-01-31T08:00:00Z, or a duration until now as 90m, 24h or 7d.
+    #[arg(long, value_name = "TIME", default_value = "24h")]
+    pub since: String,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of what is not built yet: whatever is given.
 #[derive(Clone, Debug, Args)]
 pub struct NotBuilt {
@@ -159,7 +173,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => crate::serve::serve(&args),
         Command::Check(args) => crate::serve::check(&args),
         Command::Tune(_) => not_built("tune"),
-        Command::Report(_) => not_built("report"),
+        Command::Report(args) => crate::report::report(&args),
         Command::Replay(_) => not_built("replay"),
         Command::Webhook(WebhookArgs {
             command: WebhookCommand::Test(args),

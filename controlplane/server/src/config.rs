@@ -25,7 +25,7 @@ use calls::config::{AiAgent, Deadlines, Trunk};
 use toml::de::DeTable;
 
 pub use hep::Hep;
-pub use http::{Http, Key, Scope};
+pub use http::{Http, Key, Rate, Scope, Tls};
 pub use media::Media;
 pub use node::Node;
 pub use otlp::Otlp;

@@ -42,6 +42,7 @@ impl Teller {
         &self,
         kind: &'static str,
         subject: &str,
+        agent: &str,
         sequence: i64,
         at: Timestamp,
         data: &Value,
@@ -59,6 +60,7 @@ impl Teller {
             sequence,
             kind,
             at_ms: at.as_millisecond(),
+            agent: agent.to_owned(),
             body: body.into(),
         }
     }

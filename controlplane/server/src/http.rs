@@ -10,36 +10,46 @@ mod body;
 mod calls;
 mod connections;
 mod deliveries;
+mod events;
+mod guard;
 mod handoffs;
 mod idempotency;
+mod kpi;
+mod openapi;
 mod problem;
+mod rate;
+mod routes;
+mod schemas;
 mod status;
+mod targets;
+mod tls;
 mod trace;
+mod vcon;
 
-use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
 
 use ::calls::request::{Request as Ask, RequestError, Response as Answer};
-use axum::Router;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{MatchedPath, Path, Query, Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, patch, post};
 use engine::Engine;
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::config;
 use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::run::{NodeHandle, Stopped};
+use connections::Manner;
 use idempotency::Idempotency;
 use problem::Problem;
+use rate::Rates;
+pub(crate) use tls::Certificate;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -52,30 +62,40 @@ pub(crate) struct Shared {
     engine: Arc<Engine>,
     draining: Arc<AtomicBool>,
     idempotency: Idempotency,
+    /// Whom calls can be handed to.
+    targets: Vec<config::Target>,
+    rates: StdMutex<Rates>,
+    /// Places for readers of events.
+    readers: Arc<Semaphore>,
+    /// Set when no answer may take longer any more.
+    closing: watch::Receiver<bool>,
 }
 
 type Context = State<Arc<Shared>>;
 type Named = Result<Path<String>, PathRejection>;
-type Asked = Result<Query<HashMap<String, String>>, QueryRejection>;
 type Answered = Result<Response, Problem>;
 
 impl Shared {
     pub(crate) fn new(
-        config: config::Http,
-        commit: Duration,
+        config: &config::Config,
         node: NodeHandle,
         journal: Arc<Journal>,
         engine: Arc<Engine>,
         draining: Arc<AtomicBool>,
+        closing: watch::Receiver<bool>,
     ) -> Shared {
         Shared {
-            config,
-            commit,
+            readers: Arc::new(Semaphore::new(config.http.event_readers)),
+            config: config.http.clone(),
+            commit: config.store.commit,
             node,
             journal,
             engine,
             draining,
             idempotency: Idempotency::default(),
+            targets: config.targets.clone(),
+            rates: StdMutex::default(),
+            closing,
         }
     }
 
@@ -93,41 +113,20 @@ fn answered(asked: Result<Result<Answer, RequestError>, Stopped>) -> Result<Answ
 }
 
 /// Serves until `closing` says otherwise; then requests under way are finished.
-pub(crate) async fn serve(listener: TcpListener, shared: Shared, closing: watch::Receiver<bool>) {
-    let header = shared.config.request;
-    connections::serve(listener, router(Arc::new(shared)), closing, header).await;
-}
-
-fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
-        .route("/healthz", get(status::health))
-        .route("/readyz", get(status::ready))
-        .route("/metrics", get(status::metrics))
-        .route("/v1/calls", get(calls::list))
-        .route("/v1/calls/{call}", get(calls::one).delete(calls::hang_up))
-        .route("/v1/calls/{call}/trace", get(trace::one))
-        .route("/v1/calls/{call}/turns", post(calls::turns))
-        .route("/v1/calls/{call}/context", patch(calls::context))
-        .route("/v1/calls/{call}/handoffs", post(handoffs::create))
-        .route("/v1/handoffs", get(handoffs::list))
-        .route("/v1/handoffs/{id}", get(handoffs::one))
-        .route("/v1/handoffs/{id}/context", get(handoffs::context))
-        .route("/v1/handoffs/{id}/accept", post(handoffs::accept))
-        .route("/v1/handoffs/{id}/decline", post(handoffs::decline))
-        .route("/v1/handoffs/{id}/cancel", post(handoffs::cancel))
-        .route("/v1/deliveries", get(deliveries::list))
-        .route("/v1/deliveries/{id}", get(deliveries::one))
-        .route("/v1/deliveries/{id}/replay", post(deliveries::replay))
-        .fallback(async || Problem::not_found("there is no such path"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method-not-allowed",
-                "this path has no such method",
-            )
-        })
-        .layer(from_fn_with_state(Arc::clone(&shared), count))
-        .with_state(shared)
+pub(crate) async fn serve(
+    listener: TcpListener,
+    shared: Shared,
+    certificate: Option<Certificate>,
+    closing: watch::Receiver<bool>,
+) {
+    let manner = Manner {
+        header: shared.config.request,
+        certificate: certificate.map(Arc::new),
+    };
+    if let Some(certificate) = &manner.certificate {
+        tokio::spawn(Arc::clone(certificate).watch(closing.clone()));
+    }
+    connections::serve(listener, routes::router(Arc::new(shared)), closing, manner).await;
 }
 
 /// Counts a request when its answer begins.
@@ -175,27 +174,4 @@ fn unexpected() -> Problem {
         "internal",
         "the request was not answered as it must be",
     )
-}
-
-/// `?after=&limit=` and the parameters that a list has beside them; any other is refused.
-fn parameters(asked: Asked, known: &[&str]) -> Result<HashMap<String, String>, Problem> {
-    let Query(asked) = asked.map_err(|_| Problem::bad_request("the query cannot be read"))?;
-    match asked.keys().find(|key| !known.contains(&key.as_str())) {
-        Some(key) => {
-            let detail = format!("there is no parameter {key:?}; there are {}", known.join(", "));
-            Err(Problem::bad_request(detail))
-        }
-        None => Ok(asked),
-    }
-}
-
-fn limit(parameters: &HashMap<String, String>) -> Result<usize, Problem> {
-    match parameters.get("limit") {
-        None => Ok(50),
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|limit| (1..=500).contains(limit))
-            .ok_or_else(|| Problem::bad_request("limit must be from 1 to 500")),
-    }
 }

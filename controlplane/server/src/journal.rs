@@ -177,7 +177,7 @@ impl Journal {
         let Some(record) = records.get(id) else { return };
         let mut data = records.event_view(record);
         merge(&mut data, extra);
-        self.emit(notice, kind, &ids::handoff(id), sequence, &data);
+        self.emit(notice, kind, &ids::handoff(id), &record.facts.ai_agent, sequence, &data);
     }
 
     fn call_event(&self, records: &mut Records, notice: &Notice, kind: &'static str, extra: Value) {
@@ -185,17 +185,17 @@ impl Journal {
             return;
         };
         facts.sequence += 1;
-        let sequence = facts.sequence;
+        let (sequence, agent) = (facts.sequence, facts.ai_agent.clone());
         let subject = ids::call(notice.call);
         let mut data = json!({ "schema": "baton.call/1", "id": subject });
         merge(&mut data, extra);
-        self.emit(notice, kind, &subject, sequence, &data);
+        self.emit(notice, kind, &subject, &agent, sequence, &data);
     }
 
-    fn emit(&self, notice: &Notice, kind: &'static str, subject: &str, sequence: u64, data: &Value) {
+    fn emit(&self, notice: &Notice, kind: &'static str, subject: &str, agent: &str, sequence: u64, data: &Value) {
         let (sequence, at) = (sequence.cast_signed(), self.clock.time(notice.at));
-        self.store
-            .write(Write::Event(self.teller.event(kind, subject, sequence, at, data)));
+        let event = self.teller.event(kind, subject, agent, sequence, at, data);
+        self.store.write(Write::Event(event));
     }
 }
 

@@ -217,6 +217,17 @@ impl Records {
         self.records.get_mut(&id)
     }
 
+    /// What the listeners of a live call got in the window of its last handoff that has one; `null` before.
+    pub(crate) fn quality(&self, call: CallId) -> Value {
+        let of_call = self.order.iter().rev().filter_map(|id| self.records.get(id));
+        let mut measured = of_call
+            .filter(|record| record.call == call)
+            .filter_map(|record| record.evidence.as_ref());
+        measured
+            .next()
+            .map_or(Value::Null, |evidence| evidence_by_party(evidence))
+    }
+
     pub(crate) fn call_mut(&mut self, id: CallId) -> Option<&mut CallFacts> {
         self.calls.get_mut(&id)
     }
@@ -298,10 +309,7 @@ impl Records {
                 })
                 .collect::<Vec<_>>(),
             "codecs": by_party(record.codecs.iter().map(|(party, codec)| (*party, json!(codec)))),
-            "evidence": record
-                .evidence
-                .as_ref()
-                .map(|evidence| by_party(evidence.iter().map(|(party, one)| (*party, evidence_view(one))))),
+            "evidence": record.evidence.as_deref().map(evidence_by_party),
         })
     }
 }
@@ -470,6 +478,10 @@ fn by_party(entries: impl Iterator<Item = (Party, Value)>) -> Value {
         .filter_map(|party| Some((party_name(party).to_owned(), map.remove(&party)?)))
         .collect();
     Value::Object(ordered)
+}
+
+fn evidence_by_party(evidence: &[(Party, Evidence)]) -> Value {
+    by_party(evidence.iter().map(|(party, one)| (*party, evidence_view(one))))
 }
 
 /// Evidence with the contract's names; what was not measured is `null`.

@@ -171,14 +171,14 @@ pub(crate) fn webhook_test(args: &WebhookTestArgs) -> ExitCode {
     if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn load(path: Option<&Path>) -> Result<Config, Vec<Problem>> {
+pub(crate) fn load(path: Option<&Path>) -> Result<Config, Vec<Problem>> {
     match path {
         Some(path) => Config::from_file(path),
         None => Config::from_toml("", Path::new("")),
     }
 }
 
-fn say_problems(path: Option<&Path>, problems: &[Problem]) {
+pub(crate) fn say_problems(path: Option<&Path>, problems: &[Problem]) {
     let file = path.map_or_else(|| "(no file)".to_owned(), |path| path.display().to_string());
     for problem in problems {
         let line = match problem.line {
@@ -194,11 +194,11 @@ fn say_problems(path: Option<&Path>, problems: &[Problem]) {
 }
 
 /// One line to whoever started us.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // Nobody is left to be told where this fails.
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }

@@ -88,6 +88,9 @@ pub enum StartError {
         /// What to do.
         remedy: &'static str,
     },
+    /// The API cannot be served with TLS.
+    #[error("http.tls: {0}: both must be PEM files of one certificate, ours to read")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A prompt cannot be played.
     #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
     Prompt(String),
@@ -111,6 +114,8 @@ impl Server {
         let system = |what| move |source| StartError::System { what, source };
         let (sockets, listening) = listen(&config.sip).await?;
         let sip = listening[0];
+        let certificate = config.http.tls.as_ref().map(http::Certificate::load);
+        let certificate = certificate.transpose().map_err(|error| StartError::Tls(error.into()))?;
         let listener = bind(
             "http.listen",
             config.http.listen,
@@ -182,14 +187,17 @@ impl Server {
         let draining = Arc::<AtomicBool>::default();
         let (closing, closed) = watch::channel(false);
         let shared = http::Shared::new(
-            config.http,
-            config.store.commit,
+            &config,
             node.clone(),
             Arc::clone(&journal),
             engine,
             Arc::clone(&draining),
+            closed.clone(),
         );
-        let http_task = tokio::spawn(http::serve(listener, shared, closed));
+        let http_task = tokio::spawn(http::serve(listener, shared, certificate, closed));
+        if !http.ip().is_loopback() && config.http.tls.is_none() {
+            tracing::warn!(%http, "the API is served in plain text, keys and all: set http.tls, or have a proxy with TLS before it");
+        }
         tracing::info!(sip = ?listening, %http, "listening");
         Ok(Server {
             sip,
@@ -554,7 +562,10 @@ fn node_config(
             .http
             .public_url
             .clone()
-            .unwrap_or_else(|| format!("http://{http}")),
+            .unwrap_or_else(|| match &config.http.tls {
+                None => format!("http://{http}"),
+                Some(_) => format!("https://{http}"),
+            }),
         seed,
     }
 }

@@ -8,8 +8,10 @@
 //! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
 mod database;
+mod feed;
 pub(crate) mod legs;
 mod life;
+mod period;
 pub(crate) mod prune;
 mod put;
 mod queue;
@@ -24,7 +26,9 @@ use tokio::task::JoinHandle;
 
 pub use database::Place;
 pub(crate) use database::{Database, Due, Found, Page};
+pub(crate) use feed::{Followed, Told};
 pub(crate) use life::Life;
+pub(crate) use period::{Period, Stored};
 pub(crate) use queue::{Condition, Ticket};
 pub(crate) use write::{
     AttemptRow, CallRow, ContextRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Key, TurnsRow, Write,

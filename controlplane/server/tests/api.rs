@@ -1,7 +1,9 @@
 //! A whole server in process: SIP over loopback, the API as its users see it, webhooks as they arrive.
 
+mod contract;
 mod folder;
 mod ports;
+mod surface;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,7 +60,7 @@ impl Api {
     }
 
     async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -75,6 +77,13 @@ impl Api {
             .get("content-type")
             .map_or("", |value| value.to_str().expect("text"))
             .to_owned();
+        contract::check(contract::Seen {
+            method: method.as_str(),
+            path,
+            status: status.as_u16(),
+            content_type: &content_type,
+            body: &text,
+        });
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         if content_type.contains("json") {
             assert!(
@@ -137,6 +146,10 @@ struct Call {
 
 impl Call {
     async fn new(server: &Server, ai: UdpSocket) -> (Call, String) {
+        Call::with(server.sip(), ai).await
+    }
+
+    async fn with(sip: SocketAddr, ai: UdpSocket) -> (Call, String) {
         let caller = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
         let me = caller.local_addr().expect("bound");
         let offer = sdp(me.port());
@@ -145,9 +158,9 @@ impl Call {
              From: <sip:caller@{me}>;tag=c\r\nTo: <sip:shop@{to}>\r\nCall-ID: leg-of-the-caller\r\nCSeq: 1 INVITE\r\n\
              Contact: <sip:caller@{me}>\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
             offer.len(),
-            to = server.sip(),
+            to = sip,
         );
-        caller.send_to(invite.as_bytes(), server.sip()).await.expect("sent");
+        caller.send_to(invite.as_bytes(), sip).await.expect("sent");
         let (request, from) = expect(&ai, "INVITE").await;
         let id = header(&request, "X-Baton-Call").to_owned();
         let here = ai.local_addr().expect("bound");
@@ -165,23 +178,24 @@ impl Call {
         ai.send_to(reply.as_bytes(), from).await.expect("sent");
         let (ok, _) = expect(&caller, "SIP/2.0 200").await;
         let call = Call { caller, ai, ok };
-        call.request(server, "ACK", 1).await;
+        call.send(sip, "ACK", 1).await;
         (call, id)
     }
 
     async fn request(&self, server: &Server, method: &str, number: u32) {
+        self.send(server.sip(), method, number).await;
+    }
+
+    async fn send(&self, sip: SocketAddr, method: &str, number: u32) {
         let me = self.caller.local_addr().expect("bound");
         let message = format!(
             "{method} sip:{to} SIP/2.0\r\nVia: SIP/2.0/UDP {me};branch=z9hG4bK{method}\r\nMax-Forwards: 70\r\nFrom: {}\r\n\
              To: {}\r\nCall-ID: leg-of-the-caller\r\nCSeq: {number} {method}\r\nContent-Length: 0\r\n\r\n",
             header(&self.ok, "From"),
             header(&self.ok, "To"),
-            to = server.sip(),
+            to = sip,
         );
-        self.caller
-            .send_to(message.as_bytes(), server.sip())
-            .await
-            .expect("sent");
+        self.caller.send_to(message.as_bytes(), sip).await.expect("sent");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use calls::config::AiAgent;
@@ -24,8 +25,23 @@ pub struct Http {
     pub request: Duration,
     /// How long after its end the context of a handoff can be read with the URL that the human's phone got.
     pub context: Duration,
+    /// `[http.tls]`; `None`: in plain text.
+    pub tls: Option<Tls>,
+    /// Readers of events at one time.
+    pub event_readers: usize,
+    /// A reader of events to whom nothing was said for so long is told that we are still there.
+    pub heartbeat: Duration,
     /// `[[http.keys]]`
     pub keys: Vec<Key>,
+}
+
+/// `[http.tls]`: PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and after it those that signed it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// `[[http.keys]]`
@@ -37,6 +53,25 @@ pub struct Key {
     pub key: Secret,
     /// What it may do.
     pub scope: Scope,
+    /// How often it may ask.
+    pub rate: Rate,
+}
+
+/// How often something may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// In the long run.
+    pub per_second: u32,
+    /// At once, after a pause.
+    pub burst: u32,
+}
+
+impl Rate {
+    /// Of a key that says nothing else: twice what an AI platform of 1,000 turns a second needs with its contexts.
+    pub const DEFAULT: Rate = Rate {
+        per_second: 2_000,
+        burst: 4_000,
+    };
 }
 
 /// What a key may do.
@@ -98,6 +133,10 @@ pub(super) fn read(table: Table<'_, '_>, agents: &[AiAgent]) -> Http {
                 scope.map(|scope| if scope == 1 { Scope::Desk } else { Scope::Admin })
             }
         };
+        let rate = Rate {
+            per_second: count(&entry, "per_second", 1..=1_000_000, Rate::DEFAULT.per_second as usize) as u32,
+            burst: count(&entry, "burst", 1..=1_000_000, Rate::DEFAULT.burst as usize) as u32,
+        };
         if let Some(secret) = &secret
             && keys.iter().any(|key| key.key == secret.value)
         {
@@ -111,6 +150,7 @@ pub(super) fn read(table: Table<'_, '_>, agents: &[AiAgent]) -> Http {
                 name,
                 key: key.value,
                 scope,
+                rate,
             });
         }
         entry.finish();
@@ -129,8 +169,26 @@ pub(super) fn read(table: Table<'_, '_>, agents: &[AiAgent]) -> Http {
         body_limit: count(&table, "body_limit", 1024..=64 << 20, 256 << 10),
         request: seconds(&table, "request_s", 1..=300, 15),
         context: seconds(&table, "context_s", 0..=86_400, 300),
+        tls: tls(table.table("tls")),
+        event_readers: count(&table, "event_readers", 0..=10_000, 64),
+        heartbeat: seconds(&table, "heartbeat_s", 1..=300, 15),
         keys,
     };
     table.finish();
     http
+}
+
+fn tls(table: Table<'_, '_>) -> Option<Tls> {
+    let (cert, key) = (table.string("cert"), table.string("key"));
+    for (this, other, name) in [(&cert, &key, "key"), (&key, &cert, "cert")] {
+        if let (Some(this), None) = (this, other) {
+            table.problem(this.line, name, "is missing: TLS needs a certificate and its key");
+        }
+    }
+    let tls = cert.zip(key).map(|(cert, key)| Tls {
+        cert: table.path(&cert.value),
+        key: table.path(&key.value),
+    });
+    table.finish();
+    tls
 }

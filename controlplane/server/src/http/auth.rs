@@ -6,26 +6,31 @@ use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 
 use super::Shared;
+use super::guard::Refused;
 use super::problem::Problem;
-use crate::config::Scope;
+use super::routes::Access;
+use crate::config::{Key, Rate, Scope};
 
-/// Who asks.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Principal<'a> {
+/// Who asks. Known before an operation begins (`guard`), which takes it as an argument.
+#[derive(Clone, Debug)]
+pub(super) struct Principal {
     /// The key's name; empty where the API is open.
-    pub(super) name: &'a str,
-    scope: &'a Scope,
+    name: String,
+    scope: Scope,
+    /// How often it may ask; `None` where the API is open.
+    rate: Option<Rate>,
 }
 
 impl Shared {
     /// # Errors
     /// 401 without a valid key; 403 where the API is open and a browser asks for some web page.
-    pub(super) fn principal(&self, headers: &HeaderMap) -> Result<Principal<'_>, Problem> {
+    pub(super) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
         if self.config.keys.is_empty() {
-            no_web_page(headers)?;
+            no_web_page(headers).map_err(Refused::NotShown)?;
             return Ok(Principal {
-                name: "",
-                scope: &Scope::Admin,
+                name: String::new(),
+                scope: Scope::Admin,
+                rate: None,
             });
         }
         let given = headers
@@ -34,23 +39,38 @@ impl Shared {
             .and_then(|value| value.split_once(' '))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
             .map(|(_, key)| key.trim())
-            .ok_or_else(|| Problem::unauthorized("this needs `Authorization: Bearer` and a key of [[http.keys]]"))?;
+            .ok_or_else(|| {
+                let detail = "this needs `Authorization: Bearer` and a key of [[http.keys]]";
+                Refused::NotShown(Problem::unauthorized(detail))
+            })?;
         // All keys are compared, each in constant time, so that time tells nothing of how near a guess was.
-        let mut found = None;
+        let mut found: Option<&Key> = None;
         for key in &self.config.keys {
             if bool::from(given.as_bytes().ct_eq(key.key.reveal().as_bytes())) {
                 found = Some(key);
             }
         }
-        let key = found.ok_or_else(|| Problem::unauthorized("this key is not one of [[http.keys]]"))?;
+        let wrong = || Refused::Wrong(Problem::unauthorized("this key is not one of [[http.keys]]"));
+        let key = found.ok_or_else(wrong)?;
         Ok(Principal {
-            name: &key.name,
-            scope: &key.scope,
+            name: key.name.clone(),
+            scope: key.scope.clone(),
+            rate: Some(key.rate),
         })
     }
 }
 
-impl Principal<'_> {
+impl Principal {
+    /// The key's name; empty where the API is open.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How often it may ask.
+    pub(super) fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
     /// Whether the calls of this agent exist for whoever asks.
     pub(super) fn sees(&self, ai_agent: &str) -> bool {
         self.agent().is_none_or(|own| own == ai_agent)
@@ -58,7 +78,7 @@ impl Principal<'_> {
 
     /// The agent of which the calls exist for whoever asks; `None`: all of them.
     pub(super) fn agent(&self) -> Option<&str> {
-        match self.scope {
+        match &self.scope {
             Scope::Ai(own) => Some(own),
             Scope::Desk | Scope::Admin => None,
         }
@@ -69,23 +89,21 @@ impl Principal<'_> {
         matches!(self.scope, Scope::Ai(_))
     }
 
-    /// What an AI does in its calls: turns, context, hanging up.
-    pub(super) fn must_be_ai(&self) -> Result<(), Problem> {
-        match self.scope {
-            Scope::Ai(_) | Scope::Admin => Ok(()),
-            Scope::Desk => Err(Problem::forbidden(
-                "a key of scope \"desk\" may not do this; \"ai\" and \"admin\" may",
-            )),
-        }
-    }
-
-    /// What a human does: accept, decline, see the whole.
-    pub(super) fn must_be_desk(&self) -> Result<(), Problem> {
-        match self.scope {
-            Scope::Desk | Scope::Admin => Ok(()),
-            Scope::Ai(_) => Err(Problem::forbidden(
-                "a key of scope \"ai\" may not do this; \"desk\" and \"admin\" may",
-            )),
+    /// # Errors
+    /// 403 where the key's scope is not one of those.
+    pub(super) fn must_have(&self, access: Access) -> Result<(), Problem> {
+        let scope = match &self.scope {
+            Scope::Ai(_) => "ai",
+            Scope::Desk => "desk",
+            Scope::Admin => "admin",
+        };
+        let may = access.scopes();
+        match may.is_empty() || may.contains(&scope) {
+            true => Ok(()),
+            false => Err(Problem::forbidden(format!(
+                "a key of scope {scope:?} may not do this; of scope {} may",
+                may.join(" or ")
+            ))),
         }
     }
 }

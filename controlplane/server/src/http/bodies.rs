@@ -4,16 +4,16 @@ use calls::request::HandoffRequest;
 use jiff::Timestamp;
 use playbook::Mode;
 use playbook::context::Turn;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::rfc3339;
 
 /// Turns in one request at the most.
-const TURNS_MAX: usize = 1000;
+pub(super) const TURNS_MAX: usize = 1000;
 
 /// The longest reason.
-const REASON_MAX: usize = 2000;
+pub(super) const REASON_MAX: usize = 2000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -101,6 +101,44 @@ pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
     })
 }
 
+/// The longest note of a feedback.
+pub(super) const NOTE_MAX: usize = 2000;
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Feedback {
+    context: Received,
+    right_call: bool,
+    resolved: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    csat: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Received {
+    Complete,
+    Partial,
+    Missing,
+}
+
+/// What a human thought of a handoff, as it is kept.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn feedback(body: Value) -> Result<Value, String> {
+    let said: Feedback = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    if said.csat.is_some_and(|csat| !(1..=5).contains(&csat)) {
+        return Err("csat must be from 1 to 5".to_owned());
+    }
+    if said.note.as_ref().is_some_and(|note| note.len() > NOTE_MAX) {
+        return Err(format!("note must not be longer than {NOTE_MAX} bytes"));
+    }
+    serde_json::to_value(said).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -124,6 +162,24 @@ mod tests {
             json!({ "role": "ai", "text": "hi", "more": 1 }),
         ] {
             assert!(super::turns(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn what_a_human_thought_is_kept_as_it_was_said_and_checked() {
+        let said =
+            json!({ "context": "partial", "right_call": true, "resolved": false, "csat": 4, "note": "no account" });
+        assert_eq!(super::feedback(said.clone()), Ok(said));
+        for wrong in [
+            json!({ "context": "partial", "right_call": true }),
+            json!({ "context": "some", "right_call": true, "resolved": false }),
+            json!({ "context": "partial", "right_call": true, "resolved": false, "csat": 6 }),
+            json!({ "context": "partial", "right_call": true, "resolved": false, "csat": 0 }),
+            json!({ "context": "partial", "right_call": true, "resolved": false, "note": "x".repeat(2001) }),
+            json!({ "context": "partial", "right_call": true, "resolved": false, "by": "me" }),
+            json!([]),
+        ] {
+            assert!(super::feedback(wrong.clone()).is_err(), "{wrong}");
         }
     }
 }

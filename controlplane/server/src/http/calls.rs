@@ -11,13 +11,15 @@ use serde_json::{Map, Value, json};
 
 use super::auth::Principal;
 use super::bodies;
+use super::guard::Parameters;
 use super::problem::Problem;
-use super::{Answered, Asked, Context, Named, Shared, document, limit, parameters, unexpected};
+use super::{Answered, Context, Named, Shared, document, unexpected};
 use crate::ids;
+use crate::journal::lock;
 
 impl Shared {
     /// The call of the path, where it exists for whoever asks.
-    pub(super) async fn call(&self, principal: &Principal<'_>, name: Named) -> Result<(CallId, CallView), Problem> {
+    pub(super) async fn call(&self, principal: &Principal, name: Named) -> Result<(CallId, CallView), Problem> {
         let missing = || Problem::not_found("there is no such live call");
         let Path(name) = name.map_err(|_| missing())?;
         let id = ids::parse_call(&name).ok_or_else(missing)?;
@@ -39,12 +41,10 @@ fn view(call: &CallView) -> Value {
 }
 
 /// Live calls, by `?sip_call_id=` or by pages.
-pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Asked) -> Answered {
-    let principal = shared.principal(&headers)?;
-    let parameters = parameters(asked, &["after", "limit", "sip_call_id"])?;
-    let limit = limit(&parameters)?;
+pub(super) async fn list(State(shared): Context, principal: Principal, parameters: Parameters) -> Answered {
+    let limit = parameters.limit()?;
     let mut calls = match parameters.get("sip_call_id") {
-        Some(sip_call_id) => match shared.node.request(Ask::FindCall(sip_call_id.clone())).await {
+        Some(sip_call_id) => match shared.node.request(Ask::FindCall(sip_call_id.to_owned())).await {
             Ok(Ok(Answer::Call(call))) => vec![*call],
             Ok(Ok(Answer::Calls(calls))) => calls,
             Ok(_) => Vec::new(),
@@ -58,7 +58,7 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
     calls.retain(|call| principal.sees(&call.ai_agent));
     calls.sort_by(|a, b| a.id.cmp(&b.id));
     if let Some(after) = parameters.get("after") {
-        calls.retain(|call| call.id > *after);
+        calls.retain(|call| *call.id > *after);
     }
     let next = match calls.get(limit) {
         Some(_) => calls.get(limit - 1).map(|call| call.id.clone()),
@@ -71,26 +71,29 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
     ))
 }
 
-/// One live call.
-pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
-    let (_, call) = shared.call(&principal, name).await?;
-    Ok(document(StatusCode::OK, &view(&call)))
+/// One live call, with what its listeners got in its last handoff.
+pub(super) async fn one(State(shared): Context, principal: Principal, name: Named) -> Answered {
+    let (id, call) = shared.call(&principal, name).await?;
+    let mut view = view(&call);
+    view["quality"] = lock(&shared.journal.records).quality(id);
+    Ok(document(StatusCode::OK, &view))
 }
 
 /// Hangs up.
-pub(super) async fn hang_up(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
-    principal.must_be_ai()?;
+pub(super) async fn hang_up(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let (id, _) = shared.call(&principal, name).await?;
     shared.ask(Ask::HangUp(id)).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// Appends one turn or a list of them; the playbook decides.
-pub(super) async fn turns(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
-    let principal = shared.principal(&headers)?;
-    principal.must_be_ai()?;
+pub(super) async fn turns(
+    State(shared): Context,
+    principal: Principal,
+    headers: HeaderMap,
+    name: Named,
+    body: Body,
+) -> Answered {
     let (id, _) = shared.call(&principal, name).await?;
     let turns = bodies::turns(shared.json(&headers, body).await?).map_err(Problem::invalid)?;
     let Answer::Turns(decision, handoff) = shared.ask(Ask::Turns(id, turns)).await? else {
@@ -128,9 +131,13 @@ fn decided(decision: TurnDecision, handoff: Option<String>) -> Map<String, Value
 }
 
 /// JSON merge patch (RFC 7396) of the context.
-pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
-    let principal = shared.principal(&headers)?;
-    principal.must_be_ai()?;
+pub(super) async fn context(
+    State(shared): Context,
+    principal: Principal,
+    headers: HeaderMap,
+    name: Named,
+    body: Body,
+) -> Answered {
     let (id, call) = shared.call(&principal, name).await?;
     let patch = shared.json(&headers, body).await?;
     if !patch.is_object() {

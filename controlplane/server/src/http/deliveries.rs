@@ -1,12 +1,13 @@
 //! `/v1/deliveries`: what webhooks were told and are to be told; those that were given up are dead letters, to be replayed.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::guard::Parameters;
 use super::handoffs::unreadable;
 use super::problem::Problem;
-use super::{Answered, Asked, Context, Named, Shared, document, limit, parameters};
+use super::{Answered, Context, Named, Shared, document};
 use crate::records::deliveries::view;
 use crate::store::{DeliveryId, DeliveryRow, DeliveryStatus, Write};
 
@@ -22,10 +23,8 @@ impl Shared {
 }
 
 /// By pages, the oldest first; `?status=failed`: the dead letters.
-pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Asked) -> Answered {
-    shared.principal(&headers)?.must_be_desk()?;
-    let parameters = parameters(asked, &["after", "limit", "status"])?;
-    let limit = limit(&parameters)?;
+pub(super) async fn list(State(shared): Context, parameters: Parameters) -> Answered {
+    let limit = parameters.limit()?;
     let status = match parameters.get("status") {
         None => None,
         Some(name) => Some(
@@ -70,15 +69,13 @@ fn alone(row: &DeliveryRow) -> Value {
 }
 
 /// One of them.
-pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    shared.principal(&headers)?.must_be_desk()?;
+pub(super) async fn one(State(shared): Context, name: Named) -> Answered {
     let (_, row) = shared.delivery(name).await?;
     Ok(document(StatusCode::OK, &alone(&row)))
 }
 
 /// Tells a dead letter again, as if it had just happened; with the same id, so that who has it after all knows it.
-pub(super) async fn replay(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    shared.principal(&headers)?.must_be_desk()?;
+pub(super) async fn replay(State(shared): Context, name: Named) -> Answered {
     let (id, row) = shared.delivery(name).await?;
     if row.status == DeliveryStatus::Pending.name() {
         return Err(Problem::new(

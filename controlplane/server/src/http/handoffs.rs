@@ -14,17 +14,18 @@ use tokio::time::timeout;
 
 use super::auth::Principal;
 use super::bodies;
+use super::guard::{Guest, Parameters};
 use super::idempotency::{self, Known};
 use super::problem::Problem;
-use super::{Answered, Asked, Context, Named, Shared, answered, document, limit, parameters, refusal, unexpected};
-use crate::ids;
+use super::{Answered, Context, Named, Shared, answered, document, refusal, unexpected, vcon};
+use crate::ids::{self, rfc3339};
 use crate::journal::lock;
 use crate::records::deliveries;
-use crate::store::{Found, Key, Late, Page};
+use crate::store::{Found, Key, Late, Page, Write};
 
 impl Shared {
     /// The handoff of the path, where it exists for whoever asks.
-    async fn handoff(&self, principal: &Principal<'_>, name: Named) -> Result<HandoffId, Problem> {
+    async fn handoff(&self, principal: &Principal, name: Named) -> Result<HandoffId, Problem> {
         let missing = || Problem::not_found("there is no such handoff");
         let Path(name) = name.map_err(|_| missing())?;
         let id = ids::parse_handoff(&name).ok_or_else(missing)?;
@@ -85,24 +86,29 @@ impl Shared {
 
     async fn shown(&self, id: HandoffId) -> Result<Value, Problem> {
         let body = self.body(id).await?;
-        Ok(self.with_deliveries(body).await)
+        Ok(self.with_aftermath(body).await)
     }
 
-    /// What the store does not say is `null`, and it is not waited for long: it hides no record of a running call.
-    async fn with_deliveries(&self, mut body: Value) -> Value {
+    /// With what became of its events and what humans thought of it. What the store does not say is `null`, and it is not waited for
+    /// long: it hides no record of a running call.
+    async fn with_aftermath(&self, mut body: Value) -> Value {
         let subject = body["id"].as_str().unwrap_or_default();
         let database = self.journal.store.read();
         let asked = async {
             let deliveries = database.deliveries(subject, deliveries::SHOWN).await?;
-            Ok((deliveries, database.lateness(subject).await?))
+            let feedback = database.feedback(subject).await?;
+            Ok((deliveries, (database.lateness(subject).await?, feedback)))
         };
         let found = timeout(self.commit, asked).await;
         let found = found.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         if let Err(error) = &found {
             tracing::warn!(%error, "the store cannot be read");
         }
-        let (deliveries, late_ms) = found.ok().unzip();
-        body["stored_late_ms"] = late_ms.flatten().into();
+        let (deliveries, more) = found.ok().unzip();
+        let (late_ms, feedback) = more.unwrap_or_default();
+        let feedback = feedback.and_then(|text| serde_json::from_str(&text).ok());
+        body["feedback"] = feedback.unwrap_or(Value::Null);
+        body["stored_late_ms"] = late_ms.into();
         deliveries::with(body, deliveries.as_deref())
     }
 
@@ -137,11 +143,16 @@ pub(super) fn unreadable(error: &sqlx::Error) -> Problem {
 }
 
 /// Asks for a handoff.
-pub(super) async fn create(State(shared): Context, headers: HeaderMap, name: Named, body: Body) -> Answered {
-    let principal = shared.principal(&headers)?;
+pub(super) async fn create(
+    State(shared): Context,
+    principal: Principal,
+    headers: HeaderMap,
+    name: Named,
+    body: Body,
+) -> Answered {
     let wish = shared.json(&headers, body).await?;
     let named = name.as_ref().ok().and_then(|Path(name)| ids::parse_call(name));
-    let key = idempotency::key(&headers, principal.name, named, &wish.to_string())?;
+    let key = idempotency::key(&headers, principal.name(), named, &wish.to_string())?;
     // Before the call is looked for: the answer to a repeated request is the same when the call is over.
     let known = match &key {
         Some(key) => shared.idempotency.recall(key, &shared.journal.store).await?,
@@ -191,10 +202,8 @@ async fn begin(
 }
 
 /// Records, the oldest first, by pages.
-pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Asked) -> Answered {
-    let principal = shared.principal(&headers)?;
-    let parameters = parameters(asked, &["after", "limit", "call"])?;
-    let limit = limit(&parameters)?;
+pub(super) async fn list(State(shared): Context, principal: Principal, parameters: Parameters) -> Answered {
+    let limit = parameters.limit()?;
     let after = match parameters.get("after") {
         None => None,
         Some(after) => {
@@ -226,7 +235,7 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
     found.truncate(limit);
     let mut page = Vec::new();
     for found in found {
-        page.push(shared.with_deliveries(found.body).await);
+        page.push(shared.with_aftermath(found.body).await);
     }
     let next = match more {
         true => page.last().map(|record| record["id"].clone()),
@@ -239,24 +248,25 @@ pub(super) async fn list(State(shared): Context, headers: HeaderMap, asked: Aske
 }
 
 /// One record.
-pub(super) async fn one(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
+pub(super) async fn one(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let id = shared.handoff(&principal, name).await?;
     Ok(document(StatusCode::OK, &shared.shown(id).await?))
 }
 
 /// The context package: with a key, or with the token of the URL in the INVITE's Call-Info while the handoff runs, and
 /// for a while after.
-pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Named, asked: Asked) -> Answered {
-    let parameters = parameters(asked, &["token"])?;
-    let id = match parameters.get("token") {
-        None => {
-            let principal = shared.principal(&headers)?;
-            shared.handoff(&principal, name).await?
-        }
-        Some(token) => {
+pub(super) async fn context(
+    State(shared): Context,
+    Guest(principal): Guest,
+    name: Named,
+    parameters: Parameters,
+) -> Answered {
+    let id = match (principal, parameters.get("token")) {
+        (Some(principal), None) => shared.handoff(&principal, name).await?,
+        (_, token) => {
             // Whether the handoff exists is not told to who has no token for it.
             let wrong = || Problem::unauthorized("this token is wrong, or its handoff has been over for too long");
+            let token = token.ok_or_else(wrong)?;
             let Path(name) = name.map_err(|_| wrong())?;
             let id = ids::parse_handoff(&name).ok_or_else(wrong)?;
             let known = shared.digest_of_token(id).await?.ok_or_else(wrong)?;
@@ -275,26 +285,51 @@ pub(super) async fn context(State(shared): Context, headers: HeaderMap, name: Na
 }
 
 /// The human takes the call.
-pub(super) async fn accept(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
+pub(super) async fn accept(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let id = shared.handoff(&principal, name).await?;
-    principal.must_be_desk()?;
     act(&shared, id, Ask::Accept(id)).await
 }
 
 /// The human does not.
-pub(super) async fn decline(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
+pub(super) async fn decline(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let id = shared.handoff(&principal, name).await?;
-    principal.must_be_desk()?;
     act(&shared, id, Ask::Decline(id)).await
 }
 
 /// Whoever asked takes it back.
-pub(super) async fn cancel(State(shared): Context, headers: HeaderMap, name: Named) -> Answered {
-    let principal = shared.principal(&headers)?;
+pub(super) async fn cancel(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let id = shared.handoff(&principal, name).await?;
     act(&shared, id, Ask::Cancel(id)).await
+}
+
+/// What the human thought of it, in place of what was said before.
+pub(super) async fn feedback(
+    State(shared): Context,
+    principal: Principal,
+    headers: HeaderMap,
+    name: Named,
+    body: Body,
+) -> Answered {
+    let id = shared.handoff(&principal, name).await?;
+    let mut said = bodies::feedback(shared.json(&headers, body).await?).map_err(Problem::invalid)?;
+    said["at"] = rfc3339(jiff::Timestamp::now()).into();
+    said["by"] = principal.name().into();
+    shared.journal.store.write(Write::Feedback {
+        handoff: ids::handoff(id),
+        body: said.to_string(),
+    });
+    shared.committed().await?;
+    Ok(document(StatusCode::OK, &shared.shown(id).await?))
+}
+
+/// The record as a vCon.
+pub(super) async fn vcon(State(shared): Context, principal: Principal, name: Named) -> Answered {
+    let id = shared.handoff(&principal, name).await?;
+    let record = shared.shown(id).await?;
+    let mut response = document(StatusCode::OK, &vcon::of(&record));
+    let content_type = HeaderValue::from_static(vcon::MEDIA_TYPE);
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    Ok(response)
 }
 
 async fn act(shared: &Shared, id: HandoffId, request: Ask) -> Answered {

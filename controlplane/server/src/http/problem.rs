@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457).
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
@@ -11,6 +13,8 @@ pub(super) struct Problem {
     kind: &'static str,
     detail: String,
     members: Vec<(String, Value)>,
+    /// Seconds until the same may be asked again.
+    retry_after: Option<u64>,
 }
 
 impl Problem {
@@ -20,6 +24,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             members: Vec::new(),
+            retry_after: None,
         }
     }
 
@@ -47,6 +52,17 @@ impl Problem {
         Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
     }
 
+    pub(super) fn too_many(detail: &str, wait: Duration) -> Problem {
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", detail);
+        problem.after(wait)
+    }
+
+    /// Says when the same may be asked again, in whole seconds (RFC 9110 §10.2.3).
+    pub(super) fn after(mut self, wait: Duration) -> Problem {
+        self.retry_after = Some(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
+        self
+    }
+
     /// Adds a member of this kind of problem (RFC 9457 §3.2).
     pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Problem {
         self.members.push((name.to_owned(), value.into()));
@@ -69,6 +85,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, document.to_string()).into_response();
         let content_type = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, content_type);
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
         if self.status == StatusCode::UNAUTHORIZED {
             // RFC 9110 §15.5.2: a 401 says how to authenticate.
             response

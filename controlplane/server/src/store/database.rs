@@ -21,7 +21,10 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "records and outbox", include_str!("schema/1_records_and_outbox.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
+    (2, "events in order", include_str!("schema/2_events_in_order.sql")),
+];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and
 /// another process that writes is waited for, a little: who has waited in vain tries again.
@@ -151,7 +154,7 @@ pub(super) const SORTED: [&str; 2] = [OPEN_CALLS, OPEN_HANDOFFS];
 /// An open database with all tables in their newest form.
 #[derive(Clone, Debug)]
 pub(crate) struct Database {
-    pool: AnyPool,
+    pub(super) pool: AnyPool,
     place: Arc<Place>,
 }
 
@@ -490,7 +493,7 @@ pub(crate) struct Open {
 }
 
 /// Who asks is not held up for ever.
-async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+pub(super) async fn within<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     timeout(ACQUIRE, asked).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 

@@ -74,6 +74,9 @@ pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &
         .bind(&context.body),
         Write::Handoff(handoff) => return put_handoff(connection, instance, handoff).await,
         Write::Prune(what) => return prune(connection, what).await.map(|_| ()),
+        Write::Feedback { handoff, body } => sqlx::query("UPDATE handoffs SET feedback = $2 WHERE id = $1")
+            .bind(handoff)
+            .bind(body),
         Write::Event(event) => return put_event(connection, instance, event).await,
         Write::Attempt(attempt) => return put_attempt(connection, attempt).await,
         Write::Replay { id, at_ms } => return put_replay(connection, instance, id, *at_ms).await,
@@ -143,9 +146,13 @@ async fn put_turns<'a>(
 }
 
 async fn put_event(connection: &mut AnyConnection, instance: &str, event: &EventRow) -> Result<(), sqlx::Error> {
+    // Its row is ours until the commit: places become visible in their order, whoever else writes.
+    sqlx::query("UPDATE event_places SET last = last + 1")
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
-        "INSERT INTO events (id, subject, sequence, kind, at_ms, body) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (id) DO NOTHING",
+        "INSERT INTO events (id, subject, sequence, kind, at_ms, body, agent, place) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, (SELECT last FROM event_places)) ON CONFLICT (id) DO NOTHING",
     )
     .bind(&event.id)
     .bind(&event.subject)
@@ -153,6 +160,7 @@ async fn put_event(connection: &mut AnyConnection, instance: &str, event: &Event
     .bind(event.kind)
     .bind(event.at_ms)
     .bind(&*event.body)
+    .bind(&event.agent)
     .execute(&mut *connection)
     .await?;
     for endpoint in &event.endpoints {

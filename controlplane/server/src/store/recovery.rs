@@ -193,6 +193,7 @@ fn close(open: &Open, teller: &Teller, now: Timestamp) -> Vec<Write> {
         writes.push(Write::Event(teller.event(
             "baton.handoff.failed",
             &handoff.id,
+            &handoff.agent,
             last + 1,
             now,
             &body,
@@ -200,9 +201,11 @@ fn close(open: &Open, teller: &Teller, now: Timestamp) -> Vec<Write> {
     }
     for (call, last) in &open.calls {
         let data = json!({ "schema": "baton.call/1", "id": call.id, "by": NODE_RESTARTED });
+        let known: Value = serde_json::from_str(&call.body).unwrap_or_default();
         writes.push(Write::Event(teller.event(
             "baton.call.ended",
             &call.id,
+            known["ai_agent"].as_str().unwrap_or_default(),
             last + 1,
             now,
             &data,

@@ -91,6 +91,9 @@ on_both! {
     an_event_is_due_once_those_before_it_are_done_with
     what_is_written_twice_is_there_once
     of_a_batch_all_is_written_or_nothing
+    a_reader_of_events_misses_none_of_several_servers
+    events_are_followed_by_agent_and_subject_from_where_a_reader_was
+    records_of_a_period_come_page_by_page_with_what_was_thought_of_them
     a_write_that_no_database_takes_harms_no_other
     the_waits_of_a_ticket_end_with_its_commit
     what_a_dead_server_left_is_closed_and_told_once
@@ -119,6 +122,7 @@ fn event(subject: &str, sequence: i64, endpoints: &[&str]) -> EventRow {
         sequence,
         kind: "baton.call.started",
         at_ms: 1000 + sequence,
+        agent: "anna".to_owned(),
         body: format!("{{\"of\":\"{subject}\",\"sequence\":{sequence}}}").into(),
         endpoints: endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect(),
     }
@@ -605,4 +609,164 @@ async fn on_postgres_a_server_that_lost_its_connection_and_answers_by_sip_is_ali
     assert!(answering.await.is_err_and(|error| error.is_cancelled()));
     let (closed, _) = recovery.run().await.expect("looked");
     assert_eq!(closed.handoffs, 1, "nobody answers");
+}
+
+/// Two servers write at one time; on PostgreSQL their transactions do overlap.
+async fn a_reader_of_events_misses_none_of_several_servers(home: Home) {
+    const EVENTS: i64 = 150;
+    let database = home.open().await;
+    let mut writers = Vec::new();
+    for (name, subjects) in [("ins_1", ["a", "b"]), ("ins_2", ["c", "d"])] {
+        let (store, task) = Store::start(home.open().await, name.to_owned(), 10_000);
+        writers.push(tokio::spawn(async move {
+            for sequence in 1..=EVENTS {
+                for subject in subjects {
+                    store.write(Write::Event(event(subject, sequence, &[])));
+                }
+                if sequence % 10 == 0 {
+                    settle(&store).await;
+                }
+            }
+            store.close();
+            task.await.expect("ended");
+        }));
+    }
+    let mut seen: Vec<String> = Vec::new();
+    let mut place = 0;
+    while seen.len() < 4 * EVENTS as usize {
+        let (told, next, _) = database.follow(&Followed::default(), place).await.expect("read");
+        assert!(next >= place);
+        place = next;
+        seen.extend(told.into_iter().map(|told| told.id));
+    }
+    for writer in writers {
+        writer.await.expect("written");
+    }
+    let (told, _, _) = database.follow(&Followed::default(), place).await.expect("read");
+    assert_eq!(told, []);
+    for subject in ["a", "b", "c", "d"] {
+        let of: Vec<_> = seen
+            .iter()
+            .filter(|id| id.starts_with(&format!("evt_{subject}_")))
+            .collect();
+        let expected: Vec<_> = (1..=EVENTS)
+            .map(|sequence| format!("evt_{subject}_{sequence}"))
+            .collect();
+        assert!(of.into_iter().eq(&expected), "{subject}: {seen:?}");
+    }
+}
+
+async fn events_are_followed_by_agent_and_subject_from_where_a_reader_was(home: Home) {
+    let (store, _task) = home.store(10_000).await;
+    let database = store.read();
+    assert_eq!(database.newest_event().await.expect("read"), None);
+    for sequence in 1..=120 {
+        store.write(Write::Event(event("a", sequence, &[])));
+        store.write(Write::Event(EventRow {
+            agent: "bert".to_owned(),
+            kind: "baton.call.ended",
+            ..event("b", sequence, &[])
+        }));
+    }
+    settle(&store).await;
+    let all = async |followed: &Followed, mut place: i64| {
+        let mut ids = Vec::new();
+        loop {
+            let (told, next, more) = database.follow(followed, place).await.expect("read");
+            ids.extend(told.into_iter().map(|told| told.id));
+            place = next;
+            if !more {
+                return ids;
+            }
+        }
+    };
+    let of = |subject: &str, from: i64| -> Vec<String> {
+        (from..=120)
+            .map(|sequence| format!("evt_{subject}_{sequence}"))
+            .collect()
+    };
+    let (agent, subject) = (Some("bert".to_owned()), Some("a".to_owned()));
+    let by_agent = Followed {
+        agent: agent.clone(),
+        ..Followed::default()
+    };
+    assert_eq!(all(&by_agent, 0).await, of("b", 1));
+    let by_subject = Followed {
+        subject: subject.clone(),
+        ..Followed::default()
+    };
+    assert_eq!(all(&by_subject, 0).await, of("a", 1));
+    assert_eq!(
+        all(
+            &Followed {
+                agent,
+                subject,
+                types: Vec::new()
+            },
+            0
+        )
+        .await,
+        [""; 0]
+    );
+    let types = vec!["baton.call.ended".to_owned()];
+    assert_eq!(
+        all(
+            &Followed {
+                types,
+                ..Followed::default()
+            },
+            0
+        )
+        .await,
+        of("b", 1)
+    );
+    let place = database.place_of("evt_a_100").await.expect("read").expect("known");
+    assert_eq!(all(&by_subject, place).await, of("a", 101));
+    assert_eq!(database.place_of("evt_c_1").await.expect("read"), None);
+    let (newest, last) = database.newest_event().await.expect("read").expect("there");
+    assert_eq!(newest, "evt_b_120");
+    assert_eq!(all(&Followed::default(), last).await, [""; 0]);
+}
+
+async fn records_of_a_period_come_page_by_page_with_what_was_thought_of_them(home: Home) {
+    let (store, _task) = home.store(10_000).await;
+    for number in 0..1200 {
+        store.write(Write::Handoff(handoff(number, i64::from(number / 3))));
+    }
+    let said = |body: &str| Write::Feedback {
+        handoff: "ho_0000000000000004".to_owned(),
+        body: body.to_owned(),
+    };
+    store.write(said("1"));
+    store.write(said("2"));
+    settle(&store).await;
+    let database = store.read();
+    let mut period = Period {
+        since_ms: 1,
+        until_ms: 399,
+        agent: None,
+    };
+    let mut found: Vec<Stored> = Vec::new();
+    loop {
+        let page = database.stored(&period, found.last()).await.expect("read");
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
+    let ids: Vec<_> = found.iter().map(|stored| stored.id.clone()).collect();
+    let expected: Vec<_> = (3..1197).map(|number| handoff(number, 0).id).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(database.count(&period).await.expect("read"), 1194);
+    assert_eq!(found[1].feedback.as_deref(), Some("2"));
+    assert_eq!(found[2].feedback, None);
+    assert_eq!(database.feedback(&ids[1]).await.expect("read").as_deref(), Some("2"));
+    // What is written of the handoff itself leaves it alone.
+    store.write(Write::Handoff(handoff(4, 1)));
+    settle(&store).await;
+    assert_eq!(database.feedback(&ids[1]).await.expect("read").as_deref(), Some("2"));
+    period.agent = Some("anna".to_owned());
+    period.since_ms = 0;
+    assert_eq!(database.stored(&period, None).await.expect("read").len(), 3);
+    assert_eq!(database.undelivered(&period).await.expect("read"), 0);
 }

@@ -20,6 +20,13 @@ pub(crate) enum Write {
     Handoff(HandoffRow),
     /// Something happened that webhooks are told of.
     Event(EventRow),
+    /// What a human thought of a handoff, in place of what was said before.
+    Feedback {
+        /// Of which.
+        handoff: String,
+        /// JSON.
+        body: String,
+    },
     /// An attempt to tell one was made.
     Attempt(AttemptRow),
     /// One that was done with waits again.
@@ -111,6 +118,8 @@ pub(crate) struct EventRow {
     pub(crate) sequence: i64,
     pub(crate) kind: &'static str,
     pub(crate) at_ms: i64,
+    /// Of the call.
+    pub(crate) agent: String,
     /// The CloudEvent.
     pub(crate) body: Arc<str>,
     pub(crate) endpoints: Vec<String>,

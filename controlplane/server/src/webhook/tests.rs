@@ -168,6 +168,7 @@ impl Line {
             sequence: number.into(),
             kind: "baton.call.started",
             at_ms: now_ms(),
+            agent: "assistant".to_owned(),
             body: format!("{{\"number\":{number}}}").into(),
             endpoints: vec!["test".to_owned()],
         }));

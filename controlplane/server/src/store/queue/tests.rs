@@ -8,6 +8,7 @@ fn event(number: u64, bytes: usize) -> Write {
         sequence: 1,
         kind: "baton.call.started",
         at_ms: 0,
+        agent: String::new(),
         body: "x".repeat(bytes).into(),
         endpoints: Vec::new(),
     })

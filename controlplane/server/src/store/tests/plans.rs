@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::*;
-use crate::store::{database, prune};
+use crate::store::{database, feed, period, prune};
 
 /// What SQLite would do for a statement.
 async fn plan(connection: &mut sqlx::AnyConnection, statement: &str) -> Vec<String> {
@@ -16,7 +16,12 @@ async fn plan(connection: &mut sqlx::AnyConnection, statement: &str) -> Vec<Stri
 async fn no_statement_reads_a_whole_table_or_sorts_what_it_found() {
     let home = Home::sqlite();
     let mut connection = home.open().await.connect().await.expect("a connection");
-    for statement in database::STATEMENTS.iter().chain(&prune::STATEMENTS) {
+    for statement in database::STATEMENTS
+        .iter()
+        .chain(&prune::STATEMENTS)
+        .chain(&feed::STATEMENTS)
+        .chain(&period::STATEMENTS)
+    {
         let plan = plan(&mut connection, statement).await;
         for step in &plan {
             // A scan in the order of an index ends with the first rows that are wanted.

@@ -1,0 +1,662 @@
+//! The table of all operations. The router, the checks before each operation and `/openapi.json` are made of it, so none of them can
+//! know an operation that the others do not.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::{Method, StatusCode};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any, delete, get, patch, post};
+
+use super::problem::Problem;
+use super::schemas::Schema;
+use super::{Shared, calls, deliveries, events, guard, handoffs, kpi, openapi, status, targets, trace};
+
+/// One operation of the API.
+pub(super) struct Operation {
+    pub(super) method: Method,
+    pub(super) path: &'static str,
+    /// The name that generated clients use.
+    pub(super) id: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) access: Access,
+    pub(super) query: &'static [Parameter],
+    pub(super) headers: &'static [Parameter],
+    pub(super) body: Option<Body>,
+    /// Beside those that follow from the rest.
+    pub(super) answers: &'static [Answer],
+    handler: fn() -> MethodRouter<Arc<Shared>>,
+}
+
+/// Who may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Everybody.
+    Open,
+    /// Who has a key; one of scope "ai" for the calls of its own agent.
+    Key,
+    /// The same, or who has the token of that very handoff.
+    KeyOrToken,
+    /// What an AI does in its own calls.
+    Ai,
+    /// What humans do.
+    Desk,
+}
+
+impl Access {
+    /// Scopes of keys that may; none: all may.
+    pub(super) fn scopes(self) -> &'static [&'static str] {
+        match self {
+            Access::Open | Access::Key | Access::KeyOrToken => &[],
+            Access::Ai => &["ai", "admin"],
+            Access::Desk => &["desk", "admin"],
+        }
+    }
+}
+
+/// A parameter of the query, or a header.
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    pub(super) kind: Kind,
+}
+
+/// What a parameter looks like.
+pub(super) enum Kind {
+    Text,
+    Integer(u64, u64),
+    Time,
+    OneOf(&'static [&'static str]),
+}
+
+/// What a request carries.
+pub(super) struct Body {
+    pub(super) schema: Schema,
+    pub(super) media_types: &'static [&'static str],
+}
+
+/// What is answered.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) what: &'static str,
+    pub(super) content: Content,
+}
+
+/// The body of an answer.
+pub(super) enum Content {
+    Nothing,
+    Json(Schema),
+    Problem,
+    /// Of this media type.
+    Text(&'static str),
+    /// JSON, or text where the client would rather have it.
+    JsonOrText(Schema),
+    /// JSON of another media type.
+    As(&'static str, Schema),
+}
+
+const JSON: &[&str] = &["application/json"];
+const MERGE_PATCH: &[&str] = &["application/merge-patch+json", "application/json"];
+
+const AFTER: Parameter = Parameter {
+    name: "after",
+    what: "The id of the last entry of the page before: the `next` of its answer.",
+    kind: Kind::Text,
+};
+const LIMIT: Parameter = Parameter {
+    name: "limit",
+    what: "Entries of a page at the most.",
+    kind: Kind::Integer(1, 500),
+};
+
+const fn ok(what: &'static str, schema: Schema) -> Answer {
+    Answer {
+        status: 200,
+        what,
+        content: Content::Json(schema),
+    }
+}
+
+const fn problem(status: u16, what: &'static str) -> Answer {
+    Answer {
+        status,
+        what,
+        content: Content::Problem,
+    }
+}
+
+const NO_CALL: Answer = problem(404, "There is no such live call, or it is none of the key's agent.");
+const NO_HANDOFF: Answer = problem(404, "There is no such handoff, or it is none of the key's agent.");
+const NO_DELIVERY: Answer = problem(404, "There is no such delivery.");
+const INVALID: Answer = problem(422, "The body is JSON, but not what it must be; `detail` says why.");
+const AWAY: Answer = problem(
+    503,
+    "The server is stopping, or the store does not answer. What was asked for may be done all the same.",
+);
+const WRONG_STATE: Answer = problem(
+    409,
+    "The handoff or call is not in a state for it; `detail` says which.",
+);
+
+/// All of them.
+pub(super) static OPERATIONS: &[Operation] = &[
+    Operation {
+        method: Method::GET,
+        path: "/healthz",
+        id: "health",
+        summary: "Whether the process does its work.",
+        access: Access::Open,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("It does.", Schema::Health),
+            problem(503, "It does not; `detail` says what."),
+        ],
+        handler: || get(status::health),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/readyz",
+        id: "ready",
+        summary: "Whether new calls may be sent here.",
+        access: Access::Open,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("They may.", Schema::Health),
+            problem(503, "Not now: it drains, or the store takes no writes."),
+        ],
+        handler: || get(status::ready),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/openapi.json",
+        id: "openapi",
+        summary: "This document.",
+        access: Access::Open,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("OpenAPI 3.1.", Schema::Any)],
+        handler: || get(openapi::serve),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/metrics",
+        id: "metrics",
+        summary: "Metrics in the text format of Prometheus.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[Answer {
+            status: 200,
+            what: "The exposition format, version 0.0.4.",
+            content: Content::Text("text/plain"),
+        }],
+        handler: || get(status::metrics),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/calls",
+        id: "listCalls",
+        summary: "Live calls, by pages in the order of their ids.",
+        access: Access::Key,
+        query: &[
+            AFTER,
+            LIMIT,
+            Parameter {
+                name: "sip_call_id",
+                what: "Only the call of which a leg has this SIP Call-ID.",
+                kind: Kind::Text,
+            },
+        ],
+        headers: &[],
+        body: None,
+        answers: &[ok("A page.", Schema::Calls), AWAY],
+        handler: || get(calls::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/calls/{call}",
+        id: "getCall",
+        summary: "One live call: its legs, their codecs, and by which path each hears whom.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("The call.", Schema::Call), NO_CALL, AWAY],
+        handler: || get(calls::one),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/v1/calls/{call}",
+        id: "hangUp",
+        summary: "Hang up.",
+        access: Access::Ai,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "Every leg is being ended.",
+                content: Content::Nothing,
+            },
+            NO_CALL,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || delete(calls::hang_up),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/calls/{call}/trace",
+        id: "getTrace",
+        summary: "The SIP messages of a call's legs, while it lives and for some time after.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 200,
+                what: "The messages; as a ladder where `Accept` names text/plain first.",
+                content: Content::JsonOrText(Schema::Trace),
+            },
+            problem(404, "There is no trace of such a call, or not any more."),
+        ],
+        handler: || get(trace::one),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/calls/{call}/turns",
+        id: "appendTurns",
+        summary: "Append turns of the conversation; the playbook decides.",
+        access: Access::Ai,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::Turns,
+            media_types: JSON,
+        }),
+        answers: &[
+            ok("What the playbook decided.", Schema::Decision),
+            NO_CALL,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(calls::turns),
+    },
+    Operation {
+        method: Method::PATCH,
+        path: "/v1/calls/{call}/context",
+        id: "patchContext",
+        summary: "Merge into the context of the call (RFC 7396).",
+        access: Access::Ai,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::ContextPatch,
+            media_types: MERGE_PATCH,
+        }),
+        answers: &[
+            ok("The context after the merge.", Schema::Context),
+            NO_CALL,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || patch(calls::context),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/calls/{call}/handoffs",
+        id: "handOff",
+        summary: "Ask for a handoff.",
+        access: Access::Key,
+        query: &[],
+        headers: &[Parameter {
+            name: "Idempotency-Key",
+            what: "1 to 255 characters. The same request with the same key makes one handoff.",
+            kind: Kind::Text,
+        }],
+        body: Some(Body {
+            schema: Schema::HandoffRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            Answer {
+                status: 202,
+                what: "It has begun, and is in the store. `Location` says where it is.",
+                content: Content::Json(Schema::Handoff),
+            },
+            NO_CALL,
+            problem(
+                409,
+                "One is running: `handoff` is its id. Or the call is not in a state for it; `detail` says which.",
+            ),
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(handoffs::create),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/handoffs",
+        id: "listHandoffs",
+        summary: "Records of handoffs, by pages, the oldest first.",
+        access: Access::Key,
+        query: &[
+            AFTER,
+            LIMIT,
+            Parameter {
+                name: "call",
+                what: "Only those of this call.",
+                kind: Kind::Text,
+            },
+        ],
+        headers: &[],
+        body: None,
+        answers: &[ok("A page.", Schema::Handoffs), AWAY],
+        handler: || get(handoffs::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/handoffs/{id}",
+        id: "getHandoff",
+        summary: "The record of a handoff.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("The record.", Schema::Handoff), NO_HANDOFF, AWAY],
+        handler: || get(handoffs::one),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/handoffs/{id}/context",
+        id: "getContextPackage",
+        summary: "What the human gets to know.",
+        access: Access::KeyOrToken,
+        query: &[Parameter {
+            name: "token",
+            what: "In place of a key: that of the URL in the Call-Info of the human's INVITE, while the handoff runs.",
+            kind: Kind::Text,
+        }],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("The context package.", Schema::Package),
+            problem(404, "There is no such handoff, or nobody was invited yet."),
+            AWAY,
+        ],
+        handler: || get(handoffs::context),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/handoffs/{id}/vcon",
+        id: "getVcon",
+        summary: "The record as a vCon (draft-ietf-vcon-vcon-core), without recordings.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 200,
+                what: "An unsigned vCon.",
+                content: Content::As(super::vcon::MEDIA_TYPE, Schema::Vcon),
+            },
+            NO_HANDOFF,
+            AWAY,
+        ],
+        handler: || get(handoffs::vcon),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/handoffs/{id}/accept",
+        id: "accept",
+        summary: "The human takes the call.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("The record.", Schema::Handoff),
+            NO_HANDOFF,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(handoffs::accept),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/handoffs/{id}/decline",
+        id: "decline",
+        summary: "The human does not take the call.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("The record.", Schema::Handoff),
+            NO_HANDOFF,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(handoffs::decline),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/handoffs/{id}/cancel",
+        id: "cancel",
+        summary: "Take the request for a handoff back.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("The record.", Schema::Handoff),
+            NO_HANDOFF,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(handoffs::cancel),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/handoffs/{id}/feedback",
+        id: "giveFeedback",
+        summary: "What the human thought of the handoff, in place of what was said before.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::Feedback,
+            media_types: JSON,
+        }),
+        answers: &[
+            ok("The record, with it; it is in the store.", Schema::Handoff),
+            NO_HANDOFF,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(handoffs::feedback),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/targets",
+        id: "listTargets",
+        summary: "Whom calls can be handed to. How they are reached is not shown to keys of scope \"ai\".",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("All of them, in the order of the configuration.", Schema::Targets)],
+        handler: || get(targets::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/deliveries",
+        id: "listDeliveries",
+        summary: "What webhooks were told and are to be told, by pages, the oldest first.",
+        access: Access::Desk,
+        query: &[
+            AFTER,
+            LIMIT,
+            Parameter {
+                name: "status",
+                what: "Only those; `failed` are dead letters.",
+                kind: Kind::OneOf(&["pending", "delivered", "failed"]),
+            },
+        ],
+        headers: &[],
+        body: None,
+        answers: &[ok("A page.", Schema::Deliveries), AWAY],
+        handler: || get(deliveries::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/deliveries/{id}",
+        id: "getDelivery",
+        summary: "What became of one event at one webhook.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("The delivery.", Schema::Delivery), NO_DELIVERY, AWAY],
+        handler: || get(deliveries::one),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/deliveries/{id}/replay",
+        id: "replay",
+        summary: "Tell an event again, with the same id.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 202,
+                what: "It waits to be told.",
+                content: Content::Json(Schema::Delivery),
+            },
+            NO_DELIVERY,
+            problem(409, "It waits already, or its webhook is not configured any more."),
+            AWAY,
+        ],
+        handler: || post(deliveries::replay),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/kpi",
+        id: "kpi",
+        summary: "Figures over the handoffs of a period: in all, by intent, by target, by hour or day.",
+        access: Access::Key,
+        query: &[
+            Parameter {
+                name: "since",
+                what: "From when on they were asked for. Default: 24 hours before `until`.",
+                kind: Kind::Time,
+            },
+            Parameter {
+                name: "until",
+                what: "Until when. Default: now.",
+                kind: Kind::Time,
+            },
+            Parameter {
+                name: "by",
+                what: "Length of the periods, in UTC. Default: hour.",
+                kind: Kind::OneOf(&["hour", "day"]),
+            },
+        ],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("The figures.", Schema::Kpi),
+            problem(422, "The period is too long, or has too many handoffs."),
+            AWAY,
+        ],
+        handler: || get(kpi::show),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/events",
+        id: "followEvents",
+        summary: "What webhooks are told, as server-sent events.",
+        access: Access::Key,
+        query: &[
+            Parameter {
+                name: "types",
+                what: "Only these types, with commas between them.",
+                kind: Kind::Text,
+            },
+            Parameter {
+                name: "subject",
+                what: "Only events about this call or handoff.",
+                kind: Kind::Text,
+            },
+        ],
+        headers: &[Parameter {
+            name: "Last-Event-ID",
+            what: "Go on after this event; \"0\": from the oldest that is kept. Default: from now on.",
+            kind: Kind::Text,
+        }],
+        body: None,
+        answers: &[
+            Answer {
+                status: 200,
+                what: "Each `data` is a CloudEvent, `id` its id, `event` its type. Does not end.",
+                content: Content::Text("text/event-stream"),
+            },
+            problem(
+                410,
+                "The event of Last-Event-ID is not kept any more: read the records, and begin without it.",
+            ),
+            problem(503, "There are too many readers, or the server is stopping."),
+        ],
+        handler: || get(events::follow),
+    },
+];
+
+/// What the design has and this version does not: said so, instead of "no such path".
+const NOT_BUILT: &[&str] = &[
+    "/v1/agents",
+    "/v1/agents/{id}",
+    "/v1/callbacks",
+    "/v1/calls/{call}/hears",
+    "/v1/calls/{call}/recording",
+];
+
+/// The router of all operations.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let mut router = Router::new();
+    for operation in OPERATIONS {
+        let guarded = from_fn_with_state((Arc::clone(&shared), operation), guard::guard);
+        router = router.route(operation.path, (operation.handler)().route_layer(guarded));
+    }
+    for path in NOT_BUILT {
+        let missing = || async { Problem::new(StatusCode::NOT_FOUND, "not-built", "this is not built yet") };
+        router = router.route(path, any(missing));
+    }
+    router
+        .fallback(async || Problem::not_found("there is no such path; /openapi.json has all"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "this path has no such method",
+            )
+        })
+        .layer(from_fn_with_state(Arc::clone(&shared), super::count))
+        .with_state(shared)
+}
