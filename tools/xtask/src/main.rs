@@ -4,6 +4,7 @@
 
 mod fuzz;
 mod install;
+mod schemathesis;
 mod steps;
 mod tools;
 
@@ -21,6 +22,8 @@ cargo xtask callload [OPTIONS]
                              live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
 cargo xtask outbox [--events N] [--postgres]
                              N events (100000) at an endpoint that fails half the time, and a server that is killed three times
+cargo xtask schemathesis [OPTIONS]
+                             schemathesis against a server with a live call; OPTIONS are its own, as --max-examples 500
 cargo xtask deny             advisories, licences and bans of all dependencies
 cargo xtask deb              the Debian package
 cargo xtask test             all that CI runs: format, lints, tests, docs, dependencies, and the demo in every mode
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         Some("flood") => steps::flood(words.collect()),
         Some("outbox") => steps::outbox(&words.collect::<Vec<_>>()),
         Some("soak") => steps::soak(words.collect()),
+        Some("schemathesis") => schemathesis::schemathesis(&words.collect::<Vec<_>>()),
         Some("deny") => tools::deny(),
         Some("deb") => tools::deb(),
         Some("test") => steps::test(),

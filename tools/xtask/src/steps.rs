@@ -275,7 +275,7 @@ pub(crate) fn target() -> PathBuf {
         .map_or_else(|| root().join("target"), Path::to_owned)
 }
 
-fn release() -> PathBuf {
+pub(crate) fn release() -> PathBuf {
     target().join("release")
 }
 

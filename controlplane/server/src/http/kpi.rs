@@ -13,7 +13,7 @@ use crate::kpi::Span;
 use crate::report::{self, Refused};
 use crate::store::Period;
 
-/// The default period, and the longest.
+/// The default period.
 const DEFAULT: SignedDuration = SignedDuration::from_hours(24);
 
 /// The figures.

@@ -99,7 +99,7 @@ async fn listeners_hear_what_webhooks_are_told_as_far_as_their_scope_and_filters
     let (hook, mut came) = receiver().await;
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let config = with_keys(ai.local_addr().expect("bound"), "event_readers = 4\nheartbeat_s = 1");
-    let config = format!("{config}[[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n");
+    let config = format!("{config}[[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n");
     let server = start(&mut Ports::claim(), &config).await;
     let of = |key| Api::of(&server, Some(key));
     let (own, other, desk) = (of("own-key"), of("other-key"), of("desk-key"));

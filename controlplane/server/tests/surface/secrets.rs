@@ -67,7 +67,7 @@ async fn no_secret_is_in_a_log_of_everything_nor_in_any_answer() {
          [[trunks]]\nname = \"carrier\"\n[trunks.auth]\n{}\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n[ai_agents.auth]\n{}\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n[targets.auth]\n{}\
-         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nsecrets = [\"{SECRET}\"]\n",
+         [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n",
         auth(trunk),
         ai.local_addr().expect("bound"),
         auth(agent),
