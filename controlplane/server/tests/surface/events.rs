@@ -4,6 +4,9 @@ use std::fs::File;
 use std::process::{self, Command, Stdio};
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpSocket;
+
 use super::*;
 
 /// A wait that is not over by then fails the test; nothing depends on how long it takes.
@@ -99,7 +102,9 @@ async fn listeners_hear_what_webhooks_are_told_as_far_as_their_scope_and_filters
     let (hook, mut came) = receiver().await;
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let config = with_keys(ai.local_addr().expect("bound"), "event_readers = 4\nheartbeat_s = 1");
-    let config = format!("{config}[[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n");
+    let config = format!(
+        "{config}[[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n"
+    );
     let server = start(&mut Ports::claim(), &config).await;
     let of = |key| Api::of(&server, Some(key));
     let (own, other, desk) = (of("own-key"), of("other-key"), of("desk-key"));
@@ -276,4 +281,51 @@ async fn a_listener_goes_on_where_it_was_though_the_server_is_killed_and_hears_n
     assert_eq!(kinds(&heard), expected);
     let mut from_the_beginning = Listener::new(&api, "", Some("0")).await.expect("a stream");
     assert_eq!(from_the_beginning.until("baton.call.ended").await, heard);
+}
+
+/// More events than both ends of a connection hold, for one who does not read them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listener_that_does_not_read_loses_its_place_and_may_come_back() {
+    let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let human = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+    let config = format!(
+        "[node]\ndrain_s = 0\n[http]\nlisten = \"127.0.0.1:0\"\nevent_readers = 1\nrequest_s = 1\n[[trunks]]\nname = \"carrier\"\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}\"\n[[targets]]\nname = \"support\"\nuri = \"sip:human@{}\"\n",
+        ai.local_addr().expect("bound"),
+        human.local_addr().expect("bound"),
+    );
+    let server = start(&mut Ports::claim(), &config).await;
+    let api = Api::of(&server, None);
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4096).expect("set");
+    let mut deaf = socket.connect(server.http()).await.expect("connected");
+    let request = "GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    deaf.write_all(request.as_bytes()).await.expect("sent");
+    while Listener::new(&api, "", None).await.is_ok() {}
+
+    let (_call, call) = Call::new(&server, ai).await;
+    let asked = json!({ "mode": "warm", "reason": "asked for a human" });
+    api.json(Method::POST, &format!("/v1/calls/{call}/handoffs"), asked)
+        .await;
+    // Each change of a running handoff's context is an event with the whole of it.
+    for n in 0..200 {
+        let patch = json!({ "fields": { "much": format!("{n:060000}") } });
+        let patched = api
+            .json(Method::PATCH, &format!("/v1/calls/{call}/context"), patch)
+            .await;
+        assert_eq!(patched.status, StatusCode::OK);
+    }
+    let came_back = async {
+        loop {
+            match Listener::new(&api, "?types=baton.context.updated", Some("0")).await {
+                Ok(listener) => return listener,
+                Err(status) => assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE),
+            }
+        }
+    };
+    let mut listener = tokio::time::timeout(PATIENCE, came_back).await.expect("a place");
+    let first = listener.event().await.expect("an event");
+    assert!(first.data["data"]["context"]["fields"]["fields"]["much"].is_string());
+    drop(deaf);
+    server.stop().await;
 }
