@@ -65,7 +65,8 @@ async fn a_query_that_is_not_as_it_must_be_says_what_is_wrong() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_too_long_or_does_not_come_is_refused_and_the_connection_ends() {
     let ai = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-    let config = with_keys(ai.local_addr().expect("bound"), "request_s = 1");
+    let keys = with_keys(ai.local_addr().expect("bound"), "request_s = 1");
+    let config = format!("[node]\ndrain_s = 0\n{keys}");
     let server = start(&mut Ports::claim(), &config).await;
     let (_call, call) = Call::new(&server, ai).await;
     let long = "x".repeat(40_000);
