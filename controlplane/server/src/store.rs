@@ -11,6 +11,7 @@ mod database;
 mod feed;
 pub(crate) mod legs;
 mod life;
+pub mod measure;
 mod period;
 pub(crate) mod prune;
 mod put;
