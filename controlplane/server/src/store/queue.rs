@@ -23,7 +23,7 @@ pub(crate) struct Ticket(u64);
 /// How the store does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Condition {
-    /// Writes that wait.
+    /// Writes that are not on the disk yet.
     pub(crate) waiting: usize,
     /// Writes that were given up since the start, for want of room or because the database will never take them.
     pub(crate) given_up: u64,
@@ -50,7 +50,7 @@ pub(super) struct Queue {
     committed: watch::Sender<Ticket>,
 }
 
-/// What is given up first where there is no room. Each lane is in order, and all are written in order.
+/// What may be given up where there is no room, and what not. Each lane is in order, and all are written in order.
 #[derive(Clone, Copy, Debug)]
 enum Lane {
     /// What is to be told, and what came of it.
@@ -67,6 +67,8 @@ struct State {
     /// Of what has forms only the newest one is kept, at the place of the first.
     newest: HashMap<Subject, Write>,
     bytes: usize,
+    /// Writes that are being written.
+    taken: usize,
     last: Ticket,
     /// The newest that was given up for want of room.
     lost: Option<Ticket>,
@@ -135,6 +137,7 @@ impl Queue {
     pub(super) fn done(&self, batch: &Batch, took: Duration, pruned: Pruned) {
         let mut state = lock(&self.state);
         state.commits += 1;
+        state.taken = 0;
         state.committing += took;
         state.pruned.add(pruned);
         if let Some((since, _)) = state.trouble.take() {
@@ -196,7 +199,7 @@ impl Queue {
     pub(super) fn condition(&self) -> Condition {
         let state = lock(&self.state);
         Condition {
-            waiting: state.len(),
+            waiting: state.len() + state.taken,
             given_up: state.given_up,
             commits: state.commits,
             committing: state.committing,
@@ -267,10 +270,11 @@ impl State {
 
     /// The first that may be given up.
     fn oldest(&mut self) -> Option<Entry> {
-        for lane in [Lane::Told, Lane::Said] {
-            if let Some(entry) = self.lanes[lane as usize].pop_front() {
-                return Some(entry);
-            }
+        // Of the two that grow with time the longer one: neither takes all the room.
+        let [told, said, _] = &mut self.lanes;
+        let longer = if said.len() > told.len() { said } else { told };
+        if let Some(entry) = longer.pop_front() {
+            return Some(entry);
         }
         let newest = &self.newest;
         let is_over = |entry: &Entry| match entry {
@@ -309,6 +313,7 @@ impl State {
                 }
             }
         };
+        self.taken = writes.len();
         Batch { writes, until }
     }
 

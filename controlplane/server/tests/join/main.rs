@@ -15,6 +15,7 @@ mod phone;
 mod ports;
 #[path = "../../src/store/tests/postgres.rs"]
 mod postgres;
+mod stalled;
 mod streams;
 mod traces;
 mod way;

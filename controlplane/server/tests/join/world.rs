@@ -180,12 +180,20 @@ impl World {
     }
 
     pub(crate) async fn post(&self, key: &str, path: &str, body: Value) -> (StatusCode, Value) {
-        let request = self
+        self.post_once(key, path, body, "").await
+    }
+
+    /// With an `Idempotency-Key`, unless it is empty.
+    pub(crate) async fn post_once(&self, key: &str, path: &str, body: Value, once: &str) -> (StatusCode, Value) {
+        let mut request = self
             .client
             .post(format!("http://{}{path}", self.server.http()))
             .bearer_auth(key)
             .header("content-type", "application/json")
             .body(body.to_string());
+        if !once.is_empty() {
+            request = request.header("idempotency-key", once);
+        }
         let answer = request.send().await.expect("an answer");
         let status = answer.status();
         let text = answer.text().await.expect("a body");

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::store::{AttemptRow, CallRow, DeliveryStatus, EventRow, HandoffRow, TurnsRow};
 
@@ -72,10 +74,10 @@ async fn what_is_queued_comes_in_order_and_of_a_record_the_newest_form_at_the_pl
     queue.push(handoff(1, Some(1)));
     queue.push(Write::CallOver("call_1".to_owned()));
     assert_eq!(queue.condition().waiting, 5);
-    assert_eq!(
-        all(&queue).await,
-        ["ho_1 true", "evt_1", "call_1", "call_1 over", "evt_2"]
-    );
+    let batch = queue.take().await.expect("a batch");
+    assert_eq!(names(&batch), ["ho_1 true", "evt_1", "call_1", "call_1 over", "evt_2"]);
+    assert_eq!(queue.condition().waiting, 5, "as long as it is not on the disk");
+    queue.done(&batch, Duration::ZERO, Pruned::default());
     assert_eq!(queue.condition().waiting, 0);
     assert_eq!(lock(&queue.state).bytes, 0);
 }
@@ -101,7 +103,7 @@ async fn a_batch_is_bounded_in_rows_and_its_tickets_are_those_of_what_is_in_it()
 }
 
 #[tokio::test]
-async fn without_room_the_oldest_event_goes_then_what_was_said_then_what_is_over_and_never_what_is_open() {
+async fn without_room_the_oldest_events_and_turns_go_then_what_is_over_and_never_what_is_open() {
     let queue = Queue::new(4);
     queue.push(handoff(1, None));
     queue.push(handoff(2, Some(1)));
@@ -159,7 +161,40 @@ async fn bytes_are_bounded_as_well() {
 }
 
 #[tokio::test]
-async fn trouble_lasts_from_the_first_failure_to_the_next_commit() {
+async fn events_and_turns_leave_each_other_half_the_room() {
+    let queue = Queue::new(10);
+    for number in 0..100 {
+        queue.push(turns(&format!("call_{number}"), 1));
+        queue.push(turns(&format!("call_{number}"), 1));
+        queue.push(event(number, 1));
+    }
+    let left = all(&queue).await;
+    let events: Vec<_> = left.iter().filter(|name| name.starts_with("evt_")).collect();
+    assert_eq!(events, ["evt_95", "evt_96", "evt_97", "evt_98", "evt_99"]);
+    assert_eq!(left.len(), 10);
+}
+
+/// What was logged, a line each.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        lock(&self.0).extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn trouble_lasts_from_the_first_failure_to_the_next_commit_and_is_logged_once() {
+    let log = Log::default();
+    let writer = log.clone();
+    let logging = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(logging);
     let queue = Queue::new(100);
     queue.push(event(1, 1));
     let batch = queue.take().await.expect("a batch");
@@ -172,4 +207,13 @@ async fn trouble_lasts_from_the_first_failure_to_the_next_commit() {
     assert_eq!(why, "the second");
     queue.done(&batch, Duration::ZERO, Pruned::default());
     assert!(queue.condition().trouble.is_none());
+    queue.push(event(2, 1));
+    let batch = queue.take().await.expect("a batch");
+    queue.done(&batch, Duration::ZERO, Pruned::default());
+
+    let text = String::from_utf8(lock(&log.0).clone()).expect("text");
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines[0].contains("ERROR") && lines[0].contains("the first"), "{text}");
+    assert!(lines[1].contains("takes writes again"), "{text}");
 }
