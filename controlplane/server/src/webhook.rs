@@ -201,9 +201,11 @@ impl Courier {
             DeliveryStatus::Delivered => Some(&self.counters.delivered),
             DeliveryStatus::Failed => {
                 let (webhook, answer) = (&webhook.name, &outcome.answer);
+                let (call, handoff) = about(&event.subject, &event.body);
                 tracing::warn!(
                     webhook,
-                    subject = event.subject,
+                    call,
+                    handoff,
                     event = event.event,
                     answer,
                     "webhook given up: a dead letter"
@@ -231,6 +233,16 @@ impl Courier {
         self.store.settled(self.store.ticket()).await;
         event.subject
     }
+}
+
+/// The call and the handoff of an event, for the log.
+fn about(subject: &str, body: &str) -> (Option<String>, Option<String>) {
+    if subject.starts_with("call_") {
+        return (Some(subject.to_owned()), None);
+    }
+    let event: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+    let call = event["data"]["call"].as_str().map(str::to_owned);
+    (call, Some(subject.to_owned()))
 }
 
 #[cfg(test)]

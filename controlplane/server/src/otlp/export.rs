@@ -175,3 +175,50 @@ fn request(node: &str, spans: &[Value]) -> Value {
         }],
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::StatusCode;
+    use axum::routing::post;
+
+    use super::*;
+
+    /// A wait that is not over by then fails the test; nothing depends on how long it takes.
+    const PATIENCE_OF_TEST: Duration = Duration::from_secs(30);
+
+    #[tokio::test]
+    async fn what_a_collector_refuses_is_dropped_and_counted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let refuse = async || StatusCode::BAD_REQUEST;
+        let router = axum::Router::new().route("/v1/traces", post(refuse));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let endpoint = format!("http://{address}");
+        let (exporter, task) = Exporter::start(&endpoint, Vec::new(), "test", client().expect("a client"));
+        let counters = Arc::clone(&exporter.counters);
+        exporter.take(vec![json!({}), json!({})]);
+        exporter.take(vec![json!({})]);
+        // The task ends when nobody has spans any more, and what waited was tried.
+        drop(exporter);
+        tokio::time::timeout(PATIENCE_OF_TEST, task)
+            .await
+            .expect("in time")
+            .expect("ended");
+        assert_eq!(counters.read(), [0, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_does_not_answer_holds_nobody_up() {
+        // It accepts, and says nothing.
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        let (exporter, task) = Exporter::start(&endpoint, Vec::new(), "test", client().expect("a client"));
+        let many = WAITING + BATCH + 10;
+        for _ in 0..many {
+            exporter.take(vec![json!({})]);
+        }
+        let [sent, dropped] = exporter.counters.read();
+        assert!(sent == 0 && dropped >= 10 && dropped < many as u64, "{dropped}");
+        task.abort();
+    }
+}

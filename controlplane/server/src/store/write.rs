@@ -45,6 +45,27 @@ pub(crate) enum Write {
     Impossible,
 }
 
+impl Write {
+    /// What it is and what it is about, for the log: not what was said, and no token.
+    pub(super) fn about(&self) -> (&'static str, &str) {
+        match self {
+            Write::Call(row) => ("call", &row.id),
+            Write::CallOver(call) => ("end of a call", call),
+            Write::Turns(row) => ("turns", &row.call),
+            Write::Context(row) => ("context", &row.call),
+            Write::Handoff(row) => ("handoff", &row.id),
+            Write::Event(row) => ("event", &row.id),
+            Write::Attempt(row) => ("attempt", &row.event),
+            Write::Feedback { .. } => ("feedback", ""),
+            Write::Replay { .. } => ("replay", ""),
+            Write::Prune(_) => ("prune", ""),
+            Write::Nothing => ("nothing", ""),
+            #[cfg(test)]
+            Write::Impossible => ("impossible", ""),
+        }
+    }
+}
+
 /// A live call.
 #[derive(Clone, Debug)]
 pub(crate) struct CallRow {

@@ -72,7 +72,8 @@ impl Writer {
             match self.insist(std::slice::from_ref(write)).await {
                 Ok(more) => pruned.add(more),
                 Err(error) => {
-                    tracing::error!(%error, ?write, "a write is given up");
+                    let (what, id) = write.about();
+                    tracing::error!(%error, what, id, "a write is given up");
                     self.queue.give_up(1);
                 }
             }

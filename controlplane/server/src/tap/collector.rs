@@ -129,3 +129,43 @@ fn say(said: &mut bool, collector: &str, error: &std::io::Error) {
         tracing::warn!(collector, %error, "messages do not reach the HEP collector; they are dropped and counted until they do");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::Transport;
+
+    #[tokio::test]
+    async fn what_a_collector_does_not_take_is_dropped_and_counted() {
+        let gone = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
+        let address = gone.local_addr().expect("bound").to_string();
+        drop(gone);
+        let agent = Agent {
+            id: 1,
+            node: "test".to_owned(),
+            password: None,
+        };
+        let collector = Collector::start(address, agent);
+        let end = "127.0.0.1:5060".parse().expect("an address");
+        let captured = Captured {
+            from: end,
+            to: end,
+            transport: Transport::Udp,
+            at: Duration::ZERO,
+            correlation: "call_1",
+            message: b"BYE",
+        };
+        // The kernel says so of the packet before.
+        while collector.counters.read()[1] == 0 {
+            collector.take(&captured);
+            tokio::task::yield_now().await;
+        }
+        let long = vec![b'x'; 65_535];
+        let [_, before] = collector.counters.read();
+        collector.take(&Captured {
+            message: &long,
+            ..captured
+        });
+        assert!(collector.counters.read()[1] > before);
+    }
+}
