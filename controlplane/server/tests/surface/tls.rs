@@ -34,7 +34,8 @@ async fn the_api_is_served_with_tls_and_takes_a_renewed_certificate_without_a_st
     let first_port = Ports::claim().take(16);
     let folder = folder::of(first_port);
     let old = certificate(&folder);
-    let tls = "[http]\nlisten = \"127.0.0.1:0\"\nrequest_s = 2\n[http.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n";
+    // Longer than it takes to see new files: a connection that is idle must be there after it.
+    let tls = "[http]\nlisten = \"127.0.0.1:0\"\nrequest_s = 60\n[http.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n";
     let server = start_in(&folder, first_port, tls).await;
     let api = trusting(&old, &server);
     // Without a host that is loopback by its name only: it is this one.
