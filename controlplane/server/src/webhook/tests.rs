@@ -174,12 +174,12 @@ impl Line {
         }));
     }
 
-    /// Waits until the endpoint has nothing to do.
-    async fn end(self) -> Arc<Counters> {
+    /// Waits until the endpoint has nothing to do. As long as the home is there the store can be read.
+    async fn end(self) -> (Arc<Counters>, Home) {
         self.store.settled(self.store.ticket()).await;
         self.closing.send(true).expect("it runs");
         self.task.await.expect("ended");
-        self.counters
+        (self.counters, self._home)
     }
 }
 
@@ -225,7 +225,7 @@ async fn failures_are_retried_with_the_same_id_and_in_order() {
         ids(&came),
         ["evt_a_1", "evt_a_1", "evt_a_1", "evt_a_1", "evt_a_2", "evt_a_3"]
     );
-    let counters = line.end().await;
+    let (counters, _) = line.end().await;
     assert_eq!(counters.delivered.load(Ordering::Relaxed), 3);
     assert_eq!(counters.attempts.load(Ordering::Relaxed), 6);
     assert_eq!(counters.waiting.load(Ordering::Relaxed), 0);
@@ -284,7 +284,7 @@ async fn what_is_given_up_does_not_stop_what_follows() {
     let came = receiver.wait_for(2).await;
     assert_eq!(ids(&came), ["evt_a_1", "evt_a_2"]);
     let store = line.store.clone();
-    let counters = line.end().await;
+    let (counters, _home) = line.end().await;
     assert_eq!(counters.failed.load(Ordering::Relaxed), 1);
     assert_eq!(counters.delivered.load(Ordering::Relaxed), 1);
     let told = store.read().deliveries("a", 10).await.expect("read");
@@ -404,7 +404,7 @@ async fn who_is_gone_gets_nothing_of_that_event_again() {
     let came = receiver.wait_for(2).await;
     assert_eq!(ids(&came), ["evt_a_1", "evt_a_2"]);
     let store = line.store.clone();
-    let counters = line.end().await;
+    let (counters, _home) = line.end().await;
     assert_eq!(counters.failed.load(Ordering::Relaxed), 1);
     let told = store.read().deliveries("a", 10).await.expect("read");
     let told: Vec<_> = told.iter().map(|row| (&*row.status, row.answer.as_deref())).collect();
