@@ -41,6 +41,37 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// What may change while calls are running.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "as in `Config`")]
+pub struct Peers {
+    pub latch: Latch,
+    pub trunks: Vec<Trunk>,
+    pub ai_agents: Vec<AiAgent>,
+    pub targets: Vec<Target>,
+    pub playbook: Playbook,
+    pub prompts: Prompts,
+    pub deadlines: Deadlines,
+    pub public_url: String,
+}
+
+impl Config {
+    /// The same node with others.
+    pub(crate) fn with(self, peers: Peers) -> Config {
+        Config {
+            latch: peers.latch,
+            trunks: peers.trunks,
+            ai_agents: peers.ai_agents,
+            targets: peers.targets,
+            playbook: peers.playbook,
+            prompts: peers.prompts,
+            deadlines: peers.deadlines,
+            public_url: peers.public_url,
+            ..self
+        }
+    }
+}
+
 /// A carrier or PBX that may call us.
 #[derive(Clone, Debug)]
 pub struct Trunk {

@@ -1,15 +1,16 @@
 //! The control plane of one host, without its sockets.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
-use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId};
+use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
 use crate::call::{Action, Input, State};
-use crate::config::Config;
+use crate::config::{Config, Peers};
 use crate::desired::Unanswered;
 use crate::leg::LegState;
 use crate::notice::{CallId, HandoffId, Notice, Reason};
@@ -57,7 +58,8 @@ pub(crate) const RETRY_AFTER: u32 = 5;
 /// The control plane of one host.
 #[derive(Debug)]
 pub struct Node {
-    pub(crate) config: Config,
+    /// Of the next call.
+    pub(crate) config: Arc<Config>,
     pub(crate) endpoint: Endpoint,
     pub(crate) ports: Ports,
     pub(crate) registry: Registry<Box<Live>>,
@@ -80,7 +82,7 @@ impl Node {
             outputs: VecDeque::new(),
             refers: refer::Refers::default(),
             observed: Observed::default(),
-            config,
+            config: Arc::new(config),
         }
     }
 
@@ -144,7 +146,7 @@ impl Node {
             MediaEvent::Waiting { generation, .. } => {
                 // Who waits is asked again, and says so again: a worker that dies meanwhile is missed as soon as any other.
                 if live.desired.waits(now, generation) {
-                    live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                    live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
                 }
             }
             MediaEvent::Refused { generation, reason, .. } => {
@@ -158,7 +160,7 @@ impl Node {
                         // A mere change of a leg: the rows that are in force stay so, and the call goes on. They may keep a
                         // party behind hold audio, so it is asked for again.
                         _ if !scene => {
-                            live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+                            live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
                             return self.put_back(now, live);
                         }
                         Refusal::NoSession => Input::MediaFailed(Reason::NoCapacity),
@@ -251,6 +253,47 @@ impl Node {
     /// No new calls; running ones end as they like.
     pub fn drain(&mut self) {
         self.endpoint.refuse_new(Some(RETRY_AFTER));
+    }
+
+    /// New calls again.
+    pub fn resume(&mut self) {
+        self.endpoint.refuse_new(None);
+    }
+
+    /// Other peers, and another way with them, for the calls that come from now on. Those that are there keep what they began with.
+    pub fn reload(&mut self, peers: Peers) {
+        let admitted = peers.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied());
+        self.endpoint.admit(admitted);
+        let config = Config::clone(&self.config).with(peers);
+        self.config = Arc::new(config);
+    }
+
+    /// From now on another node receives by our sockets, too; `None`: no more.
+    pub fn share(&mut self, share: Option<Share>) {
+        self.endpoint.share(share);
+    }
+
+    /// Call-IDs of INVITEs that came and may still be repeated or cancelled: for the other node's [`Share::Takes`].
+    pub fn invitations(&self) -> BTreeSet<String> {
+        self.endpoint.invitations()
+    }
+
+    /// The next message that is to be shown to the other node.
+    pub fn poll_stray(&mut self) -> Option<Stray> {
+        self.endpoint.poll_stray()
+    }
+
+    /// A message that the other node has received for us.
+    pub fn handle_own(&mut self, now: Instant, stray: Stray) {
+        self.endpoint.handle_own(now, stray);
+        self.handle_sip(now);
+    }
+
+    /// A message that the other node has received and does not know. `false`: nor do we, and it is the other's affair.
+    pub fn handle_known(&mut self, now: Instant, stray: Stray) -> bool {
+        let known = self.endpoint.handle_known(now, stray);
+        self.handle_sip(now);
+        known
     }
 
     /// What is alive, for the conservation checks: all zero once every call has ended and every timer ran out.

@@ -1,6 +1,7 @@
 //! The first exchange: callers that come, and what humans are sent.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::SessionId;
@@ -124,6 +125,7 @@ impl Node {
         let (from, uri) = identity(request.from());
         let live = Live {
             id,
+            config: Arc::clone(&self.config),
             call,
             legs: Legs {
                 caller,

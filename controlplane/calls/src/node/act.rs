@@ -69,7 +69,7 @@ impl Node {
                 self.command(now, live, command);
             }
             Action::Arm(timer) => {
-                let deadlines = &self.config.deadlines;
+                let deadlines = live.config.deadlines;
                 let wait = match timer {
                     Timer::AiAnswer => deadlines.ai_answer,
                     Timer::Ring => self.ring_time(live),
@@ -144,17 +144,17 @@ impl Node {
     pub(super) fn command(&mut self, now: Instant, live: &mut Live, command: Command) {
         let worker = live.worker;
         self.outputs.push_back(Output::Media { worker, command });
-        live.timers.arm(Timer::Media, now + self.config.deadlines.applied);
+        live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
     }
 
     /// The table of the present scene.
     pub(super) fn spec(&self, live: &Live) -> SessionSpec {
-        let mut spec = spec(live.scene, live.window, &live.legs, &self.config);
+        let mut spec = spec(live.scene, live.window, &live.legs, &live.config);
         hold::stand_in(
             &mut spec,
             live.desired.spec(),
             &live.legs,
-            self.config.prompts.hold,
+            live.config.prompts.hold,
             &live.played,
         );
         spec
@@ -176,7 +176,7 @@ impl Node {
         let ai_agent = live
             .agents
             .get(live.agent)
-            .and_then(|agent| self.config.ai_agents.get(*agent));
+            .and_then(|agent| live.config.ai_agents.get(*agent));
         let what = What::CallStarted {
             trunk: live.trunk.clone(),
             ai_agent: ai_agent.map(|agent| agent.name.clone()).unwrap_or_default(),
@@ -190,7 +190,7 @@ impl Node {
         let chosen = live
             .agents
             .get(agent)
-            .and_then(|agent| self.config.ai_agents.get(*agent));
+            .and_then(|agent| live.config.ai_agents.get(*agent));
         let (Some(chosen), Some(taken)) = (chosen.cloned(), self.ports.take(live.worker)) else {
             return Some(Input::PeerFailed(503));
         };
@@ -211,14 +211,14 @@ impl Node {
         let handoff = live.call.handoff()?;
         let (id, choice) = (handoff.id(), handoff.target());
         let uri = choice.uri.clone();
-        let chosen = self.config.targets.get(choice.target).cloned();
+        let chosen = live.config.targets.get(choice.target).cloned();
         let (Some(chosen), Some(taken)) = (chosen, self.ports.take(live.worker)) else {
             return Some(Input::NoCapacity);
         };
         // A URI of a pattern asks for nothing; it goes the target's way.
         let asked = Uri::parse(&chosen.uri).ok().and_then(|uri| Transport::of(&uri));
         let token = self.random.token();
-        let mut headers = offer::context_headers(live.id, id, &self.config.public_url, &token);
+        let mut headers = offer::context_headers(live.id, id, &live.config.public_url, &token);
         headers.extend(self.refers.by(id).map(|by| ("Referred-By".to_owned(), by)));
         let from = live.from.clone();
         let invite = Invite {
@@ -242,9 +242,9 @@ impl Node {
     fn refer_caller(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
         let handoff = live.call.handoff()?;
         let (id, choice) = (handoff.id(), handoff.target().clone());
-        let own = self.config.targets.get(choice.target).map(|target| target.uri.clone());
+        let own = live.config.targets.get(choice.target).map(|target| target.uri.clone());
         let token = self.random.token();
-        let references = offer::context_headers(live.id, id, &self.config.public_url, &token);
+        let references = offer::context_headers(live.id, id, &live.config.public_url, &token);
         let refer = Refer {
             to: offer::refer_to(&choice.uri.or(own).unwrap_or_default(), &references),
             by: None,
@@ -263,7 +263,7 @@ impl Node {
 
     /// The human is invited, by us or by who was asked to: now the context goes out.
     fn tell_invited(&mut self, now: Instant, live: &Live, id: HandoffId, target: String, token: String) {
-        let package = Box::new(live.context.package(&live.caller, &self.config.playbook.required));
+        let package = Box::new(live.context.package(&live.caller, &live.config.playbook.required));
         let step = Step::Invited { target, package, token };
         self.tell(now, live, What::Handoff(id, step));
     }
@@ -325,8 +325,8 @@ impl Node {
         let target = live
             .call
             .handoff()
-            .and_then(|handoff| self.config.targets.get(handoff.target().target));
-        target.map_or(self.config.deadlines.reach, |target| target.ring)
+            .and_then(|handoff| live.config.targets.get(handoff.target().target));
+        target.map_or(live.config.deadlines.reach, |target| target.ring)
     }
 
     /// The peer is no part of the call any more.

@@ -33,7 +33,7 @@ impl Node {
 
     /// Silence alone ends no call: who is silent is asked.
     pub(super) fn probe(&mut self, now: Instant, mut live: Box<Live>) {
-        let wait = self.config.deadlines.silence_probe;
+        let wait = live.config.deadlines.silence_probe;
         for leg in live.legs.iter_mut() {
             if due(leg, wait).is_some_and(|at| at <= now) {
                 leg.probed = Some(now);
@@ -47,7 +47,7 @@ impl Node {
 
     /// The timer follows the legs.
     pub(crate) fn arm_probe(&self, live: &mut Live) {
-        let wait = self.config.deadlines.silence_probe;
+        let wait = live.config.deadlines.silence_probe;
         let next = live.legs.iter().filter_map(|leg| due(leg, wait)).min();
         match next.filter(|_| !live.desired.ending()) {
             Some(at) => live.timers.arm(Timer::Probe, at),

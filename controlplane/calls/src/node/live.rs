@@ -1,5 +1,6 @@
 //! One call with everything that its machine does not know: legs, ports, context, timers.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
@@ -8,6 +9,7 @@ use playbook::context::Context;
 use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
+use crate::config::Config;
 use crate::desired::Desired;
 use crate::leg::LegState;
 use crate::notice::{CallId, Party, StandingLeg};
@@ -18,6 +20,8 @@ use crate::timer::Timers;
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: CallId,
+    /// What it began with, whatever is changed meanwhile.
+    pub(crate) config: Arc<Config>,
     pub(crate) call: Call,
     pub(crate) legs: Legs,
     pub(crate) worker: usize,

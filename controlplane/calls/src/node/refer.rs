@@ -131,7 +131,7 @@ impl Node {
         let text = request.header(ReferTo::NAME).ok_or(400_u16)?;
         let sip = &self.config.sip;
         let here: Vec<_> = [Some(sip.advertise), sip.also].into_iter().flatten().collect();
-        let choice = resolve(&text, &self.config.targets, &here)?;
+        let choice = resolve(&text, &live.config.targets, &here)?;
         let mode = match request.header("X-Baton-Mode") {
             None => None,
             Some(mode) if mode.eq_ignore_ascii_case("warm") => Some(Mode::Warm),

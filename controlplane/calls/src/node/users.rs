@@ -7,6 +7,7 @@ use playbook::{ColdHears, Mode};
 use serde_json::Value;
 
 use crate::call::{Input, State};
+use crate::config::Config;
 use crate::handoff::{Choice, Order};
 use crate::node::{Live, Node};
 use crate::notice::{CallId, HandoffId, What};
@@ -59,7 +60,8 @@ impl Node {
         if turns.is_empty() {
             return Err(RequestError::Invalid("no turn".to_owned()));
         }
-        let playbook = &self.config.playbook;
+        let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
+        let playbook = &live.config.playbook;
         // The first turn that asks decides.
         let asked = turns.iter().find_map(|turn| match playbook.decide(turn) {
             TurnDecision::Continue => None,
@@ -112,7 +114,7 @@ impl Node {
     /// Whoever got the context at the INVITE gets it again when it changes.
     fn tell_context(&mut self, now: Instant, live: &Live) {
         if live.call.open().is_some() {
-            let package = live.context.package(&live.caller, &self.config.playbook.required);
+            let package = live.context.package(&live.caller, &live.config.playbook.required);
             self.tell(now, live, What::ContextUpdated(Box::new(package)));
         }
     }
@@ -121,7 +123,8 @@ impl Node {
         if request.reason.len() > TEXT_MAX {
             return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
         }
-        let choices = self.choices(request.target.as_deref())?;
+        let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
+        let choices = choices(&live.config, request.target.as_deref())?;
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         let order = self.new_order(&live, request.mode, choices, request.reason);
         let handoff = order.id;
@@ -148,26 +151,6 @@ impl Node {
         Ok(handoff)
     }
 
-    /// The targets to try: the one that is wished for, or all of the playbook's.
-    fn choices(&self, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
-        let known = |name: &str| self.config.targets.iter().position(|target| target.name == name);
-        let names = self.config.playbook.order(wish);
-        let choices: Vec<_> = names
-            .iter()
-            .filter_map(|name| {
-                Some(Choice {
-                    target: known(name)?,
-                    name: (*name).to_owned(),
-                    uri: None,
-                })
-            })
-            .collect();
-        match choices.is_empty() {
-            true => Err(RequestError::NoTarget(wish.unwrap_or_default().to_owned())),
-            false => Ok(choices),
-        }
-    }
-
     /// What a wish becomes in this call.
     pub(super) fn new_order(&mut self, live: &Live, mode: Option<Mode>, targets: Vec<Choice>, why: String) -> Order {
         let id = loop {
@@ -176,18 +159,38 @@ impl Node {
                 break id;
             }
         };
-        let mode = self.config.playbook.resolve(mode);
-        let trunk = self.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
-        let ai_is_heard = self.config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
+        let mode = live.config.playbook.resolve(mode);
+        let trunk = live.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
+        let ai_is_heard = live.config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         Order {
             id,
             mode,
-            accept: self.config.playbook.accept,
+            accept: live.config.playbook.accept,
             targets,
             why,
             refer: mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer),
             talks_on: mode == Mode::Cold && ai_is_heard,
         }
+    }
+}
+
+/// The targets to try: the one that is wished for, or all of the playbook's.
+fn choices(config: &Config, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
+    let known = |name: &str| config.targets.iter().position(|target| target.name == name);
+    let names = config.playbook.order(wish);
+    let choices: Vec<_> = names
+        .iter()
+        .filter_map(|name| {
+            Some(Choice {
+                target: known(name)?,
+                name: (*name).to_owned(),
+                uri: None,
+            })
+        })
+        .collect();
+    match choices.is_empty() {
+        true => Err(RequestError::NoTarget(wish.unwrap_or_default().to_owned())),
+        false => Ok(choices),
     }
 }
 

@@ -13,7 +13,7 @@ impl Node {
         let agent = live
             .agents
             .get(live.agent)
-            .and_then(|agent| self.config.ai_agents.get(*agent));
+            .and_then(|agent| live.config.ai_agents.get(*agent));
         CallView {
             id: live.id.to_string(),
             state: live.call.name().to_owned(),
@@ -50,7 +50,7 @@ impl Node {
             let last = play.queue.len().saturating_sub(1);
             let item = if play.repeat_last { done.min(last) } else { done };
             if let Some(prompt) = play.queue.get(item) {
-                return format!("play({})", prompt_name(*prompt, &self.config.prompts));
+                return format!("play({})", prompt_name(*prompt, &live.config.prompts));
             }
         }
         let source = row.hears.legs.first();

@@ -38,7 +38,7 @@ impl World {
             pairs: 8,
             sessions: 8,
             pending: 64,
-            prompts: std::sync::Arc::new(prompts),
+            prompts: Arc::new(prompts),
             cname: "test".to_owned(),
             seed: 1,
             silence: media::core::SILENCE,

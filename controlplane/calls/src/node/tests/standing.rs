@@ -11,7 +11,7 @@ impl World {
 
     /// The node is gone with its process; another one gets what was told.
     fn crash(&mut self) -> usize {
-        let mut config = self.node.config.clone();
+        let mut config = Config::clone(&self.node.config);
         (config.seed, config.sip.seed) = (config.seed ^ 0x5eed, config.sip.seed ^ 0x5eed);
         self.node = Node::new(config, self.now);
         let legs = std::mem::take(&mut self.legs);
