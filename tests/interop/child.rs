@@ -23,6 +23,17 @@ impl Program {
         arguments: impl IntoIterator<Item = String>,
         folder: &Path,
     ) -> Program {
+        Program::start_in(name, program, arguments, folder, &[])
+    }
+
+    /// The same with these variables in its environment.
+    pub(crate) fn start_in(
+        name: &str,
+        program: impl AsRef<OsStr>,
+        arguments: impl IntoIterator<Item = String>,
+        folder: &Path,
+        variables: &[(&str, &OsStr)],
+    ) -> Program {
         let output = folder.join(format!("{name}.out"));
         let file = File::create(&output).expect("a file in our folder");
         let child = Command::new("setpriv")
@@ -33,6 +44,7 @@ impl Program {
             // sipp draws its screens by curses, and a continuous integration has no terminal.
             .env("TERM", "dumb")
             .env_remove("RUST_LOG")
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file.try_clone().expect("a second handle"))
             .stderr(file)
@@ -52,6 +64,11 @@ impl Program {
         }
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it said on its outputs, the last of it.
     pub(crate) fn said(&self) -> String {
         tail(&self.output)
@@ -60,7 +77,7 @@ impl Program {
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
         // The shell's own `kill`: sending a signal takes unsafe code, or a program that a small system may lack.
-        let line = format!("kill -TERM {}", self.child.id());
+        let line = format!("kill -TERM {}", self.id());
         let _ = Command::new("sh").arg("-c").arg(line).status();
     }
 

@@ -100,6 +100,10 @@ pub struct ServeArgs {
     /// The configuration file; without it every key has its default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Take over from the server that runs with this file (SIGUSR2 makes it start its successor itself): its sockets and all
+    /// new calls. It ends by itself after its last call. Where this one cannot start, it goes on.
+    #[arg(long)]
+    pub take_over: bool,
 }
 
 /// `baton check`.
@@ -171,7 +175,7 @@ pub fn run(cli: Cli) -> ExitCode {
     match cli.command {
         Command::Demo(args) => crate::demo::run(args),
         Command::Serve(args) => crate::serve::serve(&args),
-        Command::Check(args) => crate::serve::check(&args),
+        Command::Check(args) => crate::check::check(&args),
         Command::Tune(_) => not_built("tune"),
         Command::Report(args) => crate::report::report(&args),
         Command::Replay(_) => not_built("replay"),

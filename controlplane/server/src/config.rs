@@ -12,13 +12,14 @@ mod peers;
 mod playbook;
 mod prompts;
 mod reader;
+mod reload;
 mod secret;
 mod sip;
 mod store;
 mod values;
 mod webhooks;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ::playbook::Playbook;
 use calls::config::{AiAgent, Deadlines, Trunk};
@@ -32,6 +33,7 @@ pub use otlp::Otlp;
 pub use peers::Target;
 pub use prompts::Prompts;
 pub use reader::Problem;
+pub(crate) use reload::{Difference, Keys};
 pub use secret::Secret;
 pub use sip::Sip;
 pub use store::Store;
@@ -72,6 +74,10 @@ pub struct Config {
     pub hep: Hep,
     /// `[otlp]`
     pub otlp: Otlp,
+    /// What each key had.
+    pub(crate) keys: Keys,
+    /// Where all this was read.
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// Sections of the contract that this version does not have.
@@ -102,7 +108,11 @@ impl Config {
                 message: format!("cannot be read: {error}"),
             }]
         })?;
-        Config::from_toml(&text, path.parent().unwrap_or(Path::new("")))
+        let config = Config::from_toml(&text, path.parent().unwrap_or(Path::new("")))?;
+        Ok(Config {
+            file: Some(path.to_owned()),
+            ..config
+        })
     }
 }
 
@@ -163,6 +173,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         webhooks,
         hep,
         otlp,
+        keys: Keys(reader.values()),
+        file: None,
     };
     let (problems, known) = reader.finish();
     (Some(config), problems, known)

@@ -1,7 +1,7 @@
 //! Events as webhooks get them: CloudEvents 1.0.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -21,20 +21,32 @@ const DATASCHEMA: &str = "urn:baton:event:1";
 pub(crate) struct Teller {
     /// CloudEvents' `source`.
     source: String,
-    pub(crate) endpoints: Arc<[Endpoint]>,
+    /// They change with a reload.
+    endpoints: Arc<RwLock<Arc<[Endpoint]>>>,
 }
 
 impl Teller {
     pub(crate) fn new(node: &str, endpoints: Vec<Endpoint>) -> Teller {
         Teller {
             source: source(node),
-            endpoints: endpoints.into(),
+            endpoints: Arc::new(RwLock::new(endpoints.into())),
         }
     }
 
+    /// Those who are told, as they are now.
+    pub(crate) fn endpoints(&self) -> Arc<[Endpoint]> {
+        let endpoints = self.endpoints.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&endpoints)
+    }
+
+    /// Others from now on.
+    pub(crate) fn set(&self, endpoints: Vec<Endpoint>) {
+        *self.endpoints.write().unwrap_or_else(PoisonError::into_inner) = endpoints.into();
+    }
+
     /// The endpoint of this name.
-    pub(crate) fn endpoint(&self, name: &str) -> Option<&Endpoint> {
-        self.endpoints.iter().find(|endpoint| endpoint.name == name)
+    pub(crate) fn endpoint(&self, name: &str) -> Option<Endpoint> {
+        self.endpoints().iter().find(|endpoint| endpoint.name == name).cloned()
     }
 
     /// An event for the outbox.
@@ -48,7 +60,8 @@ impl Teller {
         data: &Value,
     ) -> EventRow {
         let (id, body) = cloud_event(&self.source, kind, subject, sequence, at, data);
-        let wanting = self.endpoints.iter().filter(|endpoint| endpoint.wants(kind));
+        let known = self.endpoints();
+        let wanting = known.iter().filter(|endpoint| endpoint.wants(kind));
         let endpoints = wanting.map(|endpoint| {
             endpoint.counters.waiting.fetch_add(1, Ordering::Relaxed);
             endpoint.name.clone()

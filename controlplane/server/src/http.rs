@@ -10,6 +10,7 @@ mod body;
 mod calls;
 mod connections;
 mod deliveries;
+mod door;
 mod events;
 mod guard;
 mod handoffs;
@@ -18,8 +19,10 @@ mod kpi;
 mod openapi;
 mod problem;
 mod rate;
+mod reload;
 mod routes;
 mod schemas;
+mod sibling;
 mod status;
 mod targets;
 mod tls;
@@ -38,14 +41,13 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use engine::Engine;
 use serde_json::Value;
-use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::config;
 use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::run::{NodeHandle, Stopped};
-use connections::Manner;
+pub(crate) use door::Door;
 use idempotency::Idempotency;
 use problem::Problem;
 use rate::Rates;
@@ -110,23 +112,6 @@ fn answered(asked: Result<Result<Answer, RequestError>, Stopped>) -> Result<Answ
         Ok(Err(error)) => Err(refusal(error)),
         Err(Stopped) => Err(Problem::unavailable("the server is stopping")),
     }
-}
-
-/// Serves until `closing` says otherwise; then requests under way are finished.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    shared: Shared,
-    certificate: Option<Certificate>,
-    closing: watch::Receiver<bool>,
-) {
-    let manner = Manner {
-        header: shared.config.request,
-        certificate: certificate.map(Arc::new),
-    };
-    if let Some(certificate) = &manner.certificate {
-        tokio::spawn(Arc::clone(certificate).watch(closing.clone()));
-    }
-    connections::serve(listener, routes::router(Arc::new(shared)), closing, manner).await;
 }
 
 /// Counts a request when its answer begins.

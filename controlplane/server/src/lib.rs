@@ -2,6 +2,7 @@
 //!
 //! A library beside the binary, so that tests and `baton demo` can run a server inside their own process.
 
+mod check;
 pub mod cli;
 pub mod config;
 pub mod demo;
@@ -10,16 +11,22 @@ mod http;
 mod ids;
 mod journal;
 mod kpi;
+mod library;
+pub mod listeners;
 mod metrics;
 mod otlp;
+mod privileges;
 pub mod prompts;
 mod records;
+pub mod reload;
 mod report;
 mod run;
 pub mod serve;
 pub mod server;
+mod sibling;
 mod sip_transport;
 pub mod store;
+mod systemd;
 mod tap;
 mod webhook;
 

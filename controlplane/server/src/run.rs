@@ -1,23 +1,28 @@
 //! The only place where inputs meet the node and its outputs are done: one task, one loop, no lock around the node.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use calls::config::Peers;
 use calls::node::{Alive, Node, Output};
 use calls::notice::{Notice, StandingLeg, Step, What};
 use calls::request::{Request, RequestError, Response};
 use engine::{Engine, Full};
 use media::command::{Command, SessionId};
-use sip::endpoint::Stream;
+use sip::endpoint::{FlowId, Stream};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::metrics::Trigger;
 use crate::metrics::turns::{Queued, Turns};
+use crate::sibling::link::{Heard, Link};
+use crate::sibling::wire::Word;
+use crate::sibling::{self, Sibling, Side};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::{Received, Udp};
 use crate::store::Key;
@@ -25,6 +30,9 @@ use crate::tap::Tap;
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
 const BATCH: usize = 64;
+
+/// Call-IDs in one message to the other version: what fits into a packet, whoever chose them.
+const CALLS: usize = 64;
 
 /// Requests that may wait for the loop.
 const REQUESTS: usize = 1024;
@@ -38,6 +46,7 @@ pub(crate) struct NodeHandle {
     asks: mpsc::Sender<Ask>,
     /// What the loop says of itself.
     pub(crate) turns: Arc<Turns>,
+    side: watch::Receiver<Side>,
 }
 
 /// What the node holds at a moment.
@@ -57,6 +66,20 @@ enum Ask {
     EndForeign(StandingLeg, oneshot::Sender<bool>),
     Holds(oneshot::Sender<Holds>),
     Drain,
+    HandOver(Box<Link>),
+    Tell(Word, Option<OwnedFd>),
+    Reload(Box<Peers>),
+}
+
+/// Whom the loop tells of the other version of the server.
+#[derive(Debug)]
+pub(crate) struct Outside {
+    /// Which of two we are.
+    pub(crate) side: watch::Sender<Side>,
+    /// Connections of users of the API that the other has for us.
+    pub(crate) http: mpsc::Sender<OwnedFd>,
+    /// Set where the other says that our calls have had their time.
+    pub(crate) hang_up: watch::Sender<bool>,
 }
 
 impl NodeHandle {
@@ -103,6 +126,26 @@ impl NodeHandle {
         // Where the loop has ended, there are none anyway.
         let _ = self.asks.send(Ask::Drain).await;
     }
+
+    /// All that comes from now on is the new version's, behind this link.
+    pub(crate) async fn hand_over(&self, link: Link) {
+        let _ = self.asks.send(Ask::HandOver(Box::new(link))).await;
+    }
+
+    /// Says something to the other version; nothing happens where there is none.
+    pub(crate) async fn tell(&self, word: Word, descriptor: Option<OwnedFd>) {
+        let _ = self.asks.send(Ask::Tell(word, descriptor)).await;
+    }
+
+    /// Other peers, for the calls that come from now on.
+    pub(crate) async fn reload(&self, peers: Peers) {
+        let _ = self.asks.send(Ask::Reload(Box::new(peers))).await;
+    }
+
+    /// Which of two versions we are.
+    pub(crate) fn side(&self) -> watch::Receiver<Side> {
+        self.side.clone()
+    }
 }
 
 /// Where SIP comes and goes.
@@ -110,6 +153,18 @@ impl NodeHandle {
 pub(crate) struct Sockets {
     pub(crate) datagrams: Datagrams,
     pub(crate) tcp: Tcp,
+    /// What `tcp` accepts connections by.
+    pub(crate) listeners: Vec<TcpListener>,
+}
+
+impl Sockets {
+    /// Connections are accepted: at the start, and again where a new version did not last.
+    pub(crate) fn listen_again(&mut self) -> std::io::Result<()> {
+        for listener in &self.listeners {
+            self.tcp.listen(listener.try_clone()?)?;
+        }
+        Ok(())
+    }
 }
 
 /// One socket, or one of each address family.
@@ -161,6 +216,11 @@ pub(crate) struct Run {
     asks: mpsc::Receiver<Ask>,
     /// Commands that a worker's full queue sent back: the newest of each session, which says all that an older one did.
     waiting: HashMap<(usize, SessionId), Command>,
+    /// The other version of this server, while there is one.
+    sibling: Option<Sibling>,
+    outside: Outside,
+    /// We were told to take no new calls.
+    draining: bool,
 }
 
 impl Run {
@@ -172,6 +232,7 @@ impl Run {
         sockets: Sockets,
         journal: Arc<Journal>,
         tap: Tap,
+        outside: Outside,
     ) -> std::io::Result<(Run, NodeHandle)> {
         #[expect(
             deprecated,
@@ -180,6 +241,7 @@ impl Run {
         let events = AsyncFd::new(engine.events().as_fd().try_clone_to_owned()?)?;
         let (sender, asks) = mpsc::channel(REQUESTS);
         let turns = Arc::new(Turns::new(Instant::now()));
+        let side = outside.side.subscribe();
         let run = Run {
             node,
             engine,
@@ -191,8 +253,23 @@ impl Run {
             trigger: Trigger::default(),
             asks,
             waiting: HashMap::new(),
+            sibling: None,
+            outside,
+            draining: false,
         };
-        Ok((run, NodeHandle { asks: sender, turns }))
+        Ok((
+            run,
+            NodeHandle {
+                asks: sender,
+                turns,
+                side,
+            },
+        ))
+    }
+
+    /// What comes is ours, but for what belongs to calls of the old version behind this link. It has INVITEs of these Call-IDs.
+    pub(crate) fn take_over(&mut self, link: Link, calls: BTreeSet<String>) {
+        self.pair(link, Side::Front, calls);
     }
 
     /// Runs until every [`NodeHandle`] is gone.
@@ -214,13 +291,17 @@ impl Run {
                     began = Instant::now();
                     self.take_stream(event);
                 }
-                ready = self.sockets.datagrams.ready() => {
+                ready = self.sockets.datagrams.ready(), if self.reads() => {
                     began = Instant::now();
                     if let Err(error) = ready {
                         tracing::error!(%error, "the SIP socket is gone");
                         return;
                     }
                     self.take_datagrams();
+                }
+                () = heard(self.sibling.as_ref()) => {
+                    began = Instant::now();
+                    self.take_words();
                 }
                 ready = self.events.readable(), if !more_events => {
                     began = Instant::now();
@@ -292,8 +373,22 @@ impl Run {
             Ask::EndForeign(leg, reply) => {
                 let _ = reply.send(self.node.end_foreign(Instant::now(), leg));
             }
-            Ask::Drain => self.node.drain(),
+            Ask::Drain => {
+                self.draining = true;
+                self.node.drain();
+                if self.reads() {
+                    self.say(&Word::Stopping, None);
+                }
+            }
+            Ask::HandOver(link) => self.hand_over(*link),
+            Ask::Tell(word, descriptor) => self.say(&word, descriptor),
+            Ask::Reload(peers) => self.node.reload(*peers),
         }
+    }
+
+    /// Whether datagrams are ours to read: of two versions the new one reads.
+    fn reads(&self) -> bool {
+        self.sibling.as_ref().is_none_or(|sibling| sibling.side != Side::Back)
     }
 
     fn take_datagrams(&mut self) {
@@ -305,7 +400,11 @@ impl Run {
                     self.node.handle_datagram(now, from, datagram);
                     self.settle();
                 }
-                Received::Unreachable(to) => self.node.handle_unreachable(Instant::now(), to),
+                Received::Unreachable(to) => {
+                    // Nobody can tell which of two versions has sent what did not arrive.
+                    self.say(&Word::Unreachable(to), None);
+                    self.node.handle_unreachable(Instant::now(), to);
+                }
                 Received::Nothing => return,
             }
             self.do_outputs();
@@ -343,6 +442,9 @@ impl Run {
             tcp::Event::Closed(flow) => {
                 self.tap.flow_closes(flow);
                 self.sockets.tcp.forget(flow);
+                if let Some(sibling) = &mut self.sibling {
+                    sibling.gone(flow);
+                }
                 self.node.handle_closed(now, flow);
             }
         }
@@ -362,34 +464,19 @@ impl Run {
     }
 
     fn do_outputs(&mut self) {
-        while let Some(output) = self.node.poll_output() {
-            match output {
-                Output::Datagram(transmit) => {
-                    self.tap.datagram_goes(Instant::now(), transmit.to, &transmit.bytes);
-                    if let Err(error) = self.sockets.datagrams.send(transmit.to, &transmit.bytes) {
-                        tracing::debug!(to = %transmit.to, %error, "SIP not sent");
-                        self.tap.not_sent();
-                        self.node.handle_unreachable(Instant::now(), transmit.to);
-                    }
-                }
-                Output::Stream(stream) => {
-                    match &stream {
-                        Stream::Connect { flow, to } => self.tap.flow_opens(*flow, *to),
-                        Stream::Send { flow, bytes } => self.tap.message_goes(Instant::now(), *flow, bytes),
-                        Stream::Close { flow } => self.tap.flow_closes(*flow),
-                    }
-                    if let Err(flow) = self.sockets.tcp.handle(stream) {
-                        self.tap.flow_closes(flow);
-                        self.node.handle_closed(Instant::now(), flow);
-                    }
-                }
-                Output::Media { worker, command } => self.command(worker, command),
-                Output::Notice(notice) => self.tell(&notice),
+        loop {
+            while let Some(output) = self.node.poll_output() {
+                self.do_output(output);
+            }
+            let Some(stray) = self.node.poll_stray() else { return };
+            match &mut self.sibling {
+                Some(sibling) => sibling.show(Instant::now(), &mut self.node, stray),
+                None => self.node.handle_own(Instant::now(), stray),
             }
         }
     }
 
-    fn tell(&mut self, notice: &Notice) {
+    fn notice(&mut self, notice: &Notice) {
         if let What::Handoff(_, Step::Requested { mode, target, .. }) = &notice.what {
             lock(&self.journal.metrics).requested(self.trigger, *mode, target);
         }
@@ -409,6 +496,140 @@ impl Run {
                 _ => None,
             }
         });
+    }
+
+    fn do_output(&mut self, output: Output) {
+        match output {
+            Output::Datagram(transmit) => {
+                self.tap.datagram_goes(Instant::now(), transmit.to, &transmit.bytes);
+                if let Err(error) = self.sockets.datagrams.send(transmit.to, &transmit.bytes) {
+                    tracing::debug!(to = %transmit.to, %error, "SIP not sent");
+                    self.tap.not_sent();
+                    self.node.handle_unreachable(Instant::now(), transmit.to);
+                }
+            }
+            Output::Stream(stream) => {
+                match &stream {
+                    Stream::Connect { flow, to } => self.tap.flow_opens(*flow, *to),
+                    Stream::Send { flow, bytes } => self.tap.message_goes(Instant::now(), *flow, bytes),
+                    Stream::Close { flow } => self.tap.flow_closes(*flow),
+                }
+                if !self.is_the_others(&stream)
+                    && let Err(flow) = self.sockets.tcp.handle(stream)
+                {
+                    self.tap.flow_closes(flow);
+                    self.node.handle_closed(Instant::now(), flow);
+                }
+            }
+            Output::Media { worker, command } => self.command(worker, command),
+            Output::Notice(notice) => self.notice(&notice),
+        }
+    }
+
+    /// Whether it is done on a connection of the other version.
+    fn is_the_others(&mut self, stream: &Stream) -> bool {
+        let Some(sibling) = &mut self.sibling else { return false };
+        match stream {
+            Stream::Connect { .. } => false,
+            Stream::Send { flow, bytes } => sibling.write(*flow, bytes),
+            Stream::Close { flow } => {
+                let others = sibling.close(*flow);
+                if !others {
+                    sibling.gone(*flow);
+                }
+                others
+            }
+        }
+    }
+
+    fn say(&mut self, word: &Word, descriptor: Option<OwnedFd>) {
+        if let Some(sibling) = &mut self.sibling {
+            sibling.link.send(word, descriptor);
+        }
+    }
+
+    fn pair(&mut self, link: Link, side: Side, calls: BTreeSet<String>) {
+        self.node.share(sibling::share(side, calls));
+        self.sibling = Some(Sibling::new(link, side));
+        self.outside.side.send_replace(side);
+    }
+
+    /// What has come until now is ours; all that comes is the new version's.
+    fn hand_over(&mut self, mut link: Link) {
+        let calls: Vec<_> = self.node.invitations().into_iter().collect();
+        for some in calls.chunks(CALLS) {
+            link.send(&Word::Calls(some.to_vec()), None);
+        }
+        link.send(&Word::Yours, None);
+        self.sockets.tcp.stop_listening();
+        self.pair(link, Side::Back, BTreeSet::new());
+        tracing::info!("a new version has taken over; our calls go on to their end");
+    }
+
+    /// What the other version says.
+    fn take_words(&mut self) {
+        for _ in 0..BATCH {
+            let Some(sibling) = &mut self.sibling else { return };
+            let now = Instant::now();
+            let node = &mut self.node;
+            match sibling.link.receive() {
+                Heard::Nothing => return sibling.link.flush(),
+                Heard::End => self.is_alone(),
+                Heard::Word(word, descriptors) => match word {
+                    Word::Ask(None, from, bytes) => {
+                        self.tap.datagram_came(now, from, &bytes);
+                        sibling.asked(now, node, None, from, bytes);
+                    }
+                    Word::Ask(flow, from, bytes) => sibling.asked(now, node, flow, from, bytes),
+                    Word::Back(flow, from, bytes) => sibling.back(now, node, flow, from, bytes),
+                    Word::Give(flow, from, bytes) => sibling.given(now, node, flow, from, bytes),
+                    Word::Closed(flow) => sibling.closed(now, node, flow),
+                    Word::Unreachable(to) => node.handle_unreachable(now, to),
+                    Word::Write(flow, bytes) => {
+                        let flow = FlowId(flow);
+                        if let Err(flow) = self.sockets.tcp.handle(Stream::Send { flow, bytes }) {
+                            sibling.gone(flow);
+                            node.handle_closed(now, flow);
+                        }
+                    }
+                    Word::Http => {
+                        for descriptor in descriptors {
+                            // Where there are too many the user is told so by the end of the connection.
+                            let _ = self.outside.http.try_send(descriptor);
+                        }
+                    }
+                    Word::Stopping => {
+                        self.draining = true;
+                        node.drain();
+                    }
+                    Word::HangUp => drop(self.outside.hang_up.send_replace(true)),
+                    Word::Hello(_) | Word::Sockets(_) | Word::No(_) | Word::Ready | Word::Calls(_) | Word::Yours => {
+                        tracing::warn!(?word, "the other version says what is not its turn")
+                    }
+                },
+            }
+            self.settle();
+            self.do_outputs();
+        }
+    }
+
+    /// The other version is gone: the old one has finished, or the new one has failed, and what comes is ours again.
+    fn is_alone(&mut self) {
+        let Some(sibling) = self.sibling.take() else { return };
+        match sibling.side {
+            Side::Front | Side::Alone => tracing::info!("the old version has ended"),
+            Side::Back => {
+                tracing::warn!(
+                    draining = self.draining,
+                    "the new version is gone: what comes is ours again"
+                );
+                if let Err(error) = self.sockets.listen_again() {
+                    tracing::error!(%error, "SIP connections cannot be accepted again");
+                }
+            }
+        }
+        sibling.end(Instant::now(), &mut self.node);
+        self.outside.side.send_replace(Side::Alone);
     }
 
     fn command(&mut self, worker: usize, command: Command) {
@@ -444,6 +665,15 @@ fn supersede(older: &mut Command, newer: Command) {
 fn session(command: &Command) -> SessionId {
     match command {
         Command::Set { session, .. } | Command::End { session } => *session,
+    }
+}
+
+/// Waits until the other version says something.
+async fn heard(sibling: Option<&Sibling>) {
+    match sibling {
+        // A broken link says so when it is read.
+        Some(sibling) => drop(sibling.link.ready().await),
+        None => std::future::pending().await,
     }
 }
 

@@ -1,16 +1,15 @@
 //! A running server: the parts put together, and taken apart again.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use calls::config::Peers;
 use calls::node::Node;
 use calls::request::{Request, Response};
 use engine::{Engine, EngineConfig, TaskRun, WorkerConfig};
-use media::command::PromptId;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -19,10 +18,17 @@ use crate::event::Teller;
 use crate::http;
 use crate::ids::{self, Clock};
 use crate::journal::{Journal, lock};
+use crate::library::{Ids, Library};
+use crate::listeners::Listeners;
 use crate::otlp::export::Exporter;
 use crate::otlp::{self, Otlp};
-use crate::prompts::Prompt;
-use crate::run::{Datagrams, NodeHandle, Run, Sockets};
+use crate::reload::{Reload, ReloadError, Reloaded, Reloads};
+use crate::run::{Datagrams, NodeHandle, Outside, Run, Sockets};
+use crate::sibling::Side;
+use crate::sibling::gate;
+pub use crate::sibling::gate::Offer;
+use crate::sibling::link::Link;
+use crate::sibling::wire::Word;
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::store::recovery::Recovery;
@@ -32,31 +38,79 @@ use crate::tap::hep::Agent;
 use crate::tap::traces::Traces;
 use crate::tap::{Capture, Tap};
 use crate::webhook;
+use crate::webhook::couriers::Couriers;
 
 /// How often a stop looks whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Connections of users of the API that the other version has for us and that wait to be served.
+const CONNECTIONS: usize = 256;
+
+/// How often it says how many are left.
+const SAY: Duration = Duration::from_secs(10);
 
 /// A running server: engine, node, SIP, HTTP and webhooks. Stop it with [`Server::stop`].
 #[derive(Debug)]
 pub struct Server {
     sip: SocketAddr,
     http: SocketAddr,
-    drain: Duration,
-    stop: Duration,
+    listeners: Listeners,
+    first_port: u16,
+    times: watch::Receiver<Times>,
+    reloads: Reloads,
+    /// Ends when nobody can ask any more, or it is told to.
+    reload: JoinHandle<Couriers>,
+    reloading: watch::Sender<bool>,
+    /// Set where the version that has taken over says that our calls have had their time.
+    hurried: watch::Receiver<bool>,
     draining: Arc<AtomicBool>,
     node: NodeHandle,
+    /// Whoever holds it keeps its threads alive: these must end with the loop.
+    engine: Weak<Engine>,
     closing: watch::Sender<bool>,
     run: JoinHandle<()>,
     http_task: JoinHandle<()>,
+    /// They change when the two have ended.
+    run_lives: watch::Receiver<()>,
+    http_lives: watch::Receiver<()>,
     life: Life,
     recovery: JoinHandle<()>,
     pruning: JoinHandle<()>,
     store: Store,
     store_task: JoinHandle<()>,
-    told: watch::Sender<bool>,
-    webhooks: Vec<JoinHandle<()>>,
     /// Sends traces of handoffs.
     otlp: Option<JoinHandle<()>>,
+}
+
+/// How long the steps to an end may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    drain: Duration,
+    stop: Duration,
+    hand_over: Duration,
+}
+
+impl Times {
+    pub(crate) fn of(config: &Config) -> Times {
+        Times {
+            drain: config.node.drain,
+            stop: config.node.stop,
+            hand_over: config.node.hand_over,
+        }
+    }
+}
+
+/// What a stop still waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Running calls.
+    pub calls: usize,
+    /// Handoffs in them.
+    pub handoffs: usize,
+    /// Whether the version that we have taken over from has calls, too.
+    pub older: bool,
+    /// How long these are waited for at the most.
+    pub wait: Duration,
 }
 
 /// Why a server cannot start: what to do about it is in the text.
@@ -91,6 +145,15 @@ pub enum StartError {
     /// The API cannot be served with TLS.
     #[error("http.tls: {0}: both must be PEM files of one certificate, ours to read")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The running server has the ports of the only range.
+    #[error(
+        "the running server has the media ports, and above them there is no room for as many: set media.other_first_port, for a \
+         take-over needs a second range"
+    )]
+    NoPorts,
+    /// The running server does not hand over.
+    #[error("the take-over failed, and the running server goes on: {0}")]
+    TakeOver(String),
     /// A prompt cannot be played.
     #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
     Prompt(String),
@@ -111,35 +174,64 @@ impl Server {
     /// # Errors
     /// [`StartError`] where a socket, a file or the data plane is not to be had.
     pub async fn start(config: Config) -> Result<Server, StartError> {
-        let system = |what| move |source| StartError::System { what, source };
-        let (sockets, listening) = listen(&config.sip).await?;
-        let sip = listening[0];
+        let listeners = Listeners::open(&config)?;
+        Server::start_on(config, listeners).await
+    }
+
+    /// The same with sockets that are open already.
+    ///
+    /// # Errors
+    /// [`StartError`] where a file or the data plane is not to be had.
+    pub async fn start_on(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        Server::start_from(config, listeners, None).await
+    }
+
+    /// Takes over from a running server: its sockets, and all calls that come from now on. Until this returns it goes on as if nothing
+    /// had happened, and if it fails, for ever.
+    ///
+    /// # Errors
+    /// [`StartError`] as at every other start; and where the other one does not hand over in the end.
+    pub async fn take_over(mut config: Config, offer: Offer) -> Result<Server, StartError> {
+        let listeners = offer
+            .listeners
+            .try_clone()
+            .map_err(|error| system("dup")(error.into()))?;
+        // Each version has the ports of the other range.
+        if offer.first_port == config.media.first_port {
+            config.media.first_port = config.media.other_first_port.ok_or(StartError::NoPorts)?;
+        }
+        Server::start_from(config, listeners, Some(offer)).await
+    }
+
+    async fn start_from(config: Config, listeners: Listeners, offer: Option<Offer>) -> Result<Server, StartError> {
         let certificate = config.http.tls.as_ref().map(http::Certificate::load);
         let certificate = certificate.transpose().map_err(|error| StartError::Tls(error.into()))?;
-        let listener = bind(
-            "http.listen",
-            config.http.listen,
-            TcpListener::bind(config.http.listen).await,
-        )?;
-        let http = listener
+        let (mut sockets, listening) = sockets(&config.sip, &listeners)
+            .await
+            .map_err(|error| system("the set-up of a socket")(error.into()))?;
+        let sip = *listening.first().ok_or(StartError::NoAddress)?;
+        let http = listeners
+            .http
             .local_addr()
             .map_err(|error| system("getsockname")(error.into()))?;
         let database = Database::open(&config.store.place).await;
         let database = database.map_err(|error| unusable(&config.store.place, error))?;
         let seed = ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?;
 
-        let library = Library::load(&config)?;
+        let mut library = Library::new(&config);
+        let ids = library.ids(&config).map_err(StartError::Prompt)?;
         let engine = tokio::task::spawn_blocking({
-            let config = engine_config(&config, library.prompts, seed);
+            let config = engine_config(&config, Arc::clone(&library.prompts), seed);
             move || Engine::start(config)
         })
         .await
         .map_err(|error| system("the start of the engine")(error.into()))??;
         let engine = Arc::new(engine);
+        let engine_lives = Arc::downgrade(&engine);
         let ports = (0..engine.workers())
             .map(|worker| engine.ports(worker).to_vec())
             .collect();
-        let node_config = node_config(&config, &listening, http, ports, library.ids, library.briefings, seed);
+        let node_config = node_config(&config, &listening, ports, peers(&config, http, ids), seed);
 
         // Where others see whether we live.
         let reached = node_config.sip.advertise;
@@ -160,32 +252,56 @@ impl Server {
         entered.map_err(|error| unusable(place, error))?;
         let (store, store_task) = Store::start(database, instance, config.store.queue);
         let clients = webhook::Clients::new().map_err(|error| system("the HTTP client")(error.into()))?;
-        let (told, telling) = watch::channel(false);
-        let (endpoints, webhooks) = config
-            .webhooks
-            .iter()
-            .map(|webhook| webhook::Endpoint::start(webhook.clone(), &clients, store.clone(), telling.clone()))
-            .unzip();
-        let teller = Teller::new(&config.node.name, endpoints);
+        let teller = Teller::new(&config.node.name, Vec::new());
+        let mut couriers = Couriers::new(clients, store.clone());
+        couriers.set(&config.webhooks, &teller);
+        let told = teller.clone();
         let recovery = Recovery::new(store.clone(), place.clone(), teller.clone(), reached);
         let left = recovery.run().await.map_err(|error| unusable(place, error))?;
         let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());
+        let (connections, from_sibling) = mpsc::channel(CONNECTIONS);
+        let (hang_up, hurried) = watch::channel(false);
+        let outside = Outside {
+            side: watch::Sender::new(Side::Alone),
+            http: connections,
+            hang_up,
+        };
+        let listened = sockets.listen_again();
+        listened.map_err(|error| system("epoll")(error.into()))?;
         *lock(&journal.traces) = Traces::new(config.sip.trace, config.sip.trace_keep);
         let otlp_client = otlp::export::client().map_err(|error| system("the HTTP client")(error.into()))?;
         let exporting = export_traces(&config, &journal, otlp_client);
         let advertised = advertised(&config.sip, &listening);
         let capture = capture(&config, &journal);
         let tap = Tap::new(Arc::clone(&journal), trunk_addresses(&config), advertised, capture);
-        let (run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap)
+        let (mut run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap, outside)
             .map_err(|error| system("epoll")(error.into()))?;
-        let run = tokio::spawn(run.run());
+        // Here everything is ready. From now on nothing can fail but the one that we take over from.
+        if let Some(offer) = offer {
+            let (link, calls) = offer.accept().await.map_err(StartError::TakeOver)?;
+            run.take_over(link, calls);
+        }
+        let (run, run_lives) = watched(run.run());
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
         let draining = Arc::<AtomicBool>::default();
         let (closing, closed) = watch::channel(false);
+        let (times, timed) = watch::channel(Times::of(&config));
+        let (reloads, asked) = Reloads::new();
+        let reload = Reload {
+            config: config.clone(),
+            http,
+            node: node.clone(),
+            library,
+            times,
+            couriers,
+            teller: told,
+        };
+        let (reloading, reloads_on) = watch::channel(true);
+        let reload = tokio::spawn(reload.run(asked, reloads_on));
         let shared = http::Shared::new(
             &config,
             node.clone(),
@@ -194,7 +310,18 @@ impl Server {
             Arc::clone(&draining),
             closed.clone(),
         );
-        let http_task = tokio::spawn(http::serve(listener, shared, certificate, closed));
+        let door = http::Door {
+            listener: listeners
+                .http
+                .try_clone()
+                .map_err(|error| system("dup")(error.into()))?,
+            from_sibling,
+            side: node.side(),
+            closing: closed,
+            reloads: reloads.clone(),
+            certificate,
+        };
+        let (http_task, http_lives) = watched(door.serve(shared));
         if !http.ip().is_loopback() && config.http.tls.is_none() {
             tracing::warn!(%http, "the API is served in plain text, keys and all: set http.tls, or have a proxy with TLS before it");
         }
@@ -202,20 +329,26 @@ impl Server {
         Ok(Server {
             sip,
             http,
-            drain: config.node.drain,
-            stop: config.node.stop,
+            listeners,
+            first_port: config.media.first_port,
+            times: timed,
+            reloads,
+            reload,
+            reloading,
+            hurried,
             draining,
             node,
+            engine: engine_lives,
             closing,
             run,
             http_task,
+            run_lives,
+            http_lives,
             life,
             recovery,
             pruning,
             store,
             store_task,
-            told,
-            webhooks,
             otlp: exporting,
         })
     }
@@ -241,85 +374,198 @@ impl Server {
     }
 
     /// Waits for a part that ended by itself: a bug, after which nothing of the server can be relied on.
-    pub async fn failed(&mut self) {
+    pub async fn failed(&self) {
+        let (mut run, mut http) = (self.run_lives.clone(), self.http_lives.clone());
         tokio::select! {
-            _ = &mut self.run => {}
-            _ = &mut self.http_task => {}
+            _ = run.changed() => {}
+            _ = http.changed() => {}
         }
+    }
+
+    /// Reads the file anew that the configuration came from. What can change counts for the next call; running ones keep what they have.
+    ///
+    /// # Errors
+    /// Why nothing has changed.
+    pub async fn reload(&self) -> Result<Reloaded, ReloadError> {
+        self.reloads.ask().await
+    }
+
+    fn times(&self) -> Times {
+        *self.times.borrow()
+    }
+
+    /// Whether the control plane answers and every worker of the data plane runs.
+    pub async fn lives(&self) -> bool {
+        let workers = self
+            .engine
+            .upgrade()
+            .is_some_and(|engine| (0..engine.workers()).all(|worker| engine.is_running(worker)));
+        workers && self.node.alive().await.is_ok()
+    }
+
+    /// No new calls from now on: INVITE and OPTIONS outside a dialog get 503 with Retry-After, `/readyz` says so. Running calls go on,
+    /// and so do handoffs, also those that begin in them.
+    pub async fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.node.drain().await;
     }
 
     /// Refuses new calls, waits at most `node.drain_s` for the running ones, hangs up the rest, and ends. What is left
     /// then has `node.stop_s` for each step.
     pub async fn stop(self) {
-        self.draining.store(true, Ordering::Relaxed);
-        self.node.drain().await;
-        let idle = async {
-            while self.calls().await > 0 {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        if timeout(self.drain, idle).await.is_err() {
-            self.hang_up().await;
+        self.stop_unless(std::future::pending(), |_| {}).await;
+    }
+
+    /// As [`Server::stop`], but without waiting for the running calls any longer once `hurry` is over. `told` is called with what is
+    /// left, at the beginning and every ten seconds.
+    pub async fn stop_unless(self, hurry: impl Future<Output = ()>, told: impl Fn(Left)) {
+        self.drain().await;
+        let drain = self.times().drain;
+        tokio::select! {
+            () = self.idle(drain, told) => {}
+            () = tokio::time::sleep(drain) => tracing::warn!("the running calls have had their time (node.drain_s)"),
+            () = hurry => tracing::warn!("the running calls are not waited for any longer"),
         }
+        self.hang_up().await;
         self.end().await;
     }
 
-    async fn hang_up(&self) {
-        let Ok(Ok(Response::Calls(calls))) = self.node.request(Request::Calls).await else {
-            return;
-        };
-        tracing::warn!(calls = calls.len(), "hanging up the calls that are left");
-        for call in calls {
-            if let Some(id) = ids::parse_call(&call.id) {
-                let _ = self.node.request(Request::HangUp(id)).await;
+    /// A new version knocks: shows it our sockets, and waits until it is ready. `None`: it did not come up, and nothing has happened.
+    pub(crate) fn show(&self, link: Link) -> impl Future<Output = Option<Link>> + Send + use<> {
+        let busy = *self.node.side().borrow() != Side::Alone;
+        let (listeners, first_port) = (self.listeners.try_clone(), self.first_port);
+        async move {
+            match listeners {
+                Ok(listeners) => gate::show(link, &listeners, first_port, busy).await,
+                Err(error) => {
+                    tracing::error!(%error, "our sockets cannot be handed over");
+                    None
+                }
             }
         }
+    }
+
+    /// Leaves all that comes from now on to the new version behind this link.
+    pub(crate) async fn hand_over(&self, link: Link) {
+        self.node.hand_over(link).await;
+        let _ = self.node.side().wait_for(|side| *side == Side::Back).await;
+    }
+
+    /// After [`Server::hand_over`]: waits until the last call is over, or has had its time. `false`: the new version is gone, though it
+    /// should not be, and what comes is ours again.
+    pub(crate) async fn outlast(&self) -> bool {
+        let (mut hurried, mut side) = (self.hurried.clone(), self.node.side());
+        let most = self.times().hand_over;
+        tokio::select! {
+            () = self.idle(most, |_| {}) => {}
+            () = tokio::time::sleep(most) => tracing::warn!("the running calls have had their time (node.hand_over_s)"),
+            _ = hurried.wait_for(|hurried| *hurried) => tracing::warn!("the new version waits for our calls no longer"),
+            _ = side.wait_for(|side| *side == Side::Alone) => return false,
+        }
+        true
+    }
+
+    /// Hangs up what is left, and ends.
+    pub(crate) async fn stop_now(self) {
+        self.hang_up().await;
+        self.end().await;
+    }
+
+    /// Until the last call is over, also of the version that we have taken over from.
+    async fn idle(&self, most: Duration, told: impl Fn(Left)) {
+        let began = Instant::now();
+        let mut say = began;
+        let side = self.node.side();
+        loop {
+            let alive = self.alive().await;
+            let older = *side.borrow() == Side::Front;
+            if alive.calls == 0 && !older {
+                return;
+            }
+            let now = Instant::now();
+            if now >= say {
+                let left = Left {
+                    calls: alive.calls,
+                    handoffs: alive.handoffs,
+                    older,
+                    wait: most.saturating_sub(now - began),
+                };
+                let wait_s = left.wait.as_secs();
+                tracing::info!(
+                    calls = left.calls,
+                    handoffs = left.handoffs,
+                    older,
+                    wait_s,
+                    "draining: calls are left"
+                );
+                told(left);
+                say = now + SAY;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn hang_up(&self) {
+        if *self.node.side().borrow() == Side::Front {
+            self.node.tell(Word::HangUp, None).await;
+        }
+        if let Ok(Ok(Response::Calls(calls))) = self.node.request(Request::Calls).await
+            && !calls.is_empty()
+        {
+            tracing::warn!(calls = calls.len(), "hanging up the calls that are left");
+            for call in calls {
+                if let Some(id) = ids::parse_call(&call.id) {
+                    let _ = self.node.request(Request::HangUp(id)).await;
+                }
+            }
+        }
+        let side = self.node.side();
         let gone = async {
-            while self
-                .node
-                .alive()
-                .await
-                .is_ok_and(|alive| alive.sip.dialogs > 0 || alive.calls > 0)
+            while *side.borrow() == Side::Front
+                || self
+                    .node
+                    .alive()
+                    .await
+                    .is_ok_and(|alive| alive.sip.dialogs > 0 || alive.calls > 0)
             {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        let _ = timeout(self.stop, gone).await;
+        // The older version has steps of its own.
+        let most = if *side.borrow() == Side::Front { 4 } else { 1 } * self.times().stop;
+        let _ = timeout(most, gone).await;
     }
 
     /// Everything holds a part of what it uses: it ends in the order of that.
     async fn end(self) {
         let _ = self.closing.send(true);
-        // One that has ended may have been asked already, by `failed`.
-        if !self.http_task.is_finished() {
-            let _ = timeout(self.stop, self.http_task).await;
-        }
+        let step = self.times().stop;
+        self.reloading.send_replace(false);
+        let couriers = self.reload.await.ok();
         self.recovery.abort();
+        let _ = timeout(step, self.http_task).await;
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.
         let mut run = self.run;
-        if !run.is_finished() && timeout(self.stop, &mut run).await.is_err() {
+        if timeout(step, &mut run).await.is_err() {
             run.abort();
             let _ = run.await;
         }
         // Whoever has spans is gone, and so what waits is the last of it.
         if let Some(mut otlp) = self.otlp
-            && timeout(self.stop, &mut otlp).await.is_err()
+            && timeout(step, &mut otlp).await.is_err()
         {
             otlp.abort();
         }
         // What is due is told; the rest waits in the store for the next start.
-        let _ = timeout(self.stop, self.store.settled(self.store.ticket())).await;
-        let _ = self.told.send(true);
-        for mut webhook in self.webhooks {
-            if timeout(self.stop, &mut webhook).await.is_err() {
-                webhook.abort();
-            }
+        let _ = timeout(step, self.store.settled(self.store.ticket())).await;
+        if let Some(couriers) = couriers {
+            couriers.end(step).await;
         }
         self.pruning.abort();
         self.store.close();
         let mut store = self.store_task;
-        if timeout(self.stop, &mut store).await.is_err() {
+        if timeout(step, &mut store).await.is_err() {
             tracing::error!(
                 waiting = self.store.condition().waiting,
                 "the store takes nothing: what waits is lost"
@@ -372,6 +618,16 @@ fn trunk_addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
     config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied())
 }
 
+/// Starts it, with what changes when it has ended, however that was.
+fn watched(task: impl Future<Output = ()> + Send + 'static) -> (JoinHandle<()>, watch::Receiver<()>) {
+    let (life, lives) = watch::channel(());
+    let task = async move {
+        task.await;
+        drop(life);
+    };
+    (tokio::spawn(task), lives)
+}
+
 fn unusable(place: &Place, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
     let (place, remedy) = match place {
         Place::Sqlite(path) => (
@@ -390,87 +646,34 @@ fn unusable(place: &Place, source: impl Into<Box<dyn std::error::Error + Send + 
     }
 }
 
-/// How often a free port is looked for that is free for UDP and TCP.
-const PORT_TRIES: usize = 20;
-
-/// Opens everything that SIP comes by; where that is, in the order of the configuration.
-async fn listen(config: &Sip) -> Result<(Sockets, Vec<SocketAddr>), StartError> {
-    let mut tcp = Tcp::new(tcp::Bounds {
-        connect: config.flows.connect,
-        stall: config.tcp_stall,
-        queue: config.tcp_queue,
-    });
+/// What SIP comes by; where that is, in the order of the configuration.
+async fn sockets(config: &Sip, listeners: &Listeners) -> std::io::Result<(Sockets, Vec<SocketAddr>)> {
+    let copies = listeners.try_clone()?;
+    let listening = copies.sip()?;
     let mut udps = Vec::new();
-    let mut listening = Vec::new();
-    for &address in &config.listen {
-        let mut tries = if address.port() == 0 { PORT_TRIES } else { 1 };
-        let (udp, local) = loop {
-            tries -= 1;
-            let udp = bind("sip.listen", address, Udp::bind(address).await)?;
-            let local = bind("sip.listen", address, udp.local())?;
-            match if config.tcp { tcp.listen(local) } else { Ok(()) } {
-                Ok(()) => break (udp, local),
-                Err(_) if tries > 0 => {}
-                failed => bind("sip.listen", local, failed)?,
-            }
-        };
-        udps.push(udp);
-        listening.push(local);
+    for udp in copies.udp {
+        udps.push(Udp::new(udp).await?);
     }
     let mut udps = udps.into_iter();
     // The configuration has one at the least.
-    let udp = udps.next().ok_or(StartError::NoAddress)?;
+    let udp = udps.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
     let also = udps.next();
     let datagrams = Datagrams { udp, also };
-    Ok((Sockets { datagrams, tcp }, listening))
+    let bounds = tcp::Bounds {
+        connect: config.flows.connect,
+        stall: config.tcp_stall,
+        queue: config.tcp_queue,
+    };
+    let sockets = Sockets {
+        datagrams,
+        tcp: Tcp::new(bounds),
+        listeners: copies.tcp,
+    };
+    Ok((sockets, listening))
 }
 
-fn bind<T>(key: &'static str, address: SocketAddr, bound: std::io::Result<T>) -> Result<T, StartError> {
-    bound.map_err(|source| StartError::Bind { key, address, source })
-}
-
-/// The prompts as the data plane has them.
-struct Library {
-    prompts: Arc<media::prompt::Prompts>,
-    ids: calls::config::Prompts,
-    /// Of each target.
-    briefings: Vec<Option<PromptId>>,
-}
-
-impl Library {
-    fn load(config: &Config) -> Result<Library, StartError> {
-        let mut prompts = media::prompt::Prompts::new();
-        let mut add = |name: &str, prompt: &Prompt| {
-            prompts
-                .add(name, &prompt.samples)
-                .ok_or_else(|| StartError::Prompt(format!("{name} ({})", prompt.source)))
-        };
-        let named = &config.prompts;
-        let ids = calls::config::Prompts {
-            announcement: add("announcement", &named.announcement)?,
-            hold: add("hold", &named.hold)?,
-            briefing: add("briefing", &named.briefing)?,
-            busy: add("busy", &named.busy)?,
-            no_answer: add("no_answer", &named.no_answer)?,
-            failed: add("failed", &named.failed)?,
-            goodbye: add("goodbye", &named.goodbye)?,
-        };
-        let briefings = config
-            .targets
-            .iter()
-            .map(|target| {
-                let briefing = target.briefing.as_ref();
-                briefing
-                    .map(|prompt| add(&format!("briefing of {}", target.name), prompt))
-                    .transpose()
-            })
-            .collect::<Result<_, _>>()?;
-        Ok(Library {
-            prompts: Arc::new(prompts),
-            ids,
-            briefings,
-        })
-    }
+fn system(what: &'static str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> StartError {
+    move |source| StartError::System { what, source }
 }
 
 /// The data plane's part of the configuration.
@@ -498,19 +701,12 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
     }
 }
 
-fn node_config(
-    config: &Config,
-    sip: &[SocketAddr],
-    http: SocketAddr,
-    workers: Vec<Vec<u16>>,
-    prompts: calls::config::Prompts,
-    briefings: Vec<Option<PromptId>>,
-    seed: u64,
-) -> calls::config::Config {
+/// What may change while calls are running.
+pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
     let targets = config
         .targets
         .iter()
-        .zip(briefings)
+        .zip(ids.briefings)
         .map(|(target, briefing)| calls::config::Target {
             name: target.name.clone(),
             uri: target.uri.clone(),
@@ -522,6 +718,32 @@ fn node_config(
             auth: target.auth.clone(),
         })
         .collect();
+    Peers {
+        latch: config.media.latch,
+        trunks: config.trunks.clone(),
+        ai_agents: config.ai_agents.clone(),
+        targets,
+        playbook: config.playbook.clone(),
+        prompts: ids.prompts,
+        deadlines: config.deadlines,
+        public_url: config
+            .http
+            .public_url
+            .clone()
+            .unwrap_or_else(|| match &config.http.tls {
+                None => format!("http://{http}"),
+                Some(_) => format!("https://{http}"),
+            }),
+    }
+}
+
+fn node_config(
+    config: &Config,
+    sip: &[SocketAddr],
+    workers: Vec<Vec<u16>>,
+    peers: Peers,
+    seed: u64,
+) -> calls::config::Config {
     // Each family's own, and where none is told, where we listen.
     let mut advertised = sip.iter().map(|listening| {
         let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
@@ -551,21 +773,14 @@ fn node_config(
         media_address: config.media.advertise.0,
         media_also: config.media.advertise.1,
         workers,
-        latch: config.media.latch,
-        trunks: config.trunks.clone(),
-        ai_agents: config.ai_agents.clone(),
-        targets,
-        playbook: config.playbook.clone(),
-        prompts,
-        deadlines: config.deadlines,
-        public_url: config
-            .http
-            .public_url
-            .clone()
-            .unwrap_or_else(|| match &config.http.tls {
-                None => format!("http://{http}"),
-                Some(_) => format!("https://{http}"),
-            }),
+        latch: peers.latch,
+        trunks: peers.trunks,
+        ai_agents: peers.ai_agents,
+        targets: peers.targets,
+        playbook: peers.playbook,
+        prompts: peers.prompts,
+        deadlines: peers.deadlines,
+        public_url: peers.public_url,
         seed,
     }
 }

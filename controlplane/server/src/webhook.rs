@@ -5,6 +5,7 @@
 //! whether it arrived: at least once, always with the same id.
 
 mod address;
+pub(crate) mod couriers;
 pub(crate) mod sample;
 mod schedule;
 mod sender;
@@ -35,7 +36,7 @@ const AHEAD: usize = 16 * CONCURRENT;
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// One endpoint, from the side of whoever has events.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) name: String,
     types: Vec<String>,
@@ -56,14 +57,14 @@ pub(crate) struct Counters {
 }
 
 impl Endpoint {
-    /// Starts the endpoint's task. Once `closing` says so it ends when nothing is due any more.
+    /// Starts the endpoint's task, which counts on. Once `closing` says so it ends when nothing is due any more.
     pub(crate) fn start(
         config: config::Webhook,
         clients: &Clients,
         store: Store,
         closing: watch::Receiver<bool>,
+        counters: Arc<Counters>,
     ) -> (Endpoint, JoinHandle<()>) {
-        let counters = Arc::<Counters>::default();
         let endpoint = Endpoint {
             name: config.name.clone(),
             types: config.types.clone(),

@@ -26,6 +26,7 @@ mod referrer;
 mod registry;
 mod request;
 mod session;
+mod share;
 mod strangers;
 mod streams;
 mod table;
@@ -47,6 +48,7 @@ pub use foreign::{NotForeign, Standing};
 pub use hop::Transport;
 use referral::Referral;
 pub use referrer::Refer;
+pub use share::{Share, Stray};
 
 use flow::Flows;
 use hop::Source;
@@ -110,6 +112,8 @@ pub struct Endpoint {
     events: VecDeque<Event>,
     refusing: Option<u32>,
     strangers: Strangers,
+    share: Option<Share>,
+    strays: VecDeque<Stray>,
 }
 
 /// What is alive, not what is in it: requests have credentials.
@@ -146,6 +150,8 @@ impl Endpoint {
             events: VecDeque::new(),
             refusing: None,
             strangers: Strangers::default(),
+            share: None,
+            strays: VecDeque::new(),
         }
     }
 
@@ -341,7 +347,12 @@ impl Endpoint {
             self.flows.held(),
         ];
         let indexes = [self.refers.len(), self.referrals.len(), self.riders.len()];
-        let queues = [self.queue.len(), self.transmits.len(), self.events.len()];
+        let queues = [
+            self.queue.len(),
+            self.transmits.len(),
+            self.events.len(),
+            self.strays.len(),
+        ];
         [&tables[..], &indexes, &queues].concat().into_iter().sum()
     }
 

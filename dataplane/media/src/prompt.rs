@@ -1,5 +1,6 @@
 //! Prompts: encoded once per codec at load, so that a thousand callers on hold cost no codec.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::codec::g711;
@@ -9,6 +10,8 @@ use crate::command::{Codec, PromptId};
 #[derive(Clone, Debug, Default)]
 pub struct Prompts {
     prompts: Vec<Prompt>,
+    /// Places for those that come while workers run. What is in one stays: a call may be playing it.
+    later: Vec<OnceLock<Prompt>>,
 }
 
 #[derive(Clone, Debug)]
@@ -16,6 +19,16 @@ struct Prompt {
     name: String,
     pcmu: Box<[u8]>,
     pcma: Box<[u8]>,
+}
+
+impl Prompt {
+    fn new(name: &str, samples: &[i16]) -> Prompt {
+        Prompt {
+            name: name.to_owned(),
+            pcmu: samples.iter().map(|&sample| g711::encode_ulaw(sample)).collect(),
+            pcma: samples.iter().map(|&sample| g711::encode_alaw(sample)).collect(),
+        }
+    }
 }
 
 impl Prompts {
@@ -28,15 +41,40 @@ impl Prompts {
     /// and so is one more than 65,535.
     pub fn add(&mut self, name: &str, samples: &[i16]) -> Option<PromptId> {
         let id = PromptId(u16::try_from(self.prompts.len()).ok()?);
+        if samples.is_empty() || !self.later.is_empty() {
+            return None;
+        }
+        self.prompts.push(Prompt::new(name, samples));
+        Some(id)
+    }
+
+    /// Makes room for so many that come later; after this nothing is added but by [`Prompts::add_later`].
+    pub fn reserve(&mut self, count: usize) {
+        let most = usize::from(u16::MAX).saturating_sub(self.prompts.len());
+        self.later.resize_with(count.min(most), OnceLock::new);
+    }
+
+    /// As [`Prompts::add`], while workers have the library. `None` where there is no room left, too.
+    pub fn add_later(&self, name: &str, samples: &[i16]) -> Option<PromptId> {
         if samples.is_empty() {
             return None;
         }
-        self.prompts.push(Prompt {
-            name: name.to_owned(),
-            pcmu: samples.iter().map(|&sample| g711::encode_ulaw(sample)).collect(),
-            pcma: samples.iter().map(|&sample| g711::encode_alaw(sample)).collect(),
-        });
-        Some(id)
+        let mut prompt = Prompt::new(name, samples);
+        for (at, place) in self.later.iter().enumerate() {
+            match place.set(prompt) {
+                Ok(()) => return u16::try_from(self.prompts.len() + at).ok().map(PromptId),
+                Err(back) => prompt = back,
+            }
+        }
+        None
+    }
+
+    fn get(&self, id: PromptId) -> Option<&Prompt> {
+        let at = usize::from(id.0);
+        match at.checked_sub(self.prompts.len()) {
+            None => self.prompts.get(at),
+            Some(at) => self.later.get(at)?.get(),
+        }
     }
 
     /// By its name.
@@ -47,13 +85,13 @@ impl Prompts {
 
     /// How long it plays.
     pub fn duration(&self, id: PromptId) -> Option<Duration> {
-        let prompt = self.prompts.get(usize::from(id.0))?;
+        let prompt = self.get(id)?;
         Some(Duration::from_micros(prompt.pcmu.len() as u64 * 125))
     }
 
     /// The whole prompt in a codec: one byte a sample at 8000 Hz.
     pub fn encoded(&self, id: PromptId, codec: Codec) -> Option<&[u8]> {
-        let prompt = self.prompts.get(usize::from(id.0))?;
+        let prompt = self.get(id)?;
         Some(match codec {
             Codec::Pcmu => &prompt.pcmu,
             Codec::Pcma => &prompt.pcma,

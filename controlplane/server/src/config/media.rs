@@ -17,6 +17,8 @@ pub struct Media {
     pub advertise: (IpAddr, Option<IpAddr>),
     /// Lowest RTP port, even.
     pub first_port: u16,
+    /// That of a version which takes over while the older one still has `first_port`; `None`: there is no room.
+    pub other_first_port: Option<u16>,
     /// Pairs of ports of each worker.
     pub ports_per_worker: u16,
     /// Threads.
@@ -129,9 +131,11 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
     {
         table.problem(buffers.line, "buffers_per_worker", "must be a power of two");
     }
-    let media = Media {
+    let other = table.integer("other_first_port", 1024..=65_534);
+    let mut media = Media {
         listen,
         advertise,
+        other_first_port: None,
         first_port: first_port.as_ref().map_or(20_000, |found| found.value as u16),
         ports_per_worker: count(&table, "ports_per_worker", 1..=32_000, 500) as u16,
         workers: count(&table, "workers", 1..=256, 1) as u16,
@@ -169,6 +173,18 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
         let line = first_port.map_or(table.line, |found| found.line);
         table.problem(line, "first_port", message);
     }
+    let length = last - u32::from(media.first_port);
+    if let Some(other) = &other {
+        let first = other.value as u32;
+        if !first.is_multiple_of(2) || first + length > 65_536 || first.abs_diff(u32::from(media.first_port)) < length {
+            let message = format!(
+                "must be even, and the {length} ports from it on neither overlap those of first_port nor go beyond 65535"
+            );
+            table.problem(other.line, "other_first_port", message);
+        }
+    }
+    let above = u16::try_from(last).ok().filter(|_| last + length <= 65_536);
+    media.other_first_port = other.map(|found| found.value as u16).or(above);
     let times = MediaTimes {
         applied: milliseconds(&table, "applied_ms", 20..=10_000, 500),
         silence_probe: seconds(&table, "silence_probe_s", 5..=3600, 30),

@@ -1,7 +1,9 @@
 //! Reads a TOML document key by key and collects every problem with its line, instead of stopping at the first.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -40,7 +42,12 @@ pub(super) struct Reader<'t> {
     problems: RefCell<Vec<Problem>>,
     /// Every key that was asked for, dotted and without indices: what the example file must name.
     known: RefCell<Vec<String>>,
+    /// What each of them has, in its entries, as text: by it a reload sees what has changed.
+    values: RefCell<Values>,
 }
+
+/// By the dotted key without indices.
+pub(super) type Values = BTreeMap<String, Vec<String>>;
 
 /// A value and where it stands.
 #[derive(Clone, Debug)]
@@ -56,7 +63,21 @@ impl<'t> Reader<'t> {
             folder,
             problems: RefCell::default(),
             known: RefCell::default(),
+            values: RefCell::default(),
         }
+    }
+
+    /// What a file or the environment has for a key.
+    pub(super) fn note(&self, key: String, value: impl Hash) {
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        let value = format!("{:016x}", hasher.finish());
+        self.values.borrow_mut().entry(key).or_default().push(value);
+    }
+
+    /// What was read until now.
+    pub(super) fn values(&self) -> Values {
+        self.values.borrow().clone()
     }
 
     pub(super) fn line(&self, offset: usize) -> usize {
@@ -167,9 +188,18 @@ impl<'r, 't> Table<'r, 't> {
         let mut known = self.reader.known.borrow_mut();
         let schema = join(&self.schema_path, key);
         if !known.contains(&schema) {
-            known.push(schema);
+            known.push(schema.clone());
         }
-        self.get(key)
+        let found = self.get(key);
+        if let Some(found) = &found {
+            self.reader.note(schema, (self.key(key), plain(found.value)));
+        }
+        found
+    }
+
+    /// Something else that a key stands for: a secret, or what is in a file.
+    pub(super) fn note(&self, key: &str, value: impl Hash) {
+        self.reader.note(join(&self.schema_path, key), value);
     }
 
     fn wrong_type(&self, line: usize, key: &str, wanted: &str, found: &DeValue<'_>) {
@@ -412,6 +442,7 @@ impl<'r, 't> Table<'r, 't> {
             self.problem(found.line, key, "the secret is empty");
             return None;
         }
+        self.note(key, &text);
         Some(Secret::new(text))
     }
 
@@ -490,6 +521,28 @@ pub(crate) fn nearest<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> S
             format!("; did you mean {candidate:?}?")
         }
         _ => String::new(),
+    }
+}
+
+/// A value without its place in the text.
+fn plain(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Array(items) => {
+            let items: Vec<_> = items.iter().map(|item| plain(item.get_ref())).collect();
+            format!("[{}]", items.join(","))
+        }
+        DeValue::Table(entries) => {
+            let entries = entries.iter();
+            let entries: Vec<_> = entries
+                .map(|(name, value)| format!("{:?}={}", name.get_ref(), plain(value.get_ref())))
+                .collect();
+            format!("{{{}}}", entries.join(","))
+        }
+        DeValue::String(text) => format!("{text:?}"),
+        DeValue::Integer(number) => format!("{}/{}", number.as_str(), number.radix()),
+        DeValue::Float(number) => number.as_str().to_owned(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(time) => time.to_string(),
     }
 }
 

@@ -1,3 +1,4 @@
+use super::reload::fixed;
 use super::*;
 use ::playbook::Mode;
 use ::sip::endpoint::Transport;
@@ -481,7 +482,9 @@ fn one_address_of_each_family() {
 /// Each key with another value than the example's.
 const CHANGES: &[(&str, &str)] = &[
     ("node.name", "\"other\""),
-    ("node.drain_s", "31"),
+    ("node.drain_s", "601"),
+    ("node.hand_over_s", "14401"),
+    ("node.control", "\"other.sock\""),
     ("node.stop_s", "3"),
     ("node.log", "\"debug\""),
     ("node.log_json", "true"),
@@ -514,6 +517,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("media.listen", "\"127.0.0.2\""),
     ("media.advertise", "\"192.0.2.2\""),
     ("media.first_port", "20002"),
+    ("media.other_first_port", "31000"),
     ("media.ports_per_worker", "501"),
     ("media.workers", "2"),
     ("media.cores", "[1]"),
@@ -653,4 +657,62 @@ fn secrets_that_cannot_be_read_are_not_called_empty() {
     );
     let found = of("[]");
     assert!(matches!(&found[..], [one] if one.contains("is empty")), "{found:?}");
+}
+
+#[test]
+fn every_key_can_be_changed_while_the_server_runs_or_says_why_not() {
+    use super::reload::{CAN_CHANGE, CANNOT};
+    let of = |name: &str, key: &str| name == key || (name.ends_with('.') && key.starts_with(name));
+    let (_, _, known) = check(&example_in_full(), Path::new(env!("CARGO_MANIFEST_DIR")));
+    for key in &known {
+        let can = CAN_CHANGE.iter().any(|name| of(name, key));
+        let cannot = CANNOT.iter().any(|(name, _)| of(name, key));
+        assert!(can || cannot, "{key} is in neither list of config/reload.rs");
+        assert_eq!(fixed(key).is_none(), can);
+    }
+    for name in CAN_CHANGE.iter().chain(CANNOT.iter().map(|(name, _)| name)) {
+        assert!(known.iter().any(|key| of(name, key)), "there is no key {name}");
+    }
+}
+
+#[test]
+fn a_reload_finds_each_key_that_differs_and_no_other() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let text = example_in_full();
+    let (before, _, known) = check(&text, folder);
+    let before = before.expect("TOML");
+    let names = |difference: &Difference| -> Vec<String> {
+        let fixed = difference.needs_restart.iter().map(|(key, _)| key.clone());
+        difference.changed.iter().cloned().chain(fixed).collect()
+    };
+    assert_eq!(Difference::of(&before, &before), Difference::default());
+    for key in &known {
+        let (_, value) = CHANGES.iter().find(|(name, _)| name == key).expect("a change");
+        let (section, name) = key.rsplit_once('.').expect("dotted");
+        let mut here = false;
+        let changed: String = text
+            .lines()
+            .map(|line| {
+                if line.starts_with('[') {
+                    here = line.trim_matches(['[', ']']) == section;
+                }
+                match here && line.starts_with(&format!("{name} = ")) {
+                    true => format!("{name} = {value}\n"),
+                    false => format!("{line}\n"),
+                }
+            })
+            .collect();
+        let (after, _, _) = check(&changed, folder);
+        let after = after.expect("TOML");
+        assert_eq!(names(&Difference::of(&before, &after)), [key.as_str()]);
+        // What cannot change is named again the next time.
+        let again = Difference::of(&before.reloaded(after.clone()), &after);
+        assert_eq!(again.changed, [""; 0]);
+        assert_eq!(again.needs_restart.len(), usize::from(fixed(key).is_some()), "{key}");
+    }
+    // A default that is written out is no change.
+    assert_eq!(
+        names(&Difference::of(&good(""), &good("[sip]\nt1_ms = 500\n"))),
+        [""; 0]
+    );
 }

@@ -87,7 +87,10 @@ impl Address for IpAddr {
 pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt> {
     let path = table.string(key)?;
     match prompts::read(&table.reader.folder.join(&path.value)) {
-        Ok(prompt) => Some(prompt),
+        Ok(prompt) => {
+            table.note(key, &prompt.samples);
+            Some(prompt)
+        }
         Err(message) => {
             table.problem(path.line, key, message);
             None

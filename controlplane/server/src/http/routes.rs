@@ -41,6 +41,8 @@ pub(super) enum Access {
     Ai,
     /// What humans do.
     Desk,
+    /// What concerns the server as a whole.
+    Admin,
 }
 
 impl Access {
@@ -50,6 +52,7 @@ impl Access {
             Access::Open | Access::Key | Access::KeyOrToken => &[],
             Access::Ai => &["ai", "admin"],
             Access::Desk => &["desk", "admin"],
+            Access::Admin => &["admin"],
         }
     }
 }

@@ -67,7 +67,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         alive: holds.alive,
         connections: holds.connections,
         workers: &workers,
-        endpoints: &shared.journal.teller.endpoints,
+        endpoints: &shared.journal.teller.endpoints(),
         records,
         store: &shared.journal.store.condition(),
         turns: &shared.node.turns,

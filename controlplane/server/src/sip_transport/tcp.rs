@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrStorage, setsockopt, sockopt};
 use sip::endpoint::{FlowId, Stream};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -23,7 +24,7 @@ const READ: usize = 16 * 1024;
 /// Events that may wait for the loop: readers wait when it is full, and so do their peers.
 const EVENTS: usize = 256;
 /// Connections that wait to be accepted.
-const BACKLOG: u32 = 1024;
+const BACKLOG: i32 = 1024;
 /// How long a connection that we close still listens: closed at once it would take our last answer with it.
 const LINGER: Duration = Duration::from_secs(1);
 /// Connections that we have closed and that still write or listen, at the most; one more is cut off at once. The endpoint counts them no
@@ -99,16 +100,23 @@ impl Tcp {
         }
     }
 
+    /// Takes connections by a listening socket: [`bind`].
+    ///
     /// # Errors
-    /// Where the address is taken or is not ours.
-    pub(crate) fn listen(&mut self, address: SocketAddr) -> io::Result<()> {
-        let socket = socket(address)?;
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        let listener = socket.listen(BACKLOG)?;
-        self.locals.push(address);
+    /// Where it cannot be watched.
+    pub(crate) fn listen(&mut self, listener: std::net::TcpListener) -> io::Result<()> {
+        let local = listener.local_addr()?;
+        let listener = TcpListener::from_std(listener)?;
+        if !self.locals.contains(&local) {
+            self.locals.push(local);
+        }
         self.listeners.push(tokio::spawn(accept(listener, self.sender.clone())));
         Ok(())
+    }
+
+    /// No new connections from others; those that are there go on.
+    pub(crate) fn stop_listening(&mut self) {
+        self.listeners.drain(..).for_each(|listener| listener.abort());
     }
 
     /// The next event.
@@ -199,6 +207,27 @@ impl Tcp {
         let connection = Connection { outgoing, queued, task };
         self.connections.insert(flow, connection);
     }
+}
+
+/// A listening socket.
+///
+/// # Errors
+/// Where the address is taken or is not ours.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let (family, name) = match address {
+        SocketAddr::V4(_) => (AddressFamily::Inet, SockaddrStorage::from(address)),
+        SocketAddr::V6(_) => (AddressFamily::Inet6, SockaddrStorage::from(address)),
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket::socket(family, SockType::Stream, flags, None)?;
+    if address.is_ipv6() {
+        // IPv4 has a socket of its own.
+        setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+    }
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    socket::bind(socket.as_raw_fd(), &name)?;
+    socket::listen(&socket, Backlog::new(BACKLOG)?)?;
+    Ok(socket.into())
 }
 
 fn socket(address: SocketAddr) -> io::Result<TcpSocket> {

@@ -40,29 +40,27 @@ pub(crate) enum Received {
 impl Udp {
     /// # Errors
     /// Where the address is taken or is not ours.
+    #[cfg(test)]
     pub(crate) async fn bind(listen: SocketAddr) -> io::Result<Udp> {
-        let socket = UdpSocket::from_std(unconnected(listen)?)?;
-        // RFC 3261 §18.4: an ICMP error is a transport error. One socket that is not connected learns only so which
-        // peer an error is about (ip(7), IP_RECVERR).
-        if listen.is_ipv4() {
-            socket::setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
-        } else {
-            socket::setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
-        }
-        // The kernel's default holds some 200 messages, which is 20 ms of a flood: whoever is not a part of it would be lost in it.
-        // Beyond the system's own limit (net.core.rmem_max) only root may go.
-        if socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-            socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
-        }
+        Udp::new(open(listen)?).await
+    }
+
+    /// From an open socket: [`open`].
+    ///
+    /// # Errors
+    /// Where it cannot be watched.
+    pub(crate) async fn new(socket: std::net::UdpSocket) -> io::Result<Udp> {
+        let socket = UdpSocket::from_std(socket)?;
         // Until it was seen writable once, `try_send_to` would not even ask the kernel.
         socket.writable().await?;
         Ok(Udp {
+            ipv4: socket.local_addr()?.is_ipv4(),
             socket,
-            ipv4: listen.is_ipv4(),
             buffer: vec![0; DATAGRAM_MAX].into(),
         })
     }
 
+    #[cfg(test)]
     pub(crate) fn local(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
@@ -111,6 +109,27 @@ impl Udp {
             other => other,
         }
     }
+}
+
+/// A socket as it is to be.
+///
+/// # Errors
+/// Where the address is taken or is not ours.
+pub(crate) fn open(listen: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let socket = unconnected(listen)?;
+    // RFC 3261 §18.4: an ICMP error is a transport error. One socket that is not connected learns only so which
+    // peer an error is about (ip(7), IP_RECVERR).
+    if listen.is_ipv4() {
+        socket::setsockopt(&socket, sockopt::Ipv4RecvErr, &true)?;
+    } else {
+        socket::setsockopt(&socket, sockopt::Ipv6RecvErr, &true)?;
+    }
+    // The kernel's default holds some 200 messages, which is 20 ms of a flood: whoever is not a part of it would be lost in it.
+    // Beyond the system's own limit (net.core.rmem_max) only root may go.
+    if socket::setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+        socket::setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+    }
+    Ok(socket)
 }
 
 /// IPv4 has a socket of its own: what comes to an IPv6 one is IPv6.

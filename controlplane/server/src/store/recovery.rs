@@ -104,7 +104,8 @@ impl Recovery {
         }
         let open = database.open_of(other).await?;
         let mut waiting = Vec::new();
-        for endpoint in &*self.teller.endpoints {
+        let endpoints = self.teller.endpoints();
+        for endpoint in &*endpoints {
             waiting.push(database.waiting(other, &endpoint.name).await?);
         }
         tracing::warn!(
@@ -116,7 +117,7 @@ impl Recovery {
         let writes = close(&open, &self.teller, Timestamp::now());
         database.inherit(other, instance, &writes).await?;
         dead.bury().await;
-        for (endpoint, waiting) in self.teller.endpoints.iter().zip(&waiting) {
+        for (endpoint, waiting) in endpoints.iter().zip(&waiting) {
             endpoint.counters.waiting.fetch_add(*waiting, Ordering::Relaxed);
         }
         let closed = Closed {

@@ -565,7 +565,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
         ]
     );
     let waiting: Vec<_> = teller
-        .endpoints
+        .endpoints()
         .iter()
         .map(|endpoint| endpoint.counters.waiting.load(Ordering::Relaxed))
         .collect();

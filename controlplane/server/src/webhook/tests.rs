@@ -149,7 +149,7 @@ impl Line {
 
     fn over(config: config::Webhook, home: Home, store: Store) -> Line {
         let (closing, closed) = watch::channel(false);
-        let (endpoint, task) = Endpoint::start(config, &clients(), store.clone(), closed);
+        let (endpoint, task) = Endpoint::start(config, &clients(), store.clone(), closed, Arc::default());
         Line {
             _home: home,
             store,

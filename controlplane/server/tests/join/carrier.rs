@@ -75,7 +75,7 @@ async fn where_the_carrier_does_not_connect_the_caller_we_do_and_the_record_says
         );
         // A REFER of which nothing more is heard is remembered for longer than a test wants to wait.
         world.hang_up().await;
-        world.server.stop().await;
+        world.stop().await;
     }
 }
 
@@ -170,6 +170,6 @@ async fn a_caller_who_left_and_was_not_transferred_is_told_of_by_webhook_record_
             world.human.signals.try_recv().is_err(),
             "we call nobody for who is gone"
         );
-        world.server.stop().await;
+        world.stop().await;
     }
 }

@@ -62,7 +62,7 @@ async fn options(socket: &UdpSocket, to: SocketAddr, number: usize) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_strangers_disturbs_neither_a_call_nor_who_asks() {
     let mut world = World::start(Manner::IsBusy).await;
-    let to = world.server.sip();
+    let to = world.sip;
     let flood = tokio::task::spawn_blocking(move || strangers(to, 20_000));
     let socket = UdpSocket::bind("127.0.0.20:0").await.expect("a socket");
     let mut asked = 0;
@@ -73,7 +73,7 @@ async fn a_flood_of_strangers_disturbs_neither_a_call_nor_who_asks() {
     flood.await.expect("sent");
     world.caller.hears(Voice::Ai).await;
     world.ai.hears(Voice::Caller).await;
-    let alive = world.server.alive().await;
+    let alive = world.server().alive().await;
     assert_eq!((alive.calls, alive.sip.dialogs), (1, 2), "strangers leave nothing");
 
     world.caller.wish(Wish::HangUp);

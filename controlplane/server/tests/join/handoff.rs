@@ -93,7 +93,7 @@ async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
     world
         .metrics_say(&["baton_handoffs_total{result=\"returned_to_ai\",reason=\"busy\"} 1"])
         .await;
-    world.server.stop().await;
+    world.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

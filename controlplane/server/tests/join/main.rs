@@ -1,6 +1,9 @@
 //! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
 
 mod carrier;
+#[path = "../../../../tests/interop/child.rs"]
+mod child;
+mod drain;
 mod families;
 mod flood;
 #[path = "../folder/mod.rs"]
@@ -8,6 +11,7 @@ mod folder;
 mod handoff;
 mod killed;
 mod logs;
+mod manager;
 mod metrics;
 mod party;
 mod phone;
@@ -15,9 +19,11 @@ mod phone;
 mod ports;
 #[path = "../../src/store/tests/postgres.rs"]
 mod postgres;
+mod reload;
 mod stalled;
 mod streams;
 mod traces;
+mod upgrade;
 mod way;
 mod world;
 

@@ -108,7 +108,7 @@ async fn every_metric_moves_or_says_why_it_cannot() {
     let more = "[[webhooks]]\nname = \"gone\"\nurl = \"http://127.0.0.1:9/\"\nallow_private = true\nsecrets = [\"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"]\n";
     let plan = Plan::all(Way::udp(FOUR));
     let mut world = World::with(Plan { more, ..plan }).await;
-    let to = world.server.sip();
+    let to = world.sip;
 
     // Said twice, no message at all, from a stranger, and a connection.
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
@@ -150,5 +150,5 @@ async fn every_metric_moves_or_says_why_it_cannot() {
         .filter(|name| !moving.contains(*name) && !unmoved.contains(*name))
         .collect();
     assert!(still.is_empty(), "these never move: {still:#?}");
-    world.server.stop().await;
+    world.stop().await;
 }

@@ -70,6 +70,8 @@ pub(crate) enum Signal {
 /// One packet that was heard.
 #[derive(Debug)]
 pub(crate) struct Heard {
+    /// Of all the legs that the party had, by their number.
+    pub(crate) leg: u32,
     pub(crate) ssrc: [u8; 4],
     pub(crate) sequence: u16,
     /// µ-law; nothing where it is something else, as comfort noise.
@@ -82,8 +84,8 @@ pub(crate) struct Party {
     wishes: UnboundedSender<Wish>,
     pub(crate) signals: UnboundedReceiver<Signal>,
     heard: UnboundedReceiver<Heard>,
-    /// The SSRC and the sequence number of the last packet that was heard.
-    line: Option<([u8; 4], u16)>,
+    /// The leg, the SSRC and the sequence number of the last packet that was heard.
+    line: Option<(u32, [u8; 4], u16)>,
 }
 
 impl Party {
@@ -162,13 +164,15 @@ impl Party {
 
     /// What a party hears is one line for as long as its leg lives: one SSRC, and no packet missing, twice or late.
     fn follow(&mut self, heard: &Heard) {
-        if let Some((ssrc, sequence)) = self.line {
+        if let Some((leg, ssrc, sequence)) = self.line
+            && leg == heard.leg
+        {
             assert_eq!(
                 (heard.ssrc, heard.sequence),
                 (ssrc, sequence.wrapping_add(1)),
                 "{heard:?}"
             );
         }
-        self.line = Some((heard.ssrc, heard.sequence));
+        self.line = Some((heard.leg, heard.ssrc, heard.sequence));
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Phone {
     ringing: Option<(DialogId, Bytes)>,
     dialog: Option<DialogId>,
     agreed: Option<Agreed>,
+    /// Its legs until now.
+    legs: u32,
     sent: u32,
     wire: Wire,
     rtp: UdpSocket,
@@ -55,7 +57,8 @@ impl Phone {
             endpoint: Endpoint::new(sip::endpoint::Config {
                 agent: format!("{voice:?}"),
                 flows: (way.transport == Transport::Tcp).then(FlowBounds::default),
-                ..sip::endpoint::Config::new(at, voice as u64)
+                // No two phones have the same tags and Call-IDs.
+                ..sip::endpoint::Config::new(at, (voice as u64) << 16 | u64::from(at.port()))
             }),
             local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
             voice,
@@ -65,6 +68,7 @@ impl Phone {
             ringing: None,
             dialog: None,
             agreed: None,
+            legs: 0,
             sent: 0,
             wire,
             rtp,
@@ -183,6 +187,7 @@ impl Phone {
             Event::Answered { body, .. } => {
                 let answer = body.expect("an answer");
                 self.agreed = Some(self.local.accept(&answer).expect("an answer that fits"));
+                self.legs += 1;
                 self.tell(Signal::Up);
             }
             Event::Acked { .. } => self.tell(Signal::Up),
@@ -229,6 +234,7 @@ impl Phone {
             .expect("answered");
         self.dialog = Some(dialog);
         self.agreed = Some(agreed);
+        self.legs += 1;
     }
 
     /// A test that has ended does not listen.
@@ -241,6 +247,7 @@ impl Phone {
         let payload_type = packet.get(1).map_or(0, |byte| byte & 0x7f);
         if packet.len() > 12 && packet[0] == 0x80 && !(64..96).contains(&payload_type) {
             let _ = self.hear.send(Heard {
+                leg: self.legs,
                 ssrc: [packet[8], packet[9], packet[10], packet[11]],
                 sequence: u16::from_be_bytes([packet[2], packet[3]]),
                 audio: (payload_type == 0).then(|| packet[12..].to_vec()),

@@ -44,7 +44,7 @@ fn address(chunks: &BTreeMap<u16, Vec<u8>>, ip: u16, port: u16) -> SocketAddr {
 
 async fn get(world: &World, key: &str, path: &str, accept: &str) -> (StatusCode, String) {
     let client = Client::builder().no_proxy().build().expect("a client");
-    let request = client.get(format!("http://{}{path}", world.server.http()));
+    let request = client.get(format!("http://{}{path}", world.server().http()));
     let answer = request
         .bearer_auth(key)
         .header("accept", accept)
@@ -118,7 +118,7 @@ async fn every_message_of_a_call_is_shown_by_the_api_and_sent_to_the_collector_a
         // Every one of them came to the collector, with the call's id, whichever leg it is of.
         let mut captured = Vec::new();
         let mut packet = vec![0; 65_535];
-        let ours = world.server.sip();
+        let ours = world.server().sip();
         for message in &messages {
             let peer: SocketAddr = message["peer"].as_str().expect("a peer").parse().expect("an address");
             let ends = match message["direction"] == "in" {

@@ -1,6 +1,7 @@
 //! One test's world: a server and its parties.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::{sleep, timeout};
 
 use crate::PATIENCE;
+use crate::child::Program;
 use crate::folder;
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
 use crate::ports::Ports;
@@ -40,7 +42,9 @@ const EVIDENCE: [&str; 10] = [
 
 /// A server, the three parties, and what came to the webhook.
 pub(crate) struct World {
-    pub(crate) server: Server,
+    host: Host,
+    pub(crate) sip: SocketAddr,
+    pub(crate) http: SocketAddr,
     client: Client,
     pub(crate) caller: Party,
     pub(crate) ai: Party,
@@ -51,6 +55,14 @@ pub(crate) struct World {
     pub(crate) call: String,
     _busy: Party,
     _ports: Ports,
+}
+
+/// Where the server runs.
+enum Host {
+    /// In the test's process.
+    Inside(Box<Server>),
+    /// In one of its own, with its files in a folder.
+    Program(Program, PathBuf),
 }
 
 /// The keys of the API: everybody's, and the AI's.
@@ -66,6 +78,8 @@ pub(crate) struct Plan {
     pub(crate) carrier: Option<Carrier>,
     /// At the end of the configuration.
     pub(crate) more: &'static str,
+    /// Keys of `[node]`.
+    pub(crate) node: &'static str,
     pub(crate) caller: Way,
     pub(crate) ai: Way,
     pub(crate) human: Way,
@@ -78,6 +92,7 @@ impl Plan {
             manner: Manner::Answers,
             carrier: None,
             more: "",
+            node: "drain_s = 0",
             caller: way,
             ai: way,
             human: way,
@@ -94,6 +109,15 @@ impl World {
 
     /// Caller and AI hear each other. There is another target, `sales`, where it is always busy.
     pub(crate) async fn with(plan: Plan) -> World {
+        World::begin(plan, false).await
+    }
+
+    /// The same with the real program.
+    pub(crate) async fn with_program(plan: Plan) -> World {
+        World::begin(plan, true).await
+    }
+
+    async fn begin(plan: Plan, program: bool) -> World {
         let mut ports = Ports::claim();
         let (hook, came) = receiver().await;
         let mut caller = Party::start(Voice::Caller, Manner::IsBusy, plan.caller).await;
@@ -106,7 +130,9 @@ impl World {
             .into_iter()
             .filter(|ip| ways.iter().any(|way| way.ip == *ip));
         let ours: Vec<_> = ours.collect();
-        let (sip_port, media_port) = (ports.take(1), ports.take(16));
+        // Two ranges of the data plane: a new version uses the other one.
+        let (sip_port, media_port) = (ports.take(1), ports.take(32));
+        let http = SocketAddr::from(([127, 0, 0, 1], if program { ports.take(1) } else { 0 }));
         let listen: Vec<_> = ours
             .iter()
             .map(|ip| SocketAddr::new(*ip, sip_port).to_string())
@@ -120,9 +146,9 @@ impl World {
         };
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
-            "[node]\ndrain_s = 0\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
+            "[node]\n{}\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
              [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = 8\n\
-             [http]\nlisten = \"127.0.0.1:0\"\n\
+             [http]\nlisten = \"{http}\"\n\
              [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
              [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
              [[trunks]]\nname = \"carrier\"\naddresses = [\"127.0.0.1\", \"::1\"]\nrefer = {}\n\
@@ -131,6 +157,7 @@ impl World {
              [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n{}",
+            plan.node,
             plan.carrier.is_some(),
             ai.at,
             plan.ai.parameter(),
@@ -140,11 +167,22 @@ impl World {
             plan.human.parameter(),
             plan.more,
         );
-        let config =
-            Config::from_toml(&text, &folder::of(media_port)).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let server = Server::start(config).await.expect("started");
+        let folder = folder::of(media_port);
+        let client = Client::builder().no_proxy().build().expect("a client");
+        let (host, http) = if program {
+            std::fs::write(folder.join("baton.toml"), &text).expect("a file");
+            let mut program = start_program("baton", &folder, &[]);
+            ready(&client, http, &mut program).await;
+            (Host::Program(program, folder), http)
+        } else {
+            let config = Config::from_toml(&text, &folder).unwrap_or_else(|problems| panic!("{problems:#?}"));
+            let server = Server::start(config).await.expect("started");
+            let http = server.http();
+            (Host::Inside(Box::new(server)), http)
+        };
 
-        let to = SocketAddr::new(plan.caller.ip, server.sip().port());
+        let sip = SocketAddr::new(plan.caller.ip, sip_port);
+        let to = sip;
         caller.wish(Wish::Call(to, plan.carrier.unwrap_or(Carrier::Refuses)));
         let Signal::Invited(Some(call), None) = ai.next().await else {
             panic!("the AI is not invited to a call")
@@ -154,8 +192,10 @@ impl World {
         caller.hears(Voice::Ai).await;
         ai.hears(Voice::Caller).await;
         World {
-            server,
-            client: Client::builder().no_proxy().build().expect("a client"),
+            host,
+            sip,
+            http,
+            client,
             caller,
             ai,
             human,
@@ -168,14 +208,14 @@ impl World {
     }
 
     pub(crate) async fn get(&self, path: &str) -> String {
-        let request = self.client.get(format!("http://{}{path}", self.server.http()));
+        let request = self.client.get(format!("http://{}{path}", self.http));
         let answer = request.bearer_auth(ADMIN).send().await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.text().await.expect("a body")
     }
 
     pub(crate) async fn without_a_key(&self, path: &str) -> Response {
-        let request = self.client.get(format!("http://{}{path}", self.server.http()));
+        let request = self.client.get(format!("http://{}{path}", self.http));
         request.send().await.expect("an answer")
     }
 
@@ -187,7 +227,7 @@ impl World {
     pub(crate) async fn post_once(&self, key: &str, path: &str, body: Value, once: &str) -> (StatusCode, Value) {
         let mut request = self
             .client
-            .post(format!("http://{}{path}", self.server.http()))
+            .post(format!("http://{}{path}", self.http))
             .bearer_auth(key)
             .header("content-type", "application/json")
             .body(body.to_string());
@@ -227,7 +267,11 @@ impl World {
     }
 
     pub(crate) async fn record(&self, handoff: &str) -> Value {
-        serde_json::from_str(&self.get(&format!("/v1/handoffs/{handoff}")).await).expect("JSON")
+        self.document(&format!("/v1/handoffs/{handoff}")).await
+    }
+
+    pub(crate) async fn document(&self, path: &str) -> Value {
+        serde_json::from_str(&self.get(path).await).expect("JSON")
     }
 
     /// Whether each of these lines is in a scrape.
@@ -262,7 +306,7 @@ impl World {
 
     /// The operator hangs up.
     pub(crate) async fn hang_up_by_the_api(&self) {
-        let url = format!("http://{}/v1/calls/{}", self.server.http(), self.call);
+        let url = format!("http://{}/v1/calls/{}", self.http, self.call);
         let answer = self.client.delete(url).bearer_auth(ADMIN).send().await;
         assert_eq!(answer.expect("an answer").status(), StatusCode::NO_CONTENT);
     }
@@ -287,15 +331,65 @@ impl World {
 
     pub(crate) async fn nothing_is_left(self) {
         let gone = async {
-            while self.server.alive().await != calls::node::Alive::default() {
+            while self.server().alive().await != calls::node::Alive::default() {
                 sleep(Duration::from_millis(50)).await;
             }
         };
         if timeout(PATIENCE, gone).await.is_err() {
-            panic!("left over: {:?}", self.server.alive().await);
+            panic!("left over: {:?}", self.server().alive().await);
         }
-        self.server.stop().await;
+        self.stop().await;
     }
+
+    /// The server, which runs in this process.
+    pub(crate) fn server(&self) -> &Server {
+        match &self.host {
+            Host::Inside(server) => server,
+            Host::Program(..) => panic!("the server is a program of its own"),
+        }
+    }
+
+    /// The program, and the folder that it runs in.
+    pub(crate) fn program(&mut self) -> (&mut Program, &Path) {
+        match &mut self.host {
+            Host::Inside(_) => panic!("the server is in this process"),
+            Host::Program(program, folder) => (program, folder),
+        }
+    }
+
+    /// Stops the server.
+    pub(crate) async fn stop(self) {
+        match self.host {
+            Host::Inside(server) => server.stop().await,
+            Host::Program(mut program, _) => {
+                program.terminate();
+                let status = program.wait(PATIENCE);
+                assert!(status.success(), "{status}: {}", program.said());
+            }
+        }
+    }
+}
+
+/// Starts the program with what it is told in the folder.
+pub(crate) fn start_program(name: &str, folder: &Path, more: &[&str]) -> Program {
+    let arguments = ["serve", "--config", "baton.toml"].iter().chain(more);
+    let arguments = arguments.map(|argument| (*argument).to_owned());
+    Program::start(name, env!("CARGO_BIN_EXE_baton"), arguments, folder)
+}
+
+/// Waits until it takes calls.
+async fn ready(client: &Client, http: SocketAddr, program: &mut Program) {
+    let ready = async {
+        loop {
+            let answer = client.get(format!("http://{http}/readyz")).send().await;
+            if answer.is_ok_and(|answer| answer.status() == StatusCode::OK) {
+                return;
+            }
+            program.assert_running();
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, ready).await.expect("it is ready");
 }
 
 pub(crate) fn warm() -> Value {

@@ -119,6 +119,11 @@ impl Transactions {
         self.all.get_mut(&id)
     }
 
+    /// Call-IDs of the INVITEs that came.
+    pub(super) fn invitations(&self) -> impl Iterator<Item = &str> {
+        self.merges.keys().map(|(_, call_id, _)| call_id.as_str())
+    }
+
     pub(super) fn find(&self, key: &Key) -> Option<TransactionId> {
         self.keys.get(key).copied()
     }

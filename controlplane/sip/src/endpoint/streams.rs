@@ -9,7 +9,7 @@ use super::flow::{FlowId, Stream};
 use super::hop::{Hop, Source, Transport};
 use super::received::Request;
 use super::session::Owner;
-use super::{Endpoint, Transmit, print};
+use super::{Endpoint, Stray, Transmit, print};
 use crate::framing::{Fault, Frame};
 use crate::guard::{Guarded, guard, refuse_head};
 use crate::message::Limits;
@@ -104,9 +104,14 @@ impl Endpoint {
 
     /// A message that came.
     pub(super) fn message(&mut self, now: Instant, source: Source, bytes: Bytes) {
-        match guard(bytes, source.address, &Limits::default(), &print::ALLOWED) {
+        match guard(bytes.clone(), source.address, &Limits::default(), &print::ALLOWED) {
             Guarded::Answer(bytes) => self.answer_source(now, source, bytes),
             Guarded::Drop(_) => {}
+            Guarded::Message(message) if self.is_stray(&message, source) => self.strays.push_back(Stray {
+                from: source.address,
+                flow: source.flow,
+                bytes,
+            }),
             Guarded::Message(message) if message.status().is_some() => self.response(now, source, &message),
             Guarded::Message(message) => {
                 if let Some(request) = Request::new(*message, source) {
@@ -126,6 +131,17 @@ impl Endpoint {
             Some(flow) if self.flows.contains(flow) => self.flows.streams.push_back(Stream::Send { flow, bytes }),
             Some(_) => {}
         }
+    }
+
+    /// A message came by a connection that somebody else reads for us; whether it is there.
+    pub(super) fn prove(&mut self, now: Instant, flow: FlowId) -> bool {
+        self.flows.hear(now, flow, b"");
+        let Some(found) = self.flows.get_mut(flow) else {
+            return false;
+        };
+        found.proven = true;
+        self.settle_flow(flow);
+        true
     }
 
     fn refuse_frame(&mut self, now: Instant, source: Source, head: Bytes, fault: Fault) {

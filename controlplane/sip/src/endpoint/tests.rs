@@ -18,5 +18,6 @@ mod reinvite;
 mod routes;
 mod script;
 mod seeds;
+mod share;
 mod timers;
 mod torture;

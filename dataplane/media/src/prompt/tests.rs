@@ -106,3 +106,18 @@ fn past_the_end_or_unknown_fills_nothing() {
     assert_eq!(prompts.fill(PromptId(1), Codec::Pcmu, 0, false, &mut payload), None);
     assert_eq!(payload, [7; 160]);
 }
+
+#[test]
+fn what_comes_later_is_played_and_what_was_there_stays() {
+    let mut prompts = Prompts::new();
+    let first = prompts.add("first", &[1; 160]).expect("room");
+    prompts.reserve(1);
+    assert_eq!(prompts.add("too late", &[1; 160]), None);
+    let second = prompts.add_later("second", &[2000; 320]).expect("room");
+    assert_ne!(first, second);
+    assert_eq!(prompts.duration(first), Some(Duration::from_millis(20)));
+    assert_eq!(prompts.duration(second), Some(Duration::from_millis(40)));
+    assert_eq!(prompts.add_later("no room", &[3; 160]), None);
+    assert_eq!(prompts.add_later("empty", &[]), None);
+    assert_eq!(prompts.duration(PromptId(second.0 + 1)), None);
+}

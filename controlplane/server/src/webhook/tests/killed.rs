@@ -68,7 +68,7 @@ async fn serve(place: Place, to: SocketAddr, calls: u64) {
         retry_max: Duration::from_millis(20),
         ..config(to)
     };
-    let (endpoint, courier) = Endpoint::start(config, &clients(), store.clone(), closed);
+    let (endpoint, courier) = Endpoint::start(config, &clients(), store.clone(), closed, Arc::default());
     let counters = Arc::clone(&endpoint.counters);
     let teller = Teller::new("test", vec![endpoint]);
     let recovery = Recovery::new(store.clone(), place, teller.clone(), to);

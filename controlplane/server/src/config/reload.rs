@@ -1,0 +1,148 @@
+//! Which keys can change while a server runs, and which of them have.
+
+use std::fmt;
+
+use super::Config;
+use super::reader::Values;
+
+/// What each key had, as a hash. `Debug` shows nothing of it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Keys(pub(super) Values);
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
+/// What two configurations differ in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Difference {
+    /// Keys that the next call, request or stop goes by.
+    pub(crate) changed: Vec<String>,
+    /// Keys that stay as they are until a restart or a take-over, and why.
+    pub(crate) needs_restart: Vec<(String, &'static str)>,
+}
+
+/// Keys, or sections with a dot at their end, of the next call, request or stop.
+pub(super) const CAN_CHANGE: &[&str] = &[
+    "node.drain_s",
+    "node.hand_over_s",
+    "node.stop_s",
+    "node.log",
+    "media.latch",
+    "media.applied_ms",
+    "media.silence_probe_s",
+    "trunks.",
+    "ai_agents.",
+    "targets.",
+    "playbook.",
+    "prompts.",
+    "webhooks.",
+];
+
+const SOCKETS: &str = "sockets are opened at the start";
+const ENDPOINT: &str = "the SIP endpoint and its timers are made with it";
+const WORKERS: &str = "the media workers are started with it";
+const STORE: &str = "the store is opened with it";
+
+/// The others, and why they cannot.
+pub(super) const CANNOT: &[(&str, &str)] = &[
+    ("node.name", "it is in the names of running streams and events"),
+    ("node.log_json", "the log is set up with it"),
+    ("node.control", SOCKETS),
+    ("sip.listen", SOCKETS),
+    ("sip.tcp", SOCKETS),
+    ("sip.", ENDPOINT),
+    ("media.", WORKERS),
+    ("http.listen", SOCKETS),
+    ("http.", "the API is served with it"),
+    ("store.", STORE),
+    ("hep.", "what is sent to the collector is set up at the start"),
+    ("otlp.", "what is sent to the collector is set up at the start"),
+];
+
+/// Why a key stays as it is; `None`: it can change.
+pub(super) fn fixed(key: &str) -> Option<&'static str> {
+    let is = |name: &str| name == key || (name.ends_with('.') && key.starts_with(name));
+    if CAN_CHANGE.iter().any(|name| is(name)) {
+        return None;
+    }
+    let why = CANNOT.iter().find(|(name, _)| is(name));
+    Some(why.map_or("nobody has said that it can", |(_, why)| why))
+}
+
+impl Difference {
+    /// From one to the other.
+    pub(crate) fn of(old: &Config, new: &Config) -> Difference {
+        let mut difference = Difference::default();
+        let keys = old
+            .keys
+            .0
+            .keys()
+            .chain(new.keys.0.keys().filter(|key| !old.keys.0.contains_key(*key)));
+        for key in keys {
+            if old.keys.0.get(key) == new.keys.0.get(key) || !seen(key, old, new) {
+                continue;
+            }
+            match fixed(key) {
+                None => difference.changed.push(key.clone()),
+                Some(why) => difference.needs_restart.push((key.clone(), why)),
+            }
+        }
+        difference.changed.sort();
+        difference.needs_restart.sort();
+        difference
+    }
+}
+
+/// Whether a change in the text changes anything: a default that is now written out does not. What `Debug` does not show always does.
+fn seen(key: &str, old: &Config, new: &Config) -> bool {
+    let hidden = ["key", "secrets", "password", "username", "url", "briefing", "value"];
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let last = name.rsplit('.').next().unwrap_or(name);
+    if section == "prompts" || hidden.contains(&last) {
+        return true;
+    }
+    let shown = |config: &Config| match section {
+        "node" => format!("{:?}", config.node),
+        "sip" => format!("{:?}", config.sip),
+        "media" => format!("{:?}{:?}", config.media, config.deadlines),
+        "http" => format!("{:?}", config.http),
+        "store" => format!("{:?}", config.store),
+        "trunks" => format!("{:?}", config.trunks),
+        "ai_agents" => format!("{:?}", config.ai_agents),
+        "targets" => format!("{:?}", config.targets),
+        "playbook" => format!("{:?}{:?}", config.playbook, config.deadlines),
+        "hep" => format!("{:?}", config.hep),
+        "otlp" => format!("{:?}", config.otlp),
+        _ => format!("{:?}", config.webhooks),
+    };
+    shown(old) != shown(new)
+}
+
+impl Config {
+    /// What a running server goes by after a reload: of the new one what can change, of this one all else.
+    pub(crate) fn reloaded(&self, new: Config) -> Config {
+        let mut keys = new.keys;
+        // What stays as it was is said again the next time.
+        keys.0.retain(|key, _| fixed(key).is_none());
+        let old = self.keys.0.iter().filter(|(key, _)| fixed(key).is_some());
+        keys.0.extend(old.map(|(key, value)| (key.clone(), value.clone())));
+        let mut config = self.clone();
+        config.keys = keys;
+        config.node.drain = new.node.drain;
+        config.node.hand_over = new.node.hand_over;
+        config.node.stop = new.node.stop;
+        config.node.log = new.node.log;
+        config.media.latch = new.media.latch;
+        config.deadlines = new.deadlines;
+        config.trunks = new.trunks;
+        config.ai_agents = new.ai_agents;
+        config.targets = new.targets;
+        config.playbook = new.playbook;
+        config.prompts = new.prompts;
+        config.webhooks = new.webhooks;
+        config
+    }
+}

@@ -1,0 +1,134 @@
+//! What a service manager is told (sd_notify(3)): a datagram of lines on the Unix socket that `NOTIFY_SOCKET` names. Where there is
+//! none, nobody is told anything.
+
+use std::ffi::OsStr;
+use std::io;
+use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
+
+/// The way to the service manager.
+#[derive(Debug)]
+pub(crate) struct Systemd {
+    manager: Option<(UnixDatagram, SocketAddr)>,
+    watchdog: Option<Duration>,
+}
+
+impl Systemd {
+    /// As the environment says.
+    pub(crate) fn from_environment() -> Systemd {
+        let variable = |name: &str| std::env::var_os(name);
+        let manager = variable("NOTIFY_SOCKET").and_then(|name| match open(&name) {
+            Ok(manager) => Some(manager),
+            Err(error) => {
+                tracing::warn!(?name, %error, "NOTIFY_SOCKET cannot be used");
+                None
+            }
+        });
+        let text = |name: &str| variable(name).and_then(|value| value.into_string().ok());
+        let pid = text("WATCHDOG_PID");
+        Systemd {
+            watchdog: watchdog(text("WATCHDOG_USEC").as_deref(), pid.as_deref(), std::process::id()),
+            manager,
+        }
+    }
+
+    /// How often the manager wants a sign of life: twice in its limit, so that one may be late.
+    pub(crate) fn pulse(&self) -> Option<Duration> {
+        self.watchdog.filter(|_| self.manager.is_some()).map(|limit| limit / 2)
+    }
+
+    /// New calls are taken.
+    pub(crate) fn ready(&self) {
+        self.say("READY=1\nSTATUS=takes calls");
+    }
+
+    /// The configuration is being read anew; [`Systemd::ready`] follows.
+    pub(crate) fn reloading(&self) {
+        // By this clock the manager tells the READY that ends this from one that was sent before.
+        let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| Duration::from(time).as_micros());
+        self.say(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
+    }
+
+    /// No new calls; the stop takes at most this long from now on.
+    pub(crate) fn stopping(&self, calls: usize, wait: Duration) {
+        self.say(&format!(
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=draining: {calls} calls are left",
+            wait.as_micros()
+        ));
+    }
+
+    /// Another process is the service from now on.
+    pub(crate) fn main_pid(&self, pid: u32) {
+        self.say(&format!("MAINPID={pid}\nREADY=1"));
+    }
+
+    /// Everything works.
+    pub(crate) fn alive(&self) {
+        self.say("WATCHDOG=1");
+    }
+
+    fn say(&self, text: &str) {
+        if let Some((socket, manager)) = &self.manager
+            && let Err(error) = socket.send_to_addr(text.as_bytes(), manager)
+        {
+            tracing::debug!(%error, "the service manager does not listen");
+        }
+    }
+}
+
+fn open(name: &OsStr) -> io::Result<(UnixDatagram, SocketAddr)> {
+    let manager = match name.as_bytes().strip_prefix(b"@") {
+        Some(name) => SocketAddr::from_abstract_name(name)?,
+        None => SocketAddr::from_pathname(name)?,
+    };
+    let socket = UnixDatagram::unbound()?;
+    // A manager that does not read must not stop us.
+    socket.set_nonblocking(true)?;
+    Ok((socket, manager))
+}
+
+/// sd_watchdog_enabled(3): only where it means this process.
+fn watchdog(usec: Option<&str>, pid: Option<&str>, own: u32) -> Option<Duration> {
+    let meant = pid.is_none_or(|pid| pid.parse() == Ok(own));
+    let usec = usec?.parse().ok().filter(|usec| *usec > 0)?;
+    meant.then(|| Duration::from_micros(usec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_watchdog_is_ours_where_it_names_us_or_nobody() {
+        let second = Some(Duration::from_secs(1));
+        assert_eq!(watchdog(Some("1000000"), None, 7), second);
+        assert_eq!(watchdog(Some("1000000"), Some("7"), 7), second);
+        assert_eq!(watchdog(Some("1000000"), Some("8"), 7), None);
+        assert_eq!(watchdog(Some("0"), None, 7), None);
+        assert_eq!(watchdog(Some("often"), None, 7), None);
+        assert_eq!(watchdog(None, None, 7), None);
+    }
+
+    #[test]
+    fn an_abstract_socket_hears_it_too() {
+        let name = format!("baton-test-{}", std::process::id());
+        let address = SocketAddr::from_abstract_name(name.as_bytes()).expect("a name");
+        let manager = UnixDatagram::bind_addr(&address).expect("a socket");
+        let systemd = Systemd {
+            manager: Some(open(OsStr::new(&format!("@{name}"))).expect("opened")),
+            watchdog: Some(Duration::from_secs(4)),
+        };
+        systemd.stopping(2, Duration::from_secs(3));
+        let mut heard = [0; 200];
+        let len = manager.recv(&mut heard).expect("told");
+        assert_eq!(
+            &heard[..len],
+            b"STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000\nSTATUS=draining: 2 calls are left"
+        );
+        assert_eq!(systemd.pulse(), Some(Duration::from_secs(2)));
+    }
+}

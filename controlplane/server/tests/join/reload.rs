@@ -1,0 +1,149 @@
+//! The file is read anew while a call runs.
+
+use reqwest::StatusCode;
+use rustix::process::Signal as Kill;
+use serde_json::{Value, json};
+
+use crate::drain::signal;
+use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
+use crate::upgrade::says;
+use crate::way::{FOUR, Way};
+use crate::world::{ADMIN, OWN, Plan, World, warm};
+
+/// The file with other text in place of some.
+fn write(world: &mut World, changes: &[(&str, &str)]) {
+    let file = world.program().1.join("baton.toml");
+    let mut text = std::fs::read_to_string(&file).expect("the file");
+    for (old, new) in changes {
+        assert!(text.contains(old), "{old}");
+        text = text.replacen(old, new, 1);
+    }
+    std::fs::write(file, text).expect("written");
+}
+
+fn keys(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_keeps_what_it_began_with_and_the_next_one_goes_by_the_new_file() {
+    let plan = Plan::all(Way::udp(FOUR));
+    let manner = Manner::Rings;
+    let mut world = World::with_program(Plan { manner, ..plan }).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.events(&handoff, "baton.handoff.ringing").await;
+    world.caller.forget();
+    world.caller.hears_a_prompt().await;
+
+    let prompts = concat!(env!("CARGO_MANIFEST_DIR"), "/prompts");
+    let hold = format!("[prompts]\nhold = \"{prompts}/busy.wav\"\n[playbook]");
+    write(
+        &mut world,
+        &[
+            ("accept = \"api\"", "accept = \"answer\""),
+            ("[playbook]", &hold),
+            ("drain_s = 0", "drain_s = 3600"),
+            ("t1_ms = 100", "t1_ms = 200"),
+            ("name = \"crm\"", "name = \"new crm\""),
+            ("ports_per_worker = 8", "ports_per_worker = 4"),
+        ],
+    );
+    let (status, done) = world.post(OWN, "/v1/reload", Value::Null).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{done}");
+    let (status, done) = world.post(ADMIN, "/v1/reload", Value::Null).await;
+    assert_eq!(
+        (status, &done["schema"]),
+        (StatusCode::OK, &json!("baton.reload/1")),
+        "{done}"
+    );
+    assert_eq!(
+        keys(&done["changed"]),
+        ["node.drain_s", "playbook.accept", "prompts.hold", "webhooks.name"]
+    );
+    let fixed: Vec<_> = done["needs_restart"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| &it["key"])
+        .collect();
+    assert_eq!(fixed, [&json!("media.ports_per_worker"), &json!("sip.t1_ms")]);
+    assert!(done["needs_restart"][1]["why"].is_string());
+
+    // From now on another endpoint tells the events, to the same place.
+    // The human still has to take this call by the API.
+    world.caller.hears_a_prompt().await;
+    world.human.wish(Wish::Answer);
+    world.is_taken(&handoff).await;
+    world.events(&handoff, "baton.handoff.completed").await;
+    assert_eq!(world.record(&handoff).await["result"], "joined");
+    world.hang_up().await;
+
+    // The next one is joined when its human has answered.
+    let mut second = Party::start(Voice::Caller, Manner::IsBusy, Way::udp(FOUR)).await;
+    second.wish(Wish::Call(world.sip, Carrier::Refuses));
+    let call = loop {
+        if let Signal::Invited(Some(call), None) = world.ai.next().await {
+            break call;
+        }
+    };
+    world.call = call;
+    second.until(&Signal::Up).await;
+    second.hears(Voice::Ai).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    while !matches!(world.human.next().await, Signal::Invited(..)) {}
+    world.human.wish(Wish::Answer);
+    world.events(&handoff, "baton.handoff.joined").await;
+    second.hears(Voice::Human).await;
+    world.human.hears(Voice::Caller).await;
+    second.wish(Wish::HangUp);
+    world.human.until(&Signal::Bye).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_with_a_mistake_changes_nothing() {
+    let plan = Plan::all(Way::udp(FOUR));
+    let mut world = World::with_program(Plan {
+        node: "drain_s = 0\nlog = \"info\"",
+        ..plan
+    })
+    .await;
+    write(
+        &mut world,
+        &[
+            ("accept = \"api\"", "accept = \"answer\"\nrech_s = 3"),
+            ("log = \"info\"", "log = \"debug\"\nnme = \"x\""),
+        ],
+    );
+    let (status, problem) = world.post(ADMIN, "/v1/reload", Value::Null).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    assert_eq!(problem["schema"], "baton.problem/1");
+    let named: Vec<_> = problem["problems"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| &it["key"])
+        .collect();
+    assert_eq!(named, [&json!("node.nme"), &json!("playbook.rech_s")]);
+    assert!(problem["problems"][1]["line"].is_u64());
+    signal(world.program().0, Kill::HUP);
+    says(world.program().0, "the configuration was not taken").await;
+
+    // Still by the API, as before.
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_taken(&handoff).await;
+    assert!(!world.program().0.said().contains("DEBUG"));
+
+    write(&mut world, &[("rech_s = 3", ""), ("nme = \"x\"", "")]);
+    signal(world.program().0, Kill::HUP);
+    says(world.program().0, "the configuration was read anew").await;
+    world.hang_up().await;
+    says(world.program().0, "DEBUG").await;
+    let (status, done) = world.post(ADMIN, "/v1/reload", Value::Null).await;
+    assert_eq!((status, &done["changed"]), (StatusCode::OK, &json!([])), "{done}");
+    world.stop().await;
+}
