@@ -46,6 +46,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::config;
 use crate::ids;
 use crate::journal::{Journal, lock};
+use crate::reload::Reloads;
 use crate::run::{NodeHandle, Stopped};
 pub(crate) use door::Door;
 use idempotency::Idempotency;
@@ -56,21 +57,38 @@ pub(crate) use tls::Certificate;
 /// What all requests share.
 #[derive(Debug)]
 pub(crate) struct Shared {
-    config: config::Http,
-    /// How long a request waits for the disk.
-    commit: Duration,
+    settings: watch::Receiver<Arc<Settings>>,
     node: NodeHandle,
     journal: Arc<Journal>,
     engine: Arc<Engine>,
     draining: Arc<AtomicBool>,
     idempotency: Idempotency,
-    /// Whom calls can be handed to.
-    targets: Vec<config::Target>,
+    reloads: Reloads,
     rates: StdMutex<Rates>,
     /// Places for readers of events.
     readers: Arc<Semaphore>,
     /// Set when no answer may take longer any more.
     closing: watch::Receiver<bool>,
+}
+
+/// What the API goes by, until the configuration is read anew.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    config: config::Http,
+    /// How long a request waits for the disk.
+    commit: Duration,
+    /// Whom calls can be handed to.
+    targets: Vec<config::Target>,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &config::Config) -> Arc<Settings> {
+        Arc::new(Settings {
+            config: config.http.clone(),
+            commit: config.store.commit,
+            targets: config.targets.clone(),
+        })
+    }
 }
 
 type Context = State<Arc<Shared>>;
@@ -79,26 +97,32 @@ type Answered = Result<Response, Problem>;
 
 impl Shared {
     pub(crate) fn new(
-        config: &config::Config,
+        settings: watch::Receiver<Arc<Settings>>,
+        reloads: Reloads,
         node: NodeHandle,
         journal: Arc<Journal>,
         engine: Arc<Engine>,
         draining: Arc<AtomicBool>,
         closing: watch::Receiver<bool>,
     ) -> Shared {
+        let readers = Arc::new(Semaphore::new(settings.borrow().config.event_readers));
         Shared {
-            readers: Arc::new(Semaphore::new(config.http.event_readers)),
-            config: config.http.clone(),
-            commit: config.store.commit,
+            readers,
+            settings,
             node,
             journal,
             engine,
             draining,
             idempotency: Idempotency::default(),
-            targets: config.targets.clone(),
+            reloads,
             rates: StdMutex::default(),
             closing,
         }
+    }
+
+    /// What counts now.
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&self.settings.borrow())
     }
 
     async fn ask(&self, request: Ask) -> Result<Answer, Problem> {

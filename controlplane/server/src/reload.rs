@@ -1,11 +1,13 @@
 //! A running server reads its file anew: what can change does so for the next call, and what cannot is named.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::config::{Config, Difference, Problem};
 use crate::event::Teller;
+use crate::http;
 use crate::library::Library;
 use crate::run::NodeHandle;
 use crate::server::{Times, peers};
@@ -74,6 +76,7 @@ pub(crate) struct Reload {
     pub(crate) times: watch::Sender<Times>,
     pub(crate) couriers: Couriers,
     pub(crate) teller: Teller,
+    pub(crate) api: watch::Sender<Arc<http::Settings>>,
 }
 
 impl Reload {
@@ -126,6 +129,7 @@ impl Reload {
             needs_restart.push(("node.log".to_owned(), why));
         }
         self.times.send_replace(Times::of(&config));
+        self.api.send_replace(http::Settings::of(&config));
         self.couriers.set(&config.webhooks, &self.teller);
         self.node.reload(peers(&config, self.http, ids)).await;
         self.config = config;

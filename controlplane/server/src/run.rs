@@ -382,7 +382,10 @@ impl Run {
             }
             Ask::HandOver(link) => self.hand_over(*link),
             Ask::Tell(word, descriptor) => self.say(&word, descriptor),
-            Ask::Reload(peers) => self.node.reload(*peers),
+            Ask::Reload(peers) => {
+                self.tap.reload(&peers.trunks);
+                self.node.reload(*peers);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! A running server: the parts put together, and taken apart again.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -276,7 +276,7 @@ impl Server {
         let exporting = export_traces(&config, &journal, otlp_client);
         let advertised = advertised(&config.sip, &listening);
         let capture = capture(&config, &journal);
-        let tap = Tap::new(Arc::clone(&journal), trunk_addresses(&config), advertised, capture);
+        let tap = Tap::new(Arc::clone(&journal), &config.trunks, advertised, capture);
         let (mut run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap, outside)
             .map_err(|error| system("epoll")(error.into()))?;
         // Here everything is ready. From now on nothing can fail but the one that we take over from.
@@ -290,6 +290,7 @@ impl Server {
         let draining = Arc::<AtomicBool>::default();
         let (closing, closed) = watch::channel(false);
         let (times, timed) = watch::channel(Times::of(&config));
+        let (api, settings) = watch::channel(http::Settings::of(&config));
         let (reloads, asked) = Reloads::new();
         let reload = Reload {
             config: config.clone(),
@@ -299,11 +300,13 @@ impl Server {
             times,
             couriers,
             teller: told,
+            api,
         };
         let (reloading, reloads_on) = watch::channel(true);
         let reload = tokio::spawn(reload.run(asked, reloads_on));
         let shared = http::Shared::new(
-            &config,
+            settings,
+            reloads.clone(),
             node.clone(),
             Arc::clone(&journal),
             engine,
@@ -318,7 +321,6 @@ impl Server {
             from_sibling,
             side: node.side(),
             closing: closed,
-            reloads: reloads.clone(),
             certificate,
         };
         let (http_task, http_lives) = watched(door.serve(shared));
@@ -611,11 +613,6 @@ fn export_traces(config: &Config, journal: &Journal, client: reqwest::Client) ->
     let ratio = f64::from(config.otlp.percent) / 100.0;
     let _ = journal.otlp.set(Otlp::new(journal.clock, ratio, exporter));
     Some(task)
-}
-
-/// Who may call.
-fn trunk_addresses(config: &Config) -> impl Iterator<Item = IpAddr> + '_ {
-    config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied())
 }
 
 /// Starts it, with what changes when it has ended, however that was.

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use calls::config::Trunk;
 use calls::notice::{CallId, Party};
 use sip::endpoint::FlowId;
 use sip::framing::{Frame, Framer};
@@ -114,20 +115,27 @@ struct Held {
     message: Bytes,
 }
 
+fn addresses(trunks: &[Trunk]) -> BTreeSet<IpAddr> {
+    trunks
+        .iter()
+        .flat_map(|trunk| trunk.addresses.iter().copied())
+        .collect()
+}
+
 /// Whose message it is.
 type Leg = Option<(CallId, Party)>;
 
 impl Tap {
     pub(crate) fn new(
         journal: Arc<Journal>,
-        trunks: impl IntoIterator<Item = IpAddr>,
+        trunks: &[Trunk],
         ours: Vec<SocketAddr>,
         collector: Option<Capture>,
     ) -> Tap {
         let now = Instant::now();
         Tap {
             journal,
-            trunks: trunks.into_iter().collect(),
+            trunks: addresses(trunks),
             ours,
             collector,
             repeats: Repeats::default(),
@@ -137,6 +145,11 @@ impl Tap {
             swept: now,
             limit: Limit::new(now),
         }
+    }
+
+    /// From now on these may call.
+    pub(crate) fn reload(&mut self, trunks: &[Trunk]) {
+        self.trunks = addresses(trunks);
     }
 
     /// A datagram came; [`Tap::settle`] is to follow.
@@ -445,12 +458,7 @@ mod tests {
         let home = Home::sqlite();
         let (store, _task) = home.store(100).await;
         let journal = Arc::new(Journal::new(Teller::new("test", Vec::new()), Clock::new(), store));
-        let mut tap = Tap::new(
-            Arc::clone(&journal),
-            ["192.0.2.1".parse().expect("an address")],
-            vec![loopback],
-            None,
-        );
+        let mut tap = Tap::new(Arc::clone(&journal), &[], vec![loopback], None);
         let mut udp = Udp::bind(loopback).await.expect("a socket");
         let peer = std::net::UdpSocket::bind(loopback).expect("a socket");
         let to = peer.local_addr().expect("bound");

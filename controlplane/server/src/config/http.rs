@@ -45,7 +45,7 @@ pub struct Tls {
 }
 
 /// `[[http.keys]]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
     /// For logs.
     pub name: String,

@@ -39,6 +39,11 @@ pub(super) const CAN_CHANGE: &[&str] = &[
     "playbook.",
     "prompts.",
     "webhooks.",
+    "http.public_url",
+    "http.body_limit",
+    "http.context_s",
+    "http.heartbeat_s",
+    "http.keys.",
 ];
 
 const SOCKETS: &str = "sockets are opened at the start";
@@ -56,13 +61,15 @@ pub(super) const CANNOT: &[(&str, &str)] = &[
     ("sip.", ENDPOINT),
     ("media.", WORKERS),
     ("http.listen", SOCKETS),
-    ("http.", "the API is served with it"),
+    ("http.request_s", "connections are served with it"),
+    ("http.tls.", "the files may be renewed, but not named anew"),
+    ("http.event_readers", "places for readers are made at the start"),
     ("store.", STORE),
     ("hep.", "what is sent to the collector is set up at the start"),
     ("otlp.", "what is sent to the collector is set up at the start"),
 ];
 
-/// Why a key stays as it is; `None`: it can change.
+/// Why a key stays as it is, whatever else changes; `None`: it can change.
 pub(super) fn fixed(key: &str) -> Option<&'static str> {
     let is = |name: &str| name == key || (name.ends_with('.') && key.starts_with(name));
     if CAN_CHANGE.iter().any(|name| is(name)) {
@@ -70,6 +77,18 @@ pub(super) fn fixed(key: &str) -> Option<&'static str> {
     }
     let why = CANNOT.iter().find(|(name, _)| is(name));
     Some(why.map_or("nobody has said that it can", |(_, why)| why))
+}
+
+/// Why a key of these two stays as it is; `None`: it changes.
+fn stays(key: &str, old: &Config, new: &Config) -> Option<&'static str> {
+    // The file was checked with the address in it, but it is the old one where we go on to listen.
+    let opens = new.http.keys.is_empty() && !old.http.listen.ip().is_loopback();
+    if opens && key.starts_with("http.keys.") {
+        return Some(
+            "others than this host reach the API until a restart, and without keys all of them could take over calls",
+        );
+    }
+    fixed(key)
 }
 
 impl Difference {
@@ -85,7 +104,7 @@ impl Difference {
             if old.keys.0.get(key) == new.keys.0.get(key) || !seen(key, old, new) {
                 continue;
             }
-            match fixed(key) {
+            match stays(key, old, new) {
                 None => difference.changed.push(key.clone()),
                 Some(why) => difference.needs_restart.push((key.clone(), why)),
             }
@@ -124,12 +143,19 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
 impl Config {
     /// What a running server goes by after a reload: of the new one what can change, of this one all else.
     pub(crate) fn reloaded(&self, new: Config) -> Config {
-        let mut keys = new.keys;
         // What stays as it was is said again the next time.
-        keys.0.retain(|key, _| fixed(key).is_none());
-        let old = self.keys.0.iter().filter(|(key, _)| fixed(key).is_some());
+        let mut keys = new.keys.clone();
+        keys.0.retain(|key, _| stays(key, self, &new).is_none());
+        let old = self.keys.0.iter().filter(|(key, _)| stays(key, self, &new).is_some());
         keys.0.extend(old.map(|(key, value)| (key.clone(), value.clone())));
         let mut config = self.clone();
+        if stays("http.keys.", self, &new).is_none() {
+            config.http.keys = new.http.keys;
+        }
+        config.http.public_url = new.http.public_url;
+        config.http.body_limit = new.http.body_limit;
+        config.http.context = new.http.context;
+        config.http.heartbeat = new.http.heartbeat;
         config.keys = keys;
         config.node.drain = new.node.drain;
         config.node.hand_over = new.node.hand_over;

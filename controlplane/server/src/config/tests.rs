@@ -716,3 +716,22 @@ fn a_reload_finds_each_key_that_differs_and_no_other() {
         [""; 0]
     );
 }
+
+/// The file says that only this host reaches the API, but until a restart others do.
+#[test]
+fn a_reload_does_not_open_an_api_that_others_reach() {
+    let outside = good(
+        "[http]\nlisten = \"0.0.0.0:8080\"\n[[http.keys]]\nname = \"a\"\nkey = \"0123456789abcdef\"\nscope = \"admin\"\n",
+    );
+    let inside = good("[http]\nlisten = \"127.0.0.1:8080\"\n");
+    let difference = Difference::of(&outside, &inside);
+    assert_eq!(difference.changed, [""; 0]);
+    let kept: Vec<_> = difference.needs_restart.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(
+        kept,
+        ["http.keys.key", "http.keys.name", "http.keys.scope", "http.listen"]
+    );
+    let after = outside.reloaded(inside.clone());
+    assert_eq!(after.http.keys, outside.http.keys);
+    assert_eq!(Difference::of(&after, &inside), difference);
+}

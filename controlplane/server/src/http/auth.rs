@@ -25,7 +25,8 @@ impl Shared {
     /// # Errors
     /// 401 without a valid key; 403 where the API is open and a browser asks for some web page.
     pub(super) fn principal(&self, headers: &HeaderMap) -> Result<Principal, Refused> {
-        if self.config.keys.is_empty() {
+        let settings = self.settings();
+        if settings.config.keys.is_empty() {
             no_web_page(headers).map_err(Refused::NotShown)?;
             return Ok(Principal {
                 name: String::new(),
@@ -45,7 +46,7 @@ impl Shared {
             })?;
         // All keys are compared, each in constant time, so that time tells nothing of how near a guess was.
         let mut found: Option<&Key> = None;
-        for key in &self.config.keys {
+        for key in &settings.config.keys {
             if bool::from(given.as_bytes().ct_eq(key.key.reveal().as_bytes())) {
                 found = Some(key);
             }

@@ -26,7 +26,8 @@ impl Shared {
                 detail,
             ));
         }
-        let limit = self.config.body_limit;
+        let settings = self.settings();
+        let limit = settings.config.body_limit;
         let too_large = || {
             let detail = format!("the body is larger than http.body_limit, {limit} bytes");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
@@ -37,7 +38,7 @@ impl Shared {
         if length.is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let bytes = match tokio::time::timeout(self.config.request, axum::body::to_bytes(body, limit)).await {
+        let bytes = match tokio::time::timeout(settings.config.request, axum::body::to_bytes(body, limit)).await {
             Err(_) => {
                 let detail = "the body did not come within http.request_s";
                 return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));

@@ -4,8 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::routing::post;
-use axum::{Extension, Router};
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -14,8 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::connections::{self, Manner};
 use super::routes::router;
-use super::{Certificate, Shared, reload, sibling};
-use crate::reload::Reloads;
+use super::{Certificate, Shared, sibling};
 use crate::sibling::Side;
 
 /// Where they come in.
@@ -26,7 +24,6 @@ pub(crate) struct Door {
     pub(crate) from_sibling: mpsc::Receiver<OwnedFd>,
     pub(crate) side: watch::Receiver<Side>,
     pub(crate) closing: watch::Receiver<bool>,
-    pub(crate) reloads: Reloads,
     pub(crate) certificate: Option<Certificate>,
 }
 
@@ -34,7 +31,7 @@ impl Door {
     /// Serves until `closing` says otherwise; then requests under way are finished. While a new version has the listening socket,
     /// connections end with their next answer, and who comes again comes to that.
     pub(crate) async fn serve(mut self, shared: Shared) {
-        let header = shared.config.request;
+        let header = shared.settings().config.request;
         let manner = Manner {
             header,
             certificate: self.certificate.take().map(Arc::new),
@@ -43,10 +40,7 @@ impl Door {
             tokio::spawn(Arc::clone(certificate).watch(self.closing.clone()));
         }
         let shared = Arc::new(shared);
-        let reload = post(reload::reload).with_state(Arc::clone(&shared));
-        let router = router(Arc::clone(&shared))
-            .route("/v1/reload", reload)
-            .layer(Extension(self.reloads));
+        let router = router(Arc::clone(&shared));
         let own = sibling::own_only(router.clone(), Arc::clone(&shared));
         let all = sibling::all(router, shared);
         let others = tokio::spawn(serve_others(self.from_sibling, own, header));

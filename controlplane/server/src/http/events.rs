@@ -19,7 +19,7 @@ use super::auth::Principal;
 use super::guard::Parameters;
 use super::handoffs::unreadable;
 use super::problem::Problem;
-use super::{Answered, Context, Shared};
+use super::{Answered, Context, Settings, Shared};
 use crate::config::EVENT_TYPES;
 use crate::store::{Followed, Told};
 
@@ -46,7 +46,8 @@ pub(super) async fn follow(
     let (id, place) = begin(&shared, &headers).await?;
     let place_taken = Arc::clone(&shared.readers).try_acquire_owned();
     let reader = place_taken.map_err(|_| {
-        Problem::unavailable("there are as many readers as http.event_readers allows").after(shared.config.heartbeat)
+        Problem::unavailable("there are as many readers as http.event_readers allows")
+            .after(shared.settings().config.heartbeat)
     })?;
     let (sender, texts) = mpsc::channel(AHEAD);
     // Where the connection is lost before anything happens, the reader knows from where to go on all the same.
@@ -111,6 +112,10 @@ async fn feed(
 ) {
     let store = &shared.journal.store;
     let mut closing = shared.closing.clone();
+    let mut settings = shared.settings.clone();
+    // Who has changed the keys may have taken this reader's away.
+    let began = shared.settings();
+    let other_keys = |now: &Arc<Settings>| now.config.keys != began.config.keys;
     let mut place = from;
     let mut told_at = Instant::now();
     loop {
@@ -126,7 +131,7 @@ async fn feed(
         };
         place = next;
         let mut text: String = told.iter().map(frame).collect();
-        if text.is_empty() && told_at.elapsed() >= shared.config.heartbeat {
+        if text.is_empty() && told_at.elapsed() >= shared.settings().config.heartbeat {
             text.push_str(": \n\n");
         }
         if !text.is_empty() {
@@ -140,13 +145,15 @@ async fn feed(
         }
         let news = async {
             sleep(PACE).await;
-            let until_heartbeat = shared.config.heartbeat.saturating_sub(told_at.elapsed());
+            let until_heartbeat = shared.settings().config.heartbeat.saturating_sub(told_at.elapsed());
             // Whether there is news or the time is over: it is looked again.
             let _ = timeout(OTHERS.min(until_heartbeat), store.next_commit(seen)).await;
         };
         tokio::select! {
             () = news => {}
             () = sender.closed() => return,
+            // It comes again with its key and goes on where it was.
+            _ = settings.wait_for(other_keys) => return,
             // An error means that the server itself is gone.
             _ = closing.wait_for(|closing| *closing) => return,
         }

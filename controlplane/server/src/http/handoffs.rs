@@ -52,7 +52,7 @@ impl Shared {
 
     /// Of what opens the context of a handoff now.
     async fn digest_of_token(&self, id: HandoffId) -> Result<Option<String>, Problem> {
-        let (now, after) = (Instant::now(), self.config.context);
+        let (now, after) = (Instant::now(), self.settings().config.context);
         let live = {
             let records = lock(&self.journal.records);
             records
@@ -99,7 +99,7 @@ impl Shared {
             let feedback = database.feedback(subject).await?;
             Ok((deliveries, (database.lateness(subject).await?, feedback)))
         };
-        let found = timeout(self.commit, asked).await;
+        let found = timeout(self.settings().commit, asked).await;
         let found = found.unwrap_or(Err(sqlx::Error::PoolTimedOut));
         if let Err(error) = &found {
             tracing::warn!(%error, "the store cannot be read");
@@ -115,7 +115,7 @@ impl Shared {
     /// Waits until all that was done until now is on the disk.
     pub(super) async fn committed(&self) -> Result<(), Problem> {
         let store = &self.journal.store;
-        store.committed(store.ticket(), self.commit).await.map_err(|Late| {
+        store.committed(store.ticket(), self.settings().commit).await.map_err(|Late| {
             Problem::unavailable(
                 "the store takes no writes at the moment; what was asked for is done all the same, and is written as soon as \
                  it does: do not ask again",
@@ -216,7 +216,7 @@ pub(super) async fn list(State(shared): Context, principal: Principal, parameter
     };
     // Who has asked for a handoff finds it here.
     let store = &shared.journal.store;
-    if store.committed(store.ticket(), shared.commit).await.is_err() {
+    if store.committed(store.ticket(), shared.settings().commit).await.is_err() {
         let detail = "the store takes no writes at the moment, so it does not have all records yet";
         return Err(Problem::unavailable(detail));
     }

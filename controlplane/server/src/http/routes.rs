@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, any, delete, get, patch, post};
 
 use super::problem::Problem;
 use super::schemas::Schema;
-use super::{Shared, calls, deliveries, events, guard, handoffs, kpi, openapi, status, targets, trace};
+use super::{Shared, calls, deliveries, events, guard, handoffs, kpi, openapi, reload, status, targets, trace};
 
 /// One operation of the API.
 pub(super) struct Operation {
@@ -590,6 +590,26 @@ pub(super) static OPERATIONS: &[Operation] = &[
             AWAY,
         ],
         handler: || get(kpi::show),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/reload",
+        id: "reload",
+        summary: "Reads the configuration's file anew: what counts from now on, and what does not and why.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("Running calls keep what they began with.", Schema::Reload),
+            problem(409, "The server was started without a file."),
+            problem(
+                422,
+                "The file has mistakes, which `problems` lists: nothing has changed.",
+            ),
+            AWAY,
+        ],
+        handler: || post(reload::reload),
     },
     Operation {
         method: Method::GET,

@@ -24,6 +24,7 @@ pub(super) enum Schema {
     Health,
     Kpi,
     Package,
+    Reload,
     Targets,
     Trace,
     Turns,
@@ -329,6 +330,14 @@ fn answers() -> Vec<(&'static str, Value)> {
         "baton.context/1",
         &[("call", id("call")), ("context", json!({ "type": "object" }))],
     );
+    let kept = object(&[("key", text()), ("why", text())]);
+    let reload = document(
+        "baton.reload/1",
+        &[
+            ("changed", texts()),
+            ("needs_restart", json!({ "type": "array", "items": kept })),
+        ],
+    );
     let targets = document("baton.targets/1", &[("targets", list("Target"))]);
     let target = json!({
         "type": "object",
@@ -361,6 +370,7 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Calls", page("baton.calls/1", "calls", "Call")),
         ("Decision", decision),
         ("Context", context),
+        ("Reload", reload),
         ("Targets", targets),
         ("Target", target),
         ("Health", health),

@@ -52,7 +52,7 @@ impl Shared {
 
     /// The other version's answer; `None` where there is none.
     async fn ask_sibling(&self, parts: &request::Parts, body: Bytes) -> Option<Response> {
-        let answered = timeout(self.config.request, self.exchange(parts, body)).await;
+        let answered = timeout(self.settings().config.request, self.exchange(parts, body)).await;
         match answered {
             Ok(Ok(response)) => Some(response),
             Ok(Err(error)) => {
@@ -121,11 +121,12 @@ async fn pass_on(State(shared): State<Arc<Shared>>, request: Request, next: Next
         return next.run(request).await;
     }
     let (parts, body) = request.into_parts();
-    let read = timeout(shared.config.request, to_bytes(body, shared.config.body_limit)).await;
+    let settings = shared.settings();
+    let read = timeout(settings.config.request, to_bytes(body, settings.config.body_limit)).await;
     let body = match read {
         Ok(Ok(body)) => body,
         Ok(Err(_)) => {
-            let detail = format!("the body must have at most {} bytes", shared.config.body_limit);
+            let detail = format!("the body must have at most {} bytes", settings.config.body_limit);
             return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail).into_response();
         }
         Err(_) => {

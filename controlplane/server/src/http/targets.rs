@@ -11,6 +11,7 @@ use crate::config::Target;
 /// All of them. How a human is reached is nothing that an AI needs to know: it names them.
 pub(super) async fn list(State(shared): Context, principal: Principal) -> Answered {
     let targets: Vec<Value> = shared
+        .settings()
         .targets
         .iter()
         .map(|target| view(target, principal.is_ai()))

@@ -4,6 +4,7 @@ use reqwest::StatusCode;
 use rustix::process::Signal as Kill;
 use serde_json::{Value, json};
 
+use crate::PATIENCE;
 use crate::drain::signal;
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
 use crate::upgrade::says;
@@ -145,5 +146,45 @@ async fn a_file_with_a_mistake_changes_nothing() {
     says(world.program().0, "DEBUG").await;
     let (status, done) = world.post(ADMIN, "/v1/reload", Value::Null).await;
     assert_eq!((status, &done["changed"]), (StatusCode::OK, &json!([])), "{done}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_s_keys_and_targets_are_those_of_the_new_file() {
+    let mut world = World::with_program(Plan::all(Way::udp(FOUR))).await;
+    let url = format!("http://{}/v1/events", world.http);
+    let reader = world.client.get(url).bearer_auth(OWN).send().await.expect("an answer");
+    assert_eq!(reader.status(), StatusCode::OK);
+
+    write(
+        &mut world,
+        &[
+            (&format!("key = \"{OWN}\""), "key = \"another-own-key\""),
+            ("name = \"sales\"", "name = \"billing\""),
+        ],
+    );
+    let (status, done) = world.post(ADMIN, "/v1/reload", Value::Null).await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    assert_eq!(keys(&done["changed"]), ["http.keys.key", "targets.name"]);
+
+    // Whoever had the old key hears nothing more.
+    let read = tokio::time::timeout(PATIENCE, reader.bytes()).await;
+    read.expect("its end").expect("a whole answer");
+    let turns = format!("/v1/calls/{}/turns", world.call);
+    let turn = json!({ "role": "caller", "text": "hello" });
+    let (status, problem) = world.post(OWN, &turns, turn.clone()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{problem}");
+    let (status, decided) = world.post("another-own-key", &turns, turn).await;
+    assert_eq!(status, StatusCode::OK, "{decided}");
+    let targets = world.document("/v1/targets").await;
+    let names: Vec<_> = targets["targets"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|it| &it["name"])
+        .collect();
+    assert_eq!(names, [&json!("support"), &json!("billing")]);
+    world.caller.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
     world.stop().await;
 }

@@ -45,7 +45,7 @@ pub(crate) struct World {
     host: Host,
     pub(crate) sip: SocketAddr,
     pub(crate) http: SocketAddr,
-    client: Client,
+    pub(crate) client: Client,
     pub(crate) caller: Party,
     pub(crate) ai: Party,
     pub(crate) human: Party,
