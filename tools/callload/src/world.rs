@@ -1,6 +1,6 @@
 //! All calls and the time that they take: one thread, three SIP sockets, three RTP sockets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::mpsc::{Receiver, Sender};
@@ -111,6 +111,8 @@ pub(crate) struct World {
     /// Who can be talked with, for turns.
     talking: Vec<u32>,
     next_turn_of: usize,
+    /// When the next handoffs are due, and of which calls: the soonest first.
+    due: VecDeque<(Instant, u32)>,
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     pending: usize,
@@ -140,6 +142,7 @@ impl World {
             calls: Vec::new(),
             talking: Vec::new(),
             next_turn_of: 0,
+            due: VecDeque::new(),
             requests,
             answers,
             pending: 0,
@@ -330,6 +333,7 @@ impl World {
             self.take_rtp(role);
         }
         self.take_answers();
+        self.hand_off_due(now);
         self.send_rtp();
         if now >= self.timers {
             self.timers = now + TIMERS;
@@ -547,6 +551,9 @@ impl World {
         call.stage = Stage::Talking;
         call.began = now;
         self.by_baton.insert(baton.clone(), number);
+        if !call.background {
+            self.due.push_back((now + TALK, number));
+        }
         self.talking.push(number);
     }
 
@@ -599,7 +606,6 @@ impl World {
                 continue;
             }
             match call.stage {
-                Stage::Talking if now >= call.began + TALK => self.hand_off(number, call.began + TALK),
                 Stage::Joined(at) if now >= at + TALK => self.hang_up(number),
                 Stage::HandingOff(due) if now >= due + PATIENCE => {
                     self.figures.fault("a handoff did not join");
@@ -610,6 +616,16 @@ impl World {
                     self.hang_up(number);
                 }
                 _ => {}
+            }
+        }
+    }
+
+    /// In every turn, for how late it is counts.
+    fn hand_off_due(&mut self, now: Instant) {
+        while let Some(&(due, number)) = self.due.front().filter(|(due, _)| *due <= now) {
+            self.due.pop_front();
+            if self.calls[number as usize].stage == Stage::Talking {
+                self.hand_off(number, due);
             }
         }
     }
