@@ -5,6 +5,7 @@
 
 mod hep;
 mod http;
+mod keys;
 mod media;
 mod node;
 mod otlp;
@@ -27,6 +28,7 @@ use toml::de::DeTable;
 
 pub use hep::Hep;
 pub use http::{Http, Key, Rate, Scope, Tls};
+pub use keys::example;
 pub use media::Media;
 pub use node::Node;
 pub use otlp::Otlp;

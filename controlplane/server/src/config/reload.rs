@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Config;
+use super::keys::fixed;
 use super::reader::Values;
 
 /// What each key had, as a hash. `Debug` shows nothing of it.
@@ -24,66 +25,15 @@ pub(crate) struct Difference {
     pub(crate) needs_restart: Vec<(String, &'static str)>,
 }
 
-/// Keys, or sections with a dot at their end, of the next call, request or stop.
-pub(super) const CAN_CHANGE: &[&str] = &[
-    "node.drain_s",
-    "node.hand_over_s",
-    "node.stop_s",
-    "node.log",
-    "media.latch",
-    "media.applied_ms",
-    "media.silence_probe_s",
-    "trunks.",
-    "ai_agents.",
-    "targets.",
-    "playbook.",
-    "prompts.",
-    "webhooks.",
-    "http.public_url",
-    "http.body_limit",
-    "http.context_s",
-    "http.heartbeat_s",
-    "http.keys.",
-];
-
-const SOCKETS: &str = "sockets are opened at the start";
-const ENDPOINT: &str = "the SIP endpoint and its timers are made with it";
-const WORKERS: &str = "the media workers are started with it";
-const STORE: &str = "the store is opened with it";
-
-/// The others, and why they cannot.
-pub(super) const CANNOT: &[(&str, &str)] = &[
-    ("node.name", "it is in the names of running streams and events"),
-    ("node.log_json", "the log is set up with it"),
-    ("node.control", SOCKETS),
-    ("sip.listen", SOCKETS),
-    ("sip.tcp", SOCKETS),
-    ("sip.", ENDPOINT),
-    ("media.", WORKERS),
-    ("http.listen", SOCKETS),
-    ("http.request_s", "connections are served with it"),
-    ("http.tls.", "the files may be renewed, but not named anew"),
-    ("http.event_readers", "places for readers are made at the start"),
-    ("store.", STORE),
-    ("hep.", "what is sent to the collector is set up at the start"),
-    ("otlp.", "what is sent to the collector is set up at the start"),
-];
-
-/// Why a key stays as it is, whatever else changes; `None`: it can change.
-pub(super) fn fixed(key: &str) -> Option<&'static str> {
-    let is = |name: &str| name == key || (name.ends_with('.') && key.starts_with(name));
-    if CAN_CHANGE.iter().any(|name| is(name)) {
-        return None;
-    }
-    let why = CANNOT.iter().find(|(name, _)| is(name));
-    Some(why.map_or("nobody has said that it can", |(_, why)| why))
+/// Whether nobody would need a key any more where others than this host reach the API. The new file was checked with the address in
+/// it, but it is the old one where we go on to listen.
+fn opens(old: &Config, new: &Config) -> bool {
+    new.http.keys.is_empty() && !old.http.listen.ip().is_loopback()
 }
 
 /// Why a key of these two stays as it is; `None`: it changes.
 fn stays(key: &str, old: &Config, new: &Config) -> Option<&'static str> {
-    // The file was checked with the address in it, but it is the old one where we go on to listen.
-    let opens = new.http.keys.is_empty() && !old.http.listen.ip().is_loopback();
-    if opens && key.starts_with("http.keys.") {
+    if key.starts_with("http.keys.") && opens(old, new) {
         return Some(
             "others than this host reach the API until a restart, and without keys all of them could take over calls",
         );
@@ -149,7 +99,7 @@ impl Config {
         let old = self.keys.0.iter().filter(|(key, _)| stays(key, self, &new).is_some());
         keys.0.extend(old.map(|(key, value)| (key.clone(), value.clone())));
         let mut config = self.clone();
-        if stays("http.keys.", self, &new).is_none() {
+        if !opens(self, &new) {
             config.http.keys = new.http.keys;
         }
         config.http.public_url = new.http.public_url;

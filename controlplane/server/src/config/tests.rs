@@ -1,12 +1,10 @@
-use super::reload::fixed;
 use super::*;
 use ::playbook::Mode;
 use ::sip::endpoint::Transport;
 
-const EXAMPLE: &str = include_str!("../../baton.example.toml");
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
-fn good(text: &str) -> Config {
+pub(super) fn good(text: &str) -> Config {
     match Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR"))) {
         Ok(config) => config,
         Err(problems) => panic!("{problems:#?}\nin\n{text}"),
@@ -21,7 +19,7 @@ fn problems(text: &str) -> Vec<String> {
 }
 
 /// Everything that a program can see of a configuration, secrets included.
-fn seen(config: &Config) -> String {
+pub(super) fn seen(config: &Config) -> String {
     let keys: Vec<_> = config.http.keys.iter().map(|key| key.key.reveal()).collect();
     let secrets: Vec<_> = config
         .webhooks
@@ -393,54 +391,6 @@ fn a_prompt_that_cannot_be_played_is_named() {
 }
 
 #[test]
-fn the_example_is_the_default() {
-    assert_eq!(seen(&good(EXAMPLE)), seen(&good("")));
-}
-
-/// The example with every key switched on, and the keys that name files pointed at files that are there.
-fn example_in_full() -> String {
-    let mut text = String::new();
-    for line in EXAMPLE.lines() {
-        let line = match line.strip_prefix('#') {
-            Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,
-            _ => line,
-        };
-        match line.split_once(" = ") {
-            Some((key, path)) if path.ends_with(".wav\"") => {
-                let file = if path == "\"support.wav\"" {
-                    "briefing.wav"
-                } else {
-                    path.trim_matches('"')
-                };
-                text += &format!("{key} = \"prompts/{file}\"\n");
-            }
-            _ => text += &format!("{line}\n"),
-        }
-    }
-    text
-}
-
-#[test]
-fn the_example_names_every_key_and_only_those() {
-    let text = example_in_full();
-    let (_, found, known) = check(&text, Path::new(env!("CARGO_MANIFEST_DIR")));
-    assert!(found.is_empty(), "{found:#?}");
-    let mut section = String::new();
-    let mut named = Vec::new();
-    for line in text.lines().filter(|line| !line.starts_with('#')) {
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).to_owned();
-        } else if let Some((key, _)) = line.split_once(" = ") {
-            named.push(format!("{section}.{key}"));
-        }
-    }
-    for key in &known {
-        assert!(named.contains(key), "baton.example.toml does not name {key}");
-    }
-    assert_eq!(named.len(), known.len());
-}
-
-#[test]
 fn the_transport_stands_in_the_uri_or_behind_the_next_hop() {
     let agent = |uri: &str, more: &str| {
         let text = format!("[[ai_agents]]\nname = \"a\"\nuri = \"{uri}\"\n{more}\n");
@@ -479,160 +429,6 @@ fn one_address_of_each_family() {
     assert_eq!(wrong.expect_err("no IPv6 address").len(), 1);
 }
 
-/// Each key with another value than the example's.
-const CHANGES: &[(&str, &str)] = &[
-    ("node.name", "\"other\""),
-    ("node.drain_s", "601"),
-    ("node.hand_over_s", "14401"),
-    ("node.control", "\"other.sock\""),
-    ("node.stop_s", "3"),
-    ("node.log", "\"debug\""),
-    ("node.log_json", "true"),
-    ("sip.listen", "\"127.0.0.1:5061\""),
-    ("sip.advertise", "\"192.0.2.2:5060\""),
-    ("sip.tcp", "false"),
-    ("sip.tcp_connections", "1001"),
-    ("sip.tcp_connections_per_peer", "101"),
-    ("sip.tcp_idle_s", "181"),
-    ("sip.tcp_message_s", "11"),
-    ("sip.tcp_connect_ms", "2001"),
-    ("sip.tcp_stall_s", "11"),
-    ("sip.tcp_queue_kib", "257"),
-    ("sip.user_agent", "\"other\""),
-    ("sip.t1_ms", "501"),
-    ("sip.t2_ms", "4001"),
-    ("sip.t4_ms", "5001"),
-    ("sip.transactions", "20001"),
-    ("sip.trace_kib", "65537"),
-    ("sip.trace_keep_s", "601"),
-    ("hep.collector", "\"homer.example.org:9061\""),
-    ("hep.capture_id", "2002"),
-    ("hep.node", "\"other\""),
-    ("hep.password", "\"other\""),
-    ("hep.with_credentials", "true"),
-    ("otlp.endpoint", "\"http://127.0.0.1:4319\""),
-    ("otlp.percent", "99"),
-    ("otlp.headers.name", "\"x-other\""),
-    ("otlp.headers.value", "\"other\""),
-    ("media.listen", "\"127.0.0.2\""),
-    ("media.advertise", "\"192.0.2.2\""),
-    ("media.first_port", "20002"),
-    ("media.other_first_port", "31000"),
-    ("media.ports_per_worker", "501"),
-    ("media.workers", "2"),
-    ("media.cores", "[1]"),
-    ("media.sessions_per_worker", "1025"),
-    ("media.buffers_per_worker", "8192"),
-    ("media.latch", "\"nat\""),
-    ("media.applied_ms", "501"),
-    ("media.silence_ms", "1001"),
-    ("media.silence_probe_s", "31"),
-    ("http.listen", "\"127.0.0.1:8081\""),
-    ("http.public_url", "\"https://other.example.org\""),
-    ("http.body_limit", "262145"),
-    ("http.request_s", "16"),
-    ("http.context_s", "301"),
-    ("http.tls.cert", "\"other.pem\""),
-    ("http.tls.key", "\"other.pem\""),
-    ("http.event_readers", "65"),
-    ("http.heartbeat_s", "16"),
-    ("http.keys.name", "\"other\""),
-    ("http.keys.key", "\"other\""),
-    ("http.keys.scope", "\"desk\""),
-    ("http.keys.agent", "\"second\""),
-    ("http.keys.per_second", "2001"),
-    ("http.keys.burst", "4001"),
-    ("trunks.name", "\"other\""),
-    ("trunks.addresses", "[\"192.0.2.2\"]"),
-    ("trunks.ai_agent", "\"second\""),
-    ("trunks.refer", "true"),
-    ("trunks.auth.username", "\"other\""),
-    ("trunks.auth.password", "\"other\""),
-    ("trunks.auth.realm", "\"other\""),
-    ("ai_agents.name", "\"third\""),
-    ("ai_agents.uri", "\"sip:other@127.0.0.1\""),
-    ("ai_agents.next_hop", "\"127.0.0.1:5071\""),
-    ("ai_agents.auth.username", "\"other\""),
-    ("ai_agents.auth.password", "\"other\""),
-    ("ai_agents.auth.realm", "\"other\""),
-    ("targets.name", "\"third\""),
-    ("targets.uri", "\"sip:other@127.0.0.1\""),
-    ("targets.next_hop", "\"127.0.0.1:5081\""),
-    ("targets.ring_s", "21"),
-    ("targets.patterns", "[\"sip:+49*@pbx.example.com\"]"),
-    ("targets.briefing", "\"prompts/busy.wav\""),
-    ("targets.auth.username", "\"other\""),
-    ("targets.auth.password", "\"other\""),
-    ("targets.auth.realm", "\"other\""),
-    ("playbook.mode", "\"cold\""),
-    ("playbook.accept", "\"key\""),
-    ("playbook.cold_hears", "\"ai\""),
-    ("playbook.targets", "[]"),
-    ("playbook.request_phrases", "[]"),
-    ("playbook.required", "[]"),
-    ("playbook.ai_answer_s", "11"),
-    ("playbook.accept_s", "31"),
-    ("playbook.first_packet_s", "6"),
-    ("playbook.reach_s", "91"),
-    ("playbook.refer_s", "31"),
-    ("playbook.evidence_s", "16"),
-    ("playbook.goodbye_s", "31"),
-    ("prompts.announcement", "\"prompts/busy.wav\""),
-    ("prompts.hold", "\"prompts/busy.wav\""),
-    ("prompts.briefing", "\"prompts/busy.wav\""),
-    ("prompts.busy", "\"prompts/hold.wav\""),
-    ("prompts.no_answer", "\"prompts/busy.wav\""),
-    ("prompts.failed", "\"prompts/busy.wav\""),
-    ("prompts.goodbye", "\"prompts/busy.wav\""),
-    ("webhooks.name", "\"other\""),
-    ("webhooks.url", "\"http://127.0.0.1:1\""),
-    ("webhooks.allow_private", "true"),
-    ("webhooks.secrets", "[\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]"),
-    ("webhooks.types", "[\"baton.call.ended\"]"),
-    ("webhooks.timeout_ms", "10001"),
-    ("webhooks.retry_ms", "1001"),
-    ("webhooks.retry_max_ms", "3600001"),
-    ("webhooks.give_up_s", "86401"),
-    ("store.url", "\"sqlite:other.db\""),
-    ("store.queue", "100001"),
-    ("store.commit_ms", "2001"),
-    ("store.keep_days", "31"),
-];
-
-#[test]
-fn every_key_changes_the_configuration() {
-    let text = example_in_full();
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let (before, _, known) = check(&text, folder);
-    let before = seen(&before.expect("TOML"));
-    for key in &known {
-        let (_, value) = CHANGES
-            .iter()
-            .find(|(name, _)| name == key)
-            .unwrap_or_else(|| panic!("{key} has no change"));
-        let (section, name) = key.rsplit_once('.').expect("dotted");
-        let mut here = false;
-        let changed: String = text
-            .lines()
-            .map(|line| {
-                if line.starts_with('[') {
-                    here = line.trim_matches(['[', ']']) == section;
-                }
-                if here && line.starts_with(&format!("{name} = ")) {
-                    format!("{name} = {value}\n")
-                } else {
-                    format!("{line}\n")
-                }
-            })
-            .collect();
-        assert_ne!(changed, text, "{key} was found");
-        // References that the change breaks are problems of their own; what the key says must be seen all the same.
-        let (after, _, _) = check(&changed, folder);
-        assert_ne!(seen(&after.expect("TOML")), before, "{key} changes nothing");
-    }
-    assert_eq!(CHANGES.len(), known.len());
-}
-
 #[test]
 fn a_log_filter_that_cannot_be_read_is_found_before_the_start() {
     let found = problems("[node]\nlog = \"nonsense=[\"\n");
@@ -657,64 +453,6 @@ fn secrets_that_cannot_be_read_are_not_called_empty() {
     );
     let found = of("[]");
     assert!(matches!(&found[..], [one] if one.contains("is empty")), "{found:?}");
-}
-
-#[test]
-fn every_key_can_be_changed_while_the_server_runs_or_says_why_not() {
-    use super::reload::{CAN_CHANGE, CANNOT};
-    let of = |name: &str, key: &str| name == key || (name.ends_with('.') && key.starts_with(name));
-    let (_, _, known) = check(&example_in_full(), Path::new(env!("CARGO_MANIFEST_DIR")));
-    for key in &known {
-        let can = CAN_CHANGE.iter().any(|name| of(name, key));
-        let cannot = CANNOT.iter().any(|(name, _)| of(name, key));
-        assert!(can || cannot, "{key} is in neither list of config/reload.rs");
-        assert_eq!(fixed(key).is_none(), can);
-    }
-    for name in CAN_CHANGE.iter().chain(CANNOT.iter().map(|(name, _)| name)) {
-        assert!(known.iter().any(|key| of(name, key)), "there is no key {name}");
-    }
-}
-
-#[test]
-fn a_reload_finds_each_key_that_differs_and_no_other() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = example_in_full();
-    let (before, _, known) = check(&text, folder);
-    let before = before.expect("TOML");
-    let names = |difference: &Difference| -> Vec<String> {
-        let fixed = difference.needs_restart.iter().map(|(key, _)| key.clone());
-        difference.changed.iter().cloned().chain(fixed).collect()
-    };
-    assert_eq!(Difference::of(&before, &before), Difference::default());
-    for key in &known {
-        let (_, value) = CHANGES.iter().find(|(name, _)| name == key).expect("a change");
-        let (section, name) = key.rsplit_once('.').expect("dotted");
-        let mut here = false;
-        let changed: String = text
-            .lines()
-            .map(|line| {
-                if line.starts_with('[') {
-                    here = line.trim_matches(['[', ']']) == section;
-                }
-                match here && line.starts_with(&format!("{name} = ")) {
-                    true => format!("{name} = {value}\n"),
-                    false => format!("{line}\n"),
-                }
-            })
-            .collect();
-        let (after, _, _) = check(&changed, folder);
-        let after = after.expect("TOML");
-        assert_eq!(names(&Difference::of(&before, &after)), [key.as_str()]);
-        // What cannot change is named again the next time.
-        let again = Difference::of(&before.reloaded(after.clone()), &after);
-        assert_eq!(again.changed, [""; 0]);
-        assert_eq!(again.needs_restart.len(), usize::from(fixed(key).is_some()), "{key}");
-    }
-    // A default that is written out is no change.
-    assert_eq!(
-        names(&Difference::of(&good(""), &good("[sip]\nt1_ms = 500\n"))),
-        [""; 0]
-    );
 }
 
 /// The file says that only this host reaches the API, but until a restart others do.

@@ -1,0 +1,629 @@
+//! The table itself.
+
+use super::{Key, Kind, Section, key};
+
+const SOCKETS: &str = "sockets are opened at the start";
+const ENDPOINT: &str = "the SIP endpoint and its timers are made with it";
+const WORKERS: &str = "the media workers are started with it";
+const STORE: &str = "the store is opened with it";
+const COLLECTOR: &str = "what is sent to the collector is set up at the start";
+const TLS: &str = "the files may be renewed, but not named anew";
+
+const CREDENTIALS: &str = "What it is shown where it challenges our requests (digest: MD5, SHA-256, SHA-512-256).";
+const AUTH: &[Key] = &[
+    key("username", r#""baton""#, "").example(),
+    key(
+        "password",
+        r#""choose-a-long-random-one""#,
+        r#"Or { env = "NAME" }, or { file = "PATH" }."#,
+    )
+    .example(),
+    key("realm", r#""pbx.example.org""#, "Default: whatever realm asks.").example(),
+];
+const URI: &str = "With ;transport=tcp at its end its calls run over TCP.";
+const NEXT_HOP: &str = "Where its INVITE is sent; ;transport=tcp may follow here, too. Default: the host of `uri`, \
+                        where that is an address.";
+
+/// In the order of the example.
+pub(super) const SECTIONS: &[Section] = &[
+    Section {
+        name: "node",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "name",
+                r#""baton""#,
+                "In the source of webhook events and in RTCP's canonical name.",
+            )
+            .fixed("it is in the names of running streams and events"),
+            key(
+                "drain_s",
+                "600",
+                "How long a stop waits for running calls and their handoffs before it hangs up, seconds. New calls \
+                 are refused meanwhile (503); a second signal ends the wait. systemd is told to wait as long.",
+            ),
+            key(
+                "hand_over_s",
+                "14400",
+                "How long calls may still last in the old version after a new one has taken over (`baton serve \
+                 --take-over`), seconds.",
+            ),
+            key(
+                "control",
+                r#""baton.sock""#,
+                r#"The socket by which a new version takes over; for our own user alone. "" for none."#,
+            )
+            .fixed(SOCKETS),
+            key(
+                "stop_s",
+                "2",
+                "How long a stop waits at each step once calls have ended: for the answers to its BYEs, for API \
+                 requests under way, for webhooks; seconds.",
+            ),
+            key(
+                "log",
+                r#""info""#,
+                "What is logged: error, warn, info, debug (one line per SIP message), or a filter as in RUST_LOG, \
+                 which has precedence.",
+            ),
+            key("log_json", "false", "One JSON object a line instead of text.").fixed("the log is set up with it"),
+        ],
+    },
+    Section {
+        name: "sip",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "listen",
+                r#""127.0.0.1:5060""#,
+                "Where SIP is received, UDP and TCP: an address, or one of each family, as [\"192.0.2.1:5060\", \
+                 \"[2001:db8::1]:5060\"].",
+            )
+            .fixed(SOCKETS),
+            key(
+                "advertise",
+                r#""192.0.2.1:5060""#,
+                "What Via and Contact say, where peers reach another address than `listen`; a list where there are \
+                 two. No default: as `listen`.",
+            )
+            .example()
+            .fixed(ENDPOINT),
+            key(
+                "tcp",
+                "true",
+                "TCP beside UDP. Requests over 1,300 bytes go by it, and by UDP where it is refused (RFC 3261 \
+                 §18.1.1).",
+            )
+            .fixed(SOCKETS),
+            key(
+                "tcp_connections",
+                "1000",
+                "Connections at the most, in all (a quarter is kept for those that we open, another for trunks) and \
+                 with one address, or one IPv6 network of 64 bits.",
+            )
+            .fixed(ENDPOINT),
+            key("tcp_connections_per_peer", "100", "").fixed(ENDPOINT),
+            key(
+                "tcp_idle_s",
+                "180",
+                "A connection on which nothing comes for so long, and that no call needs, is closed, seconds.",
+            )
+            .fixed(ENDPOINT),
+            key(
+                "tcp_message_s",
+                "10",
+                "How long one message may take to come, and the first one on a new connection, seconds.",
+            )
+            .fixed(ENDPOINT),
+            key(
+                "tcp_connect_ms",
+                "2000",
+                "How long a peer may take to answer a connection of ours, ms.",
+            )
+            .fixed(ENDPOINT),
+            key(
+                "tcp_stall_s",
+                "10",
+                "A peer that reads nothing for so long, or lets so much wait, is disconnected: seconds, KiB.",
+            )
+            .fixed(ENDPOINT),
+            key("tcp_queue_kib", "256", "").fixed(ENDPOINT),
+            key(
+                "user_agent",
+                concat!("\"Baton/", env!("CARGO_PKG_VERSION"), "\""),
+                "User-Agent and Server. Default: Baton/ and the version.",
+            )
+            .fixed(ENDPOINT),
+            key(
+                "t1_ms",
+                "500",
+                "Timers of RFC 3261 §17: round-trip estimate, longest retransmission interval, longest stay in the \
+                 network; ms.",
+            )
+            .fixed(ENDPOINT),
+            key("t2_ms", "4000", "").fixed(ENDPOINT),
+            key("t4_ms", "5000", "").fixed(ENDPOINT),
+            key(
+                "transactions",
+                "20000",
+                "Transactions alive at the most; above it new requests are refused with 503.",
+            )
+            .fixed(ENDPOINT),
+            key(
+                "trace_kib",
+                "65536",
+                "SIP messages of calls are kept for the API (GET /v1/calls/{call}/trace), without their credentials: \
+                 KiB at the most in all (0: none), and for how long after the end of their call, seconds.",
+            )
+            .fixed(ENDPOINT),
+            key("trace_keep_s", "600", "").fixed(ENDPOINT),
+        ],
+    },
+    Section {
+        name: "media",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "listen",
+                r#""127.0.0.1""#,
+                "The address of the RTP sockets, IPv4 or IPv6. \"::\" is every address of both families, on the same \
+                 sockets.",
+            )
+            .fixed(WORKERS),
+            key(
+                "advertise",
+                r#""192.0.2.1""#,
+                "The public address: what SDP says, where it differs from `listen`. With listen = \"::\" there may \
+                 be one of each family, as [\"192.0.2.1\", \"2001:db8::1\"]: a leg is told that of its peer's \
+                 family, and a peer of a family without one is refused. No default: as `listen`, where that is an \
+                 address that peers can reach.",
+            )
+            .example()
+            .fixed(WORKERS),
+            key(
+                "first_port",
+                "20000",
+                "The lowest RTP port, even. Each leg takes two: RTP, and RTCP above it.",
+            )
+            .fixed(WORKERS),
+            key(
+                "other_first_port",
+                "21000",
+                "The lowest RTP port of a version that takes over while the old one still has calls; the next one \
+                 has `first_port` again. Default: the first one above the ports that `first_port` begins.",
+            )
+            .fixed(WORKERS),
+            key(
+                "ports_per_worker",
+                "500",
+                "Pairs of ports of each worker: its legs at one time, and those in quarantine (2 s).",
+            )
+            .fixed(WORKERS),
+            key("workers", "1", "Threads that carry packets, each with its own ports.").fixed(WORKERS),
+            key(
+                "cores",
+                "[]",
+                "The core of each worker, as [0, 1]; empty: none is pinned.",
+            )
+            .fixed(WORKERS),
+            key("sessions_per_worker", "1024", "Calls that each worker can hold.").fixed(WORKERS),
+            key(
+                "buffers_per_worker",
+                "4096",
+                "Packet buffers of each worker (2 KiB each), a power of two.",
+            )
+            .fixed(WORKERS),
+            key(
+                "latch",
+                r#""signalled-ip""#,
+                "Who may send to a leg's port: \"signalled-ip\" (any port of the address in its SDP), \"nat\" (the \
+                 first valid stream after an offer or answer), \"off\" (exactly the address and port of its SDP).",
+            ),
+            key(
+                "applied_ms",
+                "500",
+                "A worker must answer within, ms: a change of who hears whom is in force, or waits for a human's \
+                 first packet. Then it is asked again, three times.",
+            ),
+            key(
+                "silence_ms",
+                "1000",
+                "A party that should send and has not for so long is silent, ms: who hears it gets hold audio where \
+                 it has put the call on hold.",
+            )
+            .fixed(WORKERS),
+            key(
+                "silence_probe_s",
+                "30",
+                "A party that is silent for so long without having put the call on hold is asked whether it is still \
+                 there (OPTIONS), and again after as long, seconds. Only where it does not know the call any more, \
+                 or does not answer, has it hung up.",
+            ),
+        ],
+    },
+    Section {
+        name: "http",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "listen",
+                r#""127.0.0.1:8080""#,
+                "Where the API is served. An address that is not loopback needs at least one key below.",
+            )
+            .fixed(SOCKETS),
+            key(
+                "public_url",
+                r#""https://baton.example.org""#,
+                "How others reach it: the context's URL that the human's phone gets. No default: http:// and `listen`.",
+            )
+            .example(),
+            key("body_limit", "262144", "The largest body, bytes."),
+            key(
+                "request_s",
+                "15",
+                "A request's header must be there within, and then its body; a connection without a request is \
+                 closed after it, as is one whose client does not read its answer for so long. Seconds.",
+            )
+            .fixed("connections are served with it"),
+            key(
+                "context_s",
+                "300",
+                "How long after the end of a handoff its context can still be read with the URL that the human's \
+                 phone got, seconds. Where the carrier transfers the call, the human answers as the handoff ends.",
+            ),
+            key(
+                "event_readers",
+                "64",
+                "Readers of GET /v1/events at one time; one more is refused with 503.",
+            )
+            .fixed("places for readers are made at the start"),
+            key(
+                "heartbeat_s",
+                "15",
+                "A reader to whom nothing was said for so long is told that we are still there, seconds.",
+            ),
+        ],
+    },
+    Section {
+        name: "http.tls",
+        kind: Kind::Optional,
+        about: "TLS (1.2 and up) for the API: the certificate with those that signed it, and its key, in PEM. The \
+                files are read again when they change. Without it keys travel in plain text: then listen on \
+                loopback, or have a proxy with TLS in front.",
+        keys: &[
+            key("cert", r#""cert.pem""#, "").example().fixed(TLS),
+            key("key", r#""key.pem""#, "").example().fixed(TLS),
+        ],
+    },
+    Section {
+        name: "http.keys",
+        kind: Kind::List,
+        about: "Without any key the API is open, on loopback only. With keys, each request but /healthz and /readyz \
+                needs one.",
+        keys: &[
+            key("name", r#""my-ai""#, "For logs.").example(),
+            key(
+                "key",
+                r#""choose-a-long-random-one""#,
+                "What the client sends as `Authorization: Bearer …`.",
+            )
+            .example(),
+            key(
+                "scope",
+                r#""ai""#,
+                "\"ai\": turns, context and handoffs of the calls of one agent; \"desk\": see all, accept, decline, \
+                 cancel; \"admin\": all.",
+            )
+            .example(),
+            key("agent", r#""assistant""#, r#"The agent of a key of scope "ai"."#).example(),
+            key(
+                "per_second",
+                "2000",
+                "Requests a second in the long run, and at once after a pause; more are refused with 429. An AI \
+                 platform that sends 1,000 turns a second through one key needs 1,000, and 250 for contexts.",
+            ),
+            key("burst", "4000", ""),
+        ],
+    },
+    Section {
+        name: "store",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "url",
+                r#""sqlite:baton.db""#,
+                "What outlives the process: handoff records, what was said in their calls, and events that webhooks \
+                 are still to be told. A file of SQLite, or a database of PostgreSQL as \
+                 \"postgres://user:password@host/baton\" (then better { env = \"…\" } or { file = \"…\" }).",
+            )
+            .fixed(STORE),
+            key(
+                "queue",
+                "100000",
+                "Writes that may wait while the database takes none. Calls go on; above it the oldest events are \
+                 given up and counted.",
+            )
+            .fixed(STORE),
+            key(
+                "commit_ms",
+                "2000",
+                "How long a request of the API waits until what it did is on the disk, before it is answered with \
+                 503; ms.",
+            )
+            .fixed(STORE),
+            key(
+                "keep_days",
+                "30",
+                "How long closed handoffs, what was said in their calls, delivered events and dead letters are kept, \
+                 days.",
+            )
+            .fixed(STORE),
+        ],
+    },
+    Section {
+        name: "trunks",
+        kind: Kind::List,
+        about: "Who may call us. An INVITE from any other address is refused.",
+        keys: &[
+            key("name", r#""carrier""#, "").example(),
+            key(
+                "addresses",
+                r#"["127.0.0.1"]"#,
+                "Source addresses of its INVITEs. Default: loopback.",
+            ),
+            key(
+                "ai_agent",
+                r#""assistant""#,
+                "Who answers. Default: the first of [[ai_agents]].",
+            )
+            .example(),
+            key(
+                "refer",
+                "false",
+                "Whether it takes REFER: a cold handoff is asked of it first, and done by us where that fails.",
+            ),
+        ],
+    },
+    Section {
+        name: "trunks.auth",
+        kind: Kind::Optional,
+        about: "What it is shown where it challenges a request of ours in a call, as a REFER or BYE (digest: MD5, \
+                SHA-256, SHA-512-256).",
+        keys: AUTH,
+    },
+    Section {
+        name: "ai_agents",
+        kind: Kind::List,
+        about: "Voice AIs.",
+        keys: &[
+            key("name", r#""assistant""#, "").example(),
+            key("uri", r#""sip:assistant@127.0.0.1:5070""#, URI).example(),
+            key("next_hop", r#""127.0.0.1:5070""#, NEXT_HOP),
+        ],
+    },
+    Section {
+        name: "ai_agents.auth",
+        kind: Kind::Optional,
+        about: CREDENTIALS,
+        keys: AUTH,
+    },
+    Section {
+        name: "targets",
+        kind: Kind::List,
+        about: "Humans, or queues of them.",
+        keys: &[
+            key("name", r#""support""#, "").example(),
+            key("uri", r#""sip:support@127.0.0.1:5080""#, URI).example(),
+            key("next_hop", r#""127.0.0.1:5080""#, NEXT_HOP),
+            key("ring_s", "20", "How long it may ring, seconds."),
+            key(
+                "patterns",
+                r#"["sip:+4930*@pbx.example.com"]"#,
+                "URIs that a REFER may name besides this target's name and uri; they are called by the same \
+                 next_hop. Of the form sip:user@host or sip:user@host:port, with at most one * in the user, for \
+                 letters, digits, \"-\", \".\" and \"_\". Default: none.",
+            )
+            .example(),
+            key(
+                "briefing",
+                r#""support.wav""#,
+                "What the human hears before the join: a WAV file, mono, 8000 Hz, 16 bit. Default: prompts.briefing.",
+            )
+            .example(),
+        ],
+    },
+    Section {
+        name: "targets.auth",
+        kind: Kind::Optional,
+        about: CREDENTIALS,
+        keys: AUTH,
+    },
+    Section {
+        name: "playbook",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "mode",
+                r#""warm""#,
+                "Where a request says \"auto\": \"warm\" (the human is briefed first) or \"cold\" (joined at the \
+                 answer).",
+            ),
+            key(
+                "accept",
+                r#""answer""#,
+                r#"How a human takes a warm call: "answer", "key" (1 takes, 2 declines) or "api"."#,
+            ),
+            key(
+                "cold_hears",
+                r#""hold""#,
+                "What the caller hears on a cold handoff until the human is heard: \"hold\" (the announcement, then \
+                 hold audio) or \"ai\" (the two talk on; hold audio as soon as the AI hangs up).",
+            ),
+            key(
+                "targets",
+                r#"["support"]"#,
+                "Targets in the order in which they are tried. Default: all, in the order of this file.",
+            ),
+            key(
+                "request_phrases",
+                "[\"speak to a human\", \"talk to a human\", \"speak to a person\", \"talk to a person\", \"real \
+                 person\", \"human agent\"]",
+                "Phrases by which a caller asks for a human: whole words, case does not matter.",
+            ),
+            key(
+                "required",
+                r#"["summary", "intent"]"#,
+                "Elements without which a context is not complete.",
+            ),
+            key("ai_answer_s", "10", "An AI agent must answer within, seconds."),
+            key("accept_s", "30", "A human who answered must accept within, seconds."),
+            key(
+                "first_packet_s",
+                "5",
+                "The first audio packet of a human who accepted must come within, seconds; until then the caller \
+                 hears hold audio.",
+            ),
+            key(
+                "reach_s",
+                "120",
+                "A human must be reached within, over all targets, seconds.",
+            ),
+            key(
+                "refer_s",
+                "30",
+                "A trunk that takes REFER must say what became of it within, seconds from each sign of life.",
+            ),
+            key(
+                "evidence_s",
+                "15",
+                "The evidence of a join must come within, seconds. It is measured for 10 s at the most.",
+            ),
+            key("goodbye_s", "30", "A goodbye must be over within, seconds."),
+        ],
+    },
+    Section {
+        name: "prompts",
+        kind: Kind::Table,
+        about: "WAV files, mono, 8000 Hz, 16 bit, in place of those that come with the program.",
+        keys: &[
+            key(
+                "announcement",
+                r#""announcement.wav""#,
+                "To the caller: you are being connected; then while waiting, repeated.",
+            )
+            .example(),
+            key("hold", r#""hold.wav""#, "").example(),
+            key("briefing", r#""briefing.wav""#, "To the human before the join.").example(),
+            key(
+                "busy",
+                r#""busy.wav""#,
+                "To the caller who goes back to the AI: busy, nobody answered, did not work.",
+            )
+            .example(),
+            key("no_answer", r#""no_answer.wav""#, "").example(),
+            key("failed", r#""failed.wav""#, "").example(),
+            key("goodbye", r#""goodbye.wav""#, "To the caller where the AI is gone.").example(),
+        ],
+    },
+    Section {
+        name: "webhooks",
+        kind: Kind::List,
+        about: "Where events are posted: CloudEvents 1.0, signed after Standard Webhooks.",
+        keys: &[
+            key("name", r#""crm""#, "").example(),
+            key("url", r#""https://crm.example.org/baton""#, "").example(),
+            key(
+                "allow_private",
+                "false",
+                "Whether that may be an address that is not public: loopback, a private or link-local network. Names \
+                 are looked up for each connection, and the address that is connected to is the one that counts.",
+            ),
+            key(
+                "secrets",
+                r#"["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]"#,
+                "One, or several while one is being replaced.",
+            )
+            .example(),
+            key(
+                "types",
+                "[]",
+                r#"Types of events, as "baton.handoff.requested" or "baton.handoff.*". Default: all."#,
+            ),
+            key("timeout_ms", "10000", "Of one attempt, ms."),
+            key(
+                "retry_ms",
+                "1000",
+                "The pause after the first failure, doubled each time up to the longest, ms; each is shortened by \
+                 chance, to half of it at the most. A Retry-After of the endpoint is kept, up to the longest.",
+            ),
+            key("retry_max_ms", "3600000", ""),
+            key(
+                "give_up_s",
+                "86400",
+                "An event that could not be delivered for so long is given up, seconds; it stays in the store and \
+                 can be replayed.",
+            ),
+        ],
+    },
+    Section {
+        name: "hep",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "collector",
+                r#""homer.example.org:9060""#,
+                "Where each SIP message is sent as a copy, by UDP, in HEP version 3: a HOMER or the like. No \
+                 default: nowhere.",
+            )
+            .example()
+            .fixed(COLLECTOR),
+            key(
+                "capture_id",
+                "2001",
+                "Who captures: the number and the name that the collector knows (default: node.name), and the \
+                 password that it wants.",
+            )
+            .fixed(COLLECTOR),
+            key("node", r#""baton""#, "").example().fixed(COLLECTOR),
+            key("password", r#""homer""#, "").example().fixed(COLLECTOR),
+            key(
+                "with_credentials",
+                "false",
+                "Messages as they are. Without it, credentials, keys and tokens are cut out as they are in the log.",
+            )
+            .fixed(COLLECTOR),
+        ],
+    },
+    Section {
+        name: "otlp",
+        kind: Kind::Table,
+        about: "",
+        keys: &[
+            key(
+                "endpoint",
+                r#""http://127.0.0.1:4318""#,
+                "Where a trace of each handoff is sent, by OTLP over HTTP in JSON, to /v1/traces below this. No \
+                 default: nowhere.",
+            )
+            .example()
+            .fixed(COLLECTOR),
+            key("percent", "100", "Of a hundred handoffs so many are told of.").fixed(COLLECTOR),
+        ],
+    },
+    Section {
+        name: "otlp.headers",
+        kind: Kind::List,
+        about: "Headers that the collector wants.",
+        keys: &[
+            key("name", r#""x-api-key""#, "").example().fixed(COLLECTOR),
+            key("value", r#""secret""#, "").example().fixed(COLLECTOR),
+        ],
+    },
+];

@@ -1,0 +1,289 @@
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::super::tests::{good, seen};
+use super::super::{Difference, check};
+use super::*;
+
+const COMMITTED: &str = include_str!("../../../baton.example.toml");
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The dotted names of the table.
+fn names() -> Vec<String> {
+    let keys = SECTIONS
+        .iter()
+        .flat_map(|section| section.keys.iter().map(move |key| (section, key)));
+    keys.map(|(section, key)| format!("{}.{}", section.name, key.name))
+        .collect()
+}
+
+#[test]
+fn the_example_is_made_from_the_table() {
+    let path = folder().join("baton.example.toml");
+    if std::env::var_os("BATON_WRITE").is_some() {
+        std::fs::write(&path, example()).expect("written");
+        return;
+    }
+    assert!(
+        example() == COMMITTED,
+        "baton.example.toml is old: BATON_WRITE=1 cargo test -p baton-server the_example_is_made_from_the_table"
+    );
+}
+
+#[test]
+fn the_example_is_the_default() {
+    assert_eq!(seen(&good(COMMITTED)), seen(&good("")));
+}
+
+/// The example with every key switched on, and the keys that name sounds pointed at files that are there.
+fn in_full() -> String {
+    let mut text = String::new();
+    for line in COMMITTED.lines() {
+        let line = match line.strip_prefix('#') {
+            Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,
+            _ => line,
+        };
+        match line.split_once(" = ") {
+            Some((key, path)) if path.ends_with(".wav\"") => {
+                let file = if path == "\"support.wav\"" {
+                    "briefing.wav"
+                } else {
+                    path.trim_matches('"')
+                };
+                text += &format!("{key} = \"prompts/{file}\"\n");
+            }
+            _ => text += &format!("{line}\n"),
+        }
+    }
+    text
+}
+
+/// The text with another value of a key, or without it.
+fn with(text: &str, dotted: &str, value: Option<&str>) -> String {
+    let (section, name) = dotted.rsplit_once('.').expect("dotted");
+    let mut here = false;
+    let mut changed = String::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            here = line.trim_matches(['[', ']']) == section;
+        }
+        if !(here && line.starts_with(&format!("{name} = "))) {
+            changed += &format!("{line}\n");
+        } else if let Some(value) = value {
+            changed += &format!("{name} = {value}\n");
+        }
+    }
+    assert_ne!(changed, text, "{dotted} was found");
+    changed
+}
+
+#[test]
+fn the_table_names_every_key_that_is_read_and_only_those() {
+    let (_, problems, known) = check(&in_full(), folder());
+    assert!(problems.is_empty(), "{problems:#?}");
+    let named: BTreeSet<String> = names().into_iter().collect();
+    assert_eq!(named.len(), names().len(), "one is named twice");
+    assert_eq!(named, known.into_iter().collect());
+}
+
+/// Of each key by itself: in a file with all others, it makes no difference whether it is there.
+#[test]
+fn a_default_of_the_example_is_what_is_so_without_it() {
+    let text = in_full();
+    let before = seen(&good(&text));
+    let mut wrong = Vec::new();
+    for section in SECTIONS {
+        for key in section.keys {
+            let name = format!("{}.{}", section.name, key.name);
+            let (config, problems, _) = check(&with(&text, &name, None), folder());
+            let same = problems.is_empty() && seen(&config.expect("TOML")) == before;
+            // The sounds in full are those that come with the program.
+            let sound = key.value.ends_with(".wav\"");
+            if same != key.is_default && !(sound && same) {
+                wrong.push((name, problems));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn lines_of_a_comment_are_full_and_not_too_long() {
+    assert_eq!(comment(""), "");
+    assert_eq!(comment("one line"), "# one line\n");
+    let text = "four ".repeat(100);
+    let lines: Vec<_> = comment(&text).lines().map(str::to_owned).collect();
+    assert_eq!(lines.concat().matches("four").count(), 100);
+    assert!(lines.iter().all(|line| line.starts_with("# four") && line.len() <= 120));
+    assert!(
+        lines[..lines.len() - 1].iter().all(|line| line.len() > 115),
+        "{lines:?}"
+    );
+}
+
+/// Each key with another value than the example's.
+const CHANGES: &[(&str, &str)] = &[
+    ("node.name", "\"other\""),
+    ("node.drain_s", "601"),
+    ("node.hand_over_s", "14401"),
+    ("node.control", "\"other.sock\""),
+    ("node.stop_s", "3"),
+    ("node.log", "\"debug\""),
+    ("node.log_json", "true"),
+    ("sip.listen", "\"127.0.0.1:5061\""),
+    ("sip.advertise", "\"192.0.2.2:5060\""),
+    ("sip.tcp", "false"),
+    ("sip.tcp_connections", "1001"),
+    ("sip.tcp_connections_per_peer", "101"),
+    ("sip.tcp_idle_s", "181"),
+    ("sip.tcp_message_s", "11"),
+    ("sip.tcp_connect_ms", "2001"),
+    ("sip.tcp_stall_s", "11"),
+    ("sip.tcp_queue_kib", "257"),
+    ("sip.user_agent", "\"other\""),
+    ("sip.t1_ms", "501"),
+    ("sip.t2_ms", "4001"),
+    ("sip.t4_ms", "5001"),
+    ("sip.transactions", "20001"),
+    ("sip.trace_kib", "65537"),
+    ("sip.trace_keep_s", "601"),
+    ("hep.collector", "\"homer.example.org:9061\""),
+    ("hep.capture_id", "2002"),
+    ("hep.node", "\"other\""),
+    ("hep.password", "\"other\""),
+    ("hep.with_credentials", "true"),
+    ("otlp.endpoint", "\"http://127.0.0.1:4319\""),
+    ("otlp.percent", "99"),
+    ("otlp.headers.name", "\"x-other\""),
+    ("otlp.headers.value", "\"other\""),
+    ("media.listen", "\"127.0.0.2\""),
+    ("media.advertise", "\"192.0.2.2\""),
+    ("media.first_port", "20002"),
+    ("media.other_first_port", "31000"),
+    ("media.ports_per_worker", "501"),
+    ("media.workers", "2"),
+    ("media.cores", "[1]"),
+    ("media.sessions_per_worker", "1025"),
+    ("media.buffers_per_worker", "8192"),
+    ("media.latch", "\"nat\""),
+    ("media.applied_ms", "501"),
+    ("media.silence_ms", "1001"),
+    ("media.silence_probe_s", "31"),
+    ("http.listen", "\"127.0.0.1:8081\""),
+    ("http.public_url", "\"https://other.example.org\""),
+    ("http.body_limit", "262145"),
+    ("http.request_s", "16"),
+    ("http.context_s", "301"),
+    ("http.tls.cert", "\"other.pem\""),
+    ("http.tls.key", "\"other.pem\""),
+    ("http.event_readers", "65"),
+    ("http.heartbeat_s", "16"),
+    ("http.keys.name", "\"other\""),
+    ("http.keys.key", "\"other\""),
+    ("http.keys.scope", "\"desk\""),
+    ("http.keys.agent", "\"second\""),
+    ("http.keys.per_second", "2001"),
+    ("http.keys.burst", "4001"),
+    ("trunks.name", "\"other\""),
+    ("trunks.addresses", "[\"192.0.2.2\"]"),
+    ("trunks.ai_agent", "\"second\""),
+    ("trunks.refer", "true"),
+    ("trunks.auth.username", "\"other\""),
+    ("trunks.auth.password", "\"other\""),
+    ("trunks.auth.realm", "\"other\""),
+    ("ai_agents.name", "\"third\""),
+    ("ai_agents.uri", "\"sip:other@127.0.0.1\""),
+    ("ai_agents.next_hop", "\"127.0.0.1:5071\""),
+    ("ai_agents.auth.username", "\"other\""),
+    ("ai_agents.auth.password", "\"other\""),
+    ("ai_agents.auth.realm", "\"other\""),
+    ("targets.name", "\"third\""),
+    ("targets.uri", "\"sip:other@127.0.0.1\""),
+    ("targets.next_hop", "\"127.0.0.1:5081\""),
+    ("targets.ring_s", "21"),
+    ("targets.patterns", "[\"sip:+49*@pbx.example.com\"]"),
+    ("targets.briefing", "\"prompts/busy.wav\""),
+    ("targets.auth.username", "\"other\""),
+    ("targets.auth.password", "\"other\""),
+    ("targets.auth.realm", "\"other\""),
+    ("playbook.mode", "\"cold\""),
+    ("playbook.accept", "\"key\""),
+    ("playbook.cold_hears", "\"ai\""),
+    ("playbook.targets", "[]"),
+    ("playbook.request_phrases", "[]"),
+    ("playbook.required", "[]"),
+    ("playbook.ai_answer_s", "11"),
+    ("playbook.accept_s", "31"),
+    ("playbook.first_packet_s", "6"),
+    ("playbook.reach_s", "91"),
+    ("playbook.refer_s", "31"),
+    ("playbook.evidence_s", "16"),
+    ("playbook.goodbye_s", "31"),
+    ("prompts.announcement", "\"prompts/busy.wav\""),
+    ("prompts.hold", "\"prompts/busy.wav\""),
+    ("prompts.briefing", "\"prompts/busy.wav\""),
+    ("prompts.busy", "\"prompts/hold.wav\""),
+    ("prompts.no_answer", "\"prompts/busy.wav\""),
+    ("prompts.failed", "\"prompts/busy.wav\""),
+    ("prompts.goodbye", "\"prompts/busy.wav\""),
+    ("webhooks.name", "\"other\""),
+    ("webhooks.url", "\"http://127.0.0.1:1\""),
+    ("webhooks.allow_private", "true"),
+    ("webhooks.secrets", "[\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]"),
+    ("webhooks.types", "[\"baton.call.ended\"]"),
+    ("webhooks.timeout_ms", "10001"),
+    ("webhooks.retry_ms", "1001"),
+    ("webhooks.retry_max_ms", "3600001"),
+    ("webhooks.give_up_s", "86401"),
+    ("store.url", "\"sqlite:other.db\""),
+    ("store.queue", "100001"),
+    ("store.commit_ms", "2001"),
+    ("store.keep_days", "31"),
+];
+
+#[test]
+fn every_key_changes_the_configuration() {
+    let text = in_full();
+    let before = seen(&good(&text));
+    for key in names() {
+        // References that the change breaks are problems of their own; what the key says must be seen all the same.
+        let (after, _, _) = check(&with(&text, &key, Some(change(&key))), folder());
+        assert_ne!(seen(&after.expect("TOML")), before, "{key} changes nothing");
+    }
+    assert_eq!(CHANGES.len(), names().len());
+}
+
+fn change(key: &str) -> &'static str {
+    let change = CHANGES.iter().find(|(name, _)| *name == key);
+    change.unwrap_or_else(|| panic!("{key} has no change")).1
+}
+
+#[test]
+fn a_reload_finds_each_key_that_differs_and_no_other_and_does_what_the_table_says() {
+    let text = in_full();
+    let before = good(&text);
+    let keys = |difference: &Difference| -> Vec<String> {
+        let fixed = difference.needs_restart.iter().map(|(key, _)| key.clone());
+        difference.changed.iter().cloned().chain(fixed).collect()
+    };
+    assert_eq!(Difference::of(&before, &before), Difference::default());
+    for key in names() {
+        let (after, _, _) = check(&with(&text, &key, Some(change(&key))), folder());
+        let after = after.expect("TOML");
+        let difference = Difference::of(&before, &after);
+        assert_eq!(keys(&difference), [key.as_str()]);
+        let changes = fixed(&key).is_none();
+        assert_eq!(difference.changed.len(), usize::from(changes), "{key}");
+        let reloaded = before.reloaded(after.clone());
+        assert_eq!(seen(&reloaded) != seen(&before), changes, "{key}");
+        // What cannot change is named again the next time.
+        let again = Difference::of(&reloaded, &after);
+        assert_eq!(again.changed, [""; 0]);
+        assert_eq!(again.needs_restart.len(), usize::from(!changes), "{key}");
+    }
+    // A default that is written out is no change.
+    assert_eq!(keys(&Difference::of(&good(""), &good("[sip]\nt1_ms = 500\n"))), [""; 0]);
+}
