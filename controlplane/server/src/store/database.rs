@@ -1,5 +1,7 @@
 //! The tables, in SQLite or PostgreSQL: the same statements on both.
 
+use std::fs::{OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +50,20 @@ impl std::fmt::Debug for Place {
     }
 }
 
+/// What others may do with the file: nothing. It has in it what callers said.
+const MODE: u32 = 0o600;
+
 impl Place {
+    /// Makes SQLite's file for our own user alone, whatever the umask is; what SQLite makes beside it has the same mode. One that is
+    /// there keeps the mode that it has: somebody may have meant it. Where it cannot be made, SQLite says why.
+    fn make(&self) {
+        if let Place::Sqlite(path) = self
+            && let Ok(file) = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)
+        {
+            let _ = file.set_permissions(Permissions::from_mode(MODE));
+        }
+    }
+
     fn url(&self) -> String {
         match self {
             Place::Sqlite(path) => {
@@ -200,6 +215,7 @@ impl Database {
         // The second time it says that they are there already.
         sqlx::any::install_default_drivers();
         let sqlite = matches!(place, Place::Sqlite(_));
+        place.make();
         let pool = AnyPoolOptions::new()
             .max_connections(CONNECTIONS)
             // SQLite tidies up after the last one, which takes time.

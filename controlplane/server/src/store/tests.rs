@@ -4,9 +4,12 @@ mod plans;
 mod postgres;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use rustix::fs::Mode;
+use rustix::thread::UnshareFlags;
 use tokio::net::UdpSocket;
 
 use super::*;
@@ -98,6 +101,37 @@ on_both! {
     the_waits_of_a_ticket_end_with_its_commit
     what_a_dead_server_left_is_closed_and_told_once
     a_dead_letter_is_replayed_in_its_place
+}
+
+/// What callers said is for the server's user alone, however careless the one who starts it.
+#[tokio::test]
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; no thread has a part of the file descriptors here"
+)]
+async fn nobody_else_may_read_the_file_of_sqlite_nor_what_lies_beside_it() {
+    // Of this thread and those that it starts: other tests keep theirs.
+    rustix::thread::unshare(UnshareFlags::FS).expect("a umask of our own");
+    for mask in [0, 0o022, 0o777] {
+        let mut home = Home::sqlite();
+        let folder = home.folder.clone().expect("a folder");
+        home.place = Place::Sqlite(folder.join("store.db"));
+        rustix::process::umask(Mode::from_raw_mode(mask));
+        let (store, task) = home.store(100).await;
+        store.write(Write::Handoff(handoff(1, 5)));
+        settle(&store).await;
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            let mode = entry.metadata().expect("it is there").permissions().mode();
+            found.push((entry.file_name().to_string_lossy().into_owned(), mode & 0o777));
+        }
+        found.sort();
+        let names = ["store.db", "store.db-shm", "store.db-wal"];
+        assert_eq!(found, names.map(|name| (name.to_owned(), 0o600)), "umask {mask:o}");
+        store.close();
+        task.await.expect("ended");
+    }
 }
 
 fn handoff(number: u32, ms: i64) -> HandoffRow {
