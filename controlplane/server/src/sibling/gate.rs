@@ -180,3 +180,58 @@ impl Offer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
+    use rustix::io::Errno;
+    use rustix::net::{RecvFlags, recv};
+    use rustix::process::Uid;
+
+    use super::*;
+
+    /// Knocks as nobody (the user of that name).
+    fn stranger(path: &Path) -> io::Result<OwnedFd> {
+        let nobody = Uid::from_raw(65_534);
+        std::thread::scope(|scope| {
+            let knocking = scope.spawn(|| {
+                // Of this thread alone.
+                rustix::thread::set_thread_res_uid(nobody, nobody, nobody)?;
+                call(path)
+            });
+            knocking.join().expect("it says what came of it")
+        })
+    }
+
+    fn heard(socket: &OwnedFd) -> Result<usize, Errno> {
+        recv(socket, &mut [0; 10][..], RecvFlags::empty()).map(|(_, len)| len)
+    }
+
+    #[tokio::test]
+    async fn nobody_but_our_own_user_and_root_is_shown_the_sockets() {
+        let folder = std::env::temp_dir().join(format!("baton-gate-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join("baton.sock");
+        let gate = Gate::open(&path, false).expect("opened");
+        let mode = std::fs::metadata(&path).expect("it is there").mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut strangers = Vec::new();
+        // Only root can be somebody else.
+        if rustix::process::geteuid().is_root() {
+            let refused = stranger(&path).expect_err("the file keeps others out");
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+            // And where it does not, we do.
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o666)).expect("set");
+            strangers.push(stranger(&path).expect("connected"));
+        }
+        let ours = call(&path).expect("connected");
+        let link = timeout(ANSWER, gate.next()).await.expect("in time").expect("a link");
+        assert_eq!(heard(&ours), Err(Errno::AGAIN), "it may speak");
+        for stranger in strangers {
+            assert_eq!(heard(&stranger), Ok(0), "it was closed");
+        }
+        drop(link);
+        std::fs::remove_dir_all(&folder).expect("removed");
+    }
+}

@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 const DATAGRAM_MAX: usize = 65_535;
 
 /// What the kernel keeps for us while we do something else, bytes.
-const RECEIVE_BUFFER: usize = 8 << 20;
+pub(crate) const RECEIVE_BUFFER: usize = 8 << 20;
 
 /// One socket for everything.
 #[derive(Debug)]
