@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::server::KEY;
+use crate::KEY;
 
 /// Requests under way at one time.
 const CONNECTIONS: usize = 48;

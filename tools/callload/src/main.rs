@@ -11,51 +11,55 @@ mod figures;
 mod http;
 mod line;
 mod options;
-mod server;
 mod world;
 
-use std::process::{Command, ExitCode};
+use std::net::SocketAddr;
+use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use baton_load::cores::stay_off;
+use baton_load::server::{Place, Server};
+use baton_load::tool::{self, Tool};
+use baton_load::words::Words;
 use figures::Figures;
 use options::Options;
-use server::Server;
 use world::{Post, World};
 
-const HELP: &str = include_str!("help.txt");
+/// What the API wants to be shown.
+const KEY: &str = "callload-0123456789abcdef0123456789abcdef";
 
 /// Before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(5);
 
+struct CallLoad;
+
 fn main() -> ExitCode {
-    let options = match options::read(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("callload: {why}\ncallload: `cargo xtask callload --help` says what there is");
-            return ExitCode::from(2);
-        }
-    };
-    let figures = match measure(&options) {
-        Ok(figures) => figures,
-        Err(why) => {
-            eprintln!("callload: {why}");
-            return ExitCode::from(2);
-        }
-    };
-    if options.json {
-        println!("{:#}", figures.json(&options));
-    } else {
-        println!("{}", figures.text(&options));
+    tool::main::<CallLoad>()
+}
+
+impl Tool for CallLoad {
+    const NAME: &'static str = "callload";
+    const HELP: &'static str = include_str!("help.txt");
+
+    type Options = Options;
+
+    fn options(words: Words) -> Result<Option<Options>, String> {
+        options::read(words)
     }
-    if figures.good() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+
+    fn measure(options: &Options) -> Result<ExitCode, String> {
+        let figures = measure(options)?;
+        if options.json {
+            println!("{:#}", figures.json(options));
+        } else {
+            println!("{}", figures.text(options));
+        }
+        Ok(if figures.good() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     }
 }
 
@@ -67,13 +71,13 @@ fn measure(options: &Options) -> Result<Figures, String> {
     let posts = [post()?, post()?, post()?];
     // Three legs of each call; a handed-off one lives some seconds, and its ports rest for two more.
     let legs = 3 * options.calls + 3 * 12 * options.handoffs + 64;
-    let mut server = Server::start(options, posts[1].at, posts[2].at, legs)?;
+    let mut server = start(options, posts[1].at, posts[2].at, legs)?;
     let idle_kib = server.memory_kib();
 
     let (requests, wanted) = mpsc::channel();
     let (done, answers) = mpsc::channel();
-    http::start(server.http, wanted, &done);
-    let mut world = World::new(posts, server.sip, requests, answers);
+    http::start(server.http(), wanted, &done);
+    let mut world = World::new(posts, server.sip(), requests, answers);
     eprintln!("callload: {} calls are placed", options.calls);
     if !world.build_up(options.calls) {
         server.is_running()?;
@@ -94,52 +98,33 @@ fn measure(options: &Options) -> Result<Figures, String> {
     server.is_running()?;
     world.finish();
     let mut figures = world.figures;
-    figures.started = server.started;
+    figures.started = server.started();
     figures.idle_kib = idle_kib;
     figures.loaded_kib = loaded_kib;
     figures.loaded_calls = options.calls;
     Ok(figures)
 }
 
-/// This process runs on every core but the server's, by taskset of util-linux.
-fn stay_off(core: u32) -> Result<(), String> {
-    let cores = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let others: Vec<String> = listed(cores.trim())
-        .filter(|other| *other != core)
-        .map(|other| other.to_string())
-        .collect();
-    if others.is_empty() {
-        return Err("this host has no second core: --server-core any".to_owned());
-    }
-    let pid = std::process::id().to_string();
-    let set = Command::new("taskset")
-        .args(["--all-tasks", "--cpu-list", "--pid", &others.join(","), &pid])
-        .output();
-    match set {
-        Ok(output) if output.status.success() => Ok(()),
-        Ok(output) => Err(format!("taskset: {}", String::from_utf8_lossy(&output.stderr).trim())),
-        Err(error) => Err(format!("taskset, of util-linux: {error}")),
-    }
-}
-
-/// As the kernel lists processors: `0-3,6`.
-fn listed(text: &str) -> impl Iterator<Item = u32> + '_ {
-    let ranges = text.split(',').filter_map(|part| {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        Some(first.parse().ok()?..=last.parse().ok()?)
-    });
-    ranges.flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn processors_are_listed_in_ranges() {
-        let cores = |text| listed(text).collect::<Vec<_>>();
-        assert_eq!(cores("0-3,6"), [0, 1, 2, 3, 6]);
-        assert_eq!(cores("0"), [0]);
-        assert!(cores("").is_empty());
-    }
+/// A server for so many legs at one time, those whose ports rest included.
+fn start(options: &Options, ai: SocketAddr, human: SocketAddr, legs: u32) -> Result<Server, String> {
+    let place = Place::find("callload")?;
+    let store = match &options.store {
+        Some(url) => url.clone(),
+        None => format!("sqlite:{}", place.folder.join("baton.db").display()),
+    };
+    let mode = if options.warm { "warm" } else { "cold" };
+    let cores = options
+        .server_core
+        .map_or(String::new(), |core| format!("cores = [{core}]\n"));
+    let config = format!(
+        "[[http.keys]]\nname = \"load\"\nkey = \"{KEY}\"\nscope = \"admin\"\n\
+         [node]\ndrain_s = 1\nlog = \"warn\"\n\
+         [media]\nfirst_port = 24000\nports_per_worker = {legs}\nsessions_per_worker = {legs}\n{cores}\
+         [store]\nurl = \"{store}\"\n\
+         [[trunks]]\nname = \"load\"\naddresses = [\"127.0.0.1\"]\n\
+         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai}\"\n\
+         [[targets]]\nname = \"human\"\nuri = \"sip:human@{human}\"\n\
+         [playbook]\nmode = \"{mode}\"\naccept = \"answer\"\n"
+    );
+    Server::start(&options.server, place, &config, options.server_core)
 }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use baton_load::words::Words;
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -21,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What the words mean; `None`: help is wanted. `--server` comes from `cargo xtask callload`.
-pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Option<Options>, String> {
+pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     let mut server = None;
     let mut options = Options {
         server: PathBuf::new(),
@@ -34,59 +36,40 @@ pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Option<Opt
         server_core: Some(0),
         json: false,
     };
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word, None),
-        };
-        let mut wanted = || {
-            value
-                .clone()
-                .or_else(|| words.next())
-                .ok_or(format!("{name} wants a value"))
-        };
-        match (name.as_str(), &value) {
-            ("--help" | "-h", None) => return Ok(None),
-            ("--json", None) => options.json = true,
-            ("--server", _) => server = Some(PathBuf::from(wanted()?)),
-            ("--calls", _) => options.calls = number(&name, &wanted()?, 0, 5000)?,
-            ("--turns", _) => options.turns = number(&name, &wanted()?, 0, 20_000)?,
-            ("--handoffs", _) => options.handoffs = number(&name, &wanted()?, 0, 500)?,
-            ("--seconds", _) => options.seconds = number(&name, &wanted()?, 1, 3600)?,
-            ("--store", _) => options.store = Some(wanted()?),
-            ("--mode", _) => {
-                options.warm = match wanted()?.as_str() {
+    while let Some(name) = words.option() {
+        match name.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--json" => options.json = words.flag()?,
+            "--server" => server = Some(words.value()?),
+            "--calls" => options.calls = words.number(0, 5000)?,
+            "--turns" => options.turns = words.number(0, 20_000)?,
+            "--handoffs" => options.handoffs = words.number(0, 500)?,
+            "--seconds" => options.seconds = words.number(1, 3600)?,
+            "--store" => options.store = Some(words.value()?),
+            "--mode" => {
+                options.warm = match words.value()?.as_str() {
                     "warm" => true,
                     "cold" => false,
                     other => return Err(format!("--mode {other}: warm or cold")),
                 }
             }
-            ("--server-core", _) => {
-                options.server_core = match wanted()?.as_str() {
+            "--server-core" => {
+                options.server_core = match words.value()?.as_str() {
                     "any" => None,
-                    core => Some(number(&name, core, 0, 1023)?),
+                    core => Some(
+                        core.parse()
+                            .map_err(|_| format!("--server-core {core}: not a number, nor any"))?,
+                    ),
                 }
             }
-            _ => return Err(format!("{name}: no such option")),
+            _ => return Err(words.unknown()),
         }
     }
-    options.server = server.ok_or("--server PROGRAM is missing: `cargo xtask callload` builds one and names it")?;
-    if !options.server.is_file() {
-        return Err(format!(
-            "{}: there is no such program: `cargo xtask callload` builds it",
-            options.server.display()
-        ));
-    }
+    options.server = words.program(server)?;
     if options.calls == 0 && options.handoffs == 0 {
         return Err("without --calls and --handoffs there is no call".to_owned());
     }
     Ok(Some(options))
-}
-
-fn number(name: &str, text: &str, least: u32, most: u32) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-    number.ok_or(format!("{name} {text}: not a number from {least} to {most}"))
 }
 
 #[cfg(test)]
@@ -94,7 +77,8 @@ mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Option<Options>, String> {
-        super::read(line.split_whitespace().map(str::to_owned))
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        super::read(Words::new("callload", words))
     }
 
     /// A program that is there.
@@ -117,8 +101,6 @@ mod tests {
     fn wrong_options_are_named() {
         for (line, part) in [
             ("", "--server PROGRAM is missing"),
-            ("--server /no/such/baton", "there is no such program"),
-            ("--calls", "--calls wants a value"),
             ("--turns fast", "--turns fast: not a number from 0 to 20000"),
             ("--mode tepid", "--mode tepid: warm or cold"),
             ("--server-core x", "--server-core x: not a number"),

@@ -4,16 +4,11 @@
 //! from the trunk's own). The OPTIONS come from a ninth.
 
 #![forbid(unsafe_code)]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "the command line speaks to people"
-)]
+#![expect(clippy::print_stdout, reason = "the command line speaks to people")]
 
 mod figures;
 mod options;
 mod pings;
-mod server;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::process::ExitCode;
@@ -21,48 +16,60 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use baton_fuzz::{corpus, find, mutate};
+use baton_load::server::{Place, Server};
+use baton_load::tool::{self, Tool};
+use baton_load::words::Words;
 use figures::Figures;
 use options::Options;
 use pings::pings;
-use server::Server;
-
-const HELP: &str = include_str!("help.txt");
 
 /// Hostile datagrams that are made before the flood; then they are sent round and round.
 const DATAGRAMS: u64 = 20_000;
 
+/// Of the server.
+const CONFIG: &str = r#"
+[media]
+first_port = 32000
+ports_per_worker = 64
+[[trunks]]
+name = "carrier"
+addresses = ["127.0.0.1"]
+[[ai_agents]]
+name = "assistant"
+uri = "sip:assistant@127.0.0.1:9"
+"#;
+
+struct Flood;
+
 fn main() -> ExitCode {
-    let options = match options::read(std::env::args().skip(1)) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(why) => {
-            eprintln!("flood: {why}\nflood: `cargo xtask flood --help` says what there is");
-            return ExitCode::from(2);
-        }
-    };
-    let figures = match measure(&options) {
-        Ok(figures) => figures,
-        Err(why) => {
-            eprintln!("flood: {why}");
-            return ExitCode::from(2);
-        }
-    };
-    if options.json {
-        println!("{:#}", figures.json(&options));
-    } else {
-        println!("{}", figures.text(&options));
+    tool::main::<Flood>()
+}
+
+impl Tool for Flood {
+    const NAME: &'static str = "flood";
+    const HELP: &'static str = include_str!("help.txt");
+
+    type Options = Options;
+
+    fn options(words: Words) -> Result<Option<Options>, String> {
+        options::read(words)
     }
-    if !figures.good() {
-        return ExitCode::FAILURE;
+
+    fn measure(options: &Options) -> Result<ExitCode, String> {
+        let figures = measure(options)?;
+        if options.json {
+            println!("{:#}", figures.json(options));
+        } else {
+            println!("{}", figures.text(options));
+        }
+        if !figures.good() {
+            return Ok(ExitCode::FAILURE);
+        }
+        if !figures.reached(options) {
+            return Err("this host sent fewer than were asked for: nothing is shown for that rate".to_owned());
+        }
+        Ok(ExitCode::SUCCESS)
     }
-    if !figures.reached(&options) {
-        eprintln!("flood: this host sent fewer than were asked for: nothing is shown for that rate");
-        return ExitCode::from(2);
-    }
-    ExitCode::SUCCESS
 }
 
 fn measure(options: &Options) -> Result<Figures, String> {
@@ -77,11 +84,11 @@ fn measure(options: &Options) -> Result<Figures, String> {
         .collect::<Result<_, _>>()
         .map_err(|error| format!("a socket: {error}"))?;
 
-    let mut server = Server::start(&options.server)?;
+    let mut server = Server::start(&options.server, Place::find("flood")?, CONFIG, None)?;
     let time = Duration::from_secs(u64::from(options.seconds));
     let before = server.processor_ms();
     let start = Instant::now();
-    let at = server.at;
+    let at = server.sip();
     let (hostile, answered) = thread::scope(|scope| {
         let flood = scope.spawn(|| flood(&sockets, &datagrams, at, options.rate, start, time));
         let answered = pings(at, start, time);

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use baton_load::words::Words;
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
@@ -16,38 +18,21 @@ pub(crate) struct Options {
 }
 
 /// What the words mean; `None`: help is wanted. `--server` comes from `cargo xtask flood`.
-pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Option<Options>, String> {
+pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     let (mut server, mut rate, mut seconds) = (None, 10_000, 10);
     let (mut trunk, mut json) = (false, false);
-    let mut words = words.into_iter();
-    while let Some(word) = words.next() {
-        let (name, value) = match word.split_once('=') {
-            Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-            None => (word, None),
-        };
-        let mut wanted = || {
-            value
-                .clone()
-                .or_else(|| words.next())
-                .ok_or(format!("{name} wants a value"))
-        };
-        match (name.as_str(), &value) {
-            ("--help" | "-h", None) => return Ok(None),
-            ("--trunk", None) => trunk = true,
-            ("--json", None) => json = true,
-            ("--server", _) => server = Some(PathBuf::from(wanted()?)),
-            ("--rate", _) => rate = number(&name, &wanted()?, 1_000_000)?,
-            ("--seconds", _) => seconds = number(&name, &wanted()?, 3_600)?,
-            _ => return Err(format!("{name}: no such option")),
+    while let Some(name) = words.option() {
+        match name.as_str() {
+            "--help" | "-h" => return Ok(None),
+            "--trunk" => trunk = words.flag()?,
+            "--json" => json = words.flag()?,
+            "--server" => server = Some(words.value()?),
+            "--rate" => rate = words.number(1, 1_000_000)?,
+            "--seconds" => seconds = words.number(1, 3_600)?,
+            _ => return Err(words.unknown()),
         }
     }
-    let server = server.ok_or("--server PROGRAM is missing: `cargo xtask flood` builds one and names it")?;
-    if !server.is_file() {
-        return Err(format!(
-            "{}: there is no such program: `cargo xtask flood` builds it (cargo build --release --package baton-server)",
-            server.display()
-        ));
-    }
+    let server = words.program(server)?;
     Ok(Some(Options {
         server,
         rate,
@@ -57,17 +42,13 @@ pub(crate) fn read(words: impl IntoIterator<Item = String>) -> Result<Option<Opt
     }))
 }
 
-fn number(name: &str, text: &str, most: u32) -> Result<u32, String> {
-    let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-    number.ok_or(format!("{name} {text}: not a number from 1 to {most}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn read(line: &str) -> Result<Option<Options>, String> {
-        super::read(line.split_whitespace().map(str::to_owned))
+        let words: Vec<_> = line.split_whitespace().map(str::to_owned).collect();
+        super::read(Words::new("flood", words))
     }
 
     /// A program that is there.
