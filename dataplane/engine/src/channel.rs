@@ -101,6 +101,11 @@ impl Channel {
         self.wake_sleeper();
     }
 
+    /// The control plane's side: the worker turns its loop once, though there is nothing to do.
+    pub(crate) fn nudge(&self) {
+        self.wake_sleeper();
+    }
+
     fn wake_sleeper(&self) {
         // Either the worker sees what we stored, or we see that it sleeps: the same fence stands in `may_sleep`.
         fence(Ordering::SeqCst);

@@ -167,6 +167,15 @@ impl Engine {
         !self.workers[worker].channel.has_ended()
     }
 
+    /// Makes a worker that has nothing to do turn its loop once: one that does not count [`Snapshot::loops`] on soon after that is stuck.
+    /// Never waits.
+    ///
+    /// # Panics
+    /// Where there is no such worker.
+    pub fn nudge(&self, worker: usize) {
+        self.workers[worker].channel.nudge();
+    }
+
     /// Ends all workers, closes their sockets and waits until that is done. Calls on them end without a word.
     pub fn stop(self) {
         drop(self);

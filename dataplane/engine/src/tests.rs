@@ -265,4 +265,18 @@ fn a_worker_that_panics_is_told_and_takes_nobody_with_it() {
     assert!(UdpSocket::bind((LOCALHOST, second)).is_ok());
 }
 
+#[test]
+fn an_idle_worker_counts_its_loop_on_where_it_is_nudged() {
+    let engine = Engine::start(config(&[(free_ports(2), 1)])).expect("it starts");
+    for _ in 0..3 {
+        let (before, start) = (engine.stats(0).loops, Instant::now());
+        engine.nudge(0);
+        while engine.stats(0).loops == before {
+            assert!(start.elapsed() < PATIENCE, "it sleeps on");
+            thread::yield_now();
+        }
+    }
+    engine.stop();
+}
+
 mod families;
