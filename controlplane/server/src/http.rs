@@ -39,7 +39,6 @@ use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use engine::Engine;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
@@ -48,6 +47,7 @@ use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::reload::Reloads;
 use crate::run::{NodeHandle, Stopped};
+use crate::vitals::Vitals;
 pub(crate) use door::Door;
 use idempotency::Idempotency;
 use problem::Problem;
@@ -60,7 +60,7 @@ pub(crate) struct Shared {
     settings: watch::Receiver<Arc<Settings>>,
     node: NodeHandle,
     journal: Arc<Journal>,
-    engine: Arc<Engine>,
+    vitals: Arc<Vitals>,
     draining: Arc<AtomicBool>,
     idempotency: Idempotency,
     reloads: Reloads,
@@ -101,7 +101,7 @@ impl Shared {
         reloads: Reloads,
         node: NodeHandle,
         journal: Arc<Journal>,
-        engine: Arc<Engine>,
+        vitals: Arc<Vitals>,
         draining: Arc<AtomicBool>,
         closing: watch::Receiver<bool>,
     ) -> Shared {
@@ -111,7 +111,7 @@ impl Shared {
             settings,
             node,
             journal,
-            engine,
+            vitals,
             draining,
             idempotency: Idempotency::default(),
             reloads,

@@ -28,6 +28,7 @@ mod sip_transport;
 pub mod store;
 mod systemd;
 mod tap;
+mod vitals;
 mod webhook;
 
 pub use http::bodies;

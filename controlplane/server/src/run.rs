@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use calls::config::Peers;
@@ -80,6 +81,8 @@ pub(crate) struct Outside {
     pub(crate) http: mpsc::Sender<OwnedFd>,
     /// Set where the other says that our calls have had their time.
     pub(crate) hang_up: watch::Sender<bool>,
+    /// We were told to take no new calls, by whomever.
+    pub(crate) draining: Arc<AtomicBool>,
 }
 
 impl NodeHandle {
@@ -219,8 +222,6 @@ pub(crate) struct Run {
     /// The other version of this server, while there is one.
     sibling: Option<Sibling>,
     outside: Outside,
-    /// We were told to take no new calls.
-    draining: bool,
 }
 
 impl Run {
@@ -255,7 +256,6 @@ impl Run {
             waiting: HashMap::new(),
             sibling: None,
             outside,
-            draining: false,
         };
         Ok((
             run,
@@ -374,7 +374,7 @@ impl Run {
                 let _ = reply.send(self.node.end_foreign(Instant::now(), leg));
             }
             Ask::Drain => {
-                self.draining = true;
+                self.outside.draining.store(true, Ordering::Relaxed);
                 self.node.drain();
                 if self.reads() {
                     self.say(&Word::Stopping, None);
@@ -602,7 +602,7 @@ impl Run {
                         }
                     }
                     Word::Stopping => {
-                        self.draining = true;
+                        self.outside.draining.store(true, Ordering::Relaxed);
                         node.drain();
                     }
                     Word::HangUp => drop(self.outside.hang_up.send_replace(true)),
@@ -623,7 +623,7 @@ impl Run {
             Side::Front | Side::Alone => tracing::info!("the old version has ended"),
             Side::Back => {
                 tracing::warn!(
-                    draining = self.draining,
+                    draining = self.outside.draining.load(Ordering::Relaxed),
                     "the new version is gone: what comes is ours again"
                 );
                 if let Err(error) = self.sockets.listen_again() {

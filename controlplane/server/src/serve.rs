@@ -21,7 +21,7 @@ use crate::cli::{ServeArgs, WebhookTestArgs};
 use crate::config::{Config, Problem};
 use crate::listeners::Listeners;
 use crate::privileges;
-use crate::server::{Offer, Server};
+use crate::server::{Offer, Rest, Server};
 use crate::sibling::gate::Gate;
 use crate::sibling::link::Link;
 use crate::systemd::Systemd;
@@ -126,8 +126,6 @@ struct Service {
     systemd: Systemd,
     /// Where new versions knock; `None` where there is no such place.
     control: Option<PathBuf>,
-    /// What a stop may take after the wait for running calls.
-    grace: Duration,
 }
 
 /// Why the service is not what it was.
@@ -145,7 +143,6 @@ impl Service {
     async fn run(config: Config, listeners: Option<Listeners>) -> Result<(), String> {
         let mut signals = Signals::watch()?;
         let (systemd, control) = (Systemd::from_environment(), config.node.control.clone());
-        let grace = 4 * config.node.stop + SLACK;
         let taking_over = listeners.is_none();
         let started = match listeners {
             Some(listeners) => Server::start_on(config, listeners).await,
@@ -158,30 +155,44 @@ impl Service {
             server: started.map_err(|error| error.to_string())?,
             systemd,
             control,
-            grace,
         };
         service.systemd.ready();
         let mut gate = service.gate(taking_over);
         loop {
             match service.serve(&mut signals, gate.as_ref()).await {
-                Turn::Stop => return service.stop(&mut signals).await,
+                Turn::Stop => {
+                    // Who knocks now is told at once that it is too late.
+                    drop(gate);
+                    return service.stop(&mut signals, true).await;
+                }
                 Turn::Failed => {
                     return Err("a part of the server ended by itself; its last words are in the log".to_owned());
                 }
                 Turn::HandedOver => {}
             }
-            tokio::select! {
-                over = service.server.outlast() => if !over {
-                    gate = service.gate(false);
+            let rest = tokio::select! {
+                rest = service.server.outlast() => rest,
+                () = signals.end() => {
+                    // As at every stop: what runs goes on for a while. Of us the manager hears nothing, for the new version is the service.
+                    return service.stop(&mut signals, false).await;
+                }
+            };
+            match rest {
+                Rest::Over => break,
+                Rest::Alone => {
                     service.systemd.main_pid(std::process::id());
-                    continue;
-                },
-                () = signals.end() => tracing::warn!("the running calls are not waited for any longer"),
+                    if service.server.drains() {
+                        return service.stop(&mut signals, true).await;
+                    }
+                    // Not both at one time: the place that we had would answer as that of a living server.
+                    drop(gate);
+                    gate = service.gate(false);
+                }
             }
-            service.server.stop_now().await;
-            tracing::info!("the last call is over; the new version goes on alone");
-            return Ok(());
         }
+        service.server.stop_now().await;
+        tracing::info!("the last call is over; the new version goes on alone");
+        Ok(())
     }
 
     /// Opens the place where new versions knock. A server without it is none the worse, but for its upgrade.
@@ -235,22 +246,35 @@ impl Service {
         }
     }
 
-    /// Ends when the running calls do, or at further signals.
-    async fn stop(self, signals: &mut Signals) -> Result<(), String> {
+    /// Ends when the running calls do, or at further signals. `is_service`: the manager knows us, and not another version.
+    async fn stop(self, signals: &mut Signals, is_service: bool) -> Result<(), String> {
         tracing::info!("draining: no new calls; a second signal hangs up the running ones, a third ends at once");
-        self.systemd.stopping(0, self.grace);
+        // What a stop may take after the wait for running calls.
+        let grace = 4 * self.server.step() + SLACK;
+        let systemd = Some(&self.systemd).filter(|_| is_service);
+        let stopping = |calls, wait| systemd.inspect(|systemd| systemd.stopping(calls, wait));
+        stopping(0, grace);
         let (hurry, hurried) = oneshot::channel();
         let stop = self.server.stop_unless(async { drop(hurried.await) }, |left| {
-            self.systemd.stopping(left.calls, left.wait + self.grace);
+            stopping(left.calls, left.wait + grace);
         });
         let second_and_third = async {
             signals.end().await;
             let _ = hurry.send(());
             signals.end().await;
         };
+        // A stop has bounds of its own: what is slow in it is not stuck.
+        let breathe = async {
+            let mut pulse = systemd.and_then(Systemd::pulse).map(tokio::time::interval);
+            loop {
+                tick(pulse.as_mut()).await;
+                systemd.inspect(|systemd| systemd.alive());
+            }
+        };
         tokio::select! {
             () = stop => tracing::info!("stopped"),
             () = second_and_third => tracing::warn!("stopped at once"),
+            () = breathe => {}
         }
         Ok(())
     }

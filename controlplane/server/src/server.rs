@@ -1,8 +1,8 @@
 //! A running server: the parts put together, and taken apart again.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use calls::config::Peers;
@@ -37,6 +37,7 @@ use crate::tap::collector::Collector;
 use crate::tap::hep::Agent;
 use crate::tap::traces::Traces;
 use crate::tap::{Capture, Tap};
+use crate::vitals::Vitals;
 use crate::webhook;
 use crate::webhook::couriers::Couriers;
 
@@ -65,8 +66,7 @@ pub struct Server {
     hurried: watch::Receiver<bool>,
     draining: Arc<AtomicBool>,
     node: NodeHandle,
-    /// Whoever holds it keeps its threads alive: these must end with the loop.
-    engine: Weak<Engine>,
+    vitals: Arc<Vitals>,
     closing: watch::Sender<bool>,
     run: JoinHandle<()>,
     http_task: JoinHandle<()>,
@@ -111,6 +111,15 @@ pub struct Left {
     pub older: bool,
     /// How long these are waited for at the most.
     pub wait: Duration,
+}
+
+/// Where a server is after [`Server::hand_over`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Its last call is over, or has had its time.
+    Over,
+    /// The new version is gone, though it should not be, and what comes is ours again.
+    Alone,
 }
 
 /// Why a server cannot start: what to do about it is in the text.
@@ -227,7 +236,8 @@ impl Server {
         .await
         .map_err(|error| system("the start of the engine")(error.into()))??;
         let engine = Arc::new(engine);
-        let engine_lives = Arc::downgrade(&engine);
+        // Whoever holds the engine keeps its threads alive: these must end with the loop.
+        let vitals = Arc::new(Vitals::new(Arc::downgrade(&engine)));
         let ports = (0..engine.workers())
             .map(|worker| engine.ports(worker).to_vec())
             .collect();
@@ -256,7 +266,9 @@ impl Server {
         let mut couriers = Couriers::new(clients, store.clone());
         couriers.set(&config.webhooks, &teller);
         let told = teller.clone();
-        let recovery = Recovery::new(store.clone(), place.clone(), teller.clone(), reached);
+        // Whoever offers us its sockets lives, whatever the store says.
+        let side = watch::Sender::new(if offer.is_some() { Side::Front } else { Side::Alone });
+        let recovery = Recovery::new(store.clone(), place.clone(), teller.clone(), reached, side.subscribe());
         let left = recovery.run().await.map_err(|error| unusable(place, error))?;
         let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
@@ -264,10 +276,12 @@ impl Server {
         let node = Node::new(node_config, Instant::now());
         let (connections, from_sibling) = mpsc::channel(CONNECTIONS);
         let (hang_up, hurried) = watch::channel(false);
+        let draining = Arc::<AtomicBool>::default();
         let outside = Outside {
-            side: watch::Sender::new(Side::Alone),
+            side,
             http: connections,
             hang_up,
+            draining: Arc::clone(&draining),
         };
         let listened = sockets.listen_again();
         listened.map_err(|error| system("epoll")(error.into()))?;
@@ -277,7 +291,7 @@ impl Server {
         let advertised = advertised(&config.sip, &listening);
         let capture = capture(&config, &journal);
         let tap = Tap::new(Arc::clone(&journal), &config.trunks, advertised, capture);
-        let (mut run, node) = Run::new(node, Arc::clone(&engine), sockets, Arc::clone(&journal), tap, outside)
+        let (mut run, node) = Run::new(node, engine, sockets, Arc::clone(&journal), tap, outside)
             .map_err(|error| system("epoll")(error.into()))?;
         // Here everything is ready. From now on nothing can fail but the one that we take over from.
         if let Some(offer) = offer {
@@ -287,7 +301,6 @@ impl Server {
         let (run, run_lives) = watched(run.run());
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
-        let draining = Arc::<AtomicBool>::default();
         let (closing, closed) = watch::channel(false);
         let (times, timed) = watch::channel(Times::of(&config));
         let (api, settings) = watch::channel(http::Settings::of(&config));
@@ -309,7 +322,7 @@ impl Server {
             reloads.clone(),
             node.clone(),
             Arc::clone(&journal),
-            engine,
+            Arc::clone(&vitals),
             Arc::clone(&draining),
             closed.clone(),
         );
@@ -340,7 +353,7 @@ impl Server {
             hurried,
             draining,
             node,
-            engine: engine_lives,
+            vitals,
             closing,
             run,
             http_task,
@@ -396,13 +409,25 @@ impl Server {
         *self.times.borrow()
     }
 
-    /// Whether the control plane answers and every worker of the data plane runs.
+    /// How long each step of a stop may take after the wait for running calls.
+    pub(crate) fn step(&self) -> Duration {
+        self.times().stop
+    }
+
+    /// Whether it takes no new calls any more.
+    pub(crate) fn drains(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether the control plane answers and every worker of the data plane turns.
     pub async fn lives(&self) -> bool {
-        let workers = self
-            .engine
-            .upgrade()
-            .is_some_and(|engine| (0..engine.workers()).all(|worker| engine.is_running(worker)));
-        workers && self.node.alive().await.is_ok()
+        match self.vitals.check(&self.node).await {
+            Ok(()) => true,
+            Err(why) => {
+                tracing::error!(why, "the server does not do its work");
+                false
+            }
+        }
     }
 
     /// No new calls from now on: INVITE and OPTIONS outside a dialog get 503 with Retry-After, `/readyz` says so. Running calls go on,
@@ -423,8 +448,10 @@ impl Server {
     pub async fn stop_unless(self, hurry: impl Future<Output = ()>, told: impl Fn(Left)) {
         self.drain().await;
         let drain = self.times().drain;
+        let mut hurried = self.hurried.clone();
         tokio::select! {
             () = self.idle(drain, told) => {}
+            Ok(_) = hurried.wait_for(|hurried| *hurried) => tracing::warn!("the new version waits for our calls no longer"),
             () = tokio::time::sleep(drain) => tracing::warn!("the running calls have had their time (node.drain_s)"),
             () = hurry => tracing::warn!("the running calls are not waited for any longer"),
         }
@@ -453,18 +480,19 @@ impl Server {
         let _ = self.node.side().wait_for(|side| *side == Side::Back).await;
     }
 
-    /// After [`Server::hand_over`]: waits until the last call is over, or has had its time. `false`: the new version is gone, though it
-    /// should not be, and what comes is ours again.
-    pub(crate) async fn outlast(&self) -> bool {
+    /// After [`Server::hand_over`]: waits for what comes of it.
+    pub(crate) async fn outlast(&self) -> Rest {
         let (mut hurried, mut side) = (self.hurried.clone(), self.node.side());
         let most = self.times().hand_over;
         tokio::select! {
+            // Whoever told us to hurry may be gone a moment later.
+            biased;
+            Ok(_) = hurried.wait_for(|hurried| *hurried) => tracing::warn!("the new version waits for our calls no longer"),
+            _ = side.wait_for(|side| *side == Side::Alone) => return Rest::Alone,
             () = self.idle(most, |_| {}) => {}
             () = tokio::time::sleep(most) => tracing::warn!("the running calls have had their time (node.hand_over_s)"),
-            _ = hurried.wait_for(|hurried| *hurried) => tracing::warn!("the new version waits for our calls no longer"),
-            _ = side.wait_for(|side| *side == Side::Alone) => return false,
         }
-        true
+        Rest::Over
     }
 
     /// Hangs up what is left, and ends.

@@ -36,9 +36,9 @@ impl Systemd {
         }
     }
 
-    /// How often the manager wants a sign of life: twice in its limit, so that one may be late.
+    /// How often the manager gets a sign of life: four times in its limit, so that one that failed may be followed by one in time.
     pub(crate) fn pulse(&self) -> Option<Duration> {
-        self.watchdog.filter(|_| self.manager.is_some()).map(|limit| limit / 2)
+        self.watchdog.filter(|_| self.manager.is_some()).map(|limit| limit / 4)
     }
 
     /// New calls are taken.

@@ -14,15 +14,7 @@ use crate::metrics::Now;
 
 impl Shared {
     async fn check(&self) -> Result<(), Problem> {
-        if let Some(worker) = (0..self.engine.workers()).find(|worker| !self.engine.is_running(*worker)) {
-            return Err(Problem::unavailable(format!(
-                "worker {worker} of the data plane has ended"
-            )));
-        }
-        match self.node.alive().await {
-            Ok(_) => Ok(()),
-            Err(_) => Err(Problem::unavailable("the control plane has ended")),
-        }
+        self.vitals.check(&self.node).await.map_err(Problem::unavailable)
     }
 }
 
@@ -56,9 +48,7 @@ pub(super) async fn ready(State(shared): Context) -> Answered {
 /// Prometheus text.
 pub(super) async fn metrics(State(shared): Context) -> Answered {
     let holds = shared.node.holds().await.unwrap_or_default();
-    let workers: Vec<_> = (0..shared.engine.workers())
-        .map(|worker| shared.engine.stats(worker))
-        .collect();
+    let workers = shared.vitals.workers();
     let records = lock(&shared.journal.records).len();
     // A copy: who counts something must not wait for the text.
     let metrics = lock(&shared.journal.metrics).clone();

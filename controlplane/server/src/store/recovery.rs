@@ -8,6 +8,7 @@ use std::time::Duration;
 use calls::notice::StandingLeg;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use super::database::{Open, Place};
 use super::life::{self, LifeError};
@@ -17,6 +18,7 @@ use crate::event::Teller;
 use crate::ids::rfc3339;
 use crate::journal::{Journal, lock};
 use crate::run::{NodeHandle, Stopped};
+use crate::sibling::Side;
 
 /// Why a handoff did not join, in its record.
 pub(crate) const NODE_RESTARTED: &str = "node_restarted";
@@ -30,8 +32,8 @@ pub(crate) struct Closed {
     pub(crate) events: u64,
 }
 
-/// How often it is looked whether another server has died; and how soon after the start: PostgreSQL may not have noticed yet that a
-/// connection is gone.
+/// How often it is looked whether another server has died; and how soon after the start, and after the other version has gone:
+/// PostgreSQL may not have noticed yet that a connection is gone.
 const SWEEP: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(2);
 
@@ -45,17 +47,25 @@ pub(crate) struct Recovery {
     store: Store,
     place: Place,
     teller: Teller,
-    /// Where our own SIP is.
+    /// Where our own SIP is; and whether the other version of this server is there, too.
     sip: SocketAddr,
+    side: watch::Receiver<Side>,
 }
 
 impl Recovery {
-    pub(crate) fn new(store: Store, place: Place, teller: Teller, sip: SocketAddr) -> Recovery {
+    pub(crate) fn new(
+        store: Store,
+        place: Place,
+        teller: Teller,
+        sip: SocketAddr,
+        side: watch::Receiver<Side>,
+    ) -> Recovery {
         Recovery {
             store,
             place,
             teller,
             sip,
+            side,
         }
     }
 
@@ -94,11 +104,7 @@ impl Recovery {
             return Ok(None);
         };
         // A lock in PostgreSQL goes with its connection, which may break while its holder has calls.
-        if matches!(self.place, Place::Postgres(_))
-            && let Ok(sip) = sip.parse()
-            && sip != self.sip
-            && life::answers(sip).await
-        {
+        if matches!(self.place, Place::Postgres(_)) && self.is_reached(sip).await {
             tracing::warn!(instance = other, %sip, "a server has lost its connection to the store, and lives: nothing is taken over");
             return Ok(None);
         }
@@ -129,8 +135,19 @@ impl Recovery {
         Ok(Some((closed, legs.collect())))
     }
 
-    /// Ends what the first look has found, and goes on looking.
-    pub(crate) async fn repeat(self, first: (Closed, Vec<StandingLeg>), node: NodeHandle, journal: Arc<Journal>) {
+    /// Whether the server whose SIP is there is alive. Who has our own address is the other version of us, for as long as its link says
+    /// so: whatever answers there, we may be it.
+    async fn is_reached(&self, sip: &str) -> bool {
+        match sip.parse() {
+            Ok(sip) if sip == self.sip => *self.side.borrow() != Side::Alone,
+            Ok(sip) => life::answers(sip).await,
+            Err(_) => false,
+        }
+    }
+
+    /// Ends what the first look has found, and goes on looking: sooner where the other version has gone, for if it died, its callers hear
+    /// nothing any more.
+    pub(crate) async fn repeat(mut self, first: (Closed, Vec<StandingLeg>), node: NodeHandle, journal: Arc<Journal>) {
         let (mut found, mut pause) = (first, SOON);
         loop {
             let (closed, legs) = found;
@@ -139,7 +156,16 @@ impl Recovery {
                 return;
             }
             found = loop {
-                tokio::time::sleep(std::mem::replace(&mut pause, SWEEP)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => pause = SWEEP,
+                    changed = self.side.changed() => match changed {
+                        Ok(()) => {
+                            pause = SOON;
+                            continue;
+                        }
+                        Err(_) => return,
+                    },
+                }
                 match self.run().await {
                     Ok(found) => break found,
                     Err(error) => tracing::error!(%error, "what other servers left cannot be looked for"),

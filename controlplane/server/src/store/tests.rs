@@ -11,9 +11,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::Mode;
 use rustix::thread::UnshareFlags;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 
 use super::*;
 use crate::event::Teller;
+use crate::sibling::Side;
 use crate::store::recovery::{Closed, Recovery};
 use crate::webhook::Endpoint;
 
@@ -512,7 +514,14 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
         "test",
         vec![Endpoint::of("crm", &[]), Endpoint::of("desk", &["baton.call.ended"])],
     );
-    let recovery = Recovery::new(ours.store.clone(), home.place.clone(), teller.clone(), NOWHERE);
+    let side = watch::Sender::new(Side::Alone);
+    let recovery = Recovery::new(
+        ours.store.clone(),
+        home.place.clone(),
+        teller.clone(),
+        NOWHERE,
+        side.subscribe(),
+    );
     assert_eq!(recovery.run().await.expect("looked"), Default::default(), "all live");
     dead.die();
     let expected = Closed {
@@ -632,17 +641,51 @@ async fn on_postgres_a_server_that_lost_its_connection_and_answers_by_sip_is_ali
             sip.send_to(b"SIP/2.0 503 Busy\r\n\r\n", from).await.expect("sent");
         }
     });
+    let side = watch::Sender::new(Side::Alone);
     let recovery = Recovery::new(
         ours.store.clone(),
         home.place.clone(),
         Teller::new("test", Vec::new()),
         NOWHERE,
+        side.subscribe(),
     );
     assert_eq!(recovery.run().await.expect("looked"), Default::default(), "it answers");
     answering.abort();
     assert!(answering.await.is_err_and(|error| error.is_cancelled()));
     let (closed, _) = recovery.run().await.expect("looked");
     assert_eq!(closed.handoffs, 1, "nobody answers");
+}
+
+/// The same with the two versions of one server: both are reached at one address, so that nobody can ask there for the other.
+#[tokio::test]
+async fn on_postgres_the_other_version_lives_as_long_as_its_link() {
+    let home = Home::postgres();
+    let (cut_off, ours) = (
+        Run::at(&home, 1, &NOWHERE.to_string()).await,
+        Run::begin(&home, 2).await,
+    );
+    cut_off.store.write(Write::Handoff(handoff(1, 5)));
+    settle(&cut_off.store).await;
+    let id = cut_off.store.instance().to_owned();
+    cut_off.die();
+    while life::is_dead(&home.place, &id).await.expect("looked").is_none() {
+        tokio::task::yield_now().await;
+    }
+    let side = watch::Sender::new(Side::Front);
+    let recovery = Recovery::new(
+        ours.store.clone(),
+        home.place.clone(),
+        Teller::new("test", Vec::new()),
+        NOWHERE,
+        side.subscribe(),
+    );
+    for paired in [Side::Front, Side::Back] {
+        side.send_replace(paired);
+        assert_eq!(recovery.run().await.expect("looked"), Default::default(), "{paired:?}");
+    }
+    side.send_replace(Side::Alone);
+    let (closed, _) = recovery.run().await.expect("looked");
+    assert_eq!(closed.handoffs, 1, "its link has ended");
 }
 
 /// Two servers write at one time; on PostgreSQL their transactions do overlap.

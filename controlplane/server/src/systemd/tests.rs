@@ -29,5 +29,5 @@ fn an_abstract_socket_hears_it_too() {
         &heard[..len],
         b"STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000\nSTATUS=draining: 2 calls are left"
     );
-    assert_eq!(systemd.pulse(), Some(Duration::from_secs(2)));
+    assert_eq!(systemd.pulse(), Some(Duration::from_secs(1)));
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Clients, Counters, Endpoint};
 use crate::config::{self, Secret};
@@ -82,11 +82,12 @@ impl Couriers {
         }
     }
 
-    /// Tells what is due, each for as long as this.
+    /// Tells what is due, all at one time and for as long as this.
     pub(crate) async fn end(self, step: Duration) {
         let _ = self.telling.send(true);
+        let end = Instant::now() + step;
         for mut running in self.running {
-            if timeout(step, &mut running.task).await.is_err() {
+            if timeout_at(end, &mut running.task).await.is_err() {
                 running.task.abort();
             }
         }

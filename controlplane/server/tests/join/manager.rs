@@ -10,7 +10,10 @@ use crate::PATIENCE;
 use crate::child::Program;
 use crate::drain::{ends, signal};
 use crate::folder;
+use crate::party::{Signal, Wish};
 use crate::ports::Ports;
+use crate::way::{FOUR, Way};
+use crate::world::{Plan, World};
 
 fn start(folder: &Path, ports: &mut Ports, first_port: u16, variables: &[(&str, &OsStr)]) -> Program {
     let text = format!(
@@ -58,6 +61,32 @@ fn the_manager_is_told_that_it_is_ready_alive_and_stopping() {
     let stopping = told(&manager);
     assert!(stopping.starts_with("STOPPING=1\nEXTEND_TIMEOUT_USEC="), "{stopping}");
     ends(&mut baton);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_drains_it_gives_signs_of_life() {
+    let mut world = World::with_program(Plan {
+        node: "drain_s = 3600",
+        manager: Some("manager"),
+        ..Plan::all(Way::udp(FOUR))
+    })
+    .await;
+    let manager = UnixDatagram::bind(world.program().1.join("manager")).expect("a socket");
+    manager.set_read_timeout(Some(PATIENCE)).expect("set");
+    signal(world.program().0, Kill::TERM);
+    // Its first word, and how much is left.
+    for _ in 0..2 {
+        let stopping = told(&manager);
+        assert!(stopping.starts_with("STOPPING=1\n"), "{stopping}");
+    }
+    let mut buffer = [0; 100];
+    for _ in 0..3 {
+        let len = manager.recv(&mut buffer).expect("a sign of life");
+        assert_eq!(&buffer[..len], b"WATCHDOG=1");
+    }
+    world.caller.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
+    ends(world.program().0);
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(crate) async fn says(program: &mut Program, text: &str) {
 }
 
 /// Starts a new version; it has taken over.
-async fn taken_over(world: &mut World) -> Program {
+pub(crate) async fn taken_over(world: &mut World) -> Program {
     let (old, folder) = world.program();
     let mut new = start_program("new", folder, &["--take-over"]);
     let end = Instant::now() + PATIENCE;
@@ -182,6 +182,35 @@ async fn where_the_new_version_dies_the_old_one_takes_calls_again() {
     ends(&mut newer);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_old_version_dies_the_new_one_ends_its_calls_and_says_so() {
+    let mut world = world(Way::udp(FOUR)).await;
+    let mut new = taken_over(&mut world).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_briefed(&handoff).await;
+    // Once it is answered, all that was before it is on the disk.
+    let turns = format!("/v1/calls/{}/turns", world.call);
+    let turn = json!({ "role": "caller", "text": "hello" });
+    assert_eq!(world.post(crate::world::OWN, &turns, turn).await.0, StatusCode::OK);
+    signal(world.program().0, Kill::KILL);
+    for party in [&mut world.caller, &mut world.ai, &mut world.human] {
+        party.until(&Signal::Bye).await;
+    }
+    world.events(&handoff, "baton.handoff.failed").await;
+    assert_eq!(world.data["reason"], "node_restarted");
+    let record = world.record(&handoff).await;
+    assert_eq!(
+        (&record["state"], &record["reason"]),
+        (&json!("failed"), &json!("node_restarted"))
+    );
+    let second = another_call(&mut world, Way::udp(FOUR)).await;
+    assert_eq!(calls(&world).await, 1);
+    second.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
+    new.terminate();
+    ends(&mut new);
+}
+
 /// A process that ends with the test.
 struct Ended(Pid);
 
@@ -227,6 +256,69 @@ async fn whoever_stops_the_new_version_stops_the_old_one_with_it() {
     world.ai.until(&Signal::Bye).await;
     ends(world.program().0);
     ends(&mut new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_signal_to_the_old_version_drains_it_like_any_other() {
+    let mut world = world(Way::udp(FOUR)).await;
+    let mut new = taken_over(&mut world).await;
+    signal(world.program().0, Kill::TERM);
+    says(world.program().0, "draining: calls are left").await;
+    world.caller.hears(Voice::Ai).await;
+    assert!(ask(world.sip, "OPTIONS").await.starts_with("SIP/2.0 200 "));
+    world.caller.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
+    ends(world.program().0);
+    new.terminate();
+    ends(&mut new);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_new_version_dies_as_it_is_stopped_the_old_one_stops_in_its_place() {
+    let mut world = world(Way::udp(FOUR)).await;
+    let mut new = taken_over(&mut world).await;
+    new.terminate();
+    says(&mut new, "draining: calls are left").await;
+    signal(&new, Kill::KILL);
+    says(world.program().0, "what comes is ours again").await;
+    let answer = ask(world.sip, "INVITE").await;
+    assert!(answer.starts_with("SIP/2.0 503 "), "{answer}");
+    assert_eq!(
+        world.without_a_key("/readyz").await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    world.caller.hears(Voice::Ai).await;
+    world.caller.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
+    ends(world.program().0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_the_new_version_has_no_place_to_knock_at_the_old_one_keeps_its_own() {
+    let plan = Plan::all(Way::udp(FOUR));
+    let node = "drain_s = 3600\nlog = \"info,baton_server=debug\"\ncontrol = \"control\"";
+    let mut world = World::with_program(Plan { node, ..plan }).await;
+    let (old, folder) = world.program();
+    let (control, aside) = (folder.join("control"), folder.join("aside"));
+    let mut new = start_program("new", folder, &["--take-over"]);
+    says(old, "a new version would take over").await;
+    // Before it is ready, which takes it far longer: nothing can be put into this place.
+    std::fs::rename(&control, &aside).expect("the old one's");
+    std::fs::create_dir(&control).expect("a folder");
+    says(&mut new, "no new version can take over from this one").await;
+    std::fs::remove_dir(&control).expect("an empty folder");
+    std::fs::rename(&aside, &control).expect("as it was");
+    says(world.program().0, TAKEN).await;
+    signal(&new, Kill::KILL);
+    says(world.program().0, "what comes is ours again").await;
+
+    let mut newer = start_program("newer", world.program().1, &["--take-over"]);
+    world.caller.hears(Voice::Ai).await;
+    world.caller.wish(Wish::HangUp);
+    world.ai.until(&Signal::Bye).await;
+    ends(world.program().0);
+    newer.terminate();
+    ends(&mut newer);
 }
 
 /// A peer with one connection for all of its calls.

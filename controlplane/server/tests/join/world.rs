@@ -1,5 +1,6 @@
 //! One test's world: a server and its parties.
 
+use std::ffi::OsStr;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -80,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) more: &'static str,
     /// Keys of `[node]`.
     pub(crate) node: &'static str,
+    /// A service manager of this name in the program's folder, which wants signs of life.
+    pub(crate) manager: Option<&'static str>,
     pub(crate) caller: Way,
     pub(crate) ai: Way,
     pub(crate) human: Way,
@@ -93,6 +96,7 @@ impl Plan {
             carrier: None,
             more: "",
             node: "drain_s = 0",
+            manager: None,
             caller: way,
             ai: way,
             human: way,
@@ -171,7 +175,15 @@ impl World {
         let client = Client::builder().no_proxy().build().expect("a client");
         let (host, http) = if program {
             std::fs::write(folder.join("baton.toml"), &text).expect("a file");
-            let mut program = start_program("baton", &folder, &[]);
+            let manager = plan.manager.map(|name| folder.join(name));
+            let variables: Vec<_> = manager.iter().flat_map(|path| manager_at(path)).collect();
+            let mut program = Program::start_in(
+                "baton",
+                env!("CARGO_BIN_EXE_baton"),
+                arguments(&[]),
+                &folder,
+                &variables,
+            );
             ready(&client, http, &mut program).await;
             (Host::Program(program, folder), http)
         } else {
@@ -372,9 +384,20 @@ impl World {
 
 /// Starts the program with what it is told in the folder.
 pub(crate) fn start_program(name: &str, folder: &Path, more: &[&str]) -> Program {
+    Program::start(name, env!("CARGO_BIN_EXE_baton"), arguments(more), folder)
+}
+
+fn arguments(more: &[&str]) -> Vec<String> {
     let arguments = ["serve", "--config", "baton.toml"].iter().chain(more);
-    let arguments = arguments.map(|argument| (*argument).to_owned());
-    Program::start(name, env!("CARGO_BIN_EXE_baton"), arguments, folder)
+    arguments.map(|argument| (*argument).to_owned()).collect()
+}
+
+/// What a service manager tells a program that it starts.
+fn manager_at(path: &Path) -> [(&'static str, &OsStr); 2] {
+    [
+        ("NOTIFY_SOCKET", path.as_os_str()),
+        ("WATCHDOG_USEC", OsStr::new("400000")),
+    ]
 }
 
 /// Waits until it takes calls.

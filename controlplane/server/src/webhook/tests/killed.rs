@@ -20,6 +20,7 @@ use super::*;
 use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::journal::Journal;
+use crate::sibling::Side;
 use crate::store::recovery::Recovery;
 use crate::store::{Database, Life, Page, Place};
 
@@ -71,7 +72,8 @@ async fn serve(place: Place, to: SocketAddr, calls: u64) {
     let (endpoint, courier) = Endpoint::start(config, &clients(), store.clone(), closed, Arc::default());
     let counters = Arc::clone(&endpoint.counters);
     let teller = Teller::new("test", vec![endpoint]);
-    let recovery = Recovery::new(store.clone(), place, teller.clone(), to);
+    let (_, side) = watch::channel(Side::Alone);
+    let recovery = Recovery::new(store.clone(), place, teller.clone(), to, side);
     recovery.run().await.expect("looked");
     let journal = Journal::new(teller, Clock::new(), store.clone());
 
