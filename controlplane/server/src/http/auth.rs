@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
 use super::Shared;
@@ -90,14 +91,41 @@ impl Principal {
         matches!(self.scope, Scope::Ai(_))
     }
 
-    /// # Errors
-    /// 403 where the key's scope is not one of those.
-    pub(super) fn must_have(&self, access: Access) -> Result<(), Problem> {
-        let scope = match &self.scope {
+    /// As the other version of this server is told, which need not know the key: ours are the newer ones.
+    pub(super) fn vouch(&self) -> Option<HeaderValue> {
+        let told = json!({ "name": self.name, "scope": self.scope_name(), "agent": self.agent() });
+        HeaderValue::from_bytes(told.to_string().as_bytes()).ok()
+    }
+
+    /// The reverse of [`Principal::vouch`]: only for requests that the other version has passed on.
+    pub(super) fn vouched(told: &HeaderValue) -> Option<Principal> {
+        let told: Value = serde_json::from_slice(told.as_bytes()).ok()?;
+        let text = |key: &str| told[key].as_str().map(str::to_owned);
+        Some(Principal {
+            name: text("name")?,
+            scope: match &*text("scope")? {
+                "ai" => Scope::Ai(text("agent")?),
+                "desk" => Scope::Desk,
+                "admin" => Scope::Admin,
+                _ => return None,
+            },
+            // It was counted where it came in.
+            rate: None,
+        })
+    }
+
+    fn scope_name(&self) -> &'static str {
+        match &self.scope {
             Scope::Ai(_) => "ai",
             Scope::Desk => "desk",
             Scope::Admin => "admin",
-        };
+        }
+    }
+
+    /// # Errors
+    /// 403 where the key's scope is not one of those.
+    pub(super) fn must_have(&self, access: Access) -> Result<(), Problem> {
+        let scope = self.scope_name();
         let may = access.scopes();
         match may.is_empty() || may.contains(&scope) {
             true => Ok(()),
@@ -139,6 +167,32 @@ fn is_loopback(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_is_vouched_for_is_the_same() {
+        for scope in [Scope::Ai("päivi \"the\" agent".to_owned()), Scope::Desk, Scope::Admin] {
+            let principal = Principal {
+                name: "a \u{1f511}".to_owned(),
+                scope,
+                rate: Some(Rate::DEFAULT),
+            };
+            let told = principal.vouch().expect("a header");
+            let found = Principal::vouched(&told).expect("a principal");
+            assert_eq!((found.name, found.scope), (principal.name, principal.scope));
+            assert_eq!(found.rate, None);
+        }
+        for other in [
+            "",
+            "{}",
+            "{\"name\":\"a\",\"scope\":\"ai\"}",
+            "{\"name\":\"a\",\"scope\":\"root\"}",
+        ] {
+            assert!(
+                Principal::vouched(&HeaderValue::from_static(other)).is_none(),
+                "{other}"
+            );
+        }
+    }
 
     #[test]
     fn only_loopback_is_loopback() {

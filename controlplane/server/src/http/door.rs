@@ -41,8 +41,7 @@ impl Door {
         }
         let shared = Arc::new(shared);
         let router = router(Arc::clone(&shared));
-        let own = sibling::own_only(router.clone(), Arc::clone(&shared));
-        let all = sibling::all(router, shared);
+        let own = sibling::own_only(router.clone(), shared);
         let others = tokio::spawn(serve_others(self.from_sibling, own, header));
         let mut serving = Vec::new();
         loop {
@@ -50,7 +49,7 @@ impl Door {
             match self.listener.try_clone().and_then(TcpListener::from_std) {
                 Ok(listener) => serving.push(tokio::spawn(connections::serve(
                     listener,
-                    all.clone(),
+                    router.clone(),
                     stopped,
                     manner.clone(),
                 ))),
@@ -73,7 +72,7 @@ impl Door {
                 break;
             }
         }
-        drop(all);
+        drop(router);
         for serving in serving {
             let _ = serving.await;
         }

@@ -1,5 +1,5 @@
 //! The API while two versions of the server run: whoever asks the new one for a call or a handoff of the old one gets the old one's
-//! answer, and need not know that there are two.
+//! answer, and need not know that there are two. Who it is, and what it may, the new one alone decides: it has the newer keys.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{Method, StatusCode, request};
+use axum::http::{HeaderName, Method, StatusCode, header, request};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use calls::request::Request as Ask;
@@ -18,6 +18,8 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::auth::Principal;
+use super::guard::Parameters;
 use super::problem::Problem;
 use super::{Shared, document};
 use crate::ids;
@@ -28,10 +30,8 @@ use crate::sibling::wire::Word;
 /// The list that both have a part of.
 const CALLS: &str = "/v1/calls";
 
-/// For users: what is the other version's is asked of it.
-pub(super) fn all(router: Router, shared: Arc<Shared>) -> Router {
-    router.layer(from_fn_with_state(shared, pass_on))
-}
+/// Who asks, as the new version tells the old one.
+const PRINCIPAL: HeaderName = HeaderName::from_static("baton-principal");
 
 /// For the other version: 421 (RFC 9110 §15.5.20) for a call or a handoff that is not ours.
 pub(super) fn own_only(router: Router, shared: Arc<Shared>) -> Router {
@@ -79,9 +79,15 @@ impl Shared {
         if let Some(headers) = request.headers_mut() {
             headers.clone_from(&parts.headers);
             // The body is here whole.
-            headers.remove("transfer-encoding");
-            headers.remove("expect");
-            headers.insert("content-length", body.len().into());
+            headers.remove(header::TRANSFER_ENCODING);
+            headers.remove(header::EXPECT);
+            headers.insert(header::CONTENT_LENGTH, body.len().into());
+            // Whoever asks may have sent one.
+            headers.remove(PRINCIPAL);
+            if let Some(principal) = parts.extensions.get::<Principal>() {
+                headers.remove(header::AUTHORIZATION);
+                headers.insert(PRINCIPAL, principal.vouch().ok_or("its name cannot be told")?);
+            }
         }
         let (parts, body) = sender.send_request(request.body(Body::from(body))?).await?.into_parts();
         let body = to_bytes(Body::new(body), usize::MAX).await?;
@@ -94,7 +100,10 @@ fn descriptor(stream: UnixStream) -> io::Result<OwnedFd> {
     Ok(stream.into_std()?.into())
 }
 
-async fn refuse_others(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+async fn refuse_others(State(shared): State<Arc<Shared>>, mut request: Request, next: Next) -> Response {
+    if let Some(principal) = request.headers().get(PRINCIPAL).and_then(Principal::vouched) {
+        request.extensions_mut().insert(principal);
+    }
     match shared.has(request.uri().path()).await {
         Some(false) => {
             let detail = "this call or handoff is not of this process";
@@ -104,17 +113,19 @@ async fn refuse_others(State(shared): State<Arc<Shared>>, request: Request, next
     }
 }
 
-async fn pass_on(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+/// What is the other version's is asked of it, for a user who was admitted here.
+pub(super) async fn pass_on(shared: &Shared, request: Request, next: Next) -> Response {
     if *shared.node.side().borrow() != Side::Front {
         return next.run(request).await;
     }
     if request.uri().path() == CALLS && request.method() == Method::GET {
         let (parts, _) = request.into_parts();
+        let limit = parts.extensions.get::<Parameters>().map(Parameters::limit);
         let theirs = shared.ask_sibling(&parts, Bytes::new()).await;
         let ours = next.run(Request::from_parts(parts, Body::empty())).await;
-        return match theirs {
-            Some(theirs) => merged(ours, theirs).await,
-            None => ours,
+        return match (theirs, limit) {
+            (Some(theirs), Some(Ok(limit))) => merged(ours, theirs, limit).await,
+            _ => ours,
         };
     }
     if shared.has(request.uri().path()).await != Some(false) {
@@ -141,8 +152,8 @@ async fn pass_on(State(shared): State<Arc<Shared>>, request: Request, next: Next
     }
 }
 
-/// One list of two, in the order of its ids. What is an error stays so.
-async fn merged(ours: Response, theirs: Response) -> Response {
+/// One page of two, in the order of its ids. What is an error stays so.
+async fn merged(ours: Response, theirs: Response, limit: usize) -> Response {
     if ours.status() != StatusCode::OK || theirs.status() != StatusCode::OK {
         return ours;
     }
@@ -150,7 +161,11 @@ async fn merged(ours: Response, theirs: Response) -> Response {
         let body = to_bytes(response.into_body(), usize::MAX).await.unwrap_or_default();
         serde_json::from_slice::<Value>(&body).unwrap_or_default()
     };
-    let (mut ours, mut theirs) = (read(ours).await, read(theirs).await);
+    let (ours, theirs) = (read(ours).await, read(theirs).await);
+    document(StatusCode::OK, &one_page(ours, theirs, limit))
+}
+
+fn one_page(mut ours: Value, mut theirs: Value, limit: usize) -> Value {
     let id = |call: &Value| call["id"].as_str().unwrap_or_default().to_owned();
     // Of each only a page has come: beyond the end of one that goes on, the other's calls wait for the next page.
     let ends: Vec<_> = [&ours, &theirs]
@@ -158,14 +173,53 @@ async fn merged(ours: Response, theirs: Response) -> Response {
         .filter_map(|list| list["next"].as_str())
         .map(str::to_owned)
         .collect();
-    let end = ends.into_iter().min();
+    let mut end = ends.into_iter().min();
     if let (Some(calls), Some(more)) = (ours["calls"].as_array_mut(), theirs["calls"].as_array_mut()) {
         calls.append(more);
         calls.sort_by_key(id);
         if let Some(end) = &end {
             calls.retain(|call| id(call) <= *end);
         }
+        if calls.len() > limit {
+            calls.truncate(limit);
+            end = calls.last().map(id);
+        }
     }
     ours["next"] = end.into();
-    document(StatusCode::OK, &ours)
+    ours
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_pages_of_both_versions_are_pages_of_one_list() {
+        let calls = |ids: &[&str]| ids.iter().map(|id| json!({ "id": id })).collect::<Vec<_>>();
+        let page = |all: &[&str], after: &str, limit: usize| {
+            let later: Vec<_> = all.iter().copied().filter(|id| *id > after).collect();
+            let next = later.get(limit).map(|_| later[limit - 1]);
+            json!({ "calls": calls(&later[..limit.min(later.len())]), "next": next })
+        };
+        let (ours, theirs) = (["b", "c", "f", "h"], ["a", "d", "e", "g"]);
+        for limit in 1..10 {
+            let (mut found, mut after) = (Vec::new(), String::new());
+            loop {
+                let one = one_page(page(&ours, &after, limit), page(&theirs, &after, limit), limit);
+                let some = one["calls"].as_array().expect("a list").clone();
+                assert!(
+                    some.len() <= limit && (!some.is_empty() || one["next"].is_null()),
+                    "{one}"
+                );
+                found.extend(some);
+                match one["next"].as_str() {
+                    Some(next) => next.clone_into(&mut after),
+                    None => break,
+                }
+            }
+            assert_eq!(found, calls(&["a", "b", "c", "d", "e", "f", "g", "h"]), "by {limit}");
+        }
+    }
 }

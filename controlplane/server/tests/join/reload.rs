@@ -5,9 +5,9 @@ use rustix::process::Signal as Kill;
 use serde_json::{Value, json};
 
 use crate::PATIENCE;
-use crate::drain::signal;
+use crate::drain::{ends, signal};
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
-use crate::upgrade::says;
+use crate::upgrade::{says, taken_over};
 use crate::way::{FOUR, Way};
 use crate::world::{ADMIN, OWN, Plan, World, warm};
 
@@ -187,4 +187,36 @@ async fn the_api_s_keys_and_targets_are_those_of_the_new_file() {
     world.caller.wish(Wish::HangUp);
     world.ai.until(&Signal::Bye).await;
     world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_take_over_the_new_version_s_keys_count_for_the_old_one_s_calls_too() {
+    let node = "drain_s = 3600";
+    let mut world = World::with_program(Plan {
+        node,
+        ..Plan::all(Way::udp(FOUR))
+    })
+    .await;
+    let mut new = taken_over(&mut world).await;
+    write(
+        &mut world,
+        &[(&format!("key = \"{OWN}\""), "key = \"another-own-key\"")],
+    );
+    let (status, done) = world.post(ADMIN, "/v1/reload", Value::Null).await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    let turns = format!("/v1/calls/{}/turns", world.call);
+    let turn = json!({ "role": "caller", "text": "hello" });
+    let (status, problem) = world.post(OWN, &turns, turn.clone()).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED, "{problem}");
+    let (status, decided) = world.post("another-own-key", &turns, turn).await;
+    assert_eq!(status, StatusCode::OK, "{decided}");
+    // It is no key to what only an administrator may.
+    let accept = format!("/v1/handoffs/{}/accept", world.ask_for_a_human(warm()).await);
+    let (status, problem) = world.post("another-own-key", &accept, Value::Null).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{problem}");
+    world.human.until(&Signal::Up).await;
+    world.hang_up().await;
+    ends(world.program().0);
+    new.terminate();
+    ends(&mut new);
 }
