@@ -65,7 +65,14 @@ fn the_unit_calls_the_program_as_its_command_line_is() {
     );
     // SIGHUP reloads, SIGTERM drains, and only the version in front is told: it ends the older one.
     assert_eq!(unit("ExecReload"), "/bin/kill -HUP $MAINPID");
-    assert!(all(UNIT, "KillSignal").is_empty());
+    // And a stop waits for it, whoever has started it.
+    assert_eq!(
+        all(UNIT, "ExecStop"),
+        [
+            "-/bin/kill -TERM $MAINPID",
+            "-/usr/bin/tail --pid=${MAINPID} -f /dev/null"
+        ]
+    );
     assert_eq!(unit("KillMode"), "mixed");
     // The package puts both where the unit looks.
     assert!(MANIFEST.contains("[\"target/release/baton\", \"usr/bin/\", \"755\"]"));
