@@ -41,7 +41,7 @@ fn the_example_is_the_default() {
 /// The example with every key switched on, and the keys that name sounds pointed at files that are there.
 fn in_full() -> String {
     let mut text = String::new();
-    for line in COMMITTED.lines() {
+    for line in example().lines() {
         let line = match line.strip_prefix('#') {
             Some(rest) if !rest.starts_with(' ') && !rest.is_empty() => rest,
             _ => line,
