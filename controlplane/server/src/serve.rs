@@ -252,11 +252,11 @@ impl Service {
         // What a stop may take after the wait for running calls.
         let grace = 4 * self.server.step() + SLACK;
         let systemd = Some(&self.systemd).filter(|_| is_service);
-        let stopping = |calls, wait| systemd.inspect(|systemd| systemd.stopping(calls, wait));
-        stopping(0, grace);
+        let stopping = |calls, older, wait| systemd.inspect(|systemd| systemd.stopping(calls, older, wait));
+        stopping(0, false, grace);
         let (hurry, hurried) = oneshot::channel();
         let stop = self.server.stop_unless(async { drop(hurried.await) }, |left| {
-            stopping(left.calls, left.wait + grace);
+            stopping(left.calls, left.older, left.wait + grace);
         });
         let second_and_third = async {
             signals.end().await;

@@ -53,10 +53,11 @@ impl Systemd {
         self.say(&format!("RELOADING=1\nMONOTONIC_USEC={now}"));
     }
 
-    /// No new calls; the stop takes at most this long from now on.
-    pub(crate) fn stopping(&self, calls: usize, wait: Duration) {
+    /// No new calls; the stop takes at most this long from now on. `older`: a version before us has calls, too.
+    pub(crate) fn stopping(&self, calls: usize, older: bool, wait: Duration) {
+        let others = if older { ", and those of the older version" } else { "" };
         self.say(&format!(
-            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=draining: {calls} calls are left",
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC={}\nSTATUS=draining: {calls} calls are left{others}",
             wait.as_micros()
         ));
     }

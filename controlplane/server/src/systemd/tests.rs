@@ -22,12 +22,12 @@ fn an_abstract_socket_hears_it_too() {
         manager: Some(open(OsStr::new(&format!("@{name}"))).expect("opened")),
         watchdog: Some(Duration::from_secs(4)),
     };
-    systemd.stopping(2, Duration::from_secs(3));
+    systemd.stopping(2, true, Duration::from_secs(3));
     let mut heard = [0; 200];
     let len = manager.recv(&mut heard).expect("told");
     assert_eq!(
         &heard[..len],
-        b"STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000\nSTATUS=draining: 2 calls are left"
+        b"STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000\nSTATUS=draining: 2 calls are left, and those of the older version"
     );
     assert_eq!(systemd.pulse(), Some(Duration::from_secs(1)));
 }
