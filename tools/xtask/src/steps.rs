@@ -1,5 +1,6 @@
 //! The tasks, step by step.
 
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -179,7 +180,7 @@ pub(crate) fn test() -> ExitCode {
             "lints",
             &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
         ),
-        step("tests", &["test", "--workspace"]),
+        tests(),
         step("docs", &["doc", "--no-deps", "--workspace"]),
         step("release build", &BUILD),
         ("dependencies".to_owned(), ourselves("deny")),
@@ -230,6 +231,14 @@ fn step(name: &str, arguments: &[&str]) -> (String, Command) {
     let mut command = cargo(arguments);
     command.current_dir(root()).env("RUSTDOCFLAGS", "-D warnings");
     (name.to_owned(), command)
+}
+
+/// Many of the server's tests wait for calls that take their time: more of them run at once than there are cores.
+fn tests() -> (String, Command) {
+    let (name, mut command) = step("tests", &["test", "--workspace"]);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    command.env("RUST_TEST_THREADS", (3 * cores).to_string());
+    (name, command)
 }
 
 /// A demo in a folder of its own below the target folder, where its recordings stay for whoever looks into a failure.
