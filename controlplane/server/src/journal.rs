@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use calls::notice::{HandoffId, Notice, Step, What};
+use playbook::context::Package;
 use serde_json::{Value, json};
 
 use crate::event::Teller;
@@ -13,6 +14,9 @@ use crate::records::{REQUESTED, Records, package_value};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
 use crate::tap::traces::Traces;
+
+/// Turns that an update of the context carries: the older ones were told before, and the record has all.
+const NEWEST: usize = 50;
 
 /// Everybody who listens.
 #[derive(Debug)]
@@ -103,7 +107,7 @@ impl Journal {
                 if let Some(id) = running
                     && records.get(id).is_some_and(|record| record.told)
                 {
-                    let extra = json!({ "context": package_value(package) });
+                    let extra = json!({ "context": news(package) });
                     self.handoff_event(&mut records, notice, id, "baton.context.updated", extra);
                 }
             }
@@ -199,6 +203,20 @@ impl Journal {
     }
 }
 
+/// A context package with the newest turns alone, and how many are before these: a call of a thousand turns may have a thousand updates.
+fn news(package: &Package) -> Value {
+    let skipped = package.transcript.len().saturating_sub(NEWEST);
+    let mut value = package_value(&Package {
+        schema: package.schema.clone(),
+        brief: package.brief.clone(),
+        fields: package.fields.clone(),
+        transcript: package.transcript[skipped..].to_vec(),
+        completeness: package.completeness.clone(),
+    });
+    value["transcript_skipped"] = skipped.into();
+    value
+}
+
 fn merge(into: &mut Value, extra: Value) {
     if let (Value::Object(into), Value::Object(extra)) = (into, extra) {
         into.extend(extra);
@@ -246,7 +264,7 @@ mod tests {
 
     use calls::notice::{CallId, End, Outcome, Reason};
     use playbook::Mode;
-    use playbook::context::{Completeness, Package};
+    use playbook::context::Completeness;
 
     use super::*;
     use crate::store::tests::Home;
@@ -273,6 +291,29 @@ mod tests {
             package: package(brief),
             token: "t0ken".to_owned(),
         }
+    }
+
+    #[test]
+    fn an_update_carries_the_newest_turns_and_says_how_many_are_before_them() {
+        let mut package = *package("brief");
+        for number in 0..NEWEST {
+            let turn = json!({ "role": "caller", "text": number.to_string() });
+            package.transcript.push(serde_json::from_value(turn).expect("a turn"));
+        }
+        let whole = news(&package);
+        assert_eq!(whole["transcript_skipped"], 0);
+        assert_eq!(whole["transcript"], package_value(&package)["transcript"]);
+        let turn = json!({ "role": "ai", "text": "the last" });
+        package.transcript.push(serde_json::from_value(turn).expect("a turn"));
+        let newest = news(&package);
+        assert_eq!(newest["transcript_skipped"], 1);
+        let turns = newest["transcript"].as_array().expect("a list");
+        assert_eq!((turns.len(), &turns[0]["text"]), (NEWEST, &json!("1")));
+        assert_eq!(turns[NEWEST - 1]["text"], "the last");
+        assert_eq!(
+            (&newest["brief"], &newest["schema"]),
+            (&json!("brief"), &json!("baton.context/1"))
+        );
     }
 
     #[tokio::test]
