@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::ids::rfc3339;
-use crate::store::EventRow;
+use crate::store::{EventRow, Waits};
 use crate::webhook::Endpoint;
 
 /// Version of the data of our events.
@@ -61,13 +61,16 @@ impl Teller {
     ) -> EventRow {
         let (id, body) = cloud_event(&self.source, kind, subject, sequence, at, data);
         let known = self.endpoints();
-        let wanting = known.iter().filter(|endpoint| endpoint.wants(kind));
-        let endpoints = wanting.map(|endpoint| {
-            endpoint.counters.waiting.fetch_add(1, Ordering::Relaxed);
-            endpoint.name.clone()
-        });
+        let (mut endpoints, mut waits) = (Vec::new(), Waits::default());
+        for endpoint in known.iter().filter(|endpoint| endpoint.wants(kind)) {
+            let counters = &endpoint.counters;
+            counters.waiting.fetch_add(1, Ordering::Relaxed);
+            endpoints.push(endpoint.name.clone());
+            waits.0.push(Arc::clone(&counters.waiting));
+        }
         EventRow {
-            endpoints: endpoints.collect(),
+            endpoints,
+            waits,
             id,
             subject: subject.to_owned(),
             sequence,

@@ -130,7 +130,7 @@ impl Reload {
         }
         self.times.send_replace(Times::of(&config));
         self.api.send_replace(http::Settings::of(&config));
-        self.couriers.set(&config.webhooks, &self.teller);
+        self.couriers.set(&config.webhooks, &self.teller).await;
         self.node.reload(peers(&config, self.http, ids)).await;
         self.config = config;
         Ok(Reloaded { changed, needs_restart })

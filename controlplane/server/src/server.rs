@@ -264,13 +264,13 @@ impl Server {
         let clients = webhook::Clients::new().map_err(|error| system("the HTTP client")(error.into()))?;
         let teller = Teller::new(&config.node.name, Vec::new());
         let mut couriers = Couriers::new(clients, store.clone());
-        couriers.set(&config.webhooks, &teller);
+        couriers.set(&config.webhooks, &teller).await;
         let told = teller.clone();
         // Whoever offers us its sockets lives, whatever the store says.
         let side = watch::Sender::new(if offer.is_some() { Side::Front } else { Side::Alone });
         let recovery = Recovery::new(store.clone(), place.clone(), teller.clone(), reached, side.subscribe());
         let left = recovery.run().await.map_err(|error| unusable(place, error))?;
-        let pruning = tokio::spawn(prune::repeat(store.clone(), config.store.keep));
+        let pruning = tokio::spawn(prune::repeat(store.clone(), teller.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
         let node = Node::new(node_config, Instant::now());

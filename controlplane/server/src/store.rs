@@ -32,7 +32,7 @@ pub(crate) use life::Life;
 pub(crate) use period::{Period, Stored};
 pub(crate) use queue::{Condition, Ticket};
 pub(crate) use write::{
-    AttemptRow, CallRow, ContextRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Key, TurnsRow, Write,
+    AttemptRow, CallRow, ContextRow, DeliveryId, DeliveryRow, EventRow, HandoffRow, Key, TurnsRow, Waits, Write,
 };
 
 use queue::Queue;

@@ -52,8 +52,8 @@ pub(crate) struct Counters {
     pub(crate) delivered: AtomicU64,
     /// Events given up.
     pub(crate) failed: AtomicU64,
-    /// Events that wait or are being tried.
-    pub(crate) waiting: AtomicU64,
+    /// Events that wait or are being tried; each knows it, and takes itself off where it is given up before it was stored.
+    pub(crate) waiting: Arc<AtomicU64>,
 }
 
 impl Endpoint {
@@ -112,6 +112,7 @@ async fn dispatch(courier: Arc<Courier>, mut closing: watch::Receiver<bool>) {
     // Subjects of which an event is being tried, or was and the store does not know yet.
     let mut flying = HashSet::new();
     let mut attempts = JoinSet::new();
+    let mut readable = true;
     loop {
         // Before it is read what is due: what is committed meanwhile wakes us again.
         let seen = courier.store.last_commit();
@@ -127,10 +128,16 @@ async fn dispatch(courier: Arc<Courier>, mut closing: watch::Receiver<bool>) {
                         }
                     }
                     wake = next.map(|next| Duration::from_millis(next.abs_diff(now)));
+                    if !std::mem::replace(&mut readable, true) {
+                        tracing::info!(webhook = courier.sender.config().name, "the outbox can be read again");
+                    }
                 }
                 Err(error) => {
-                    let webhook = &courier.sender.config().name;
-                    tracing::error!(webhook, %error, "the outbox cannot be read");
+                    // Once, however long it lasts.
+                    if std::mem::replace(&mut readable, false) {
+                        let webhook = &courier.sender.config().name;
+                        tracing::error!(webhook, %error, "the outbox cannot be read; it is tried again until it can");
+                    }
                     wake = Some(AGAIN);
                 }
             }
@@ -218,7 +225,7 @@ impl Courier {
             }
         };
         if let Some(total) = total {
-            self.counters.waiting.fetch_sub(1, Ordering::Relaxed);
+            less(&self.counters.waiting);
             total.fetch_add(1, Ordering::Relaxed);
         }
         self.store.write(Write::Attempt(AttemptRow {
@@ -234,6 +241,11 @@ impl Courier {
         self.store.settled(self.store.ticket()).await;
         event.subject
     }
+}
+
+/// One fewer waits. It is a figure for people: one that is off by some must not become one of twenty digits.
+pub(crate) fn less(waiting: &AtomicU64) {
+    let _ = waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1));
 }
 
 /// The call and the handoff of an event, for the log.

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::DeliveryStatus;
 use super::put::put;
-use super::write::{CallRow, DeliveryId, DeliveryRow, HandoffRow, Write};
+use super::write::{AttemptRow, CallRow, DeliveryId, DeliveryRow, HandoffRow, Write};
 
 /// Connections that read at one time; one more writes.
 const CONNECTIONS: u32 = 5;
@@ -139,9 +139,14 @@ const OPEN_HANDOFFS: &str = "SELECT id, call, agent, requested_ms, token, turns,
     WHERE instance = $1 AND closed_ms IS NULL ORDER BY requested_ms, id";
 const INHERIT: &str = "UPDATE deliveries SET instance = $1 WHERE instance = $2 AND status = 'pending'";
 
+const NEXT_WAITING: &str = "SELECT endpoint FROM deliveries WHERE instance = $1 AND status = 'pending' AND endpoint > $2 \
+    ORDER BY endpoint LIMIT 1";
+const WAITING_SINCE: &str = "SELECT event, subject, attempts FROM deliveries WHERE instance = $1 AND endpoint = $2 \
+    AND status = 'pending' AND queued_ms < $3 LIMIT $4";
+
 /// All that read much.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 18] = [
+pub(super) const STATEMENTS: [&str; 20] = [
     ONE_HANDOFF,
     HANDOFFS,
     HANDOFFS_OF_CALL,
@@ -157,6 +162,8 @@ pub(super) const STATEMENTS: [&str; 18] = [
     DUE,
     NEXT_DUE,
     WAITING,
+    NEXT_WAITING,
+    WAITING_SINCE,
     OPEN_CALLS,
     OPEN_HANDOFFS,
     INHERIT,
@@ -425,6 +432,45 @@ impl Database {
         let query = sqlx::query(WAITING).bind(endpoint).bind(instance);
         let row = within(query.fetch_one(&self.pool)).await?;
         row.try_get::<i64, _>(0).map(i64::unsigned_abs)
+    }
+
+    /// Some of what has waited since before a time for an endpoint that is none of these, as an attempt that is to be the last one.
+    pub(super) async fn orphans(
+        &self,
+        instance: &str,
+        known: &[String],
+        before_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<AttemptRow>, sqlx::Error> {
+        let mut endpoint = String::new();
+        loop {
+            let next = sqlx::query(NEXT_WAITING).bind(instance).bind(&endpoint);
+            match within(next.fetch_optional(&self.pool)).await? {
+                Some(row) => endpoint = row.try_get(0)?,
+                None => return Ok(Vec::new()),
+            }
+            if known.contains(&endpoint) {
+                continue;
+            }
+            let query = sqlx::query(WAITING_SINCE).bind(instance).bind(&endpoint);
+            let query = query.bind(before_ms).bind(i64::from(limit));
+            let rows = within(query.fetch_all(&self.pool)).await?;
+            let orphan = |row: &AnyRow| {
+                Ok(AttemptRow {
+                    event: row.try_get(0)?,
+                    subject: row.try_get(1)?,
+                    endpoint: endpoint.clone(),
+                    status: DeliveryStatus::Failed,
+                    attempts: number(row, 2)?,
+                    answer: "no entry of [[webhooks]] has this name any more".to_owned(),
+                    due_ms: before_ms,
+                    at_ms: before_ms,
+                })
+            };
+            if !rows.is_empty() {
+                return rows.iter().map(orphan).collect();
+            }
+        }
     }
 
     /// When the next one is due that is not due yet.

@@ -8,7 +8,8 @@ use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
-    AttemptRow, ContextRow, Database, DeliveryStatus, EventRow, HandoffRow, Life, Place, Store, Ticket, TurnsRow, Write,
+    AttemptRow, ContextRow, Database, DeliveryStatus, EventRow, HandoffRow, Life, Place, Store, Ticket, TurnsRow,
+    Waits, Write,
 };
 
 /// What went wrong: the database's word.
@@ -214,6 +215,7 @@ impl Story {
             agent: "assistant".to_owned(),
             body: self.body().into(),
             endpoints: vec!["crm".to_owned()],
+            waits: Waits::default(),
         });
         let record = Write::Handoff(HandoffRow {
             id: self.handoff.clone(),

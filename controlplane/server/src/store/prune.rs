@@ -7,6 +7,7 @@ use sqlx::{AnyConnection, Row as _};
 
 use super::Store;
 use super::write::{Prune, Write};
+use crate::event::Teller;
 
 /// How often it is looked for what to prune, and the pause between two steps where there is more.
 const PRUNE: Duration = Duration::from_secs(60);
@@ -14,6 +15,9 @@ const BREATH: Duration = Duration::from_millis(20);
 
 /// How long an `Idempotency-Key` stands for its handoff.
 const KEYS: Duration = Duration::from_secs(24 * 3600);
+
+/// How long an event waits for a webhook that is not in the configuration any more: it may come back.
+const ORPHANS: Duration = Duration::from_secs(24 * 3600);
 
 /// Rows of each kind that one step takes away: some milliseconds.
 const STEP: u32 = 64;
@@ -53,13 +57,46 @@ impl Pruned {
 }
 
 /// Prunes as long as the server runs.
-pub(crate) async fn repeat(store: Store, keep: Duration) {
+pub(crate) async fn repeat(store: Store, teller: Teller, keep: Duration) {
     loop {
+        let known: Vec<_> = teller
+            .endpoints()
+            .iter()
+            .map(|endpoint| endpoint.name.clone())
+            .collect();
+        while give_up(&store, Timestamp::now().as_millisecond(), &known, STEP).await {
+            tokio::time::sleep(BREATH).await;
+        }
         while step(&store, Timestamp::now().as_millisecond(), keep, STEP).await {
             tokio::time::sleep(BREATH).await;
         }
         tokio::time::sleep(PRUNE).await;
     }
+}
+
+/// Gives up some of what has waited too long for endpoints that are none of these; whether there may be more.
+pub(super) async fn give_up(store: &Store, now_ms: i64, known: &[String], most: u32) -> bool {
+    let before = now_ms.saturating_sub_unsigned(crate::ids::ms(ORPHANS));
+    let orphans = match store.read().orphans(store.instance(), known, before, most).await {
+        Ok(orphans) => orphans,
+        // The next look finds them.
+        Err(error) => {
+            tracing::debug!(%error, "the outbox cannot be read");
+            return false;
+        }
+    };
+    let Some(first) = orphans.first() else { return false };
+    tracing::warn!(
+        webhook = first.endpoint,
+        count = orphans.len(),
+        "dead letters of a webhook that is not in the configuration any more"
+    );
+    for mut orphan in orphans {
+        (orphan.at_ms, orphan.due_ms) = (now_ms, now_ms);
+        store.write(Write::Attempt(orphan));
+    }
+    store.settled(store.ticket()).await;
+    true
 }
 
 /// One step; whether something went, so that there may be more.

@@ -169,8 +169,9 @@ impl Queue {
         }
     }
 
-    pub(super) fn give_up(&self, count: u64) {
-        lock(&self.state).given_up += count;
+    pub(super) fn give_up(&self, write: &Write) {
+        write.give_up();
+        lock(&self.state).given_up += 1;
     }
 
     /// Whether it is there: what was given up with it, or after it, may have been it.
@@ -259,7 +260,9 @@ impl State {
             let Some(entry) = self.oldest() else { return };
             let (Entry::Newest(_, ticket) | Entry::Each(_, ticket)) = entry;
             self.lost = self.lost.max(Some(ticket));
-            self.write_of(entry);
+            if let Some(write) = self.write_of(entry) {
+                write.give_up();
+            }
             self.given_up += 1;
             self.losing += 1;
             if self.losing == 1 {

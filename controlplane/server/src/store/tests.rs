@@ -161,6 +161,7 @@ fn event(subject: &str, sequence: i64, endpoints: &[&str]) -> EventRow {
         agent: "anna".to_owned(),
         body: format!("{{\"of\":\"{subject}\",\"sequence\":{sequence}}}").into(),
         endpoints: endpoints.iter().map(|&endpoint| endpoint.to_owned()).collect(),
+        waits: Waits::default(),
     }
 }
 

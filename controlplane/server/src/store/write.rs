@@ -1,9 +1,11 @@
 //! What is written, as rows.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use super::DeliveryStatus;
+use crate::webhook::less;
 
 /// One change. Each may be repeated: the second time it changes nothing.
 #[derive(Clone, Debug)]
@@ -46,6 +48,15 @@ pub(crate) enum Write {
 }
 
 impl Write {
+    /// It is never written: nobody waits for it any more.
+    pub(super) fn give_up(&self) {
+        if let Write::Event(row) = self {
+            for waiting in &row.waits.0 {
+                less(waiting);
+            }
+        }
+    }
+
     /// What it is and what it is about, for the log: not what was said, and no token.
     pub(super) fn about(&self) -> (&'static str, &str) {
         match self {
@@ -144,7 +155,12 @@ pub(crate) struct EventRow {
     /// The CloudEvent.
     pub(crate) body: Arc<str>,
     pub(crate) endpoints: Vec<String>,
+    pub(crate) waits: Waits,
 }
+
+/// Counters of those that are to be told, each of which has counted the event as one that waits.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waits(pub(crate) Vec<Arc<AtomicU64>>);
 
 /// What came of an attempt.
 #[derive(Clone, Debug)]

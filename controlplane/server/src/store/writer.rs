@@ -74,7 +74,7 @@ impl Writer {
                 Err(error) => {
                     let (what, id) = write.about();
                     tracing::error!(%error, what, id, "a write is given up");
-                    self.queue.give_up(1);
+                    self.queue.give_up(write);
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The tasks of all endpoints, as the configuration has them: at the start, and after each reload.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -41,7 +42,7 @@ impl Couriers {
 
     /// Starts what is new, ends what is gone, and begins anew what is another than it was; the rest goes on. What waits for one that is
     /// gone stays in the store, and is told when it is back.
-    pub(crate) fn set(&mut self, webhooks: &[config::Webhook], teller: &Teller) {
+    pub(crate) async fn set(&mut self, webhooks: &[config::Webhook], teller: &Teller) {
         let mut before = std::mem::take(&mut self.running);
         for webhook in webhooks {
             let known = before.iter().position(|it| it.config.name == webhook.name);
@@ -52,24 +53,34 @@ impl Couriers {
                     running.task.abort();
                     self.start(webhook, running.endpoint.counters)
                 }
-                None => self.start(webhook, Arc::default()),
+                None => {
+                    let counters = self.counters(&webhook.name).await;
+                    self.start(webhook, counters)
+                }
             };
             self.running.push(running);
         }
         teller.set(self.running.iter().map(|it| it.endpoint.clone()).collect());
         for gone in before {
             gone.task.abort();
-            let waiting = gone
-                .endpoint
-                .counters
-                .waiting
-                .load(std::sync::atomic::Ordering::Relaxed);
+            let waiting = gone.endpoint.counters.waiting.load(Ordering::Relaxed);
             tracing::warn!(
                 webhook = gone.config.name,
                 waiting,
                 "the webhook is no more; what waits for it stays in the store"
             );
         }
+    }
+
+    /// Of one that comes, or comes back: from before some may wait for it.
+    async fn counters(&self, name: &str) -> Arc<Counters> {
+        let waiting = self.store.read().waiting(self.store.instance(), name).await;
+        let counters = Counters::default();
+        match waiting {
+            Ok(waiting) => counters.waiting.store(waiting, Ordering::Relaxed),
+            Err(error) => tracing::warn!(webhook = name, %error, "nobody knows how many events wait for it"),
+        }
+        Arc::new(counters)
     }
 
     fn start(&self, webhook: &config::Webhook, counters: Arc<Counters>) -> Running {

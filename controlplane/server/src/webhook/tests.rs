@@ -14,17 +14,20 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::post;
 use hyper::body::Frame;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::address::PublicOnly;
 use super::address::tests::Zone;
+use super::couriers::Couriers;
 use super::sender::{Outcome, retry_after};
 use super::*;
 use crate::config::Secret;
+use crate::event::Teller;
 use crate::journal::lock;
-use crate::store::EventRow;
 use crate::store::tests::Home;
+use crate::store::{EventRow, Waits};
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
@@ -171,6 +174,7 @@ impl Line {
             agent: "assistant".to_owned(),
             body: format!("{{\"number\":{number}}}").into(),
             endpoints: vec!["test".to_owned()],
+            waits: Waits::default(),
         }));
     }
 
@@ -500,4 +504,46 @@ async fn what_arrives_is_signed_as_the_specification_says() {
     let expected = [OLD, NEW].map(|secret| signature(secret, id, timestamp, body));
     assert_eq!(header("webhook-signature"), expected.join(" "));
     line.end().await;
+}
+
+#[tokio::test]
+async fn who_is_taken_out_and_put_back_is_told_what_waited_and_the_figure_is_right() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let receiver = Receiver::answering([]);
+    let to = receiver.start(listener).await;
+    let home = Home::sqlite();
+    let (store, _task) = home.store(100).await;
+    let teller = Teller::new("test", Vec::new());
+    let mut couriers = Couriers::new(clients(), store.clone());
+    let silent = Receiver::answering([Answer::Never; 3]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let nowhere = config(silent.start(listener).await);
+    couriers.set(&[nowhere], &teller).await;
+    for number in 1..=3 {
+        let event = teller.event(
+            "baton.call.started",
+            &format!("call_{number}"),
+            "a",
+            1,
+            Timestamp::now(),
+            &json!({}),
+        );
+        store.write(Write::Event(event));
+    }
+    store.settled(store.ticket()).await;
+    let waiting = |teller: &Teller| {
+        let endpoint = teller.endpoint("test").expect("it is there");
+        endpoint.counters.waiting.load(Ordering::Relaxed)
+    };
+    assert_eq!(silent.wait_for(3).await.len(), 3);
+    assert_eq!(waiting(&teller), 3);
+    couriers.set(&[], &teller).await;
+    assert!(teller.endpoint("test").is_none());
+    couriers.set(&[config(to)], &teller).await;
+    assert_eq!(receiver.wait_for(3).await.len(), 3);
+    while waiting(&teller) > 0 {
+        tokio::task::yield_now().await;
+    }
+    couriers.end(Duration::from_secs(60)).await;
+    assert_eq!(waiting(&teller), 0);
 }

@@ -1,7 +1,8 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::store::{AttemptRow, CallRow, DeliveryStatus, EventRow, HandoffRow, TurnsRow};
+use crate::store::{AttemptRow, CallRow, DeliveryStatus, EventRow, HandoffRow, TurnsRow, Waits};
 
 fn event(number: u64, bytes: usize) -> Write {
     Write::Event(EventRow {
@@ -13,6 +14,7 @@ fn event(number: u64, bytes: usize) -> Write {
         agent: String::new(),
         body: "x".repeat(bytes).into(),
         endpoints: Vec::new(),
+        waits: Waits::default(),
     })
 }
 
@@ -216,4 +218,25 @@ async fn trouble_lasts_from_the_first_failure_to_the_next_commit_and_is_logged_o
     assert_eq!(lines.len(), 2, "{text}");
     assert!(lines[0].contains("ERROR") && lines[0].contains("the first"), "{text}");
     assert!(lines[1].contains("takes writes again"), "{text}");
+}
+
+#[test]
+fn nobody_waits_for_an_event_that_was_given_up() {
+    let waiting = Arc::new(AtomicU64::new(0));
+    let told = |number| {
+        let Write::Event(mut row) = event(number, 1) else {
+            unreachable!("it is one")
+        };
+        waiting.fetch_add(1, Ordering::Relaxed);
+        row.waits = Waits(vec![Arc::clone(&waiting)]);
+        Write::Event(row)
+    };
+    let queue = Queue::new(2);
+    for number in 0..5 {
+        queue.push(told(number));
+    }
+    assert_eq!((queue.condition().given_up, waiting.load(Ordering::Relaxed)), (3, 2));
+    // One that the database refuses for ever.
+    queue.give_up(&told(6));
+    assert_eq!((queue.condition().given_up, waiting.load(Ordering::Relaxed)), (4, 2));
 }

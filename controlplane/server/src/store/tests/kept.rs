@@ -10,7 +10,11 @@ on_both! {
     a_key_is_there_with_its_handoff_or_not_at_all
     a_record_that_waited_for_the_disk_says_for_how_long
     what_is_old_goes_and_what_is_open_pending_or_alive_stays
+    what_waits_for_a_webhook_that_is_gone_is_a_dead_letter_after_a_day
 }
+
+/// Milliseconds.
+const DAY: i64 = 86_400_000;
 
 fn turns(call: &str, first: i64, texts: &[&str], at_ms: i64) -> Write {
     Write::Turns(TurnsRow {
@@ -179,7 +183,6 @@ fn story(number: u32, closed_ms: Option<i64>, told: Option<(DeliveryStatus, i64)
 }
 
 async fn what_is_old_goes_and_what_is_open_pending_or_alive_stays(home: Home) {
-    const DAY: i64 = 86_400_000;
     use DeliveryStatus::{Delivered, Failed, Pending};
     let (store, _task) = home.store(1000).await;
     let stories = [
@@ -270,4 +273,33 @@ async fn what_is_old_goes_and_what_is_open_pending_or_alive_stays(home: Home) {
         let known = database.recall(&format!("key{number}")).await.expect("read");
         assert_eq!(known.is_some(), stays, "{number}");
     }
+}
+
+async fn what_waits_for_a_webhook_that_is_gone_is_a_dead_letter_after_a_day(home: Home) {
+    let (store, _task) = home.store(100).await;
+    let now = 2 * DAY;
+    for sequence in 1..=3 {
+        store.write(Write::Event(EventRow {
+            at_ms: if sequence < 3 { 1 } else { now - DAY + 1 },
+            ..event("a", sequence, &["gone", "crm"])
+        }));
+    }
+    store.write(Write::Event(event("b", 1, &["also gone"])));
+    settle(&store).await;
+    let mut steps = 0;
+    while prune::give_up(&store, now, &["crm".to_owned()], 1).await {
+        steps += 1;
+    }
+    assert_eq!(steps, 3, "one at a time");
+    let statuses = async |endpoint: &str, subject: &str| {
+        let rows = store.read().deliveries(subject, 10).await.expect("read");
+        let of_endpoint = rows.into_iter().filter(|row| row.endpoint == endpoint);
+        of_endpoint.map(|row| row.status).collect::<Vec<_>>()
+    };
+    assert_eq!(statuses("gone", "a").await, ["failed", "failed", "pending"]);
+    assert_eq!(statuses("also gone", "b").await, ["failed"]);
+    assert_eq!(statuses("crm", "a").await, ["pending", "pending", "pending"]);
+    // Should it come back, it is told what it still waits for.
+    let due = store.read().due("ins_1", "gone", i64::MAX, 10).await.expect("read");
+    assert_eq!(due.iter().map(|due| &*due.event).collect::<Vec<_>>(), ["evt_a_3"]);
 }
