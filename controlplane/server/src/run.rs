@@ -1,21 +1,22 @@
 //! The only place where inputs meet the node and its outputs are done: one task, one loop, no lock around the node.
 
+mod handle;
+mod sockets;
+
 use std::collections::{BTreeSet, HashMap};
-use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use calls::config::Peers;
-use calls::node::{Alive, Node, Output};
-use calls::notice::{Notice, StandingLeg, Step, What};
-use calls::request::{Request, RequestError, Response};
+use calls::node::{Node, Output};
+use calls::notice::{Notice, Step, What};
+use calls::request::{Request, Response};
 use engine::{Engine, Full};
 use media::command::{Command, SessionId};
 use sip::endpoint::{FlowId, Stream};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 
 use crate::ids;
 use crate::journal::{Journal, lock};
@@ -24,10 +25,12 @@ use crate::metrics::turns::{Queued, Turns};
 use crate::sibling::link::{Heard, Link};
 use crate::sibling::wire::Word;
 use crate::sibling::{self, Sibling, Side};
-use crate::sip_transport::tcp::{self, Tcp};
-use crate::sip_transport::udp::{Received, Udp};
-use crate::store::Key;
+use crate::sip_transport::tcp;
+use crate::sip_transport::udp::Received;
 use crate::tap::Tap;
+use handle::Ask;
+pub(crate) use handle::{Holds, NodeHandle, Stopped};
+pub(crate) use sockets::{Datagrams, Sockets};
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
 const BATCH: usize = 64;
@@ -41,37 +44,6 @@ const REQUESTS: usize = 1024;
 /// How soon a command is offered again to a worker whose queue was full.
 const RETRY: Duration = Duration::from_millis(2);
 
-/// The node, from the side of whoever wants something of it.
-#[derive(Clone, Debug)]
-pub(crate) struct NodeHandle {
-    asks: mpsc::Sender<Ask>,
-    /// What the loop says of itself.
-    pub(crate) turns: Arc<Turns>,
-    side: watch::Receiver<Side>,
-}
-
-/// What the node holds at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Holds {
-    pub(crate) alive: Alive,
-    /// SIP connections over TCP.
-    pub(crate) connections: usize,
-}
-
-/// The loop has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stopped;
-
-enum Ask {
-    Request(Request, Option<Key>, oneshot::Sender<Result<Response, RequestError>>),
-    EndForeign(StandingLeg, oneshot::Sender<bool>),
-    Holds(oneshot::Sender<Holds>),
-    Drain,
-    HandOver(Box<Link>),
-    Tell(Word, Option<OwnedFd>),
-    Reload(Box<Peers>),
-}
-
 /// Whom the loop tells of the other version of the server.
 #[derive(Debug)]
 pub(crate) struct Outside {
@@ -83,126 +55,6 @@ pub(crate) struct Outside {
     pub(crate) hang_up: watch::Sender<bool>,
     /// We were told to take no new calls, by whomever.
     pub(crate) draining: Arc<AtomicBool>,
-}
-
-impl NodeHandle {
-    /// Asks the node. What follows from the request is in the records before this returns.
-    pub(crate) async fn request(&self, request: Request) -> Result<Result<Response, RequestError>, Stopped> {
-        self.request_with(request, None).await
-    }
-
-    /// The same; the handoff that follows is stored with the key.
-    pub(crate) async fn request_with(
-        &self,
-        request: Request,
-        key: Option<Key>,
-    ) -> Result<Result<Response, RequestError>, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.asks
-            .send(Ask::Request(request, key, reply))
-            .await
-            .map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// What the node holds.
-    pub(crate) async fn alive(&self) -> Result<Alive, Stopped> {
-        self.holds().await.map(|holds| holds.alive)
-    }
-
-    /// The same, and what its calls are not counted for.
-    pub(crate) async fn holds(&self) -> Result<Holds, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Holds(reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// Sends BYE to a leg of a server that is gone; whether there is one to send.
-    pub(crate) async fn end_foreign(&self, leg: StandingLeg) -> Result<bool, Stopped> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::EndForeign(leg, reply)).await.map_err(|_| Stopped)?;
-        answer.await.map_err(|_| Stopped)
-    }
-
-    /// No new calls from now on.
-    pub(crate) async fn drain(&self) {
-        // Where the loop has ended, there are none anyway.
-        let _ = self.asks.send(Ask::Drain).await;
-    }
-
-    /// All that comes from now on is the new version's, behind this link.
-    pub(crate) async fn hand_over(&self, link: Link) {
-        let _ = self.asks.send(Ask::HandOver(Box::new(link))).await;
-    }
-
-    /// Says something to the other version; nothing happens where there is none.
-    pub(crate) async fn tell(&self, word: Word, descriptor: Option<OwnedFd>) {
-        let _ = self.asks.send(Ask::Tell(word, descriptor)).await;
-    }
-
-    /// Other peers, for the calls that come from now on.
-    pub(crate) async fn reload(&self, peers: Peers) {
-        let _ = self.asks.send(Ask::Reload(Box::new(peers))).await;
-    }
-
-    /// Which of two versions we are.
-    pub(crate) fn side(&self) -> watch::Receiver<Side> {
-        self.side.clone()
-    }
-}
-
-/// Where SIP comes and goes.
-#[derive(Debug)]
-pub(crate) struct Sockets {
-    pub(crate) datagrams: Datagrams,
-    pub(crate) tcp: Tcp,
-    /// What `tcp` accepts connections by.
-    pub(crate) listeners: Vec<TcpListener>,
-}
-
-impl Sockets {
-    /// Connections are accepted: at the start, and again where a new version did not last.
-    pub(crate) fn listen_again(&mut self) -> std::io::Result<()> {
-        for listener in &self.listeners {
-            self.tcp.listen(listener.try_clone()?)?;
-        }
-        Ok(())
-    }
-}
-
-/// One socket, or one of each address family.
-#[derive(Debug)]
-pub(crate) struct Datagrams {
-    pub(crate) udp: Udp,
-    pub(crate) also: Option<Udp>,
-}
-
-impl Datagrams {
-    /// Waits until there are datagrams.
-    async fn ready(&self) -> std::io::Result<()> {
-        match &self.also {
-            None => self.udp.ready().await,
-            Some(also) => tokio::select! {
-                ready = self.udp.ready() => ready,
-                ready = also.ready() => ready,
-            },
-        }
-    }
-
-    /// The next datagram or error, without waiting.
-    fn receive(&mut self) -> Received {
-        match (self.udp.receive(), &mut self.also) {
-            (Received::Nothing, Some(also)) => also.receive(),
-            (received, _) => received,
-        }
-    }
-
-    fn send(&self, to: std::net::SocketAddr, datagram: &[u8]) -> std::io::Result<()> {
-        match &self.also {
-            Some(also) if also.is_ipv4() == to.is_ipv4() => also.send(to, datagram),
-            _ => self.udp.send(to, datagram),
-        }
-    }
 }
 
 /// What the loop owns.

@@ -1,45 +1,46 @@
 //! A running server: the parts put together, and taken apart again.
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod error;
+mod parts;
+
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use calls::config::Peers;
 use calls::node::Node;
 use calls::request::{Request, Response};
-use engine::{Engine, EngineConfig, TaskRun, WorkerConfig};
+use engine::Engine;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::config::{Config, Sip};
+use crate::config::Config;
 use crate::event::Teller;
 use crate::http;
 use crate::ids::{self, Clock};
 use crate::journal::{Journal, lock};
-use crate::library::{Ids, Library};
+use crate::library::Library;
 use crate::listeners::Listeners;
-use crate::otlp::export::Exporter;
-use crate::otlp::{self, Otlp};
+use crate::otlp;
 use crate::reload::{Reload, ReloadError, Reloaded, Reloads};
-use crate::run::{Datagrams, NodeHandle, Outside, Run, Sockets};
+use crate::run::{NodeHandle, Outside, Run};
 use crate::sibling::Side;
 use crate::sibling::gate;
 pub use crate::sibling::gate::Offer;
 use crate::sibling::link::Link;
 use crate::sibling::wire::Word;
-use crate::sip_transport::tcp::{self, Tcp};
-use crate::sip_transport::udp::Udp;
 use crate::store::recovery::Recovery;
-use crate::store::{Database, Life, Place, Store, prune};
-use crate::tap::collector::Collector;
-use crate::tap::hep::Agent;
+use crate::store::{Database, Life, Store, prune};
+use crate::tap::Tap;
 use crate::tap::traces::Traces;
-use crate::tap::{Capture, Tap};
 use crate::vitals::Vitals;
 use crate::webhook;
 use crate::webhook::couriers::Couriers;
+pub use error::StartError;
+use error::{system, unusable};
+use parts::{advertised, capture, export_traces, node_config, sockets};
+pub(crate) use parts::{engine_config, peers};
 
 /// How often a stop looks whether the calls are over.
 const LOOK: Duration = Duration::from_millis(50);
@@ -120,60 +121,6 @@ pub(crate) enum Rest {
     Over,
     /// The new version is gone, though it should not be, and what comes is ours again.
     Alone,
-}
-
-/// Why a server cannot start: what to do about it is in the text.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data plane does not start.
-    #[error(transparent)]
-    Engine(#[from] engine::StartError),
-    /// An address cannot be bound.
-    #[error("{key} = {address} cannot be bound ({source}): stop whoever has it, or change {key} in the configuration")]
-    Bind {
-        /// The key that names it.
-        key: &'static str,
-        /// The address.
-        address: SocketAddr,
-        /// The system's answer.
-        source: std::io::Error,
-    },
-    /// SIP would come by nothing.
-    #[error("sip.listen names no address: set it, or leave it out")]
-    NoAddress,
-    /// The store cannot be used.
-    #[error("store.url: {place} cannot be used ({source}): {remedy}")]
-    Store {
-        /// What it names, without a password.
-        place: String,
-        /// The database's answer.
-        source: Box<dyn std::error::Error + Send + Sync>,
-        /// What to do.
-        remedy: &'static str,
-    },
-    /// The API cannot be served with TLS.
-    #[error("http.tls: {0}: both must be PEM files of one certificate, ours to read")]
-    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The running server has the ports of the only range.
-    #[error(
-        "the running server has the media ports, and above them there is no room for as many: set media.other_first_port, for a \
-         take-over needs a second range"
-    )]
-    NoPorts,
-    /// The running server does not hand over.
-    #[error("the take-over failed, and the running server goes on: {0}")]
-    TakeOver(String),
-    /// A prompt cannot be played.
-    #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
-    Prompt(String),
-    /// Something else that the system refuses.
-    #[error("{what} failed: {source}")]
-    System {
-        /// What.
-        what: &'static str,
-        /// The system's answer.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
 }
 
 impl Server {
@@ -607,42 +554,6 @@ impl Server {
     }
 }
 
-/// What peers are told to reach us by: each family's own, and where none is told, where we listen.
-fn advertised(config: &Sip, listening: &[SocketAddr]) -> Vec<SocketAddr> {
-    let told = |listening: &SocketAddr| {
-        let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
-        config.advertise.iter().find(of_family).copied().unwrap_or(*listening)
-    };
-    listening.iter().map(told).collect()
-}
-
-/// A collector for copies of SIP messages, where one is wanted.
-fn capture(config: &Config, journal: &Journal) -> Option<Capture> {
-    let hep = &config.hep;
-    let agent = Agent {
-        id: hep.capture_id,
-        node: hep.node.clone().unwrap_or_else(|| config.node.name.clone()),
-        password: hep.password.as_ref().map(|password| password.reveal().to_owned()),
-    };
-    let collector = Collector::start(hep.collector.clone()?, agent);
-    // It is set once: a server has one tap.
-    let _ = journal.captured.set(Arc::clone(&collector.counters));
-    Some(Capture {
-        collector,
-        with_credentials: hep.with_credentials,
-    })
-}
-
-/// Traces of handoffs, where they are wanted; the task that sends them.
-fn export_traces(config: &Config, journal: &Journal, client: reqwest::Client) -> Option<JoinHandle<()>> {
-    let endpoint = config.otlp.endpoint.as_deref()?;
-    let headers = config.otlp.headers.clone();
-    let (exporter, task) = Exporter::start(endpoint, headers, &config.node.name, client);
-    let ratio = f64::from(config.otlp.percent) / 100.0;
-    let _ = journal.otlp.set(Otlp::new(journal.clock, ratio, exporter));
-    Some(task)
-}
-
 /// Starts it, with what changes when it has ended, however that was.
 fn watched(task: impl Future<Output = ()> + Send + 'static) -> (JoinHandle<()>, watch::Receiver<()>) {
     let (life, lives) = watch::channel(());
@@ -651,161 +562,4 @@ fn watched(task: impl Future<Output = ()> + Send + 'static) -> (JoinHandle<()>, 
         drop(life);
     };
     (tokio::spawn(task), lives)
-}
-
-fn unusable(place: &Place, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
-    let (place, remedy) = match place {
-        Place::Sqlite(path) => (
-            path.display().to_string(),
-            "its folder must exist and be ours to write, the disk have room, and the file be one of Baton",
-        ),
-        Place::Postgres(_) => (
-            "PostgreSQL".to_owned(),
-            "the server must run, know the user and the password, and have the database with the right to make tables",
-        ),
-    };
-    StartError::Store {
-        place,
-        source: source.into(),
-        remedy,
-    }
-}
-
-/// What SIP comes by; where that is, in the order of the configuration.
-async fn sockets(config: &Sip, listeners: &Listeners) -> std::io::Result<(Sockets, Vec<SocketAddr>)> {
-    let copies = listeners.try_clone()?;
-    let listening = copies.sip()?;
-    let mut udps = Vec::new();
-    for udp in copies.udp {
-        udps.push(Udp::new(udp).await?);
-    }
-    let mut udps = udps.into_iter();
-    // The configuration has one at the least.
-    let udp = udps.next().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-    let also = udps.next();
-    let datagrams = Datagrams { udp, also };
-    let bounds = tcp::Bounds {
-        connect: config.flows.connect,
-        stall: config.tcp_stall,
-        queue: config.tcp_queue,
-    };
-    let sockets = Sockets {
-        datagrams,
-        tcp: Tcp::new(bounds),
-        listeners: copies.tcp,
-    };
-    Ok((sockets, listening))
-}
-
-fn system(what: &'static str) -> impl Fn(Box<dyn std::error::Error + Send + Sync>) -> StartError {
-    move |source| StartError::System { what, source }
-}
-
-/// The data plane's part of the configuration.
-pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts>, seed: u64) -> EngineConfig {
-    let media = &config.media;
-    let workers = (0..media.workers)
-        .map(|worker| WorkerConfig {
-            core: media.cores.get(usize::from(worker)).copied(),
-            address: media.listen,
-            first_port: media.first_port + worker * media.ports_per_worker * 2,
-            pairs: media.ports_per_worker,
-        })
-        .collect();
-    EngineConfig {
-        workers,
-        sessions_per_worker: media.sessions_per_worker,
-        buffers: media.buffers_per_worker,
-        prompts,
-        cname: config.node.name.clone(),
-        silence: media.silence,
-        // Numbers that peers see must not tell them those of the node.
-        seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
-        mode: TaskRun::Auto,
-        ..EngineConfig::default()
-    }
-}
-
-/// What may change while calls are running.
-pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
-    let targets = config
-        .targets
-        .iter()
-        .zip(ids.briefings)
-        .map(|(target, briefing)| calls::config::Target {
-            name: target.name.clone(),
-            uri: target.uri.clone(),
-            next_hop: target.next_hop,
-            transport: target.transport,
-            ring: target.ring,
-            patterns: target.patterns.clone(),
-            briefing,
-            auth: target.auth.clone(),
-        })
-        .collect();
-    Peers {
-        latch: config.media.latch,
-        trunks: config.trunks.clone(),
-        ai_agents: config.ai_agents.clone(),
-        targets,
-        playbook: config.playbook.clone(),
-        prompts: ids.prompts,
-        deadlines: config.deadlines,
-        public_url: config
-            .http
-            .public_url
-            .clone()
-            .unwrap_or_else(|| match &config.http.tls {
-                None => format!("http://{http}"),
-                Some(_) => format!("https://{http}"),
-            }),
-    }
-}
-
-fn node_config(
-    config: &Config,
-    sip: &[SocketAddr],
-    workers: Vec<Vec<u16>>,
-    peers: Peers,
-    seed: u64,
-) -> calls::config::Config {
-    // Each family's own, and where none is told, where we listen.
-    let mut advertised = sip.iter().map(|listening| {
-        let of_family = |told: &&SocketAddr| told.is_ipv4() == listening.is_ipv4();
-        config
-            .sip
-            .advertise
-            .iter()
-            .find(of_family)
-            .copied()
-            .unwrap_or(*listening)
-    });
-    let advertise = advertised
-        .next()
-        .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)));
-    calls::config::Config {
-        sip: sip::endpoint::Config {
-            advertise,
-            also: advertised.next(),
-            flows: config.sip.tcp.then_some(config.sip.flows),
-            agent: config.sip.user_agent.clone(),
-            t1: config.sip.t1,
-            t2: config.sip.t2,
-            t4: config.sip.t4,
-            seed: seed.wrapping_mul(0xd134_2543_de82_ef95).rotate_left(17),
-            transactions: config.sip.transactions,
-        },
-        media_address: config.media.advertise.0,
-        media_also: config.media.advertise.1,
-        workers,
-        latch: peers.latch,
-        trunks: peers.trunks,
-        ai_agents: peers.ai_agents,
-        targets: peers.targets,
-        playbook: peers.playbook,
-        prompts: peers.prompts,
-        deadlines: peers.deadlines,
-        public_url: peers.public_url,
-        seed,
-    }
 }
