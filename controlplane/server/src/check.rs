@@ -138,7 +138,7 @@ fn look(config: &Config) -> Vec<Finding> {
 }
 
 async fn ask(config: &Config) -> Vec<Finding> {
-    let running = network::running(config.http.listen).await;
+    let running = network::running(config).await;
     let mut findings = sockets::findings(config, running);
     let asked = async { tokio::join!(network::findings(config), store::findings(&config.store)) };
     match timeout(ALL, asked).await {

@@ -120,11 +120,23 @@ impl Drop for Server {
 
 #[test]
 fn a_baton_that_runs_already_is_recognised() {
+    is_recognised("");
+}
+
+#[test]
+fn a_baton_that_runs_already_is_recognised_behind_tls() {
+    is_recognised("[http.tls]\ncert = \"cert.pem\"\nkey = \"key.pem\"\n");
+}
+
+fn is_recognised(more: &str) {
     let mut ports = Ports::claim();
     let first_port = ports.take(16);
     let folder = folder::of(first_port);
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).expect("written");
+    std::fs::write(folder.join("cert.pem"), made.cert.pem()).expect("written");
     let text = format!(
-        "[sip]\nlisten = \"127.0.0.1:{}\"\n[media]\nfirst_port = {first_port}\nports_per_worker = 4\n[http]\nlisten = \"127.0.0.1:{}\"\n",
+        "[sip]\nlisten = \"127.0.0.1:{}\"\n[media]\nfirst_port = {first_port}\nports_per_worker = 4\n[http]\nlisten = \"127.0.0.1:{}\"\n{more}",
         ports.take(1),
         ports.take(1)
     );

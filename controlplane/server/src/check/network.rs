@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{ANSWER, Finding, Level};
 use crate::config::Config;
+use crate::sibling::gate;
 
 /// Whom a SIP peer is to us.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,8 +23,12 @@ enum Peer {
     Called(String),
 }
 
-/// Whether a Baton answers there.
-pub(super) async fn running(http: SocketAddr) -> bool {
+/// Whether a Baton runs here: its control socket tells who may reach it, whatever the API is served by; its API tells everybody.
+pub(super) async fn running(config: &Config) -> bool {
+    let http = config.http.listen;
+    if config.node.control.as_deref().is_some_and(gate::answers) {
+        return true;
+    }
     let asked = async {
         let mut stream = TcpStream::connect(http).await.ok()?;
         let request = format!("GET /healthz HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n");

@@ -37,7 +37,7 @@ impl Gate {
     /// # Errors
     /// `AddrInUse` where a living server has it. Else what the file system says.
     pub(crate) fn open(path: &Path, taking_over: bool) -> io::Result<Gate> {
-        if !taking_over && call(path).is_ok() {
+        if !taking_over && answers(path) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         let socket = socket()?;
@@ -74,6 +74,11 @@ impl Gate {
 fn socket() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?)
+}
+
+/// Whether a server that we could take over from has this place.
+pub(crate) fn answers(path: &Path) -> bool {
+    call(path).is_ok()
 }
 
 fn call(path: &Path) -> io::Result<OwnedFd> {
