@@ -124,6 +124,11 @@ fn read_tests(folder: &Path, files: &mut BTreeSet<String>, tests: &mut BTreeSet<
                     tests.insert(rest[..end.unwrap_or(rest.len())].to_owned());
                 }
             }
+            // Tests that run once for each database are listed by name.
+            for listed in text.split("on_both! {").skip(1) {
+                let names = listed.split('}').next().unwrap_or_default().split_whitespace();
+                tests.extend(names.map(str::to_owned));
+            }
             files.insert(name);
         }
     }
