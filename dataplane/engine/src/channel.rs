@@ -61,6 +61,8 @@ pub(crate) struct Channel {
     sleeping: AtomicBool,
     /// The worker found `events` full and wants to be woken when there is room.
     starved: AtomicBool,
+    /// The worker is to turn its loop once more.
+    nudged: AtomicBool,
     stop: AtomicBool,
     ended: AtomicBool,
     /// The worker is to panic.
@@ -78,6 +80,7 @@ impl Channel {
             events: ArrayQueue::new(events),
             sleeping: AtomicBool::new(false),
             starved: AtomicBool::new(false),
+            nudged: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             #[cfg(test)]
@@ -101,8 +104,9 @@ impl Channel {
         self.wake_sleeper();
     }
 
-    /// The control plane's side: the worker turns its loop once, though there is nothing to do.
+    /// The control plane's side: the worker turns its loop once after this, though there is nothing to do.
     pub(crate) fn nudge(&self) {
+        self.nudged.store(true, Ordering::Relaxed);
         self.wake_sleeper();
     }
 
@@ -144,7 +148,8 @@ impl Channel {
     pub(crate) fn may_sleep(&self) -> bool {
         self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        self.commands.is_empty() && !self.stop.load(Ordering::Relaxed)
+        let nudged = self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::Relaxed);
+        !nudged && self.commands.is_empty() && !self.stop.load(Ordering::Relaxed)
     }
 
     /// The worker's side: it is awake and looks at the queues by itself.
@@ -300,6 +305,18 @@ mod tests {
         assert!(readable(&channel.wake));
         assert!(channel.stopping());
         assert!(!channel.may_sleep());
+    }
+
+    #[test]
+    fn a_nudge_is_good_for_one_turn_whether_it_finds_the_worker_asleep_or_not() {
+        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        channel.nudge();
+        assert!(!readable(&channel.wake), "it is awake");
+        assert!(!channel.may_sleep());
+        channel.awake();
+        assert!(channel.may_sleep());
+        channel.nudge();
+        assert!(readable(&channel.wake));
     }
 
     #[test]

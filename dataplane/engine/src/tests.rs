@@ -268,7 +268,8 @@ fn a_worker_that_panics_is_told_and_takes_nobody_with_it() {
 #[test]
 fn an_idle_worker_counts_its_loop_on_where_it_is_nudged() {
     let engine = Engine::start(config(&[(free_ports(2), 1)])).expect("it starts");
-    for _ in 0..3 {
+    // Often enough to find it in the middle of a turn, too.
+    for _ in 0..2_000 {
         let (before, start) = (engine.stats(0).loops, Instant::now());
         engine.nudge(0);
         while engine.stats(0).loops == before {
