@@ -190,25 +190,36 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// With the folder's `baton.toml`; waits until it is ready.
+    /// With the folder's `baton.toml`; waits until it is ready. The kernel gives the ports of one that was killed back a little later
+    /// than it says that the process is gone: then it is started again, as a service manager does.
     pub(super) async fn start(folder: &Path, http: SocketAddr, log: Option<&Path>) -> Child {
-        let log = log.map_or_else(Stdio::null, |path| File::create(path).expect("a file").into());
-        let process = Command::new(env!("CARGO_BIN_EXE_baton"))
-            .args(["serve", "--config"])
-            .arg(folder.join("baton.toml"))
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .expect("it runs");
-        let child = Child { process, http };
+        let own = folder.join("start.log");
+        let log = log.unwrap_or(&own);
+        let start = || Child {
+            process: Command::new(env!("CARGO_BIN_EXE_baton"))
+                .args(["serve", "--config"])
+                .arg(folder.join("baton.toml"))
+                .env_remove("RUST_LOG")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(File::create(log).expect("a file"))
+                .spawn()
+                .expect("it runs"),
+            http,
+        };
+        let mut child = start();
         let api = child.api();
         let ready = async {
             loop {
                 let asked = api.client.get(format!("{}/readyz", api.base)).send().await;
                 if asked.is_ok_and(|answer| answer.status() == StatusCode::OK) {
                     return;
+                }
+                if child.process.try_wait().expect("its status").is_some() {
+                    let said = std::fs::read_to_string(log).expect("its log");
+                    let taken = said.contains("is taken") || said.contains("cannot be bound");
+                    assert!(taken, "it has ended: {said}");
+                    child = start();
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
