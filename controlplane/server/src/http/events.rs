@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::auth::Principal;
-use super::guard::Parameters;
+use super::guard::{Parameters, Refused};
 use super::handoffs::unreadable;
 use super::problem::Problem;
 use super::{Answered, Context, Settings, Shared};
@@ -43,6 +43,9 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Answered {
     let followed = followed(&principal, &parameters)?;
+    // A reload between the look at its key and this one is not to be missed: what comes after it ends the stream.
+    let began = shared.settings();
+    shared.principal(&headers).map_err(Refused::into_problem)?;
     let (id, place) = begin(&shared, &headers).await?;
     let place_taken = Arc::clone(&shared.readers).try_acquire_owned();
     let reader = place_taken.map_err(|_| {
@@ -54,7 +57,7 @@ pub(super) async fn follow(
     let first = format!("retry: 1000\nid: {id}\n\n");
     // Nobody else has it: there is room.
     let _ = sender.try_send(first.into());
-    tokio::spawn(feed(shared, followed, place, sender, reader));
+    tokio::spawn(feed(shared, began, followed, place, sender, reader));
     Ok(stream(texts))
 }
 
@@ -105,6 +108,7 @@ async fn begin(shared: &Shared, headers: &HeaderMap) -> Result<(String, i64), Pr
 /// Reads the store on, as fast as the reader takes it, until one of both ends.
 async fn feed(
     shared: Arc<Shared>,
+    began: Arc<Settings>,
     followed: Followed,
     from: i64,
     sender: mpsc::Sender<Bytes>,
@@ -114,7 +118,6 @@ async fn feed(
     let mut closing = shared.closing.clone();
     let mut settings = shared.settings.clone();
     // Who has changed the keys may have taken this reader's away.
-    let began = shared.settings();
     let other_keys = |now: &Arc<Settings>| now.config.keys != began.config.keys;
     let mut place = from;
     let mut told_at = Instant::now();

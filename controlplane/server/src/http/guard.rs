@@ -130,6 +130,14 @@ pub(super) enum Refused {
     Wrong(Problem),
 }
 
+impl Refused {
+    pub(super) fn into_problem(self) -> Problem {
+        match self {
+            Refused::NotShown(problem) | Refused::Wrong(problem) => problem,
+        }
+    }
+}
+
 fn parameters(operation: &Operation, uri: &Uri) -> Result<Parameters, Problem> {
     let Query(given) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| Problem::bad_request("the query cannot be read"))?;
