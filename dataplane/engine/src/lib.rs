@@ -11,6 +11,7 @@ mod channel;
 mod clock;
 mod config;
 mod net;
+mod socket;
 mod stats;
 mod uring;
 mod worker;
@@ -28,9 +29,10 @@ pub use stats::Snapshot;
 pub use uring::probe::{Finding, Probe, probe};
 
 use channel::{Channel, Wake};
-use net::{Net, Setup};
+use net::Net;
+use socket::{Queues, Setup};
 use stats::Page;
-use uring::{Queues, probe as kernel};
+use uring::probe as kernel;
 use worker::Worker;
 
 /// Packets of the core's own that wait for a transmit buffer at the most.

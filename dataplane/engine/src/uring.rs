@@ -8,10 +8,9 @@ mod buffers;
 mod op;
 pub(crate) mod probe;
 mod ring;
-mod socket;
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,11 +20,14 @@ use io_uring::{cqueue, opcode};
 
 use crate::channel::Channel;
 use crate::config::{StartError, TaskRun};
+#[cfg(test)]
+use crate::net::Traced;
+use crate::net::{Completion, Received, Totals};
+use crate::socket;
 pub(crate) use buffers::Buffer;
 use buffers::Buffers;
 use op::Op;
 use ring::Ring;
-pub(crate) use socket::Queues;
 
 /// Transmit buffers of each worker, for packets that the core makes itself.
 const SPARES: u16 = 256;
@@ -44,63 +46,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// How long cancelled requests may take to end: far more than they need.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-
-/// What a ring is made with.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Setup {
-    pub(crate) address: IpAddr,
-    /// The port of the first socket; the others follow without a gap.
-    pub(crate) first_port: u16,
-    pub(crate) sockets: usize,
-    pub(crate) queues: Queues,
-}
-
-impl Setup {
-    /// Binds all sockets.
-    pub(crate) fn bind(&self) -> Result<Vec<OwnedFd>, StartError> {
-        // `EngineConfig::check` has seen to it that they stay below 65,536.
-        let ports = (self.first_port..=u16::MAX).take(self.sockets);
-        ports
-            .map(|port| socket::bind(self.address, port, self.queues))
-            .collect()
-    }
-}
-
-/// What has come out of the kernel.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Completion {
-    /// A packet was received.
-    Received(Received),
-    /// A send from this socket was refused. Its buffer is free again.
-    SendFailed { socket: u16 },
-    /// Something that only the ring itself cares about.
-    Done,
-}
-
-/// A received packet.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Received {
-    /// The index of its socket.
-    pub(crate) socket: u16,
-    pub(crate) from: SocketAddr,
-    /// Bytes, at the start of the buffer's packet.
-    pub(crate) len: usize,
-    pub(crate) buffer: Buffer,
-    /// Packets that the kernel dropped at this socket since that was told last.
-    pub(crate) lost: u32,
-}
-
-/// Running totals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) completions: u64,
-    pub(crate) receive_rearms: u64,
-    pub(crate) receive_errors: u64,
-    pub(crate) truncated: u64,
-    pub(crate) sent: u64,
-    pub(crate) send_errors: u64,
-    pub(crate) kernel_drops: u64,
-}
 
 struct Socket {
     fd: OwnedFd,
@@ -133,13 +78,6 @@ pub(crate) struct Uring {
     /// For tests: buffers in the order in which they were received and sent, with the packet's address.
     #[cfg(test)]
     pub(crate) trace: Vec<(Traced, u16, usize)>,
-}
-
-#[cfg(test)]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Traced {
-    Received,
-    Sent,
 }
 
 impl Uring {

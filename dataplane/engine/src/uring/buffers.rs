@@ -9,7 +9,7 @@ use std::{io, ptr};
 use io_uring::types::{BufRingEntry, RecvMsgOut};
 
 use crate::config::BUFFER_BYTES;
-use crate::uring::socket;
+use crate::socket;
 
 /// Room for the sender's address in a received buffer: `sockaddr_in6` rounded up.
 const NAME_BYTES: usize = 32;

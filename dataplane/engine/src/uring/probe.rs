@@ -9,8 +9,9 @@ use io_uring::opcode;
 
 use crate::channel::{Channel, Wake};
 use crate::config::{EngineConfig, StartError, TaskRun};
+use crate::net::Completion;
+use crate::uring::Uring;
 use crate::uring::ring::Ring;
-use crate::uring::{Completion, Uring};
 use crate::{affinity, clock};
 
 /// The oldest kernel with multishot `recvmsg`.

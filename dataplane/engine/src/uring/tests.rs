@@ -1,10 +1,11 @@
-use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 
 use media::command::{Command, SessionId};
 
 use super::*;
 use crate::channel::Wake;
 use crate::clock;
+use crate::socket::Queues;
 
 const QUEUES: Queues = Queues {
     receive: 256 * 1024,

@@ -9,8 +9,8 @@ use super::*;
 use crate::channel::{Events, Wake};
 use crate::common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
 use crate::config::TaskRun;
-use crate::net::Setup;
-use crate::uring::{Queues, Traced};
+use crate::net::Traced;
+use crate::socket::{Queues, Setup};
 
 /// A session of caller and AI on a worker of two pairs of ports.
 struct Rig {

@@ -13,6 +13,25 @@ pub(crate) struct Queues {
     pub(crate) send: usize,
 }
 
+/// The sockets of one worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Setup {
+    pub(crate) address: IpAddr,
+    /// The port of the first socket; the others follow without a gap.
+    pub(crate) first_port: u16,
+    pub(crate) sockets: usize,
+    pub(crate) queues: Queues,
+}
+
+impl Setup {
+    /// Binds all sockets.
+    pub(crate) fn bind(&self) -> Result<Vec<OwnedFd>, StartError> {
+        // `EngineConfig::check` has seen to it that they stay below 65,536.
+        let ports = (self.first_port..=u16::MAX).take(self.sockets);
+        ports.map(|port| bind(self.address, port, self.queues)).collect()
+    }
+}
+
 /// Makes and binds a socket; on `::` it serves both families. `SO_REUSEADDR` is not set: a port that somebody else has must
 /// be an error.
 pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd, StartError> {
