@@ -7,6 +7,7 @@
     reason = "the kernel's rings, sockets and buffers are shared memory and raw pointers; nothing else of the product has any"
 )]
 mod affinity;
+mod buffers;
 mod channel;
 mod clock;
 mod config;

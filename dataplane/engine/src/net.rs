@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use crate::uring::Buffer;
+use crate::buffers::Buffer;
 pub(crate) use crate::uring::Uring as Net;
 
 /// What has come out of the kernel.

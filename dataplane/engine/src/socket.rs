@@ -1,7 +1,7 @@
 //! The UDP sockets, and addresses as the kernel writes them.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::{io, mem};
 
 use crate::config::StartError;
@@ -29,6 +29,44 @@ impl Setup {
         // `EngineConfig::check` has seen to it that they stay below 65,536.
         let ports = (self.first_port..=u16::MAX).take(self.sockets);
         ports.map(|port| bind(self.address, port, self.queues)).collect()
+    }
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    /// It takes IPv4 addresses as v4-mapped ones.
+    mapped: bool,
+    /// The kernel's count of drops when it told us last.
+    drops: u32,
+}
+
+impl Socket {
+    pub(crate) fn new(fd: OwnedFd) -> io::Result<Socket> {
+        let mapped = takes_mapped(&fd)?;
+        Ok(Socket { fd, mapped, drops: 0 })
+    }
+
+    pub(crate) fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// The address in the form that this socket takes.
+    pub(crate) fn as_it_takes(&self, address: SocketAddr) -> SocketAddr {
+        if self.mapped { mapped(address) } else { address }
+    }
+
+    /// What is new in the kernel's count. Packets that were queued before it was asked have an older one.
+    pub(crate) fn newly_lost(&mut self, drops: u32) -> u32 {
+        let lost = u32::try_from(drops.wrapping_sub(self.drops).cast_signed()).unwrap_or(0);
+        self.drops = self.drops.wrapping_add(lost);
+        lost
+    }
+
+    /// Packets that the kernel dropped here and has not told of: one system call.
+    pub(crate) fn ask_drops(&mut self) -> u32 {
+        drops(&self.fd).map_or(0, |drops| self.newly_lost(drops))
     }
 }
 
@@ -104,7 +142,7 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
 }
 
 /// Whether the socket wants IPv4 addresses as v4-mapped ones: it is one of IPv6.
-pub(crate) fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
+fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
     let mut family: libc::c_int = 0;
     let mut len = size_of_val(&family) as libc::socklen_t;
     // SAFETY: `family` is writable for `len` bytes for the length of the call.
@@ -124,7 +162,7 @@ pub(crate) fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
 }
 
 /// An IPv4 address as a socket of both families takes it (RFC 4291 §2.5.5.2).
-pub(crate) fn mapped(address: SocketAddr) -> SocketAddr {
+fn mapped(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) => SocketAddrV6::new(v4.ip().to_ipv6_mapped(), v4.port(), 0, 0).into(),
         SocketAddr::V6(_) => address,
@@ -133,7 +171,7 @@ pub(crate) fn mapped(address: SocketAddr) -> SocketAddr {
 
 /// How many packets the kernel has dropped at this socket, from its start (sock_diag(7), `SK_MEMINFO_DROPS`). `None` where
 /// the kernel does not say.
-pub(crate) fn drops(socket: &OwnedFd) -> Option<u32> {
+fn drops(socket: &OwnedFd) -> Option<u32> {
     const DROPS: usize = 8;
     let mut figures = [0u32; DROPS + 1];
     let mut len = size_of_val(&figures) as libc::socklen_t;

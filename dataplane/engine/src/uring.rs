@@ -18,13 +18,13 @@ use std::time::{Duration, Instant};
 use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{cqueue, opcode};
 
+use crate::buffers::Buffer;
 use crate::channel::Channel;
 use crate::config::{StartError, TaskRun};
 #[cfg(test)]
 use crate::net::Traced;
 use crate::net::{Completion, Received, Totals};
-use crate::socket;
-pub(crate) use buffers::Buffer;
+use crate::socket::Socket;
 use buffers::Buffers;
 use op::Op;
 use ring::Ring;
@@ -46,14 +46,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(10);
 
 /// How long cancelled requests may take to end: far more than they need.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
-
-struct Socket {
-    fd: OwnedFd,
-    /// It takes IPv4 addresses as v4-mapped ones.
-    mapped: bool,
-    /// The kernel's count of drops when it told us last.
-    drops: u32,
-}
 
 /// The ring of one worker with its sockets and buffers.
 pub(crate) struct Uring {
@@ -103,13 +95,7 @@ impl Uring {
         }
         .map_err(|error| probe::explain_buffers(error, usize::from(entries) * 16))?;
         let count = sockets.len();
-        let sockets: io::Result<Vec<Socket>> = sockets
-            .into_iter()
-            .map(|fd| {
-                let mapped = socket::takes_mapped(&fd)?;
-                Ok(Socket { fd, mapped, drops: 0 })
-            })
-            .collect();
+        let sockets: io::Result<Vec<Socket>> = sockets.into_iter().map(Socket::new).collect();
         let mut uring = Uring {
             ring,
             buffers,
@@ -248,7 +234,9 @@ impl Uring {
             self.recycle(buffer);
             return Completion::Done;
         }
-        let lost = packet.drops.map_or(0, |drops| self.newly_lost(socket, drops));
+        let known = &mut self.sockets[usize::from(socket)];
+        let lost = packet.drops.map_or(0, |drops| known.newly_lost(drops));
+        self.totals.kernel_drops += u64::from(lost);
         #[cfg(test)]
         {
             let place = self.buffers.packet_mut(&buffer).as_ptr() as usize;
@@ -265,16 +253,8 @@ impl Uring {
 
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
-        let found = self.sockets.get(usize::from(socket));
-        let drops = found.and_then(|found| socket::drops(&found.fd));
-        drops.map_or(0, |drops| self.newly_lost(socket, drops))
-    }
-
-    /// What is new in the kernel's count. Packets that were queued before it was asked have an older one.
-    fn newly_lost(&mut self, socket: u16, drops: u32) -> u32 {
-        let known = &mut self.sockets[usize::from(socket)].drops;
-        let lost = u32::try_from(drops.wrapping_sub(*known).cast_signed()).unwrap_or(0);
-        *known = known.wrapping_add(lost);
+        let found = self.sockets.get_mut(usize::from(socket));
+        let lost = found.map_or(0, Socket::ask_drops);
         self.totals.kernel_drops += u64::from(lost);
         lost
     }
@@ -303,8 +283,8 @@ impl Uring {
             self.totals.send_errors += 1;
             return false;
         };
-        let fd = Fd(from.fd.as_raw_fd());
-        let to = if from.mapped { socket::mapped(to) } else { to };
+        let fd = Fd(from.fd());
+        let to = from.as_it_takes(to);
         let message = self.buffers.address(&buffer, to, len);
         #[cfg(test)]
         {
@@ -338,7 +318,7 @@ impl Uring {
         while self.buffers.free() > 0
             && let Some(socket) = self.rearm.pop()
         {
-            let fd = Fd(self.sockets[usize::from(socket)].fd.as_raw_fd());
+            let fd = Fd(self.sockets[usize::from(socket)].fd());
             let entry = opcode::RecvMsgMulti::new(fd, self.buffers.receive_message(), GROUP)
                 .build()
                 .user_data(Op::Receive { socket }.pack());

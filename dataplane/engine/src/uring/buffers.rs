@@ -1,40 +1,15 @@
 //! The packet buffers of a worker: most belong to a ring of which the kernel takes one for each received packet,
 //! a few are for packets that the core makes itself. A packet is sent from the buffer that it was received in.
 
+use std::io;
 use std::net::SocketAddr;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::{io, ptr};
 
 use io_uring::types::{BufRingEntry, RecvMsgOut};
 
+use crate::buffers::{Buffer, CONTROL_BYTES, Memory, NAME_BYTES, PACKET_BYTES, Region};
 use crate::config::BUFFER_BYTES;
 use crate::socket;
-
-/// Room for the sender's address in a received buffer: `sockaddr_in6` rounded up.
-const NAME_BYTES: usize = 32;
-
-/// Room for one control message of 32 bits, the count of SO_RXQ_OVFL.
-// SAFETY: plain arithmetic; it is `unsafe` only because all macros of libc are.
-const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(4) } as usize;
-
-/// Where the packet begins: after `struct io_uring_recvmsg_out` (four 32-bit fields), address and control message.
-const HEADER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES;
-
-/// The longest packet that can be received or made.
-pub(crate) const PACKET_BYTES: usize = BUFFER_BYTES - HEADER_BYTES;
-
-/// One buffer in our hands. There is one value of each id at most, and it can be neither copied nor made up:
-/// who has it may write to the memory, and gives it away to send or recycle it.
-#[derive(Debug, PartialEq, Eq)]
-#[must_use = "a buffer that is neither sent nor recycled is lost"]
-pub(crate) struct Buffer(u16);
-
-impl Buffer {
-    pub(crate) fn id(&self) -> u16 {
-        self.0
-    }
-}
 
 /// What `sendmsg` is given for one buffer. It stays where it is for the worker's life.
 #[repr(C)]
@@ -59,8 +34,8 @@ pub(crate) struct Packet {
 
 /// All buffers of a worker.
 pub(crate) struct Buffers {
-    /// `entries + spares` buffers of `BUFFER_BYTES`.
-    memory: Region,
+    /// `entries + spares` buffers.
+    memory: Memory,
     /// The ring that the kernel takes buffers from: `entries` entries.
     ring: Region,
     /// A slot for each buffer, and one more for the message header that all receives share.
@@ -80,14 +55,18 @@ impl Buffers {
         let total = usize::from(entries) + usize::from(spares);
         debug_assert!(entries.is_power_of_two() && total <= usize::from(u16::MAX));
         let mut buffers = Buffers {
-            memory: Region::new(total * BUFFER_BYTES)?,
+            memory: Memory::new(total)?,
             ring: Region::new(usize::from(entries) * size_of::<BufRingEntry>())?,
             slots: Region::new((total + 1) * size_of::<Slot>())?,
             entries,
             spares,
             tail: 0,
             free: 0,
-            spare: (entries..total as u16).rev().map(Buffer).collect(),
+            // SAFETY: each id is taken once, before the kernel knows of any.
+            spare: (entries..total as u16)
+                .rev()
+                .map(|id| unsafe { Buffer::take(id) })
+                .collect(),
         };
         let template = buffers.slot(total as u16);
         // SAFETY: `slot` points into our own zeroed region; nobody else has it yet. All bits zero is a valid `msghdr`.
@@ -96,7 +75,8 @@ impl Buffers {
             (*template).message.msg_controllen = CONTROL_BYTES as _;
         }
         for id in 0..entries {
-            buffers.recycle(Buffer(id));
+            // SAFETY: as above.
+            buffers.recycle(unsafe { Buffer::take(id) });
         }
         buffers.publish();
         Ok(buffers)
@@ -104,7 +84,7 @@ impl Buffers {
 
     /// Where the ring of free buffers begins: to be registered.
     pub(crate) fn ring_address(&self) -> u64 {
-        self.ring.start.as_ptr() as u64
+        self.ring.start().as_ptr() as u64
     }
 
     /// How many buffers the ring has.
@@ -148,7 +128,8 @@ impl Buffers {
     pub(crate) unsafe fn received(&mut self, id: u16) -> Buffer {
         debug_assert!(id < self.entries && self.free > 0);
         self.free -= 1;
-        Buffer(id)
+        // SAFETY: promised by the caller.
+        unsafe { Buffer::take(id) }
     }
 
     /// The kernel has sent this buffer, or has refused to: it is ours again.
@@ -156,14 +137,15 @@ impl Buffers {
     /// # Safety
     /// As [`Buffers::received`].
     pub(crate) unsafe fn sent(&mut self, id: u16) -> Buffer {
-        Buffer(id)
+        // SAFETY: promised by the caller.
+        unsafe { Buffer::take(id) }
     }
 
     /// The buffer is free again. The kernel sees it after [`Buffers::publish`].
     pub(crate) fn recycle(&mut self, buffer: Buffer) {
-        let Buffer(id) = buffer;
+        let id = buffer.id();
         if id >= self.entries {
-            self.spare.push(Buffer(id));
+            self.spare.push(buffer);
             return;
         }
         let at = usize::from(self.tail & (self.entries - 1));
@@ -171,8 +153,8 @@ impl Buffers {
         // published tail and at most `entries` behind it; this one is at the tail, as no more than `entries` buffers exist.
         // The setters do not touch the field of entry 0 that holds the tail.
         unsafe {
-            let entry = &mut *self.ring.start.as_ptr().cast::<BufRingEntry>().add(at);
-            entry.set_addr(self.memory.start.as_ptr() as u64 + u64::from(id) * BUFFER_BYTES as u64);
+            let entry = &mut *self.ring.start().as_ptr().cast::<BufRingEntry>().add(at);
+            entry.set_addr(self.memory.address(id));
             entry.set_len(BUFFER_BYTES as u32);
             entry.set_bid(id);
         }
@@ -185,7 +167,7 @@ impl Buffers {
         // SAFETY: the region begins with the ring's first entry, is aligned to a page and was zeroed, as `tail` demands;
         // the field is 16 bits, aligned, and the kernel reads it as an atomic.
         let tail = unsafe {
-            let tail = BufRingEntry::tail(self.ring.start.as_ptr().cast());
+            let tail = BufRingEntry::tail(self.ring.start().as_ptr().cast());
             AtomicU16::from_ptr(tail.cast_mut())
         };
         // The kernel's acquire of the tail sees the entries that were written before.
@@ -194,19 +176,12 @@ impl Buffers {
 
     /// The packet's place: what was received, with room to grow to [`PACKET_BYTES`].
     pub(crate) fn packet_mut(&mut self, buffer: &Buffer) -> &mut [u8] {
-        let start = usize::from(buffer.0) * BUFFER_BYTES + HEADER_BYTES;
-        // SAFETY: the range lies in the region: ids are below the number of buffers, and the header is shorter than a
-        // buffer. The memory was zeroed by the kernel, so it is initialised. It is not shared: the kernel has only
-        // buffers whose `Buffer` does not exist, and the borrow of `self` keeps others of us away.
-        unsafe { std::slice::from_raw_parts_mut(self.memory.start.as_ptr().add(start), PACKET_BYTES) }
+        self.memory.packet_mut(buffer)
     }
 
     /// Reads what the kernel wrote before the packet. `written`: the completion's result. `None`: not a datagram of IP.
     pub(crate) fn parse(&self, buffer: &Buffer, written: usize) -> Option<Packet> {
-        let start = usize::from(buffer.0) * BUFFER_BYTES;
-        // SAFETY: as in `packet_mut`; here the whole buffer, and only to read.
-        let whole =
-            unsafe { std::slice::from_raw_parts(self.memory.start.as_ptr().add(start), written.min(BUFFER_BYTES)) };
+        let whole = self.memory.whole(buffer).get(..written.min(BUFFER_BYTES))?;
         // SAFETY: the shared header is written at start only, and then only read, by us and by the kernel.
         let out = RecvMsgOut::parse(whole, unsafe { &*self.receive_message() }).ok()?;
         Some(Packet {
@@ -222,7 +197,7 @@ impl Buffers {
     pub(crate) fn address(&mut self, buffer: &Buffer, to: SocketAddr, len: usize) -> *const libc::msghdr {
         debug_assert!(len <= PACKET_BYTES);
         let packet = self.packet_mut(buffer).as_mut_ptr();
-        let slot = self.slot(buffer.0);
+        let slot = self.slot(buffer.id());
         // SAFETY: the slot is this buffer's own, and as the buffer is in our hands the kernel does not read it.
         // Raw pointers only: no reference lives on while the kernel reads. All bits zero is valid for all three structures.
         unsafe {
@@ -240,8 +215,8 @@ impl Buffers {
     }
 
     fn slot(&self, id: u16) -> *mut Slot {
-        let slot = self.slots.start.as_ptr().cast::<Slot>();
-        debug_assert!((usize::from(id) + 1) * size_of::<Slot>() <= self.slots.bytes);
+        let slot = self.slots.start().as_ptr().cast::<Slot>();
+        debug_assert!((usize::from(id) + 1) * size_of::<Slot>() <= self.slots.bytes());
         // SAFETY: the region has a slot for each buffer and one more; ids are not greater.
         unsafe { slot.add(usize::from(id)) }
     }
@@ -255,39 +230,4 @@ fn drops(control: &[u8]) -> Option<u32> {
     let header = unsafe { control.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
     let ours = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SO_RXQ_OVFL;
     ours.then(|| u32::from_ne_bytes([value[0], value[1], value[2], value[3]]))
-}
-
-/// Zeroed memory of its own pages, present from the start so that no packet pays for a page fault.
-struct Region {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-impl Region {
-    fn new(bytes: usize) -> io::Result<Region> {
-        // SAFETY: an anonymous mapping at an address that the kernel chooses touches nothing that exists.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                bytes,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
-                -1,
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
-        Ok(Region { start, bytes })
-    }
-}
-
-impl Drop for Region {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, as `new` made it. That the kernel has no request left which uses it is what
-        // `Uring` sees to before it drops its buffers.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
-    }
 }

@@ -3,9 +3,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use media::command::{Command, SessionId};
 
 use super::*;
+use crate::buffers::PACKET_BYTES;
 use crate::channel::Wake;
 use crate::clock;
-use crate::socket::Queues;
+use crate::socket::{self, Queues};
 
 const QUEUES: Queues = Queues {
     receive: 256 * 1024,
@@ -274,12 +275,12 @@ fn a_peer_that_is_gone_ends_nothing() {
 #[test]
 fn a_packet_that_is_too_long_is_counted() {
     let mut rig = Rig::v4(4, TaskRun::Auto);
-    rig.say(0, &[1; buffers::PACKET_BYTES + 1]);
-    rig.say(0, &[2; buffers::PACKET_BYTES]);
+    rig.say(0, &[1; PACKET_BYTES + 1]);
+    rig.say(0, &[2; PACKET_BYTES]);
     rig.relay(1);
     rig.assert_at_rest(4);
     assert_eq!(rig.uring.totals().truncated, 1);
-    assert_eq!(rig.hear(1).0[1..], [2; buffers::PACKET_BYTES - 1]);
+    assert_eq!(rig.hear(1).0[1..], [2; PACKET_BYTES - 1]);
 }
 
 #[test]
