@@ -13,6 +13,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use engine::Backend;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -98,7 +99,7 @@ impl Finding {
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
     let config = load(args.config.as_deref());
     let problems = config.as_ref().err().map_or(&[][..], Vec::as_slice);
-    let findings = config.as_ref().map_or_else(|_| kernel(0), look);
+    let findings = config.as_ref().map_or_else(|_| kernel(0, Backend::Auto), look);
     let ok = problems.is_empty() && findings.iter().all(|finding| finding.level != Level::Error);
     if args.json {
         print(&report(args.config.as_deref(), ok, problems, &findings).to_string());
@@ -113,7 +114,7 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
 fn look(config: &Config) -> Vec<Finding> {
     let before = host::processor_times();
     let pairs = usize::from(config.media.workers) * usize::from(config.media.ports_per_worker);
-    let mut findings = kernel(pairs);
+    let mut findings = kernel(pairs, config.media.io);
     if config.trunks.is_empty() {
         let remedy = "add a [[trunks]] with the addresses that your carrier or PBX calls from";
         findings.push(Finding::new(
@@ -154,8 +155,8 @@ async fn ask(config: &Config) -> Vec<Finding> {
 }
 
 /// What the engine finds of the kernel and its limits.
-fn kernel(pairs: usize) -> Vec<Finding> {
-    let findings = engine::probe(pairs).findings.into_iter();
+fn kernel(pairs: usize, io: Backend) -> Vec<Finding> {
+    let findings = engine::probe(pairs, io).findings.into_iter();
     let level = |ok: bool, remedy: &Option<String>| match (ok, remedy) {
         (false, _) => Level::Error,
         (true, Some(_)) => Level::Warning,

@@ -38,7 +38,7 @@ impl Wake {
         unsafe { libc::write(self.0.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
-    /// Makes it unreadable. Only for one that does not block.
+    /// Makes it unreadable. Only for one that does not block, or is readable.
     fn clear(&self) {
         let mut count = [0u8; 8];
         // SAFETY: `count` is 8 writable bytes for the length of the call. EAGAIN means that it was clear.
@@ -129,7 +129,13 @@ impl Channel {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// What the worker's ring reads to be woken.
+    /// The worker's side: takes note of a wake-up, where the descriptor is readable.
+    pub(crate) fn woken(&self) {
+        // It does not block: there is something to read, and nobody else reads.
+        self.wake.clear();
+    }
+
+    /// What the worker reads, or its ring does, to be woken.
     pub(crate) fn wake_fd(&self) -> BorrowedFd<'_> {
         self.wake.as_fd()
     }

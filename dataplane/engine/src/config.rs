@@ -15,7 +15,8 @@ pub struct EngineConfig {
     pub workers: Vec<WorkerConfig>,
     /// Sessions that each worker can hold at the most.
     pub sessions_per_worker: usize,
-    /// Receive buffers of each worker: a power of two, 2 to 32,768, of [`BUFFER_BYTES`] each.
+    /// Receive buffers of each worker: a power of two, 2 to 32,768, of [`BUFFER_BYTES`] each. epoll needs none of them: it has
+    /// 256 in all.
     pub buffers: u16,
     /// Commands that may wait for a worker before [`Engine::send`](crate::Engine::send) answers [`Full`](crate::Full).
     pub commands: usize,
@@ -34,7 +35,9 @@ pub struct EngineConfig {
     pub seed: u64,
     /// A leg that should send and has not for so long is told to be silent.
     pub silence: Duration,
-    /// How completions reach the worker.
+    /// The way into the kernel.
+    pub backend: Backend,
+    /// How completions of io_uring reach the worker.
     pub mode: TaskRun,
 }
 
@@ -56,6 +59,7 @@ impl Default for EngineConfig {
             cname: "baton".to_owned(),
             seed: 0,
             silence: SILENCE,
+            backend: Backend::Auto,
             mode: TaskRun::Auto,
         }
     }
@@ -80,6 +84,18 @@ impl WorkerConfig {
     pub(crate) fn sockets(&self) -> usize {
         usize::from(self.pairs) * 2
     }
+}
+
+/// The way of packets into the kernel and out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Backend {
+    /// `Uring`, and where io_uring is forbidden, too old or has no memory, `Epoll` with a warning that says why.
+    #[default]
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// epoll, with a system call for each packet that comes and for each that goes.
+    Epoll,
 }
 
 /// How completions reach the worker. Both need no interrupt of the worker by the kernel.

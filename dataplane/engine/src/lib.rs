@@ -1,6 +1,7 @@
-//! The kernel side of the data plane: core-pinned io_uring workers. The only `unsafe` of the product.
+//! The kernel side of the data plane: core-pinned workers on io_uring, or on epoll where that is forbidden. The only `unsafe` of
+//! the product.
 //!
-//! Each worker is one thread with a [`media::core::Core`], its sockets and its ring: it shares nothing with the others.
+//! Each worker is one thread with a [`media::core::Core`], its sockets and its buffers: it shares nothing with the others.
 //! Commands and events pass through bounded queues; after its start a worker neither allocates nor locks nor logs.
 #![allow(
     unsafe_code,
@@ -11,6 +12,7 @@ mod buffers;
 mod channel;
 mod clock;
 mod config;
+mod epoll;
 mod net;
 mod socket;
 mod stats;
@@ -25,7 +27,7 @@ use media::command::{Command, Port};
 use media::core::{Config, Core};
 
 pub use channel::{Events, Full};
-pub use config::{BUFFER_BYTES, EngineConfig, StartError, TaskRun, WorkerConfig};
+pub use config::{BUFFER_BYTES, Backend, EngineConfig, StartError, TaskRun, WorkerConfig};
 pub use stats::Snapshot;
 pub use uring::probe::{Finding, Probe, probe};
 
@@ -39,7 +41,7 @@ use worker::Worker;
 /// Packets of the core's own that wait for a transmit buffer at the most.
 const PENDING: usize = 1024;
 
-/// Descriptors of a worker beside its sockets: its ring and its eventfd.
+/// Descriptors of a worker beside its sockets: its ring, or its epoll, and its eventfd.
 const FILES_PER_WORKER: usize = 2;
 
 /// Running workers. They end with it.
@@ -54,17 +56,18 @@ struct Handle {
     channel: Arc<Channel>,
     page: Arc<Page>,
     ports: Vec<u16>,
+    backend: Backend,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a worker's thread says once it runs.
-type Ready = Result<TaskRun, StartError>;
+/// What a worker's thread says once it runs: the way that it takes.
+type Ready = Result<(Backend, TaskRun), StartError>;
 
 impl Engine {
     /// Probes the kernel, binds every port and starts the workers. Returns when all of them run.
     pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
         config.check()?;
-        kernel::require()?;
+        let backend = net::choose(config.backend)?;
         let files = |worker: &WorkerConfig| worker.sockets() + FILES_PER_WORKER;
         kernel::require_files(config.workers.iter().map(files).sum())?;
 
@@ -88,6 +91,7 @@ impl Engine {
                 core: core_config(&config, at),
                 pin: worker.core,
                 buffers: config.buffers,
+                backend,
                 mode: config.mode,
                 channel: channel.clone(),
                 page: page.clone(),
@@ -101,6 +105,7 @@ impl Engine {
                 channel,
                 page,
                 ports: (0..worker.pairs).map(|pair| worker.first_port + 2 * pair).collect(),
+                backend,
                 thread: Some(thread),
             });
         }
@@ -109,9 +114,11 @@ impl Engine {
         while let Some(&first) = waiting.first() {
             // All senders gone: a thread has ended without a word.
             let (worker, result) = came.recv().map_err(|_| StartError::Worker { worker: first })?;
-            let mode = result?;
+            let (backend, mode) = result?;
+            engine.workers[worker].backend = backend;
             tracing::info!(
                 worker,
+                ?backend,
                 ?mode,
                 ports = engine.workers[worker].ports.len(),
                 "media worker runs"
@@ -134,6 +141,14 @@ impl Engine {
     /// Where there is no such worker.
     pub fn ports(&self, worker: usize) -> &[u16] {
         &self.workers[worker].ports
+    }
+
+    /// The way that this worker's packets take: [`Backend::Uring`] or [`Backend::Epoll`].
+    ///
+    /// # Panics
+    /// Where there is no such worker.
+    pub fn backend(&self, worker: usize) -> Backend {
+        self.workers[worker].backend
     }
 
     /// Gives a command to a worker. Never waits.
@@ -229,6 +244,7 @@ struct Start {
     core: Config,
     pin: Option<usize>,
     buffers: u16,
+    backend: Backend,
     mode: TaskRun,
     channel: Arc<Channel>,
     page: Arc<Page>,
@@ -241,8 +257,8 @@ impl Start {
         let _leaving = Leaving(self.channel.clone());
         let made = self.make(sockets);
         let mut worker = match made {
-            Ok((worker, mode)) => {
-                let _ = ready.send((at, Ok(mode)));
+            Ok((worker, way)) => {
+                let _ = ready.send((at, Ok(way)));
                 worker
             }
             Err(error) => {
@@ -252,20 +268,20 @@ impl Start {
         };
         drop(ready);
         if let Err(error) = worker.run() {
-            tracing::error!(worker = at, %error, "media worker ended: its ring failed; its calls are lost");
+            tracing::error!(worker = at, %error, "media worker ended: its way into the kernel failed; its calls are lost");
         }
     }
 
-    fn make(self, sockets: Vec<OwnedFd>) -> Result<(Worker, TaskRun), StartError> {
+    fn make(self, sockets: Vec<OwnedFd>) -> Result<(Worker, (Backend, TaskRun)), StartError> {
         // Before any memory is taken: it then lies near the core.
         if let Some(core) = self.pin {
             affinity::pin(core)?;
         }
         let first_port = self.core.first_port.0;
-        let net = Net::new(sockets, self.buffers, self.mode, self.channel.clone())?;
-        let mode = net.mode();
+        let net = Net::new(sockets, self.backend, self.buffers, self.mode, self.channel.clone())?;
+        let way = (net.backend(), net.mode());
         let core = Core::new(self.core, clock::now());
-        Ok((Worker::new(core, net, self.channel, self.page, first_port), mode))
+        Ok((Worker::new(core, net, self.channel, self.page, first_port), way))
     }
 }
 

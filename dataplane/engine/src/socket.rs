@@ -141,6 +141,49 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
     Ok(socket)
 }
 
+/// Receives one packet without waiting: who sent it (`None`: not an address of IP), and how long it was; longer than `place` where it
+/// was cut.
+pub(crate) fn receive(socket: RawFd, place: &mut [u8]) -> io::Result<(Option<SocketAddr>, usize)> {
+    // SAFETY: all bits zero is a valid `sockaddr_storage`.
+    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut len = size_of_val(&name) as libc::socklen_t;
+    // SAFETY: `place` and `name` are writable for as long as they are said to be, for the length of the call.
+    let result = unsafe {
+        libc::recvfrom(
+            socket,
+            place.as_mut_ptr().cast(),
+            place.len(),
+            libc::MSG_DONTWAIT | libc::MSG_TRUNC,
+            (&raw mut name).cast(),
+            &raw mut len,
+        )
+    };
+    let received = usize::try_from(result).map_err(|_| io::Error::last_os_error())?;
+    let len = (len as usize).min(size_of_val(&name));
+    // SAFETY: `name` is at least `len` bytes, all initialised.
+    let name = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
+    Ok((read_address(name), received))
+}
+
+/// Sends one packet without waiting. `false` where the kernel did not take it.
+pub(crate) fn send(socket: RawFd, to: SocketAddr, packet: &[u8]) -> bool {
+    // SAFETY: all bits zero is a valid `sockaddr_storage`.
+    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let len = write_address(to, &mut name);
+    // SAFETY: `packet` and `name` are readable for as long as they are said to be, for the length of the call.
+    let result = unsafe {
+        libc::sendto(
+            socket,
+            packet.as_ptr().cast(),
+            packet.len(),
+            libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL,
+            (&raw const name).cast(),
+            len,
+        )
+    };
+    result >= 0
+}
+
 /// Whether the socket wants IPv4 addresses as v4-mapped ones: it is one of IPv6.
 fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
     let mut family: libc::c_int = 0;

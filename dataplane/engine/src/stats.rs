@@ -63,9 +63,9 @@ page! {
     overflowed,
     /// Turns of the worker's loop.
     loops,
-    /// Calls of io_uring_enter(2): the only system call that packets cost.
+    /// System calls that packets cost: io_uring_enter(2); with epoll its waits, each receive and each send.
     enters,
-    /// Completions walked.
+    /// Completions walked; with epoll, sockets that were ready.
     completions,
     /// Times that a receive ended because no buffer was free, and was armed again.
     receive_rearms,
@@ -85,7 +85,7 @@ page! {
     transmit_waits,
     /// Times that the queue of events was full: they waited in the core's mailboxes.
     event_waits,
-    /// Receive buffers that are free now: in the kernel's hands, ready for a packet.
+    /// Receive buffers that are free now: in the kernel's hands, ready for a packet. With epoll the same as the transmit buffers.
     buffers_free,
     /// Transmit buffers that are free now.
     transmit_buffers_free,

@@ -23,14 +23,11 @@ use crate::channel::Channel;
 use crate::config::{StartError, TaskRun};
 #[cfg(test)]
 use crate::net::Traced;
-use crate::net::{Completion, Received, Totals};
+use crate::net::{Completion, Received, SPARES, Totals};
 use crate::socket::Socket;
 use buffers::Buffers;
 use op::Op;
 use ring::Ring;
-
-/// Transmit buffers of each worker, for packets that the core makes itself.
-const SPARES: u16 = 256;
 
 /// Requests that can be queued before they are handed over: more than one turn of the loop makes.
 const SUBMISSIONS: u32 = 1024;
@@ -73,17 +70,12 @@ pub(crate) struct Uring {
 }
 
 impl Uring {
-    /// Makes the ring, in the thread that will use it, and arms every socket's receive.
-    pub(crate) fn new(
-        sockets: Vec<OwnedFd>,
-        entries: u16,
-        mode: TaskRun,
-        channel: Arc<Channel>,
-    ) -> Result<Uring, StartError> {
+    /// Makes the ring, in the thread that will use it, with room for this many sockets.
+    pub(crate) fn new(sockets: usize, entries: u16, mode: TaskRun, channel: Arc<Channel>) -> Result<Uring, StartError> {
         let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
         // Each completion stands for a buffer (received, or sent), the end of a socket's receive, the wake-up or the
         // cancellation: with room for all of them at once the queue cannot overflow.
-        let completions = usize::from(entries) + usize::from(SPARES) + sockets.len() + 2;
+        let completions = usize::from(entries) + usize::from(SPARES) + sockets + 2;
         let completions = (completions.next_power_of_two() as u32).max(2 * SUBMISSIONS);
         let ring = Ring::new(SUBMISSIONS, completions, mode)?;
         let buffers = Buffers::new(entries, SPARES).map_err(system("mmap of the packet buffers"))?;
@@ -94,16 +86,14 @@ impl Uring {
                 .register_buf_ring_with_flags(buffers.ring_address(), entries, GROUP, 0)
         }
         .map_err(|error| probe::explain_buffers(error, usize::from(entries) * 16))?;
-        let count = sockets.len();
-        let sockets: io::Result<Vec<Socket>> = sockets.into_iter().map(Socket::new).collect();
-        let mut uring = Uring {
+        Ok(Uring {
             ring,
             buffers,
-            sockets: sockets.map_err(system("getsockopt(SO_DOMAIN)"))?,
+            sockets: Vec::with_capacity(sockets),
             channel,
             wake_armed: false,
-            rearm: Vec::with_capacity(count),
-            retry: Vec::with_capacity(count),
+            rearm: Vec::with_capacity(sockets),
+            retry: Vec::with_capacity(sockets),
             retry_at: None,
             receives: 0,
             sends: 0,
@@ -112,15 +102,22 @@ impl Uring {
             totals: Totals::default(),
             #[cfg(test)]
             trace: Vec::new(),
-        };
-        uring.rearm.extend((0..count as u16).rev());
-        uring.arm_receives();
-        uring.arm_wake();
-        uring
-            .ring
+        })
+    }
+
+    /// Takes the sockets over and arms the receive of each.
+    pub(crate) fn open(&mut self, sockets: Vec<OwnedFd>) -> Result<(), StartError> {
+        let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
+        for fd in sockets {
+            let socket = Socket::new(fd).map_err(system("getsockopt(SO_DOMAIN)"))?;
+            self.sockets.push(socket);
+        }
+        self.rearm.extend((0..self.sockets.len() as u16).rev());
+        self.arm_receives();
+        self.arm_wake();
+        self.ring
             .enter(1, Some(Duration::ZERO))
-            .map_err(system("io_uring_enter"))?;
-        Ok(uring)
+            .map_err(system("io_uring_enter"))
     }
 
     /// `Defer` or `Coop`.
@@ -175,6 +172,11 @@ impl Uring {
         };
         self.queued = 0;
         self.ring.enter(want, timeout)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.sends == 0 && self.rearm.is_empty() && self.retry.is_empty() && self.receives == self.sockets.len()
     }
 
     /// The next completion.
@@ -390,6 +392,3 @@ fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
         (one, other) => one.or(other),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -59,7 +59,7 @@ impl Worker {
         worker
     }
 
-    /// Works until it is told to stop, or the ring fails.
+    /// Works until it is told to stop, or the kernel fails it.
     pub(crate) fn run(&mut self) -> io::Result<()> {
         while !self.channel.stopping() {
             #[cfg(test)]
@@ -214,7 +214,7 @@ impl Worker {
         snapshot.send_errors = totals.send_errors;
         snapshot.kernel_drops = totals.kernel_drops;
         snapshot.completion_overflows = u64::from(self.net.overflows());
-        snapshot.buffers_free = u64::from(self.net.buffers_free());
+        snapshot.buffers_free = self.net.buffers_free() as u64;
         snapshot.transmit_buffers_free = self.net.spares_free() as u64;
         self.done = clock::now();
         let us = self.done.saturating_duration_since(self.now).as_micros() as u64;

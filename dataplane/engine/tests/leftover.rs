@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 
-use baton_engine::{Engine, EngineConfig, TaskRun, WorkerConfig};
+use baton_engine::{Backend, Engine, EngineConfig, TaskRun, WorkerConfig};
 use common::{LOCALHOST, Peer, free_ports, hears, leg, set};
 use media::command::Codec;
 
@@ -22,7 +22,11 @@ fn mappings() -> usize {
 fn a_stopped_engine_leaves_nothing_behind() {
     let first = free_ports(8);
     let (files, threads) = (count("/proc/self/fd"), count("/proc/self/task"));
-    for mode in [TaskRun::Auto, TaskRun::Coop] {
+    for (backend, mode) in [
+        (Backend::Uring, TaskRun::Auto),
+        (Backend::Uring, TaskRun::Coop),
+        (Backend::Epoll, TaskRun::Auto),
+    ] {
         let workers = [first, first + 4].map(|first_port| WorkerConfig {
             core: None,
             address: LOCALHOST,
@@ -33,14 +37,15 @@ fn a_stopped_engine_leaves_nothing_behind() {
             workers: workers.to_vec(),
             sessions_per_worker: 4,
             buffers: 16,
+            backend,
             mode,
             ..EngineConfig::default()
         })
         .expect("it starts");
-        // 8 sockets, and for each worker its ring and its eventfd; one eventfd for the events.
+        // 8 sockets, and for each worker its ring or its epoll, and its eventfd; one eventfd for the events.
         assert_eq!(count("/proc/self/fd"), files + 8 + 2 * 2 + 1);
         assert_eq!(count("/proc/self/task"), threads + 2);
-        assert!(mappings() > 0);
+        assert_eq!(mappings() > 0, backend == Backend::Uring);
         {
             let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcmu));
             let legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ::media::command::Latch;
+use engine::Backend;
 
 use super::reader::Table;
 use super::values::{self, count, milliseconds, seconds};
@@ -29,6 +30,8 @@ pub struct Media {
     pub sessions_per_worker: usize,
     /// Packet buffers of each worker.
     pub buffers_per_worker: u16,
+    /// The packets' way into the kernel.
+    pub io: Backend,
     /// Who may send to a leg's port.
     pub latch: Latch,
     /// A party that sends nothing for so long is silent.
@@ -145,6 +148,16 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
             .unwrap_or_default(),
         sessions_per_worker: count(&table, "sessions_per_worker", 1..=100_000, 1024),
         buffers_per_worker: buffers.map_or(4096, |found| found.value as u16),
+        io: table
+            .choice(
+                "io",
+                &[
+                    ("auto", Backend::Auto),
+                    ("io_uring", Backend::Uring),
+                    ("epoll", Backend::Epoll),
+                ],
+            )
+            .unwrap_or_default(),
         latch: table
             .choice(
                 "latch",

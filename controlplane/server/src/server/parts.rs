@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use calls::config::Peers;
-use engine::{EngineConfig, TaskRun, WorkerConfig};
+use engine::{EngineConfig, WorkerConfig};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Sip};
@@ -102,7 +102,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
         silence: media.silence,
         // Numbers that peers see must not tell them those of the node.
         seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
-        mode: TaskRun::Auto,
+        backend: media.io,
         ..EngineConfig::default()
     }
 }

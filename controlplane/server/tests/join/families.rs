@@ -25,6 +25,16 @@ pub(crate) async fn a_whole_call(plan: Plan) {
     world.end().await;
 }
 
+/// As where a container forbids io_uring.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_and_its_handoff_run_on_plain_epoll() {
+    a_whole_call(Plan {
+        media: "io = \"epoll\"",
+        ..Plan::all(Way::udp(FOUR))
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_and_its_handoff_run_over_ipv6_alone() {
     if has_ipv6() {

@@ -81,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) more: &'static str,
     /// Keys of `[node]`.
     pub(crate) node: &'static str,
+    /// Keys of `[media]`.
+    pub(crate) media: &'static str,
     /// A service manager of this name in the program's folder, which wants signs of life.
     pub(crate) manager: Option<&'static str>,
     pub(crate) caller: Way,
@@ -96,6 +98,7 @@ impl Plan {
             carrier: None,
             more: "",
             node: "drain_s = 0",
+            media: "",
             manager: None,
             caller: way,
             ai: way,
@@ -151,7 +154,7 @@ impl World {
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
             "[node]\n{}\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
-             [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = 8\n\
+             [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = 8\n{}\n\
              [http]\nlisten = \"{http}\"\n\
              [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
              [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
@@ -162,6 +165,7 @@ impl World {
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n{}",
             plan.node,
+            plan.media,
             plan.carrier.is_some(),
             ai.at,
             plan.ai.parameter(),

@@ -8,14 +8,16 @@ use std::{fs, io, mem, panic, thread};
 use io_uring::opcode;
 
 use crate::channel::{Channel, Wake};
-use crate::config::{EngineConfig, StartError, TaskRun};
-use crate::net::Completion;
-use crate::uring::Uring;
+use crate::config::{Backend, EngineConfig, StartError, TaskRun};
+use crate::net::{Completion, Net};
 use crate::uring::ring::Ring;
 use crate::{affinity, clock};
 
 /// The oldest kernel with multishot `recvmsg`.
 const OLDEST: (u32, u32) = (6, 0);
+
+/// What says which way packets take.
+const WAY: &str = "way of packets";
 
 /// Descriptors beside the media sockets: rings, eventfds, signalling, HTTP, store.
 const OTHER_FILES: u64 = 256;
@@ -47,14 +49,56 @@ impl Probe {
     }
 }
 
-/// Asks the kernel, for a node of this many pairs of ports (one pair for each leg). It binds one port of loopback for a
-/// moment and leaves nothing behind.
-pub fn probe(pairs: usize) -> Probe {
+/// Asks the kernel, for a node of this many pairs of ports (one pair for each leg) and the way that is wished for its packets. It
+/// binds one port of loopback for a moment and leaves nothing behind.
+pub fn probe(pairs: usize, backend: Backend) -> Probe {
     aside(|| {
-        let mut findings = vec![kernel(), permission(), operations()];
-        findings.extend([task_run(), receive(), files(pairs), locked(), queues(), cores()]);
+        let mut findings = way(backend);
+        if backend != Backend::Epoll {
+            findings.push(locked());
+        }
+        findings.extend([files(pairs), queues(), cores()]);
         Probe { findings }
     })
+}
+
+/// Which way packets will take. Where there is no io_uring and it need not be, the first reason is enough, and no error.
+fn way(backend: Backend) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut found = "as is wished";
+    if backend != Backend::Epoll {
+        findings = vec![
+            kernel(),
+            permission(),
+            operations(),
+            task_run(),
+            receive(Backend::Uring),
+        ];
+        let missing = findings.iter().position(|finding| !finding.ok);
+        match missing.filter(|_| backend == Backend::Auto) {
+            Some(missing) => {
+                let first = findings.swap_remove(missing);
+                findings = vec![Finding { ok: true, ..first }];
+                found = "as there is no io_uring: near full load it takes more of a core";
+            }
+            None => {
+                findings.push(Finding {
+                    what: WAY,
+                    ok: missing.is_none(),
+                    found: "io_uring".to_owned(),
+                    remedy: None,
+                });
+                return findings;
+            }
+        }
+    }
+    let works = receive(Backend::Epoll);
+    findings.push(Finding {
+        what: WAY,
+        found: format!("epoll, {found}"),
+        ..works
+    });
+    findings
 }
 
 /// Does it in a thread of its own. A thread that has made a ring is interrupted once more when the kernel clears the ring
@@ -111,8 +155,8 @@ fn task_run() -> Finding {
     finding("io_uring task run", result)
 }
 
-fn receive() -> Finding {
-    let result = trial().map(|()| "a packet came through it".to_owned());
+fn receive(backend: Backend) -> Finding {
+    let result = trial(backend).map(|()| "a packet came through it".to_owned());
     finding("multishot receive into provided buffers", result)
 }
 
@@ -300,28 +344,27 @@ fn require_operations() -> Result<(), StartError> {
 }
 
 /// Sends a packet to ourselves over loopback through everything that a worker uses.
-fn trial() -> Result<(), StartError> {
+fn trial(backend: Backend) -> Result<(), StartError> {
     let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind"))?;
     let to = socket.local_addr().map_err(system("getsockname"))?;
     let wake = Arc::new(Wake::new(false).map_err(system("eventfd"))?);
     let channel = Arc::new(Channel::new(1, 1, wake).map_err(system("eventfd"))?);
-    let mut uring = Uring::new(vec![socket.into()], 2, TaskRun::Auto, channel)?;
+    let mut net = Net::new(vec![socket.into()], backend, 2, TaskRun::Auto, channel)?;
     let start = clock::now();
     let mut now = start;
-    let spare = uring.take_spare();
+    let spare = net.take_spare();
     if let Some(buffer) = spare {
-        uring.send(0, to, buffer, 12);
+        net.send(0, to, buffer, 12);
     }
     while now.duration_since(start) < Duration::from_secs(1) {
-        uring
-            .enter(now, Some(Duration::from_millis(100)))
-            .map_err(system("io_uring_enter"))?;
+        net.enter(now, Some(Duration::from_millis(100)))
+            .map_err(system("a wait for packets"))?;
         now = clock::now();
-        while let Some(completion) = uring.next(now) {
+        while let Some(completion) = net.next(now) {
             if let Completion::Received(packet) = completion {
                 let came = packet.len == 12 && packet.from == to;
-                uring.recycle(packet.buffer);
+                net.recycle(packet.buffer);
                 if came {
                     return Ok(());
                 }
@@ -330,7 +373,7 @@ fn trial() -> Result<(), StartError> {
     }
     Err(StartError::Kernel {
         found: release(),
-        missing: "receive a packet of loopback through io_uring",
+        missing: "receive a packet of loopback",
     })
 }
 

@@ -213,7 +213,15 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "buffers_per_worker",
                 "4096",
-                "Packet buffers of each worker (2 KiB each), a power of two.",
+                "Packet buffers of each worker (2 KiB each), a power of two; epoll needs none of them.",
+            )
+            .fixed(WORKERS),
+            key(
+                "io",
+                r#""auto""#,
+                "The packets' way into the kernel: \"io_uring\", \"epoll\" (where containers forbid io_uring; near full \
+                 load it takes more of a core), or \"auto\": io_uring where it is to be had, otherwise epoll with a \
+                 warning in the log.",
             )
             .fixed(WORKERS),
             key(

@@ -168,6 +168,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("media.cores", "[1]"),
     ("media.sessions_per_worker", "1025"),
     ("media.buffers_per_worker", "8192"),
+    ("media.io", "\"epoll\""),
     ("media.latch", "\"nat\""),
     ("media.applied_ms", "501"),
     ("media.silence_ms", "1001"),

@@ -1,0 +1,359 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
+
+use media::command::{Command, SessionId};
+
+use super::*;
+use crate::buffers::PACKET_BYTES;
+use crate::channel::Wake;
+use crate::clock;
+use crate::socket::{self, Queues};
+
+const QUEUES: Queues = Queues {
+    receive: 256 * 1024,
+    send: 256 * 1024,
+};
+
+type Way = (Backend, TaskRun);
+
+const URING: Way = (Backend::Uring, TaskRun::Auto);
+const DEFER: Way = (Backend::Uring, TaskRun::Defer);
+const COOP: Way = (Backend::Uring, TaskRun::Coop);
+const EPOLL: Way = (Backend::Epoll, TaskRun::Auto);
+const BOTH: [Way; 2] = [URING, EPOLL];
+
+/// No test waits longer than this for anything.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A ring with two sockets, and a peer for each.
+struct Rig {
+    net: Net,
+    channel: Arc<Channel>,
+    peers: [UdpSocket; 2],
+    ours: [SocketAddr; 2],
+    received: usize,
+    lost: u32,
+    failed: usize,
+}
+
+impl Rig {
+    fn new(address: IpAddr, entries: u16, way: Way, queues: Queues) -> Rig {
+        let wake = Arc::new(Wake::new(false).expect("an eventfd"));
+        let channel = Arc::new(Channel::new(1, 1, wake).expect("an eventfd"));
+        let peer = || {
+            let peer = UdpSocket::bind((address, 0)).expect("a port for the peer");
+            peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+            peer
+        };
+        let bound: [OwnedFd; 2] = std::array::from_fn(|_| socket::bind(address, 0, queues).expect("a port for us"));
+        let ours = bound.each_ref().map(|fd| {
+            let socket = UdpSocket::from(fd.try_clone().expect("a descriptor"));
+            socket.local_addr().expect("a name")
+        });
+        Rig {
+            net: Net::new(bound.into(), way.0, entries, way.1, channel.clone()).expect("a way"),
+            channel,
+            peers: [peer(), peer()],
+            ours,
+            received: 0,
+            lost: 0,
+            failed: 0,
+        }
+    }
+
+    fn v4(entries: u16, way: Way) -> Rig {
+        Rig::new(Ipv4Addr::LOCALHOST.into(), entries, way, QUEUES)
+    }
+
+    fn say(&self, peer: usize, packet: &[u8]) {
+        let sent = self.peers[peer].send_to(packet, self.ours[peer]).expect("sent");
+        assert_eq!(sent, packet.len());
+    }
+
+    fn hear(&self, peer: usize) -> (Vec<u8>, SocketAddr) {
+        let mut packet = vec![0; 2048];
+        let (len, from) = loop {
+            match self.peers[peer].recv_from(&mut packet) {
+                // A thread that has closed a ring is interrupted once.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => break result.expect("a packet in time"),
+            }
+        };
+        packet.truncate(len);
+        (packet, from)
+    }
+
+    /// Relays between the two sockets until this many packets have come.
+    fn relay(&mut self, until: usize) {
+        self.work(|rig| rig.received >= until);
+    }
+
+    fn work(&mut self, done: impl Fn(&Rig) -> bool) {
+        let start = clock::now();
+        while !done(self) {
+            assert!(start.elapsed() < PATIENCE, "it takes too long");
+            self.turn(Duration::from_millis(20));
+        }
+    }
+
+    fn turn(&mut self, timeout: Duration) {
+        self.net.enter(clock::now(), Some(timeout)).expect("entered");
+        let now = clock::now();
+        while let Some(completion) = self.net.next(now) {
+            match completion {
+                Completion::Received(packet) => {
+                    self.received += 1;
+                    self.lost += packet.lost;
+                    let to = 1 - packet.socket;
+                    let address = self.peers[usize::from(to)].local_addr().expect("a name");
+                    self.net.packet_mut(&packet.buffer)[0] ^= 0xff;
+                    self.failed += usize::from(!self.net.send(to, address, packet.buffer, packet.len));
+                }
+                Completion::SendFailed { .. } => self.failed += 1,
+                Completion::Done => {}
+            }
+        }
+    }
+
+    /// Nothing is under way: every buffer must be where it was at the start.
+    fn assert_at_rest(&mut self, entries: u16) {
+        // What has come is looked at, too.
+        let mut before = None;
+        while before != Some(self.received) {
+            before = Some(self.received);
+            self.turn(Duration::ZERO);
+            self.work(|rig| rig.net.is_at_rest());
+        }
+        let receive = match self.net.backend() {
+            Backend::Epoll => SPARES,
+            _ => entries,
+        };
+        assert_eq!(self.net.buffers_free(), usize::from(receive));
+        assert_eq!(self.net.spares_free(), usize::from(SPARES));
+        assert_eq!(self.net.overflows(), 0);
+    }
+}
+
+#[test]
+fn packets_are_relayed_both_ways_by_each_way() {
+    for way in [URING, DEFER, COOP, EPOLL] {
+        let mut rig = Rig::v4(8, way);
+        for round in 0..20u8 {
+            rig.say(0, &[round, 1, 2, 3]);
+            rig.say(1, &[round, 9]);
+            rig.relay(2 * usize::from(round) + 2);
+            rig.assert_at_rest(8);
+            assert_eq!(rig.hear(1), (vec![!round, 1, 2, 3], rig.ours[1]));
+            assert_eq!(rig.hear(0), (vec![!round, 9], rig.ours[0]));
+        }
+        assert_eq!(rig.net.totals().sent, 40);
+        assert_eq!(rig.failed, 0);
+    }
+}
+
+#[test]
+fn ipv6_is_relayed() {
+    for way in BOTH {
+        let mut rig = Rig::new(Ipv6Addr::LOCALHOST.into(), 8, way, QUEUES);
+        rig.say(0, b"six");
+        rig.relay(1);
+        rig.assert_at_rest(8);
+        assert_eq!(rig.hear(1), (vec![!b's', b'i', b'x'], rig.ours[1]));
+    }
+}
+
+#[test]
+fn the_sent_buffer_is_the_received_one() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        for packet in 0..50u8 {
+            rig.say(usize::from(packet % 2), &[packet; 172]);
+            rig.relay(usize::from(packet) + 1);
+        }
+        rig.assert_at_rest(4);
+        let trace = std::mem::take(rig.net.trace());
+        assert_eq!(trace.len(), 100);
+        for pair in trace.chunks(2) {
+            let [(Traced::Received, received, from), (Traced::Sent, sent, to)] = pair else {
+                panic!("a send follows each receive: {pair:?}");
+            };
+            assert_eq!(received, sent, "the same buffer");
+            assert_eq!(from, to, "the same bytes of it");
+        }
+        let mut used: Vec<u16> = trace.iter().map(|(_, id, _)| *id).collect();
+        used.sort_unstable();
+        used.dedup();
+        match way.0 {
+            Backend::Epoll => assert_eq!(used, [0], "the one that the cache knows"),
+            _ => assert_eq!(used, [0, 1, 2, 3], "the kernel goes round the ring"),
+        }
+    }
+}
+
+#[test]
+fn a_burst_beyond_the_buffers_loses_nothing() {
+    for way in [URING, COOP] {
+        let mut rig = Rig::v4(2, way);
+        for packet in 0..100 {
+            rig.say(0, &[packet; 20]);
+        }
+        rig.relay(100);
+        rig.assert_at_rest(2);
+        assert!(rig.net.totals().receive_rearms > 0, "the ring ran dry");
+        for packet in 0..100 {
+            assert_eq!(rig.hear(1).0[1..], [packet; 19]);
+        }
+        rig.say(1, b"afterwards");
+        rig.relay(101);
+        rig.assert_at_rest(2);
+        assert_eq!(rig.hear(0).0[1..], b"fterwards"[..]);
+        assert_eq!(rig.net.totals().receive_errors, 0);
+    }
+}
+
+#[test]
+fn a_receive_waits_for_a_buffer() {
+    let mut rig = Rig::v4(2, DEFER);
+    for packet in 0..4 {
+        rig.say(0, &[packet; 20]);
+    }
+    let mut held = Vec::new();
+    let mut turn = |rig: &mut Rig| {
+        let now = clock::now();
+        rig.net.enter(now, Some(Duration::ZERO)).expect("entered");
+        while let Some(completion) = rig.net.next(now) {
+            if let Completion::Received(packet) = completion {
+                held.push(packet.buffer);
+            }
+        }
+    };
+    for _ in 0..10 {
+        turn(&mut rig);
+    }
+    assert_eq!(rig.net.buffers_free(), 0);
+    assert_eq!(rig.net.totals().receive_rearms, 1, "not again and again");
+    for buffer in held {
+        rig.net.recycle(buffer);
+    }
+    rig.relay(2);
+    rig.assert_at_rest(2);
+    assert_eq!(rig.hear(1).0[1..], [2; 19]);
+    assert_eq!(rig.hear(1).0[1..], [3; 19]);
+}
+
+#[test]
+fn what_the_kernel_drops_is_told_with_the_next_packet() {
+    for way in BOTH {
+        let tiny = Queues {
+            receive: 1,
+            send: 256 * 1024,
+        };
+        let mut rig = Rig::new(Ipv4Addr::LOCALHOST.into(), 8, way, tiny);
+        // Nobody fetches: the socket's queue overflows.
+        for packet in 0..200u8 {
+            rig.say(0, &[packet; 172]);
+        }
+        rig.relay(1);
+        rig.assert_at_rest(8);
+        let came = rig.received;
+        assert!(came < 200, "the queue was too long for this test");
+        rig.say(0, b"the next");
+        rig.relay(came + 1);
+        assert_eq!(rig.lost as usize, 200 - came);
+        assert_eq!(rig.net.totals().kernel_drops as usize, 200 - came);
+        rig.say(0, b"another");
+        rig.relay(came + 2);
+        assert_eq!(rig.lost as usize, 200 - came, "told once");
+        rig.assert_at_rest(8);
+    }
+}
+
+#[test]
+fn a_refused_send_is_told_and_gives_its_buffer_back() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        let spare = rig.net.take_spare().expect("a transmit buffer");
+        // An IPv4 socket cannot send there.
+        if !rig.net.send(0, "[::1]:9".parse().expect("an address"), spare, 12) {
+            rig.failed += 1;
+        }
+        rig.work(|rig| rig.failed == 1);
+        rig.assert_at_rest(4);
+        assert_eq!(rig.net.totals().send_errors, 1);
+        assert_eq!(rig.net.totals().sent, 0);
+    }
+}
+
+#[test]
+fn a_peer_that_is_gone_ends_nothing() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        let gone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let nobody = gone.local_addr().expect("a name");
+        drop(gone);
+        for _ in 0..10 {
+            let spare = rig.net.take_spare().expect("a transmit buffer");
+            assert!(rig.net.send(0, nobody, spare, 12));
+            rig.work(|rig| rig.net.is_at_rest());
+        }
+        rig.say(0, b"still there");
+        rig.relay(1);
+        rig.assert_at_rest(4);
+        assert_eq!(rig.hear(1).0[1..], b"till there"[..]);
+    }
+}
+
+#[test]
+fn a_packet_that_is_too_long_is_counted() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        rig.say(0, &[1; PACKET_BYTES + 1]);
+        rig.say(0, &[2; PACKET_BYTES]);
+        rig.relay(1);
+        rig.assert_at_rest(4);
+        assert_eq!(rig.net.totals().truncated, 1);
+        assert_eq!(rig.hear(1).0[1..], [2; PACKET_BYTES - 1]);
+    }
+}
+
+#[test]
+fn the_worker_is_woken_for_each_command() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        for round in 0..3 {
+            assert!(rig.channel.may_sleep());
+            let channel = rig.channel.clone();
+            let command = Command::End {
+                session: SessionId(round),
+            };
+            let thread = std::thread::spawn(move || channel.send(command).is_ok());
+            rig.net.enter(clock::now(), Some(PATIENCE)).expect("entered");
+            let woken = rig.net.next(clock::now());
+            assert_eq!(
+                woken,
+                Some(Completion::Done),
+                "it was not the time-out that ended the wait"
+            );
+            assert!(thread.join().expect("the thread ends"));
+            assert!(!rig.channel.may_sleep(), "there is a command");
+            rig.channel.awake();
+            let session = SessionId(round);
+            assert_eq!(rig.channel.command(), Some(Command::End { session }));
+        }
+    }
+}
+
+#[test]
+fn a_dropped_ring_leaves_its_ports_at_once() {
+    let address = Ipv4Addr::LOCALHOST.into();
+    for way in [DEFER, COOP, EPOLL] {
+        for _ in 0..10 {
+            let rig = Rig::v4(4, way);
+            rig.say(0, b"unread");
+            let ours = rig.ours;
+            drop(rig);
+            for name in ours {
+                socket::bind(address, name.port(), QUEUES).expect("the port is free");
+            }
+        }
+    }
+}
