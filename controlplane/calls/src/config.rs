@@ -8,6 +8,7 @@ use playbook::Playbook;
 use sip::digest::Credentials;
 use sip::endpoint::Transport;
 
+pub use crate::load::Budget;
 pub use crate::pattern::{NoPattern, Pattern};
 
 /// The whole configuration of a node.
@@ -21,6 +22,8 @@ pub struct Config {
     pub media_also: Option<IpAddr>,
     /// What each worker has bound: its even RTP ports.
     pub workers: Vec<Vec<u16>>,
+    /// How much of the workers new calls may use.
+    pub budget: Budget,
     /// Who may send to a leg's port.
     pub latch: Latch,
     /// Who may call us.
@@ -45,6 +48,7 @@ pub struct Config {
 #[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "as in `Config`")]
 pub struct Peers {
+    pub budget: Budget,
     pub latch: Latch,
     pub trunks: Vec<Trunk>,
     pub ai_agents: Vec<AiAgent>,
@@ -59,6 +63,7 @@ impl Config {
     /// The same node with others.
     pub(crate) fn with(self, peers: Peers) -> Config {
         Config {
+            budget: peers.budget,
             latch: peers.latch,
             trunks: peers.trunks,
             ai_agents: peers.ai_agents,

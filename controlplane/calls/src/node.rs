@@ -13,11 +13,13 @@ use crate::call::{Action, Input, State};
 use crate::config::{Config, Peers};
 use crate::desired::Unanswered;
 use crate::leg::LegState;
+use crate::load::{Measure, WorkerLoad};
 use crate::notice::{CallId, HandoffId, Notice, Reason};
 use crate::observe::Observed;
 pub use crate::observe::Pair;
 use crate::ports::Ports;
 use crate::random::Random;
+use crate::refusal::{self, Refusals};
 use crate::registry::Registry;
 use crate::request::{Request, RequestError, Response};
 use crate::spec::Role;
@@ -67,6 +69,10 @@ pub struct Node {
     pub(crate) outputs: VecDeque<Output>,
     refers: refer::Refers,
     observed: Observed,
+    draining: bool,
+    pub(crate) refusals: Refusals,
+    /// What the endpoint had refused when that was last counted.
+    turned_away: u64,
 }
 
 impl Node {
@@ -76,12 +82,15 @@ impl Node {
         endpoint.admit(config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied()));
         Node {
             endpoint,
-            ports: Ports::new(&config.workers),
+            ports: Ports::new(&config.workers, config.budget),
             registry: Registry::default(),
             random: Random::new(config.seed),
             outputs: VecDeque::new(),
             refers: refer::Refers::default(),
             observed: Observed::default(),
+            draining: false,
+            refusals: Refusals::default(),
+            turned_away: 0,
             config: Arc::new(config),
         }
     }
@@ -252,18 +261,64 @@ impl Node {
 
     /// No new calls; running ones end as they like.
     pub fn drain(&mut self) {
-        self.endpoint.refuse_new(Some(RETRY_AFTER));
+        self.count_refused();
+        self.draining = true;
+        self.refuse_or_not();
     }
 
     /// New calls again.
     pub fn resume(&mut self) {
-        self.endpoint.refuse_new(None);
+        self.count_refused();
+        self.draining = false;
+        self.refuse_or_not();
+    }
+
+    /// How busy the workers were, in the order of [`Config::workers`]; one that is not named, or `None`, could not be measured. To be told
+    /// some times a second. New calls go to the least busy worker, and while all are as busy as [`Config::budget`] allows there are none.
+    /// Of running calls nothing is refused for that: neither a request in a dialog nor a handoff, nor the leg of its human.
+    pub fn handle_load(&mut self, measures: &[Option<Measure>]) {
+        self.ports.measure(measures);
+        self.refuse_or_not();
+    }
+
+    /// How busy each worker is, as the next call finds it.
+    pub fn loads(&self) -> Vec<WorkerLoad> {
+        self.ports.loads()
+    }
+
+    /// Callers that were not taken.
+    pub fn refusals(&self) -> Refusals {
+        let mut refusals = self.refusals;
+        refusals.count(self.refuses_for(), self.endpoint.turned_away() - self.turned_away);
+        refusals
+    }
+
+    /// What the endpoint refuses callers for, where it does.
+    fn refuses_for(&self) -> refusal::Refusal {
+        match self.draining {
+            true => refusal::Refusal::Draining,
+            false => refusal::Refusal::Load,
+        }
+    }
+
+    /// Before the reason changes.
+    fn count_refused(&mut self) {
+        self.refusals = self.refusals();
+        self.turned_away = self.endpoint.turned_away();
+    }
+
+    /// While it takes no calls the endpoint itself refuses them, at the least cost, and says so to trunks that ask (OPTIONS).
+    pub(crate) fn refuse_or_not(&mut self) {
+        let refuses = self.draining || self.ports.are_full();
+        self.endpoint.refuse_new(refuses.then_some(RETRY_AFTER));
     }
 
     /// Other peers, and another way with them, for the calls that come from now on. Those that are there keep what they began with.
     pub fn reload(&mut self, peers: Peers) {
         let admitted = peers.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied());
         self.endpoint.admit(admitted);
+        self.ports.set_budget(peers.budget);
+        self.refuse_or_not();
         let config = Config::clone(&self.config).with(peers);
         self.config = Arc::new(config);
     }
@@ -481,7 +536,8 @@ impl Node {
                 self.ports.release(now, taken);
             }
             self.forget_refer(now, &mut live);
-            self.ports.close(live.worker);
+            self.ports.close(live.worker, live.began);
+            self.refuse_or_not();
             self.registry.schedule(live.id, live.scheduled, None);
             return;
         }

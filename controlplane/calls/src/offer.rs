@@ -17,7 +17,9 @@ use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, RETRY_AFTER};
 use crate::notice::{CallId, HandoffId, Party};
+use crate::ports::NoRoom;
 use crate::random::Random;
+use crate::refusal::Refusal;
 use crate::spec::Legs;
 use crate::timer::Timers;
 
@@ -30,14 +32,23 @@ const HANDOFF: &str = "X-Baton-Handoff";
 /// What a call needs: the caller's port and the AI's.
 const PORTS: usize = 2;
 
+/// A caller that is not taken.
+struct Refused {
+    why: Refusal,
+    status: u16,
+    headers: Vec<(String, String)>,
+}
+
 impl Node {
     /// A new caller: from a trunk, with a description that fits, with room and an agent for it; or refused.
     ///
     /// Nothing is taken from the request but its offer and From: `X-Baton-*` of callers means nothing and goes nowhere.
     pub(crate) fn handle_invite(&mut self, now: Instant, dialog: DialogId, from: SocketAddr, request: &Message) {
-        if let Err((status, headers)) = self.take_call(now, dialog, from, request) {
-            let _ = self.endpoint.reject(now, dialog, status, &headers);
+        if let Err(refused) = self.take_call(now, dialog, from, request) {
+            self.refusals.count(refused.why, 1);
+            let _ = self.endpoint.reject(now, dialog, refused.status, &refused.headers);
         }
+        self.refuse_or_not();
     }
 
     fn take_call(
@@ -46,14 +57,16 @@ impl Node {
         dialog: DialogId,
         from: SocketAddr,
         request: &Message,
-    ) -> Result<(), (u16, Vec<(String, String)>)> {
-        let busy = || (503, vec![("Retry-After".to_owned(), RETRY_AFTER.to_string())]);
+    ) -> Result<(), Refused> {
+        let headers = |name: &str, value: String| vec![(name.to_owned(), value)];
+        let refused = |why, status, headers| Refused { why, status, headers };
+        let busy = |why| refused(why, 503, headers("Retry-After", RETRY_AFTER.to_string()));
         let trunk = self
             .config
             .trunks
             .iter()
             .find(|trunk| trunk.addresses.contains(&from.ip()));
-        let trunk = trunk.ok_or((403, vec![]))?;
+        let trunk = trunk.ok_or_else(|| refused(Refusal::Trunk, 403, vec![]))?;
         let agents: Vec<usize> = match &trunk.ai_agent {
             Some(name) => self
                 .config
@@ -65,19 +78,23 @@ impl Node {
             None => (0..self.config.ai_agents.len()).collect(),
         };
         if agents.is_empty() {
-            return Err((480, vec![]));
+            return Err(refused(Refusal::Agent, 480, vec![]));
         }
         if !request.body().is_empty() && request.sdp().is_none() {
             // RFC 3261 §8.2.3.
-            return Err((415, vec![("Accept".to_owned(), "application/sdp".to_owned())]));
+            let accept = headers("Accept", "application/sdp".to_owned());
+            return Err(refused(Refusal::Offer, 415, accept));
         }
         let credentials = trunk.auth.iter().cloned().collect();
         let trunk = trunk.name.clone();
         let session = session(&mut self.random);
-        let worker = self.ports.open(PORTS).ok_or_else(busy)?;
+        let worker = self.ports.open(PORTS).map_err(|why| match why {
+            NoRoom::Load => busy(Refusal::Load),
+            NoRoom::Ports => busy(Refusal::Ports),
+        })?;
         let Some(taken) = self.ports.take(worker) else {
-            self.ports.close(worker);
-            return Err(busy());
+            self.ports.close(worker, None);
+            return Err(busy(Refusal::Ports));
         };
 
         let mut local = self.local(taken.port, &[Encoding::Pcmu, Encoding::Pcma], session);
@@ -92,8 +109,8 @@ impl Node {
             Ok(first) => first,
             Err(error) => {
                 self.ports.release(now, taken);
-                self.ports.close(worker);
-                return Err((488, self.warning(error)));
+                self.ports.close(worker, None);
+                return Err(refused(Refusal::Offer, 488, self.warning(error)));
             }
         };
         let id = self.new_call();
@@ -133,6 +150,7 @@ impl Node {
                 target: None,
             },
             worker,
+            began: None,
             trunk,
             agents,
             agent: 0,

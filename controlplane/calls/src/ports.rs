@@ -1,7 +1,9 @@
-//! RTP ports of the workers: taken, given back, and left alone for a while.
+//! The workers: who gets the next session, and their RTP ports, which are taken, given back, and left alone for a while.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
+
+use crate::load::{Budget, Load, Measure, WorkerLoad};
 
 /// How long a released port is not given out: packets of its last peer may still be under way.
 pub(crate) const QUARANTINE: Duration = Duration::from_secs(2);
@@ -15,10 +17,20 @@ pub(crate) struct Taken {
     pub(crate) port: u16,
 }
 
+/// Why no worker takes a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    /// All that have ports are as busy as they may be.
+    Load,
+    /// None has ports.
+    Ports,
+}
+
 /// The ports of all workers.
 #[derive(Debug)]
 pub(crate) struct Ports {
     workers: Vec<Worker>,
+    budget: Budget,
 }
 
 #[derive(Debug)]
@@ -28,38 +40,90 @@ struct Worker {
     /// In the order of release, which is that of their times.
     resting: VecDeque<(Instant, u16)>,
     taken: usize,
-    sessions: usize,
+    load: Load,
 }
 
 impl Ports {
     /// All free.
-    pub(crate) fn new(workers: &[Vec<u16>]) -> Ports {
+    pub(crate) fn new(workers: &[Vec<u16>], budget: Budget) -> Ports {
         let worker = |ports: &Vec<u16>| Worker {
             free: ports.iter().copied().collect(),
             resting: VecDeque::with_capacity(ports.len()),
             taken: 0,
-            sessions: 0,
+            load: Load::default(),
         };
         Ports {
             workers: workers.iter().map(worker).collect(),
+            budget,
         }
     }
 
-    /// The worker with the fewest sessions among those that have `ports` free ports; the first of equals. It has one more
-    /// session now.
-    pub(crate) fn open(&mut self, ports: usize) -> Option<usize> {
-        let workers = self.workers.iter().enumerate();
-        let (index, _) = workers
-            .filter(|(_, w)| w.free.len() >= ports)
-            .min_by_key(|(_, w)| w.sessions)?;
-        self.workers[index].sessions += 1;
-        Some(index)
+    /// Another budget, for the sessions that come from now on.
+    pub(crate) fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+        self.look();
     }
 
-    /// A session of this worker is over.
-    pub(crate) fn close(&mut self, worker: usize) {
+    /// How busy each worker is, in their order. One that is not named could not be measured.
+    pub(crate) fn measure(&mut self, measures: &[Option<Measure>]) {
+        for (at, worker) in self.workers.iter_mut().enumerate() {
+            worker.load.measure(measures.get(at).copied().flatten());
+        }
+        self.look();
+    }
+
+    fn look(&mut self) {
+        for worker in &mut self.workers {
+            worker.load.look(&self.budget);
+        }
+    }
+
+    /// Whether every worker is as busy as it may be.
+    pub(crate) fn are_full(&self) -> bool {
+        !self.workers.is_empty() && self.workers.iter().all(|worker| worker.load.is_full())
+    }
+
+    /// How busy each worker is.
+    pub(crate) fn loads(&self) -> Vec<WorkerLoad> {
+        let loads = self.workers.iter().map(|worker| worker.load.view(&self.budget));
+        loads.collect()
+    }
+
+    /// The least busy worker among those that may have another session and have `ports` free ports; of equals the one with the fewest
+    /// sessions, then the first. It has one more session now.
+    pub(crate) fn open(&mut self, ports: usize) -> Result<usize, NoRoom> {
+        let budget = self.budget;
+        let has_ports = |worker: &Worker| worker.free.len() >= ports;
+        let workers = self.workers.iter().enumerate();
+        let fit = workers.filter(|(_, worker)| has_ports(worker) && !worker.load.is_full());
+        let least = fit.min_by(|(_, a), (_, b)| {
+            let (one, other) = (a.load.expected(&budget), b.load.expected(&budget));
+            one.total_cmp(&other).then(a.load.sessions().cmp(&b.load.sessions()))
+        });
+        let Some((index, _)) = least else {
+            return Err(match self.workers.iter().any(has_ports) {
+                true => NoRoom::Load,
+                false => NoRoom::Ports,
+            });
+        };
+        let load = &mut self.workers[index].load;
+        load.open();
+        load.look(&budget);
+        Ok(index)
+    }
+
+    /// A session of this worker begins to have packets.
+    pub(crate) fn begin(&mut self, now: Instant, worker: usize) {
         if let Some(worker) = self.workers.get_mut(worker) {
-            worker.sessions = worker.sessions.saturating_sub(1);
+            worker.load.begin(now);
+        }
+    }
+
+    /// A session of this worker is over. It had packets since `began`, where it had any.
+    pub(crate) fn close(&mut self, worker: usize, began: Option<Instant>) {
+        if let Some(worker) = self.workers.get_mut(worker) {
+            worker.load.close(began);
+            worker.load.look(&self.budget);
         }
     }
 
@@ -113,7 +177,7 @@ mod tests {
     #[test]
     fn every_port_is_given_out_once_and_comes_back_after_its_rest() {
         let start = Instant::now();
-        let mut ports = Ports::new(&[vec![10_000, 10_002]]);
+        let mut ports = Ports::new(&[vec![10_000, 10_002]], Budget::default());
         let a = ports.take(0).unwrap();
         let b = ports.take(0).unwrap();
         assert_eq!((a.port, b.port, ports.take(0)), (10_000, 10_002, None));
@@ -135,7 +199,7 @@ mod tests {
     #[test]
     fn the_longest_unused_port_is_taken_first() {
         let start = Instant::now();
-        let mut ports = Ports::new(&[vec![2, 4, 6]]);
+        let mut ports = Ports::new(&[vec![2, 4, 6]], Budget::default());
         let first = ports.take(0).unwrap();
         ports.release(start, first);
         ports.handle_timeout(start + QUARANTINE);
@@ -143,17 +207,104 @@ mod tests {
         assert_eq!(order, [4, 6, 2]);
     }
 
+    /// A session costs a hundredth of a core.
+    const BUDGET: Budget = Budget {
+        core_share: 0.7,
+        packet: Duration::from_micros(100),
+    };
+
     #[test]
-    fn a_session_goes_to_the_worker_with_the_fewest() {
-        let mut ports = Ports::new(&[vec![2, 4], vec![6, 8], vec![10]]);
+    fn without_measurements_a_session_goes_to_the_worker_with_the_fewest() {
+        let mut ports = Ports::new(&[vec![2, 4], vec![6, 8], vec![10]], BUDGET);
+        assert_eq!([ports.open(2), ports.open(2), ports.open(2)], [Ok(0), Ok(1), Ok(0)]);
+        ports.close(0, None);
+        ports.close(0, None);
+        assert_eq!(ports.open(2), Ok(0));
+        assert_eq!(ports.open(3), Err(NoRoom::Ports));
+        let mut none = Ports::new(&[], BUDGET);
+        assert_eq!((none.open(0), none.are_full()), (Err(NoRoom::Ports), false));
+    }
+
+    /// Two workers with ports for all, the first of which has 20 sessions and the second 2.
+    fn two(start: Instant) -> Ports {
+        let mut ports = Ports::new(&[(0..100).collect(), (100..200).collect()], BUDGET);
+        for (worker, sessions) in [(0, 20), (1, 2)] {
+            for _ in 0..sessions {
+                ports.workers[worker].load.open();
+                ports.begin(start, worker);
+            }
+        }
+        ports
+    }
+
+    fn shares(since: Instant, shares: [f64; 2]) -> [Option<Measure>; 2] {
+        shares.map(|share| Some(Measure { since, share }))
+    }
+
+    fn placed(ports: &mut Ports, sessions: usize) -> [usize; 2] {
+        let mut placed = [0; 2];
+        for _ in 0..sessions {
+            placed[ports.open(1).expect("room")] += 1;
+        }
+        placed
+    }
+
+    #[test]
+    fn a_session_goes_where_the_measured_load_is_least_whatever_the_number_there() {
+        let start = Instant::now();
+        let mut ports = two(start);
+        ports.measure(&shares(start, [0.2, 0.505]));
+        assert_eq!(placed(&mut ports, 10), [10, 0]);
+        // What was placed since the measurement counts, so that not all of a burst go the same way: 0.300 and 0.505 become 0.530 and 0.545.
+        assert_eq!(placed(&mut ports, 24), [23, 1]);
+    }
+
+    #[test]
+    fn a_worker_that_is_full_or_has_no_ports_is_passed_over() {
+        let start = Instant::now();
+        let mut ports = two(start);
+        ports.measure(&shares(start, [0.71, 0.6]));
+        assert_eq!(ports.open(1), Ok(1));
+        while ports.take(1).is_some() {}
         assert_eq!(
-            [ports.open(2), ports.open(2), ports.open(2)],
-            [Some(0), Some(1), Some(0)]
+            ports.open(1),
+            Err(NoRoom::Load),
+            "there are ports, at the worker that is full"
         );
-        ports.close(0);
-        ports.close(0);
-        assert_eq!(ports.open(2), Some(0));
-        assert_eq!(ports.open(3), None);
-        assert_eq!(Ports::new(&[]).open(0), None);
+        while ports.take(0).is_some() {}
+        assert_eq!(ports.open(1), Err(NoRoom::Ports));
+        assert!(!ports.are_full());
+        ports.measure(&shares(start, [0.8, 0.9]));
+        assert!(ports.are_full());
+    }
+
+    #[test]
+    fn a_worker_without_a_measurement_counts_by_its_sessions() {
+        let start = Instant::now();
+        let mut ports = two(start);
+        // 0.20 by number, 0.10 measured; then the other way round.
+        ports.measure(&[None, shares(start, [0.0, 0.1])[1]]);
+        assert_eq!(ports.open(1), Ok(1));
+        ports.measure(&[None, shares(start, [0.0, 0.3])[1]]);
+        assert_eq!(ports.open(1), Ok(0));
+        // Nobody could be measured: the list is empty.
+        ports.measure(&[]);
+        assert_eq!(ports.open(1), Ok(1));
+        assert!(ports.loads().iter().all(|load| load.measured.is_none()));
+    }
+
+    #[test]
+    fn another_budget_counts_at_once() {
+        let start = Instant::now();
+        let mut ports = two(start);
+        ports.measure(&shares(start, [0.5, 0.6]));
+        assert!(!ports.are_full());
+        ports.set_budget(Budget {
+            core_share: 0.4,
+            ..BUDGET
+        });
+        assert_eq!((ports.are_full(), ports.open(1)), (true, Err(NoRoom::Load)));
+        ports.set_budget(BUDGET);
+        assert_eq!((ports.are_full(), ports.open(1)), (false, Ok(0)));
     }
 }

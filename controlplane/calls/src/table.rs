@@ -366,7 +366,7 @@ fn told(step: &Step) -> String {
 }
 
 /// What the machines never see: which layer decides, what follows, and a test that shows it.
-const BELOW: [(&str, &str, &str); 11] = [
+const BELOW: [(&str, &str, &str); 12] = [
     (
         "CANCEL crosses our 200 to the caller",
         "endpoint: 200 to the CANCEL, the call stands; the caller's BYE follows (RFC 3261 §9.2)",
@@ -421,6 +421,11 @@ const BELOW: [(&str, &str, &str); 11] = [
         "drain",
         "endpoint: new INVITEs get 503, running calls go on in every state",
         "`calls`: `a_node_that_drains_takes_no_new_call_and_ends_none`",
+    ),
+    (
+        "the workers are as busy as `[budget]` allows",
+        "the same: of running calls nothing is refused, nor a leg of their handoffs",
+        "`calls`: `a_node_above_its_budget_goes_on_with_its_calls_and_their_handoffs_in_every_state`",
     ),
 ];
 

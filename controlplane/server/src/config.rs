@@ -3,6 +3,7 @@
 //! The file is read key by key (`config/reader.rs`); every key that is read is known, and any other is a problem. Each section
 //! has a file below with one struct of checked values and one function that reads them.
 
+mod budget;
 mod hep;
 mod http;
 mod keys;
@@ -23,7 +24,7 @@ mod webhooks;
 use std::path::{Path, PathBuf};
 
 use ::playbook::Playbook;
-use calls::config::{AiAgent, Deadlines, Trunk};
+use calls::config::{AiAgent, Budget, Deadlines, Trunk};
 use toml::de::DeTable;
 
 pub use hep::Hep;
@@ -54,6 +55,8 @@ pub struct Config {
     pub sip: Sip,
     /// `[media]`
     pub media: Media,
+    /// `[budget]`
+    pub budget: Budget,
     /// `[http]`
     pub http: Http,
     /// `[store]`
@@ -83,7 +86,7 @@ pub struct Config {
 }
 
 /// Sections of the contract that this version does not have.
-const NOT_BUILT: [&str; 3] = ["budget", "recording", "hours"];
+const NOT_BUILT: [&str; 2] = ["recording", "hours"];
 
 impl Config {
     /// Checks the text of a file. `folder` is what relative paths in it start from.
@@ -135,6 +138,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let node = node::read(root.table("node"));
     let sip = sip::read(root.table("sip"));
     let (media, media_times) = media::read(root.table("media"));
+    let budget = budget::read(root.table("budget"));
     let ai_agents = peers::ai_agents(&root);
     let http = http::read(root.table("http"), &ai_agents);
     let store = store::read(root.table("store"));
@@ -164,6 +168,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         node,
         sip,
         media,
+        budget,
         http,
         store,
         trunks,

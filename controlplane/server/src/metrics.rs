@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use calls::load::WorkerLoad;
 use calls::node::Alive;
 use calls::notice::{Notice, Step, What};
+use calls::refusal::{Refusal, Refusals};
 use engine::Snapshot;
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
@@ -77,6 +79,8 @@ pub(crate) struct Now<'a> {
     pub(crate) alive: Alive,
     pub(crate) connections: usize,
     pub(crate) workers: &'a [Snapshot],
+    pub(crate) loads: &'a [WorkerLoad],
+    pub(crate) refusals: &'a Refusals,
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) records: usize,
     pub(crate) store: &'a Condition,
@@ -191,6 +195,7 @@ impl Metrics {
         store(&mut page, now.store);
         webhooks(&mut page, now.endpoints);
         workers(&mut page, now.workers);
+        loads(&mut page, now.loads);
         process::write(&mut page);
         page.finish()
     }
@@ -198,6 +203,10 @@ impl Metrics {
     fn calls(&self, page: &mut Page, now: &Now<'_>) {
         page.one(&list::CALLS, now.alive.calls);
         page.one(&list::CALLS_STARTED, self.calls);
+        let mut refused = page.family(&list::CALLS_REFUSED);
+        for why in Refusal::ALL {
+            refused.set(&[why.name()], now.refusals.of(why));
+        }
         page.one(&list::TAKEOVER_BYES, self.byes);
         let mut ended = page.family(&list::CALLS_ENDED);
         for (by, count) in &self.ended {
@@ -329,6 +338,26 @@ fn workers(page: &mut Page, workers: &[Snapshot]) {
             samples.set(&[worker], value(snapshot));
         }
     }
+}
+
+fn loads(page: &mut Page, loads: &[WorkerLoad]) {
+    let names: Vec<_> = (0..loads.len()).map(|worker| worker.to_string()).collect();
+    let of_each = || names.iter().zip(loads);
+    let mut busy = page.family(&list::BUSY);
+    for (worker, load) in of_each() {
+        if let Some(measured) = load.measured {
+            busy.set(&[worker], measured);
+        }
+    }
+    let mut write = |family: &'static Family, value: fn(&WorkerLoad) -> f64| {
+        let mut samples = page.family(family);
+        for (worker, load) in of_each() {
+            samples.set(&[worker], value(load));
+        }
+    };
+    write(&list::EXPECTED, |load| load.expected);
+    write(&list::BUDGET, |load| load.budget);
+    write(&list::FULL, |load| f64::from(u8::from(load.full)));
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The only place where inputs meet the node and its outputs are done: one task, one loop, no lock around the node.
 
 mod handle;
+mod load;
 mod sockets;
 
 use std::collections::{BTreeSet, HashMap};
@@ -30,6 +31,7 @@ use crate::sip_transport::udp::Received;
 use crate::tap::Tap;
 use handle::Ask;
 pub(crate) use handle::{Holds, NodeHandle, Stopped};
+use load::Meter;
 pub(crate) use sockets::{Datagrams, Sockets};
 
 /// Datagrams, and events, that are taken in at one turn before everything else has its turn again.
@@ -66,6 +68,7 @@ pub(crate) struct Run {
     journal: Arc<Journal>,
     tap: Tap,
     turns: Arc<Turns>,
+    meter: Meter,
     /// What the node is doing now, should it begin a handoff.
     trigger: Trigger,
     asks: mpsc::Receiver<Ask>,
@@ -103,6 +106,7 @@ impl Run {
             journal,
             tap,
             turns: Arc::clone(&turns),
+            meter: Meter::new(Instant::now()),
             trigger: Trigger::default(),
             asks,
             waiting: HashMap::new(),
@@ -172,9 +176,14 @@ impl Run {
                     began = Instant::now();
                     more_events = self.take_events();
                 }
-                () = sleep_until(timer), if timer.is_some() => began = Instant::now(),
+                () = tokio::time::sleep_until(timer.into()) => began = Instant::now(),
             }
             let now = Instant::now();
+            if self.meter.next() <= now {
+                let times = (0..self.engine.workers()).map(|worker| self.engine.processor_time(worker));
+                let measures = self.meter.read(now, times);
+                self.node.handle_load(&measures);
+            }
             if self.node.poll_timeout().is_some_and(|at| at <= now) {
                 self.node.handle_timeout(now);
             }
@@ -194,9 +203,10 @@ impl Run {
         }
     }
 
-    fn next_wake(&self) -> Option<Instant> {
+    fn next_wake(&self) -> Instant {
         let retry = (!self.waiting.is_empty()).then(|| Instant::now() + RETRY);
-        [self.node.poll_timeout(), retry].into_iter().flatten().min()
+        let wakes = [self.node.poll_timeout(), retry].into_iter().flatten();
+        wakes.fold(self.meter.next(), Instant::min)
     }
 
     fn take_ask(&mut self, ask: Ask) {
@@ -219,6 +229,8 @@ impl Run {
                 let holds = Holds {
                     alive: self.node.alive(),
                     connections: self.node.flows(),
+                    loads: self.node.loads(),
+                    refusals: self.node.refusals(),
                 };
                 let _ = reply.send(holds);
             }
@@ -528,13 +540,6 @@ async fn heard(sibling: Option<&Sibling>) {
     match sibling {
         // A broken link says so when it is read.
         Some(sibling) => drop(sibling.link.ready().await),
-        None => std::future::pending().await,
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }

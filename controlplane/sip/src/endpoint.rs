@@ -111,6 +111,7 @@ pub struct Endpoint {
     flows: Flows,
     events: VecDeque<Event>,
     refusing: Option<u32>,
+    turned_away: u64,
     strangers: Strangers,
     share: Option<Share>,
     strays: VecDeque<Stray>,
@@ -149,6 +150,7 @@ impl Endpoint {
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             refusing: None,
+            turned_away: 0,
             strangers: Strangers::default(),
             share: None,
             strays: VecDeque::new(),
@@ -326,6 +328,11 @@ impl Endpoint {
     /// From now on new INVITEs get 503 with Retry-After (in seconds), and OPTIONS says so; `None` ends it.
     pub fn refuse_new(&mut self, retry_after: Option<u32>) {
         self.refusing = retry_after;
+    }
+
+    /// INVITEs that were refused because of [`Endpoint::refuse_new`], since the start.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away
     }
 
     /// Who may call. An INVITE outside any dialog that comes from another address gets 403 without any state, and refusals of any kind

@@ -22,6 +22,7 @@ mod worker;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use media::command::{Command, Port};
 use media::core::{Config, Core};
@@ -174,6 +175,15 @@ impl Engine {
     /// Where there is no such worker.
     pub fn stats(&self, worker: usize) -> Snapshot {
         self.workers[worker].page.read()
+    }
+
+    /// How long the worker's thread was on a processor since its start: measured by the kernel, at no cost of the worker's. `None`: it has
+    /// ended.
+    ///
+    /// # Panics
+    /// Where there is no such worker.
+    pub fn processor_time(&self, worker: usize) -> Option<Duration> {
+        self.workers[worker].thread.as_ref().and_then(clock::processor_time)
     }
 
     /// Whether the worker's thread still runs. It ends only by [`Engine::stop`] or by a bug of ours; then the

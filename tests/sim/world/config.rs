@@ -69,6 +69,7 @@ pub(super) fn node_config(
         sip,
         media_address: node.ip(),
         media_also: None,
+        budget: calls::config::Budget::default(),
         workers: vec![(0..scenario.pairs).map(|n| FIRST_PORT + 2 * n).collect()],
         latch: Latch::SignalledIp,
         trunks: vec![Trunk {

@@ -161,6 +161,8 @@ impl Node {
     }
 
     fn answer_caller(&mut self, now: Instant, live: &mut Live) {
+        live.began = Some(now);
+        self.ports.begin(now, live.worker);
         let caller = &mut live.legs.caller;
         caller.state = LegState::Up;
         let body = match live.answer.take() {

@@ -25,6 +25,8 @@ pub(crate) struct Live {
     pub(crate) call: Call,
     pub(crate) legs: Legs,
     pub(crate) worker: usize,
+    /// Since when its worker has packets of it.
+    pub(crate) began: Option<Instant>,
     /// The trunk's name.
     pub(crate) trunk: String,
     /// Indices of the agents to try.

@@ -7,6 +7,7 @@ mod exchange;
 mod failure;
 mod families;
 mod join;
+mod load;
 mod plane;
 mod refer;
 mod second;

@@ -279,6 +279,32 @@ impl<'r, 't> Table<'r, 't> {
         }
     }
 
+    /// A number, with or without a fraction.
+    pub(super) fn number(&self, key: &'static str, range: RangeInclusive<f64>) -> Option<At<f64>> {
+        let found = self.value(key)?;
+        let value = match found.value {
+            DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+                .ok()
+                .map(|number| number as f64),
+            DeValue::Float(number) => number.as_str().parse().ok(),
+            other => {
+                self.wrong_type(found.line, key, "a number", other);
+                return None;
+            }
+        };
+        match value {
+            Some(value) if range.contains(&value) => Some(At {
+                line: found.line,
+                value,
+            }),
+            _ => {
+                let message = format!("must be from {} to {}", range.start(), range.end());
+                self.problem(found.line, key, message);
+                None
+            }
+        }
+    }
+
     pub(super) fn boolean(&self, key: &'static str) -> Option<bool> {
         let found = self.value(key)?;
         match found.value {

@@ -77,6 +77,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "node" => format!("{:?}", config.node),
         "sip" => format!("{:?}", config.sip),
         "media" => format!("{:?}{:?}", config.media, config.deadlines),
+        "budget" => format!("{:?}", config.budget),
         "http" => format!("{:?}", config.http),
         "store" => format!("{:?}", config.store),
         "trunks" => format!("{:?}", config.trunks),
@@ -112,6 +113,7 @@ impl Config {
         config.node.stop = new.node.stop;
         config.node.log = new.node.log;
         config.media.latch = new.media.latch;
+        config.budget = new.budget;
         config.deadlines = new.deadlines;
         config.trunks = new.trunks;
         config.ai_agents = new.ai_agents;

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use ::playbook::Mode;
 use ::sip::endpoint::Transport;
@@ -98,13 +100,40 @@ fn what_is_not_toml_says_where() {
 #[test]
 fn sections_of_later_versions_say_so() {
     for (text, key) in [
-        ("[budget]\n", "budget"),
         ("[recording]\n", "recording"),
         ("[hours]\n", "hours"),
         ("[[playbook.rules]]\n", "playbook.rules"),
     ] {
         assert_eq!(problems(text), [format!("line 1: {key}: is not built yet: remove it")]);
     }
+}
+
+#[test]
+fn a_budget_has_fractions_and_room_for_a_call() {
+    let budget = good("[budget]\ncore_share = 1\nus_per_packet = 3.25\n").budget;
+    assert_eq!((budget.core_share, budget.packet), (1.0, Duration::from_nanos(3250)));
+    for (text, problem) in [
+        (
+            "core_share = 1.1",
+            "line 2: budget.core_share: must be from 0.0001 to 1",
+        ),
+        (
+            "core_share = \"much\"",
+            "line 2: budget.core_share: must be a number, not a string",
+        ),
+        (
+            "us_per_packet = nan",
+            "line 2: budget.us_per_packet: must be from 0.1 to 10000",
+        ),
+    ] {
+        assert_eq!(problems(&format!("[budget]\n{text}\n")), [problem]);
+    }
+    let found = problems("[budget]\ncore_share = 0.1\nus_per_packet = 2000\n");
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].starts_with("line 3: budget.core_share: one call is expected to use 0.2000 of a core"),
+        "{found:?}"
+    );
 }
 
 #[test]

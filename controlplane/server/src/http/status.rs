@@ -33,6 +33,11 @@ pub(super) async fn ready(State(shared): Context) -> Answered {
     if shared.draining.load(Ordering::Relaxed) {
         return Err(Problem::unavailable("draining: no new calls"));
     }
+    if shared.node.holds().await.is_ok_and(|holds| holds.is_full()) {
+        return Err(Problem::unavailable(
+            "every worker is as busy as the budget allows (budget.core_share): no new calls until calls end",
+        ));
+    }
     let condition = shared.journal.store.condition();
     if let Some((since, why)) = condition.trouble {
         let seconds = since.as_secs();
@@ -57,6 +62,8 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         alive: holds.alive,
         connections: holds.connections,
         workers: &workers,
+        loads: &holds.loads,
+        refusals: &holds.refusals,
         endpoints: &shared.journal.teller.endpoints(),
         records,
         store: &shared.journal.store.condition(),

@@ -123,6 +123,9 @@ list! {
 
     CALLS = "baton_calls", Gauge, "calls", [], "Calls that are alive.";
     CALLS_STARTED = "baton_calls_started_total", Counter, "calls", [], "Calls that were connected to an AI.";
+    CALLS_REFUSED = "baton_calls_refused_total", Counter, "calls",
+        [one_of("reason", &["draining", "load", "ports", "no_agent", "offer", "no_trunk"])],
+        "INVITEs of trunks that were refused: the node drains, its workers are as busy as the budget allows, they have no ports (503 all three), there is no AI agent (480), the offer does not fit (415, 488).";
     TAKEOVER_BYES = "baton_takeover_byes_total", Counter, "messages", [], "BYEs to legs that a server which has died had left.";
     CALLS_ENDED = "baton_calls_ended_total", Counter, "calls",
         [one_of("by", &["caller", "ai", "human", "api", "transfer", "error", "node_restarted"])], "Calls that are over, by who ended them.";
@@ -226,6 +229,12 @@ list! {
     LOOPS = "baton_worker_loops_total", Counter, "turns", [WORKER], "Turns of the worker's loop.";
     SESSIONS = "baton_worker_sessions", Gauge, "sessions", [WORKER], "Sessions alive.";
     BUFFERS_FREE = "baton_worker_buffers_free", Gauge, "buffers", [WORKER], "Receive buffers that are free.";
+    BUSY = "baton_worker_busy_ratio", Gauge, "1", [WORKER],
+        "The share of a core that the worker used in the last second; missing where it cannot be measured.";
+    EXPECTED = "baton_worker_expected_ratio", Gauge, "1", [WORKER],
+        "The same with calls that were admitted and are not in it yet: what decides about the next call.";
+    BUDGET = "baton_worker_budget_ratio", Gauge, "1", [WORKER], "What new calls may use of it (budget.core_share).";
+    FULL = "baton_worker_full", Gauge, "0 or 1", [WORKER], "1 while the worker takes no new calls, because of its budget.";
 
     PROCESS_START = "process_start_time_seconds", Gauge, "s since 1970", [], "When the process was started.";
     PROCESS_CPU = "process_cpu_seconds_total", Counter, "s", [], "Time on a processor, of user and system.";

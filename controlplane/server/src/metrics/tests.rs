@@ -175,11 +175,22 @@ pub(crate) fn eventful() -> String {
         },
         ..Alive::default()
     };
+    let mut refusals = Refusals::default();
+    for (number, why) in Refusal::ALL.into_iter().enumerate() {
+        refusals.count(why, 31 + number as u64);
+    }
     metrics.print(&Now {
         draining: true,
         alive,
         connections: 17,
         workers: &[snapshot],
+        loads: &[WorkerLoad {
+            measured: Some(0.25),
+            expected: 0.5,
+            budget: 0.75,
+            full: true,
+        }],
+        refusals: &refusals,
         endpoints: &[endpoint],
         records: 1,
         store: &Condition {
@@ -216,6 +227,16 @@ fn each_figure_is_what_happened() {
         ("baton_draining", 1.0),
         ("baton_calls", 5.0),
         ("baton_calls_started_total", 1.0),
+        ("baton_calls_refused_total{reason=\"draining\"}", 31.0),
+        ("baton_calls_refused_total{reason=\"load\"}", 32.0),
+        ("baton_calls_refused_total{reason=\"ports\"}", 33.0),
+        ("baton_calls_refused_total{reason=\"no_agent\"}", 34.0),
+        ("baton_calls_refused_total{reason=\"offer\"}", 35.0),
+        ("baton_calls_refused_total{reason=\"no_trunk\"}", 36.0),
+        ("baton_worker_busy_ratio{worker=\"0\"}", 0.25),
+        ("baton_worker_expected_ratio{worker=\"0\"}", 0.5),
+        ("baton_worker_budget_ratio{worker=\"0\"}", 0.75),
+        ("baton_worker_full{worker=\"0\"}", 1.0),
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
         (
             "baton_handoffs_requested_total{trigger=\"rule\",mode=\"cold\",target=\"t\"}",

@@ -4,8 +4,10 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use calls::config::Peers;
+use calls::load::WorkerLoad;
 use calls::node::Alive;
 use calls::notice::StandingLeg;
+use calls::refusal::Refusals;
 use calls::request::{Request, RequestError, Response};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -25,11 +27,22 @@ pub(crate) struct NodeHandle {
 }
 
 /// What the node holds at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Holds {
     pub(crate) alive: Alive,
     /// SIP connections over TCP.
     pub(crate) connections: usize,
+    /// How busy each worker is.
+    pub(crate) loads: Vec<WorkerLoad>,
+    /// Callers that were not taken.
+    pub(crate) refusals: Refusals,
+}
+
+impl Holds {
+    /// Whether every worker is as busy as the budget allows: a new call is refused.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.loads.is_empty() && self.loads.iter().all(|load| load.full)
+    }
 }
 
 /// The loop has ended.

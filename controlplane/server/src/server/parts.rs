@@ -125,6 +125,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
         })
         .collect();
     Peers {
+        budget: config.budget,
         latch: config.media.latch,
         trunks: config.trunks.clone(),
         ai_agents: config.ai_agents.clone(),
@@ -169,6 +170,7 @@ pub(super) fn node_config(
         media_address: config.media.advertise.0,
         media_also: config.media.advertise.1,
         workers,
+        budget: peers.budget,
         latch: peers.latch,
         trunks: peers.trunks,
         ai_agents: peers.ai_agents,

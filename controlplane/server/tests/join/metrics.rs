@@ -10,7 +10,12 @@ use crate::way::{FOUR, Way};
 use crate::world::{Plan, World, warm};
 
 /// What a healthy run cannot move, and where it is moved by a fault.
-const UNMOVED: [(&str, &str); 25] = [
+const UNMOVED: [(&str, &str); 27] = [
+    (
+        "baton_calls_refused_total",
+        "needs a server that refuses: the tests of the budget",
+    ),
+    ("baton_worker_full", "the test of the budget sees it"),
     (
         "baton_draining",
         "a stop ends the scrapes soon: the tests of the stop see it",
@@ -133,6 +138,11 @@ async fn every_metric_moves_or_says_why_it_cannot() {
     let second = world.ask_for_a_human(on).await;
     world.events(&second, "baton.handoff.failed").await;
     moving.extend(moved(&world.get("/metrics").await).0);
+    // A first look at the workers takes half a second.
+    while !moving.contains("baton_worker_busy_ratio") {
+        moving.extend(moved(&world.get("/metrics").await).0);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
     world.hang_up().await;
     // The end is told when everything of the call is over.
     while !moving.contains("baton_calls_ended_total") {

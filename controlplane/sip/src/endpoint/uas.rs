@@ -141,7 +141,10 @@ impl Endpoint {
             return;
         }
         match (&request.method, self.refusing) {
-            (Method::Invite | Method::Options, Some(seconds)) => self.try_later(now, &request, 503, seconds),
+            (Method::Invite | Method::Options, Some(seconds)) => {
+                self.turned_away += u64::from(request.method == Method::Invite);
+                self.try_later(now, &request, 503, seconds);
+            }
             // On a connection nobody writes an address that is not his.
             (Method::Options, None) if source.flow.is_some() || self.strangers.may_ask(source.address.ip()) => {
                 self.options(now, &request)

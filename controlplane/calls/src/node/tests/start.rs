@@ -85,8 +85,17 @@ fn a_call_without_an_offer_is_offered_ours_and_ended_where_no_answer_comes() {
 
 #[test]
 fn a_node_that_drains_takes_no_new_call_and_ends_none() {
+    takes_no_new_call_and_ends_none(|world| world.node.drain());
+}
+
+#[test]
+fn a_node_above_its_budget_takes_no_new_call_and_ends_none() {
+    takes_no_new_call_and_ends_none(|world| world.measured(&[Some(0.9)]));
+}
+
+fn takes_no_new_call_and_ends_none(stop: fn(&mut World)) {
     let mut world = World::talking();
-    world.node.drain();
+    stop(&mut world);
     let first = world.peers[CALLER].dialog;
     world.call(CALLER);
     assert_eq!(world.peers[CALLER].log.last(), Some(&"503"));
@@ -98,10 +107,20 @@ fn a_node_that_drains_takes_no_new_call_and_ends_none() {
 
 #[test]
 fn a_node_that_drains_goes_on_with_its_calls_in_every_state() {
+    goes_on_with_its_calls_in_every_state(|world| world.node.drain());
+}
+
+/// The human's leg of a handoff, of one that begins now as well, is part of a running call: it is admitted.
+#[test]
+fn a_node_above_its_budget_goes_on_with_its_calls_and_their_handoffs_in_every_state() {
+    goes_on_with_its_calls_in_every_state(|world| world.measured(&[Some(0.9)]));
+}
+
+fn goes_on_with_its_calls_in_every_state(stop: fn(&mut World)) {
     for (name, mut world) in each_state() {
         let before = rows(&world);
         let dialog = world.peers[CALLER].dialog;
-        world.node.drain();
+        stop(&mut world);
         world.call(CALLER);
         assert_eq!(world.peers[CALLER].log.last(), Some(&"503"), "{name}");
         world.peers[CALLER].dialog = dialog;

@@ -10,7 +10,7 @@ use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
-use crate::config::{AiAgent, Deadlines, Pattern, Prompts, Target, Trunk};
+use crate::config::{AiAgent, Budget, Deadlines, Pattern, Prompts, Target, Trunk};
 use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
@@ -53,6 +53,7 @@ pub(super) fn config() -> Config {
         media_address: us().ip(),
         media_also: None,
         workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
+        budget: Budget::default(),
         latch: media::command::Latch::SignalledIp,
         trunks: vec![Trunk {
             name: "carrier".to_owned(),

@@ -253,6 +253,26 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "budget",
+        kind: Kind::Table,
+        about: "What new calls may use of the workers. Above it they get 503 with Retry-After, as from a server that drains; running calls \
+                go on, and so do their handoffs. `baton tune` measures this host and prints this section.",
+        keys: &[
+            key(
+                "core_share",
+                "0.7",
+                "The share of its core that a worker may use, measured over the last second. What is above it is left to \
+                 handoffs, which are never refused, and to the kernel, whose work on packets that come is not in the figure.",
+            ),
+            key(
+                "us_per_packet",
+                "5.0",
+                "What a packet is expected to cost at the least, all its way, µs. A call counts with 100 of them a second \
+                 from its INVITE until it is measured itself, so that a burst of calls does not exceed the share.",
+            ),
+        ],
+    },
+    Section {
         name: "http",
         kind: Kind::Table,
         about: "",

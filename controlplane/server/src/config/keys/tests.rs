@@ -173,6 +173,8 @@ const CHANGES: &[(&str, &str)] = &[
     ("media.applied_ms", "501"),
     ("media.silence_ms", "1001"),
     ("media.silence_probe_s", "31"),
+    ("budget.core_share", "0.6"),
+    ("budget.us_per_packet", "6.0"),
     ("http.listen", "\"127.0.0.1:8081\""),
     ("http.public_url", "\"https://other.example.org\""),
     ("http.body_limit", "262145"),

@@ -181,6 +181,7 @@ fn options_and_draining() {
         Some(200),
         "calls go on"
     );
+    assert_eq!(script.end.turned_away(), 1, "the INVITE");
     script.end.refuse_new(None);
     assert_eq!(script.ask(&request("OPTIONS", "o3", "1", "", "")).status(), Some(200));
 }
