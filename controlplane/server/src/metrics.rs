@@ -15,7 +15,7 @@ use calls::load::WorkerLoad;
 use calls::node::Alive;
 use calls::notice::{Notice, Step, What};
 use calls::refusal::{Refusal, Refusals};
-use engine::Snapshot;
+use engine::{Backend, Snapshot};
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
 
@@ -319,9 +319,47 @@ const WORKER_FIGURES: [Figure; 21] = [
     (&list::BUFFERS_FREE, |s| s.buffers_free),
 ];
 
+/// Times of a worker, and where they stand.
+type Times = (&'static Family, fn(&Snapshot) -> &engine::Histogram<{ engine::TIMES }>);
+
+const WORKER_TIMES: [Times; 2] = [
+    (&list::LATENCY, |s| &s.latency),
+    (&list::LOOP_SECONDS, |s| &s.loop_time),
+];
+
 fn workers(page: &mut Page, workers: &[Snapshot]) {
     let names: Vec<_> = (0..workers.len()).map(|worker| worker.to_string()).collect();
     let of_each = || names.iter().zip(workers);
+    let mut info = page.family(&list::WORKER_INFO);
+    for (worker, snapshot) in of_each() {
+        let io = match snapshot.backend {
+            Backend::Epoll => "epoll",
+            Backend::Auto | Backend::Uring => "io_uring",
+        };
+        info.set(&[worker, io], 1);
+    }
+    for (family, of) in WORKER_TIMES {
+        let mut samples = page.family(family);
+        for (worker, snapshot) in of_each() {
+            let times = of(snapshot);
+            let histogram = Histogram::counted(family, &times.counts, times.sum as f64 / 1e9);
+            samples.histogram(&[worker], &histogram);
+        }
+    }
+    let mut batches = page.family(&list::BATCH);
+    for (worker, snapshot) in of_each() {
+        let histogram = Histogram::counted(&list::BATCH, &snapshot.batch.counts, snapshot.batch.sum as f64);
+        batches.histogram(&[worker], &histogram);
+    }
+    let mut cpu = page.family(&list::WORKER_CPU);
+    for (worker, snapshot) in of_each() {
+        cpu.set(&[worker], snapshot.cpu_ns as f64 / 1e9);
+    }
+    let mut queued = page.family(&list::WORKER_QUEUED);
+    for (worker, snapshot) in of_each() {
+        queued.set(&[worker, "commands"], snapshot.commands_waiting);
+        queued.set(&[worker, "events"], snapshot.events_waiting);
+    }
     let mut longest = page.family(&list::LOOP_MAX);
     for (worker, snapshot) in of_each() {
         longest.set(&[worker], snapshot.loop_us_max as f64 / 1e6);

@@ -8,9 +8,9 @@ use crate::config::BUFFER_BYTES;
 /// Room for the sender's address in a received buffer: `sockaddr_in6` rounded up.
 pub(crate) const NAME_BYTES: usize = 32;
 
-/// Room for one control message of 32 bits, the count of SO_RXQ_OVFL.
+/// Room for two control messages: the count of SO_RXQ_OVFL, and the time of SO_TIMESTAMPNS.
 // SAFETY: plain arithmetic; it is `unsafe` only because all macros of libc are.
-pub(crate) const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(4) } as usize;
+pub(crate) const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(4) + libc::CMSG_SPACE(16) } as usize;
 
 /// Where the packet begins: after `struct io_uring_recvmsg_out` (four 32-bit fields), address and control message.
 const HEADER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES;

@@ -98,6 +98,11 @@ impl Channel {
         Ok(())
     }
 
+    /// Anybody's side: how many commands and events wait.
+    pub(crate) fn waiting(&self) -> (usize, usize) {
+        (self.commands.len(), self.events.len())
+    }
+
     /// The control plane's side: the worker ends after what it is doing now.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
@@ -283,6 +288,7 @@ mod tests {
             panic!("the queue holds two");
         };
         assert_eq!(back, end(3));
+        assert_eq!(channel.waiting(), (2, 0));
         assert_eq!(channel.command(), Some(end(1)));
         assert!(channel.send(back).is_ok());
         assert_eq!(channel.command(), Some(end(2)));

@@ -2,11 +2,17 @@
 
 use std::os::unix::thread::JoinHandleExt as _;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// Now, of the monotonic clock: a read of shared memory (vDSO), no system call.
 pub(crate) fn now() -> Instant {
     Instant::now()
+}
+
+/// Now, of the clock that the kernel stamps packets with, ns since 1970. It may step.
+pub(crate) fn wall() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_nanos() as u64)
 }
 
 /// How long a thread was on a processor; `None` where it has ended.

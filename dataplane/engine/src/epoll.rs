@@ -16,7 +16,7 @@ use crate::config::StartError;
 #[cfg(test)]
 use crate::net::Traced;
 use crate::net::{Completion, Received, SPARES, Totals};
-use crate::socket::{self, Socket};
+use crate::socket::{self, Beside, Socket};
 
 /// Ready sockets that one call tells of: as many as a turn of the worker's loop reads.
 const READY: usize = 256;
@@ -183,7 +183,12 @@ impl Epoll {
         let place = self.memory.packet_mut(&buffer);
         let (known, last) = &mut self.sockets[usize::from(socket)];
         self.enters += 1;
-        let (from, len) = match socket::receive(known.fd(), place) {
+        let received = if known.is_stamped() {
+            socket::receive_stamped(known.fd(), place)
+        } else {
+            socket::receive(known.fd(), place).map(|(from, len)| (from, len, Beside::default()))
+        };
+        let (from, len, beside) = match received {
             Ok(received) => received,
             Err(error) => {
                 self.recycle(buffer);
@@ -216,6 +221,7 @@ impl Epoll {
             len,
             buffer,
             lost,
+            arrival: beside.arrival,
         })
     }
 

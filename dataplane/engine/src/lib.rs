@@ -29,7 +29,7 @@ use media::core::{Config, Core};
 
 pub use channel::{Events, Full};
 pub use config::{BUFFER_BYTES, Backend, EngineConfig, StartError, TaskRun, WorkerConfig};
-pub use stats::Snapshot;
+pub use stats::{BATCH_BOUNDS, BATCHES, Histogram, Snapshot, TIME_BOUNDS_US, TIMES};
 pub use uring::probe::{Finding, Probe, probe};
 
 use channel::{Channel, Wake};
@@ -174,7 +174,15 @@ impl Engine {
     /// # Panics
     /// Where there is no such worker.
     pub fn stats(&self, worker: usize) -> Snapshot {
-        self.workers[worker].page.read()
+        let handle = &self.workers[worker];
+        let (commands, events) = handle.channel.waiting();
+        Snapshot {
+            backend: handle.backend,
+            commands_waiting: commands as u64,
+            events_waiting: events as u64,
+            cpu_ns: self.processor_time(worker).map_or(0, |time| time.as_nanos() as u64),
+            ..handle.page.read()
+        }
     }
 
     /// How long the worker's thread was on a processor since its start: measured by the kernel, at no cost of the worker's. `None`: it has

@@ -204,6 +204,8 @@ pub(crate) struct Received {
     pub(crate) buffer: Buffer,
     /// Packets that the kernel dropped at this socket since that was told last.
     pub(crate) lost: u32,
+    /// When the kernel took it from the device ([`crate::clock::wall`]), where the socket has it say so.
+    pub(crate) arrival: Option<u64>,
 }
 
 /// Running totals.

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::{io, mem};
 
+use crate::buffers::CONTROL_BYTES;
 use crate::config::StartError;
 
 /// Sizes of a socket's queues in the kernel, bytes.
@@ -12,6 +13,9 @@ pub(crate) struct Queues {
     pub(crate) receive: usize,
     pub(crate) send: usize,
 }
+
+/// One socket of so many has the kernel stamp its packets: every sixteenth port for RTP.
+const STAMPED_EACH: usize = 32;
 
 /// The sockets of one worker.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +32,10 @@ impl Setup {
     pub(crate) fn bind(&self) -> Result<Vec<OwnedFd>, StartError> {
         // `EngineConfig::check` has seen to it that they stay below 65,536.
         let ports = (self.first_port..=u16::MAX).take(self.sockets);
-        ports.map(|port| bind(self.address, port, self.queues)).collect()
+        ports
+            .zip((0..STAMPED_EACH).cycle())
+            .map(|(port, turn)| bind(self.address, port, self.queues, turn == 0))
+            .collect()
     }
 }
 
@@ -38,14 +45,26 @@ pub(crate) struct Socket {
     fd: OwnedFd,
     /// It takes IPv4 addresses as v4-mapped ones.
     mapped: bool,
+    /// Its packets come with the time of their arrival.
+    stamped: bool,
     /// The kernel's count of drops when it told us last.
     drops: u32,
 }
 
 impl Socket {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Socket> {
-        let mapped = takes_mapped(&fd)?;
-        Ok(Socket { fd, mapped, drops: 0 })
+        let mapped = option(&fd, libc::SO_DOMAIN)? == libc::AF_INET6;
+        let stamped = option(&fd, libc::SO_TIMESTAMPNS)? != 0;
+        Ok(Socket {
+            fd,
+            mapped,
+            stamped,
+            drops: 0,
+        })
+    }
+
+    pub(crate) fn is_stamped(&self) -> bool {
+        self.stamped
     }
 
     pub(crate) fn fd(&self) -> RawFd {
@@ -71,8 +90,8 @@ impl Socket {
 }
 
 /// Makes and binds a socket; on `::` it serves both families. `SO_REUSEADDR` is not set: a port that somebody else has must
-/// be an error.
-pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd, StartError> {
+/// be an error. `stamped`: the kernel stamps its packets as they arrive.
+pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues, stamped: bool) -> Result<OwnedFd, StartError> {
     let failed = |what: &'static str| {
         let source = io::Error::last_os_error();
         StartError::Socket { what, port, source }
@@ -116,6 +135,9 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues) -> Result<OwnedFd
         "setsockopt(SO_SNDBUF)",
     )?;
     set(libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1, "setsockopt(SO_RXQ_OVFL)")?;
+    if stamped {
+        set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1, "setsockopt(SO_TIMESTAMPNS)")?;
+    }
     if address.is_ipv6() {
         // Whatever net.ipv6.bindv6only says. Not on `::`: an IPv4 socket may have the same port.
         let only = libc::c_int::from(!address.is_unspecified());
@@ -165,6 +187,71 @@ pub(crate) fn receive(socket: RawFd, place: &mut [u8]) -> io::Result<(Option<Soc
     Ok((read_address(name), received))
 }
 
+/// What came beside a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Beside {
+    /// Packets that this socket has dropped since it was made, where the kernel says so.
+    pub(crate) drops: Option<u32>,
+    /// When the kernel took it from the device ([`crate::clock::wall`]), where it was asked.
+    pub(crate) arrival: Option<u64>,
+}
+
+/// As [`receive`], with what came beside it.
+pub(crate) fn receive_stamped(socket: RawFd, place: &mut [u8]) -> io::Result<(Option<SocketAddr>, usize, Beside)> {
+    // SAFETY: all bits zero is valid for both structures.
+    let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) = unsafe { mem::zeroed() };
+    // As aligned as a `cmsghdr`.
+    let mut control = [0u64; CONTROL_BYTES.div_ceil(8)];
+    let mut vector = libc::iovec {
+        iov_base: place.as_mut_ptr().cast(),
+        iov_len: place.len(),
+    };
+    message.msg_name = (&raw mut name).cast();
+    message.msg_namelen = size_of_val(&name) as libc::socklen_t;
+    message.msg_iov = &raw mut vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL_BYTES as _;
+    // SAFETY: all that `message` points to is writable for as long as it is said to be, for the length of the call.
+    let result = unsafe { libc::recvmsg(socket, &raw mut message, libc::MSG_DONTWAIT | libc::MSG_TRUNC) };
+    let received = usize::try_from(result).map_err(|_| io::Error::last_os_error())?;
+    let len = (message.msg_namelen as usize).min(size_of_val(&name));
+    // SAFETY: `name` is at least `len` bytes, all initialised.
+    let name = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
+    let len = message.msg_controllen.min(CONTROL_BYTES);
+    // SAFETY: as above.
+    let control = unsafe { std::slice::from_raw_parts(control.as_ptr().cast::<u8>(), len) };
+    Ok((read_address(name), received, read_control(control)))
+}
+
+/// Reads the control messages of a received packet: those that we asked for. They may lie unaligned.
+pub(crate) fn read_control(mut control: &[u8]) -> Beside {
+    const HEADER: usize = size_of::<libc::cmsghdr>();
+    let mut beside = Beside::default();
+    while control.len() >= HEADER {
+        // SAFETY: there are enough bytes, and all bit patterns are valid for integers.
+        let header = unsafe { control.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
+        let len = header.cmsg_len;
+        let Some(value) = control.get(HEADER..len) else { break };
+        let word = |at: usize| value.get(at..at + 8)?.try_into().ok().map(u64::from_ne_bytes);
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => {
+                beside.drops = value
+                    .get(..4)
+                    .and_then(|value| value.try_into().ok())
+                    .map(u32::from_ne_bytes);
+            }
+            (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                let time = word(0).zip(word(8));
+                beside.arrival = time.map(|(seconds, ns)| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns));
+            }
+            _ => {}
+        }
+        control = control.get(len.next_multiple_of(8)..).unwrap_or_default();
+    }
+    beside
+}
+
 /// Sends one packet without waiting. `false` where the kernel did not take it.
 pub(crate) fn send(socket: RawFd, to: SocketAddr, packet: &[u8]) -> bool {
     // SAFETY: all bits zero is a valid `sockaddr_storage`.
@@ -184,24 +271,25 @@ pub(crate) fn send(socket: RawFd, to: SocketAddr, packet: &[u8]) -> bool {
     result >= 0
 }
 
-/// Whether the socket wants IPv4 addresses as v4-mapped ones: it is one of IPv6.
-fn takes_mapped(socket: &OwnedFd) -> io::Result<bool> {
-    let mut family: libc::c_int = 0;
-    let mut len = size_of_val(&family) as libc::socklen_t;
-    // SAFETY: `family` is writable for `len` bytes for the length of the call.
+/// An option of the socket that is one number.
+fn option(socket: &OwnedFd, name: libc::c_int) -> io::Result<libc::c_int> {
+    let mut value: libc::c_int = 0;
+    let mut len = size_of_val(&value) as libc::socklen_t;
+    // SAFETY: `value` is writable for `len` bytes for the length of the call.
     let result = unsafe {
         libc::getsockopt(
             socket.as_raw_fd(),
             libc::SOL_SOCKET,
-            libc::SO_DOMAIN,
-            (&raw mut family).cast(),
+            name,
+            (&raw mut value).cast(),
             &raw mut len,
         )
     };
     if result < 0 {
-        return Err(io::Error::last_os_error());
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(value)
     }
-    Ok(family == libc::AF_INET6)
 }
 
 /// An IPv4 address as a socket of both families takes it (RFC 4291 §2.5.5.2).
@@ -310,6 +398,36 @@ mod tests {
             assert_eq!(round_trip(address), Some(address));
         }
         assert_eq!(read_address(&[]), None);
+    }
+
+    #[test]
+    fn what_comes_beside_a_packet_is_read_and_nothing_else() {
+        let message = |kind: libc::c_int, value: &[u8]| {
+            let mut bytes = (16 + value.len()).to_ne_bytes().to_vec();
+            bytes.extend(libc::SOL_SOCKET.to_ne_bytes());
+            bytes.extend(kind.to_ne_bytes());
+            bytes.extend(value);
+            bytes.resize(bytes.len().next_multiple_of(8), 0);
+            bytes
+        };
+        let time = [7u64.to_ne_bytes(), 9u64.to_ne_bytes()].concat();
+        let all = [
+            message(libc::SO_RXQ_OVFL, &5u32.to_ne_bytes()),
+            message(libc::SCM_RIGHTS, &[0xff; 4]),
+            message(libc::SCM_TIMESTAMPNS, &time),
+        ]
+        .concat();
+        let beside = Beside {
+            drops: Some(5),
+            arrival: Some(7_000_000_009),
+        };
+        assert_eq!(read_control(&all), beside);
+        // Cut, or with a length that is none.
+        for len in 0..all.len() {
+            assert!(read_control(&all[..len]).arrival.is_none());
+        }
+        assert_eq!(read_control(&[0; 64]), Beside::default());
+        assert_eq!(read_control(&[0xff; 64]), Beside::default());
     }
 
     #[test]

@@ -272,6 +272,48 @@ fn events_that_find_no_room_come_later() {
 }
 
 #[test]
+fn a_worker_says_how_long_packets_and_turns_took_and_what_waits() {
+    for backend in BOTH {
+        let first = free_ports(4);
+        let engine = Engine::start(config(backend, &[(first, 2)])).expect("it starts");
+        let (mut caller, mut ai) = (Peer::new(0x11, Codec::Pcmu), Peer::new(0x22, Codec::Pcmu));
+        let legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];
+        let before = clock::wall();
+        engine.send(0, set(5, 1, legs)).expect("there is room");
+        event(&engine);
+        let mut packet = [0; 1500];
+        for _ in 0..50 {
+            caller.say(first, &[1; 160]);
+            ai.hear(0, &mut packet);
+            ai.say(first + 2, &[2; 160]);
+            caller.hear(0, &mut packet);
+        }
+        // Of the two ports the first one is measured.
+        let stats = published(&engine, 0, |stats| {
+            stats.latency.counts.iter().sum::<u64>() == 50 && stats.forwarded == 100
+        });
+        assert!(
+            stats.latency.sum > 0 && stats.latency.sum / 50 < clock::wall() - before,
+            "{stats:?}"
+        );
+        let total = |counts: &[u64]| counts.iter().sum::<u64>();
+        assert_eq!((stats.batch.sum, stats.forwarded), (100, 100));
+        assert!((1..=100).contains(&total(&stats.batch.counts)));
+        // The page is written in the middle of the two.
+        assert!(total(&stats.loop_time.counts).abs_diff(stats.loops) <= 1, "{stats:?}");
+        assert!(stats.loop_time.sum > 0);
+        assert!(stats.cpu_ns > 0);
+        assert_eq!(stats.events_waiting, 0);
+        for session in [1, 2, 3].map(SessionId) {
+            engine.send(0, Command::End { session }).expect("there is room");
+        }
+        let stats = published(&engine, 0, |stats| stats.events_waiting == 3);
+        assert_eq!(stats.commands_waiting, 0);
+        engine.stop();
+    }
+}
+
+#[test]
 fn a_worker_that_panics_is_told_and_takes_nobody_with_it() {
     for backend in BOTH {
         let (first, second) = (free_ports(2), free_ports(2));

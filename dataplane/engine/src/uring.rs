@@ -237,7 +237,7 @@ impl Uring {
             return Completion::Done;
         }
         let known = &mut self.sockets[usize::from(socket)];
-        let lost = packet.drops.map_or(0, |drops| known.newly_lost(drops));
+        let lost = packet.beside.drops.map_or(0, |drops| known.newly_lost(drops));
         self.totals.kernel_drops += u64::from(lost);
         #[cfg(test)]
         {
@@ -250,6 +250,7 @@ impl Uring {
             len: packet.len,
             buffer,
             lost,
+            arrival: packet.beside.arrival,
         })
     }
 

@@ -10,6 +10,7 @@ use media::verdict::Verdict;
 
 use crate::channel::Channel;
 use crate::clock;
+use crate::config::Backend;
 use crate::net::{Completion, Net, Received};
 use crate::stats::{Page, Snapshot};
 
@@ -21,6 +22,9 @@ const COMMANDS_PER_TURN: usize = 16;
 
 /// Events that are handed out before packets get their turn.
 const EVENTS_PER_TURN: usize = 64;
+
+/// A longer time in the host is none: the host's clock has stepped.
+const LATENCY_MAX: Duration = Duration::from_secs(10);
 
 /// Everything that one thread works with.
 pub(crate) struct Worker {
@@ -36,6 +40,8 @@ pub(crate) struct Worker {
     done: Instant,
     /// The core had more packets to send than there were buffers.
     unsent: bool,
+    /// When packets arrived that io_uring is given for sending at the end of this turn, where that is known.
+    queued: Vec<u64>,
     /// The core may have more events than one turn hands out.
     untold: bool,
 }
@@ -53,6 +59,7 @@ impl Worker {
             now,
             done: now,
             unsent: false,
+            queued: Vec::with_capacity(COMPLETIONS_PER_TURN),
             untold: false,
         };
         worker.publish();
@@ -98,13 +105,20 @@ impl Worker {
     }
 
     fn packets(&mut self) {
+        let mut received = 0;
         for _ in 0..COMPLETIONS_PER_TURN {
             match self.net.next(self.now) {
-                Some(Completion::Received(packet)) => self.packet(packet),
+                Some(Completion::Received(packet)) => {
+                    received += 1;
+                    self.packet(packet);
+                }
                 Some(Completion::SendFailed { socket }) => self.send_failed(socket),
                 Some(Completion::Done) => {}
                 None => break,
             }
+        }
+        if received > 0 {
+            self.page.batch.came(received);
         }
     }
 
@@ -119,9 +133,26 @@ impl Worker {
                 let socket = from.0.wrapping_sub(self.first_port);
                 if !self.net.send(socket, to, packet.buffer, len) {
                     self.core.handle_loss(self.now, Loss::Sent(from, 1));
+                } else if let Some(arrival) = packet.arrival {
+                    self.handed_over(arrival);
                 }
             }
             Verdict::Consumed | Verdict::Drop(_) => self.net.recycle(packet.buffer),
+        }
+    }
+
+    /// A forwarded packet whose time of arrival is known is sent, or queued for that: one for each completion at the most.
+    fn handed_over(&mut self, arrival: u64) {
+        match self.net.backend() {
+            Backend::Epoll => self.was_here(clock::wall(), arrival),
+            _ => self.queued.push(arrival),
+        }
+    }
+
+    fn was_here(&self, now: u64, arrival: u64) {
+        let time = now.checked_sub(arrival).map(Duration::from_nanos);
+        if let Some(time) = time.filter(|time| *time <= LATENCY_MAX) {
+            self.page.latency.passed(time);
         }
     }
 
@@ -217,9 +248,15 @@ impl Worker {
         snapshot.buffers_free = self.net.buffers_free() as u64;
         snapshot.transmit_buffers_free = self.net.spares_free() as u64;
         self.done = clock::now();
-        let us = self.done.saturating_duration_since(self.now).as_micros() as u64;
-        snapshot.loop_us_max = snapshot.loop_us_max.max(us);
+        let took = self.done.saturating_duration_since(self.now);
+        snapshot.loop_us_max = snapshot.loop_us_max.max(took.as_micros() as u64);
+        self.page.loop_time.passed(took);
         self.page.write(snapshot);
+        if !self.queued.is_empty() {
+            let now = clock::wall();
+            self.queued.iter().for_each(|&arrival| self.was_here(now, arrival));
+            self.queued.clear();
+        }
     }
 
     fn port(&self, socket: u16) -> Port {

@@ -2,6 +2,7 @@
 //!
 //! A test compares the document, another one what a running server writes, and a third one fails where a metric never moves.
 
+use engine::{BATCH_BOUNDS, TIME_BOUNDS_US};
 use media::verdict::Reason as DropReason;
 
 use super::text::Kind::{Counter, Gauge, Histogram};
@@ -15,6 +16,22 @@ const GAPS: &[f64] = &[0.02, 0.03, 0.04, 0.06, 0.1, 0.2, 0.5, 1.0];
 
 /// Upper bounds of what the API takes, seconds.
 const ANSWERS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// Upper bounds of times in a worker, seconds.
+const TURNS: &[f64] = &scaled(TIME_BOUNDS_US, 1e6);
+
+/// Upper bounds of packets that a worker gets at once.
+const BATCHES: &[f64] = &scaled(BATCH_BOUNDS, 1.0);
+
+const fn scaled<const N: usize>(bounds: [u64; N], by: f64) -> [f64; N] {
+    let mut scaled = [0.0; N];
+    let mut at = 0;
+    while at < N {
+        scaled[at] = bounds[at] as f64 / by;
+        at += 1;
+    }
+    scaled
+}
 
 /// Requests that are counted by their name; the others are one.
 pub(crate) const SIP_METHODS: &[&str] = &[
@@ -201,6 +218,16 @@ list! {
         "Events, by what became of them.";
     WEBHOOK_WAITING = "baton_webhook_waiting", Gauge, "events", [WEBHOOK], "Events that wait or are being tried.";
 
+    WORKER_INFO = "baton_worker_info", Gauge, "1", [WORKER, one_of("io", &["io_uring", "epoll"])],
+        "Always 1; the way that its packets take is a label.";
+    LATENCY = "baton_worker_latency_seconds", Histogram(TURNS), "s", [WORKER],
+        "From a forwarded packet's arrival in the kernel to its hand-over for sending, on every sixteenth port.";
+    LOOP_SECONDS = "baton_worker_loop_seconds", Histogram(TURNS), "s", [WORKER],
+        "Turns of the worker's loop; with epoll, the system calls of packets are in them.";
+    BATCH = "baton_worker_batch_packets", Histogram(BATCHES), "packets", [WORKER], "Packets received in one turn, where there were any.";
+    WORKER_CPU = "baton_worker_cpu_seconds_total", Counter, "s", [WORKER], "Time of the worker's thread on a processor, of user and system.";
+    WORKER_QUEUED = "baton_worker_queued", Gauge, "1", [WORKER, one_of("what", &["commands", "events"])],
+        "Commands that wait for the worker, and events of it that wait to be read.";
     LOOP_MAX = "baton_worker_loop_seconds_max", Gauge, "s", [WORKER], "The longest turn of the worker's loop.";
     DROPPED = "baton_worker_dropped_packets_total", Counter, "packets", [WORKER, one_of("reason", &DROPS)],
         "Packets that were thrown away, by reason.";

@@ -122,6 +122,22 @@ pub(crate) fn eventful() -> String {
     let mut snapshot = Snapshot {
         loop_us_max: 1500,
         dropped: [7; DropReason::ALL.len()],
+        latency: engine::Histogram {
+            counts: [1; engine::TIMES],
+            sum: 18_000_000,
+        },
+        loop_time: engine::Histogram {
+            counts: [2; engine::TIMES],
+            sum: 19_000_000,
+        },
+        batch: engine::Histogram {
+            counts: [3; engine::BATCHES],
+            sum: 200,
+        },
+        backend: Backend::Epoll,
+        commands_waiting: 21,
+        events_waiting: 22,
+        cpu_ns: 23_500_000_000,
         ..Snapshot::default()
     };
     let fields: [fn(&mut Snapshot) -> &mut u64; WORKER_FIGURES.len()] = [
@@ -292,6 +308,22 @@ fn each_figure_is_what_happened() {
         ("baton_node_queued{what=\"requests\"}", 12.0),
         ("baton_node_queued{what=\"connection_events\"}", 13.0),
         ("baton_node_queued{what=\"worker_commands\"}", 14.0),
+        ("baton_worker_info{worker=\"0\",io=\"epoll\"}", 1.0),
+        ("baton_worker_latency_seconds_bucket{worker=\"0\",le=\"0.000004\"}", 1.0),
+        (
+            "baton_worker_latency_seconds_bucket{worker=\"0\",le=\"0.131072\"}",
+            16.0,
+        ),
+        ("baton_worker_latency_seconds_count{worker=\"0\"}", 17.0),
+        ("baton_worker_latency_seconds_sum{worker=\"0\"}", 0.018),
+        ("baton_worker_loop_seconds_bucket{worker=\"0\",le=\"0.000008\"}", 4.0),
+        ("baton_worker_loop_seconds_sum{worker=\"0\"}", 0.019),
+        ("baton_worker_batch_packets_bucket{worker=\"0\",le=\"256\"}", 27.0),
+        ("baton_worker_batch_packets_count{worker=\"0\"}", 30.0),
+        ("baton_worker_batch_packets_sum{worker=\"0\"}", 200.0),
+        ("baton_worker_cpu_seconds_total{worker=\"0\"}", 23.5),
+        ("baton_worker_queued{worker=\"0\",what=\"commands\"}", 21.0),
+        ("baton_worker_queued{worker=\"0\",what=\"events\"}", 22.0),
         (
             "baton_http_requests_total{method=\"GET\",route=\"/v1/calls/{call}\",status=\"404\"}",
             1.0,

@@ -151,6 +151,19 @@ impl Histogram {
         }
     }
 
+    /// One that was counted elsewhere: values in each bucket, the last one above all bounds, and their sum.
+    pub(crate) fn counted(family: &Family, buckets: &[u64], sum: f64) -> Histogram {
+        let mut histogram = Histogram::of(family);
+        let mut below = 0;
+        for (count, bucket) in histogram.counts.iter_mut().zip(buckets) {
+            below += bucket;
+            *count = below;
+        }
+        histogram.count = buckets.iter().sum();
+        histogram.sum = sum;
+        histogram
+    }
+
     pub(crate) fn observe(&mut self, value: Duration) {
         let value = value.as_secs_f64();
         self.count += 1;
@@ -168,6 +181,20 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn buckets_that_were_counted_elsewhere_add_up() {
+        let family = Family {
+            name: "h",
+            kind: Kind::Histogram(&[1.0, 2.0]),
+            unit: "s",
+            labels: &[],
+            help: "",
+        };
+        let histogram = Histogram::counted(&family, &[3, 0, 4], 30.5);
+        assert_eq!((&histogram.counts[..], histogram.count), (&[3, 3][..], 7));
+        assert!((histogram.sum - 30.5).abs() < f64::EPSILON);
+    }
 
     #[test]
     fn labels_are_escaped() {

@@ -8,7 +8,10 @@ use crate::world::{Plan, World, assert_evidence, warm};
 
 /// A call and its warm handoff, from the first word to the last, by what each party hears.
 pub(crate) async fn a_whole_call(plan: Plan) {
-    let mut world = World::with(plan).await;
+    goes_on(World::with(plan).await).await;
+}
+
+async fn goes_on(mut world: World) {
     let handoff = world.ask_for_a_human(warm()).await;
     let invited = Signal::Invited(Some(world.call.clone()), Some(handoff.clone()));
     assert_eq!(world.human.next().await, invited);
@@ -28,11 +31,16 @@ pub(crate) async fn a_whole_call(plan: Plan) {
 /// As where a container forbids io_uring.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_and_its_handoff_run_on_plain_epoll() {
-    a_whole_call(Plan {
-        media: "io = \"epoll\"",
+    let media = "io = \"epoll\"";
+    let plan = Plan {
+        media,
         ..Plan::all(Way::udp(FOUR))
-    })
-    .await;
+    };
+    let world = World::with(plan).await;
+    world
+        .metrics_say(&["baton_worker_info{worker=\"0\",io=\"epoll\"} 1"])
+        .await;
+    goes_on(world).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,7 +44,8 @@ impl Rig {
             peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
             peer
         };
-        let bound: [OwnedFd; 2] = std::array::from_fn(|_| socket::bind(address, 0, queues).expect("a port for us"));
+        let bound: [OwnedFd; 2] =
+            std::array::from_fn(|_| socket::bind(address, 0, queues, true).expect("a port for us"));
         let ours = bound.each_ref().map(|fd| {
             let socket = UdpSocket::from(fd.try_clone().expect("a descriptor"));
             socket.local_addr().expect("a name")
@@ -352,7 +353,7 @@ fn a_dropped_ring_leaves_its_ports_at_once() {
             let ours = rig.ours;
             drop(rig);
             for name in ours {
-                socket::bind(address, name.port(), QUEUES).expect("the port is free");
+                socket::bind(address, name.port(), QUEUES, false).expect("the port is free");
             }
         }
     }

@@ -9,7 +9,7 @@ use io_uring::types::{BufRingEntry, RecvMsgOut};
 
 use crate::buffers::{Buffer, CONTROL_BYTES, Memory, NAME_BYTES, PACKET_BYTES, Region};
 use crate::config::BUFFER_BYTES;
-use crate::socket;
+use crate::socket::{self, Beside};
 
 /// What `sendmsg` is given for one buffer. It stays where it is for the worker's life.
 #[repr(C)]
@@ -26,8 +26,7 @@ pub(crate) struct Packet {
     pub(crate) from: SocketAddr,
     /// Its length, bytes.
     pub(crate) len: usize,
-    /// Packets that this socket has dropped since it was made, where the kernel says so.
-    pub(crate) drops: Option<u32>,
+    pub(crate) beside: Beside,
     /// It was longer than the buffer.
     pub(crate) truncated: bool,
 }
@@ -187,7 +186,7 @@ impl Buffers {
         Some(Packet {
             from: socket::read_address(out.name_data())?,
             len: out.payload_data().len(),
-            drops: drops(out.control_data()),
+            beside: socket::read_control(out.control_data()),
             truncated: out.is_payload_truncated(),
         })
     }
@@ -220,14 +219,4 @@ impl Buffers {
         // SAFETY: the region has a slot for each buffer and one more; ids are not greater.
         unsafe { slot.add(usize::from(id)) }
     }
-}
-
-/// The count of SO_RXQ_OVFL in the control data of a received message: the one message that we asked for.
-fn drops(control: &[u8]) -> Option<u32> {
-    const HEADER: usize = size_of::<libc::cmsghdr>();
-    let value = control.get(HEADER..HEADER + 4)?;
-    // SAFETY: `control` is at least as long as a header, which is plain integers; it may lie unaligned.
-    let header = unsafe { control.as_ptr().cast::<libc::cmsghdr>().read_unaligned() };
-    let ours = header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SO_RXQ_OVFL;
-    ours.then(|| u32::from_ne_bytes([value[0], value[1], value[2], value[3]]))
 }
