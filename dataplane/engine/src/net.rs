@@ -214,6 +214,7 @@ pub(crate) struct Totals {
     pub(crate) completions: u64,
     pub(crate) receive_rearms: u64,
     pub(crate) receive_errors: u64,
+    pub(crate) receive_rests: u64,
     pub(crate) truncated: u64,
     pub(crate) sent: u64,
     pub(crate) send_errors: u64,

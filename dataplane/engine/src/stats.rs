@@ -190,6 +190,9 @@ page! {
     receive_rearms,
     /// Receives that ended with another error, and were armed again.
     receive_errors,
+    /// Times that the receive of a socket was ended for some milliseconds, since it had taken more than its share: 64 packets
+    /// within 20 ms. With epoll a socket's share is one packet of each round.
+    receive_rests,
     /// Received packets that did not fit into a buffer and were thrown away.
     truncated,
     /// Packets that the kernel accepted for sending.

@@ -38,17 +38,33 @@ const GROUP: u16 = 0;
 /// While sends are on their way, their completions are looked at no later than this, even where nothing is received.
 const SENDS_LOOKED_AT: Duration = Duration::from_millis(5);
 
-/// How long a receive rests that ended with an error other than "no buffer".
+/// How long a receive rests that ended with an error other than "no buffer", or has taken more than its share; at the most.
 const RETRY_AFTER: Duration = Duration::from_millis(10);
+
+/// Packets that one socket may take in each [`SHARE_WITHIN`]: 30 times what a leg is sent. More wait in the socket, and where that
+/// is full the kernel drops them.
+const SHARE: u16 = 64;
+
+const SHARE_WITHIN: Duration = Duration::from_millis(20);
 
 /// How long cancelled requests may take to end: far more than they need.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// A socket and what it has taken.
+struct Row {
+    socket: Socket,
+    /// Packets since `since`.
+    taken: u16,
+    since: Instant,
+    /// It has had its share: its receive is being cancelled, or rests.
+    rests: bool,
+}
 
 /// The ring of one worker with its sockets and buffers.
 pub(crate) struct Uring {
     ring: Ring,
     buffers: Buffers,
-    sockets: Vec<Socket>,
+    sockets: Vec<Row>,
     channel: Arc<Channel>,
     wake_armed: bool,
     /// Sockets whose receive has ended, to be armed as soon as a buffer is free. Each is in one list at most.
@@ -110,7 +126,12 @@ impl Uring {
         let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
         for fd in sockets {
             let socket = Socket::new(fd).map_err(system("getsockopt(SO_DOMAIN)"))?;
-            self.sockets.push(socket);
+            self.sockets.push(Row {
+                socket,
+                taken: 0,
+                since: crate::clock::now(),
+                rests: false,
+            });
         }
         self.rearm.extend((0..self.sockets.len() as u16).rev());
         self.arm_receives();
@@ -210,7 +231,11 @@ impl Uring {
     fn receive_done(&mut self, now: Instant, socket: u16, result: i32, flags: u32) -> Completion {
         if !cqueue::more(flags) {
             self.receives -= 1;
-            if result >= 0 || result == -libc::ENOBUFS {
+            if self.sockets[usize::from(socket)].rests {
+                self.totals.receive_rests += 1;
+                self.retry.push(socket);
+                self.retry_at.get_or_insert(now + RETRY_AFTER);
+            } else if result >= 0 || result == -libc::ENOBUFS {
                 self.totals.receive_rearms += 1;
                 self.rearm.push(socket);
             } else if !self.closing {
@@ -236,9 +261,16 @@ impl Uring {
             self.recycle(buffer);
             return Completion::Done;
         }
-        let known = &mut self.sockets[usize::from(socket)];
-        let lost = packet.beside.drops.map_or(0, |drops| known.newly_lost(drops));
+        let row = &mut self.sockets[usize::from(socket)];
+        let lost = packet.beside.drops.map_or(0, |drops| row.socket.newly_lost(drops));
         self.totals.kernel_drops += u64::from(lost);
+        if now - row.since > SHARE_WITHIN {
+            (row.since, row.taken) = (now, 0);
+        }
+        row.taken = row.taken.saturating_add(1);
+        if row.taken >= SHARE && !row.rests {
+            self.rest(socket);
+        }
         #[cfg(test)]
         {
             let place = self.buffers.packet_mut(&buffer).as_ptr() as usize;
@@ -254,10 +286,18 @@ impl Uring {
         })
     }
 
+    /// Ends the receive of a socket that has had its share: it would take the buffers, and the worker's time, of the others.
+    fn rest(&mut self, socket: u16) {
+        let receive = CancelBuilder::user_data(Op::Receive { socket }.pack());
+        let entry = opcode::AsyncCancel2::new(receive).build().user_data(Op::Cancel.pack());
+        // SAFETY: the entry points to nothing.
+        self.sockets[usize::from(socket)].rests = unsafe { self.ring.push(&entry) };
+    }
+
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
         let found = self.sockets.get_mut(usize::from(socket));
-        let lost = found.map_or(0, Socket::ask_drops);
+        let lost = found.map_or(0, |row| row.socket.ask_drops());
         self.totals.kernel_drops += u64::from(lost);
         lost
     }
@@ -286,8 +326,8 @@ impl Uring {
             self.totals.send_errors += 1;
             return false;
         };
-        let fd = Fd(from.fd());
-        let to = from.as_it_takes(to);
+        let fd = Fd(from.socket.fd());
+        let to = from.socket.as_it_takes(to);
         let message = self.buffers.address(&buffer, to, len);
         #[cfg(test)]
         {
@@ -321,7 +361,11 @@ impl Uring {
         while self.buffers.free() > 0
             && let Some(socket) = self.rearm.pop()
         {
-            let fd = Fd(self.sockets[usize::from(socket)].fd());
+            let row = &mut self.sockets[usize::from(socket)];
+            if std::mem::take(&mut row.rests) {
+                row.taken = 0;
+            }
+            let fd = Fd(row.socket.fd());
             let entry = opcode::RecvMsgMulti::new(fd, self.buffers.receive_message(), GROUP)
                 .build()
                 .user_data(Op::Receive { socket }.pack());

@@ -240,6 +240,7 @@ impl Worker {
         snapshot.completions = totals.completions;
         snapshot.receive_rearms = totals.receive_rearms;
         snapshot.receive_errors = totals.receive_errors;
+        snapshot.receive_rests = totals.receive_rests;
         snapshot.truncated = totals.truncated;
         snapshot.sent = totals.sent;
         snapshot.send_errors = totals.send_errors;

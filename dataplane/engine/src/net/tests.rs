@@ -30,6 +30,8 @@ struct Rig {
     channel: Arc<Channel>,
     peers: [UdpSocket; 2],
     ours: [SocketAddr; 2],
+    /// The same sockets once more.
+    copies: [UdpSocket; 2],
     received: usize,
     lost: u32,
     failed: usize,
@@ -46,15 +48,16 @@ impl Rig {
         };
         let bound: [OwnedFd; 2] =
             std::array::from_fn(|_| socket::bind(address, 0, queues, true).expect("a port for us"));
-        let ours = bound.each_ref().map(|fd| {
-            let socket = UdpSocket::from(fd.try_clone().expect("a descriptor"));
-            socket.local_addr().expect("a name")
-        });
+        let copies = bound
+            .each_ref()
+            .map(|fd| UdpSocket::from(fd.try_clone().expect("a descriptor")));
+        let ours = copies.each_ref().map(|socket| socket.local_addr().expect("a name"));
         Rig {
             net: Net::new(bound.into(), way.0, entries, way.1, channel.clone()).expect("a way"),
             channel,
             peers: [peer(), peer()],
             ours,
+            copies,
             received: 0,
             lost: 0,
             failed: 0,
@@ -356,5 +359,56 @@ fn a_dropped_ring_leaves_its_ports_at_once() {
                 socket::bind(address, name.port(), QUEUES, false).expect("the port is free");
             }
         }
+    }
+}
+
+#[test]
+fn an_unreachable_port_is_an_error_of_that_moment_and_ends_nothing() {
+    for way in BOTH {
+        let mut rig = Rig::v4(4, way);
+        let gone = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let there = gone.local_addr().expect("a name");
+        drop(gone);
+        // Only a connected socket is told of what ICMP says.
+        rig.copies[0].connect(there).expect("connected");
+        for round in 1..=3 {
+            let spare = rig.net.take_spare().expect("a transmit buffer");
+            rig.failed += usize::from(!rig.net.send(0, there, spare, 12));
+            // With the next receive, or with the next send.
+            rig.work(|rig| rig.net.totals().receive_errors + rig.failed as u64 >= round);
+        }
+        // Somebody is there again.
+        let back = UdpSocket::bind(there).expect("the port is free");
+        back.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+        back.send_to(b"back", rig.ours[0]).expect("sent");
+        rig.relay(1);
+        rig.assert_at_rest(4);
+        assert_eq!(rig.hear(1).0[1..], b"ack"[..]);
+        // The other socket has noticed nothing.
+        rig.peers[0] = back;
+        rig.say(1, b"and forth");
+        rig.relay(2);
+        rig.assert_at_rest(4);
+        assert_eq!(rig.hear(0).0[1..], b"nd forth"[..]);
+        assert_eq!(rig.lost, 0);
+    }
+}
+
+#[test]
+fn a_burst_beyond_a_socket_s_share_waits_and_loses_nothing() {
+    for way in [DEFER, COOP, EPOLL] {
+        let mut rig = Rig::v4(256, way);
+        for packet in 0..250 {
+            rig.say(0, &[packet; 20]);
+        }
+        rig.say(1, b"the other");
+        rig.relay(251);
+        rig.assert_at_rest(256);
+        assert_eq!(rig.net.totals().receive_rests > 0, way.0 == Backend::Uring);
+        for packet in 0..250 {
+            assert_eq!(rig.hear(1).0[1..], [packet; 19], "in their order");
+        }
+        assert_eq!(rig.hear(0).0[1..], b"he other"[..]);
+        assert_eq!((rig.lost, rig.net.totals().receive_errors), (0, 0));
     }
 }

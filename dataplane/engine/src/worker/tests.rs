@@ -293,3 +293,65 @@ fn what_the_kernel_dropped_at_the_end_of_a_burst_is_in_the_evidence() {
         }
     }
 }
+
+#[test]
+fn a_full_queue_of_commands_holds_up_no_packet() {
+    for backend in BOTH {
+        let mut rig = Rig::new(backend, 8, 256 * 1024);
+        let end = |session| Command::End {
+            session: SessionId(session),
+        };
+        let mut heard = [0; 1500];
+        for round in 0..20u8 {
+            let full = (100..).find(|&session| rig.worker.channel.send(end(session)).is_err());
+            assert_eq!(full, Some(104), "it holds four");
+            rig.caller.say(rig.first, &[round; 160]);
+            rig.until(|snapshot| snapshot.forwarded > u64::from(round));
+            let mut ended = Vec::new();
+            while ended.len() < 4 {
+                rig.turn();
+                while let Some((_, event)) = rig.events.try_recv() {
+                    if let Event::Ended { session } = event {
+                        ended.push(session.0);
+                    }
+                }
+            }
+            assert_eq!(ended, [100, 101, 102, 103], "each that was taken is answered");
+            let (len, _) = rig.ai.hear(0, &mut heard);
+            assert_eq!(heard[HEADER..len], [round; 160]);
+        }
+    }
+}
+
+#[test]
+fn a_reader_of_events_that_stands_still_holds_up_no_packet() {
+    for backend in BOTH {
+        let mut rig = Rig::new(backend, 8, 256 * 1024);
+        let mut heard = [0; 1500];
+        for session in 100..140 {
+            let session = SessionId(session);
+            assert!(rig.worker.channel.send(Command::End { session }).is_ok());
+            let said = session.0 as u8;
+            rig.caller.say(rig.first, &[said; 160]);
+            rig.until(|snapshot| snapshot.forwarded > session.0 - 100);
+            rig.turn();
+            let (len, _) = rig.ai.hear(0, &mut heard);
+            assert_eq!(heard[HEADER..len], [said; 160]);
+        }
+        assert!(rig.worker.snapshot.event_waits > 0, "the queue holds four");
+        assert_eq!(rig.worker.snapshot.lost, 0);
+        let mut ended = Vec::new();
+        let start = clock::now();
+        while ended.len() < 40 {
+            assert!(start.elapsed() < PATIENCE, "{ended:?}");
+            rig.turn();
+            while let Some((_, event)) = rig.events.try_recv() {
+                ended.extend(matches!(event, Event::Ended { .. }).then_some(event));
+            }
+        }
+        let wanted = (100..140).map(|session| Event::Ended {
+            session: SessionId(session),
+        });
+        assert!(ended.into_iter().eq(wanted), "all, and in their order");
+    }
+}
