@@ -23,8 +23,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Validate the configuration and this host.
     Check(CheckArgs),
-    /// Measure this host and print its capacity (not built yet).
-    Tune(NotBuilt),
+    /// Measure this host: print how many calls a core can carry, and a [budget] for the configuration.
+    Tune(TuneArgs),
     /// Report on the handoffs of a period, and say what stands out.
     Report(ReportArgs),
     /// Run recorded conversations through a changed playbook (not built yet).
@@ -117,6 +117,20 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
+/// `baton tune`.
+#[derive(Clone, Debug, Args)]
+pub struct TuneArgs {
+    /// The configuration file: its addresses, ports and cores are measured. Without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// How long it may take, about. A short one says less.
+    #[arg(long, value_name = "SECONDS", default_value_t = 12.0)]
+    pub seconds: f64,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// `baton webhook`.
 #[derive(Clone, Debug, Args)]
 pub struct WebhookArgs {
@@ -176,7 +190,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => crate::demo::run(args),
         Command::Serve(args) => crate::serve::serve(&args),
         Command::Check(args) => crate::check::check(&args),
-        Command::Tune(_) => not_built("tune"),
+        Command::Tune(args) => crate::tune::tune(&args),
         Command::Report(args) => crate::report::report(&args),
         Command::Replay(_) => not_built("replay"),
         Command::Webhook(WebhookArgs {

@@ -28,6 +28,7 @@ mod sip_transport;
 pub mod store;
 mod systemd;
 mod tap;
+mod tune;
 mod vitals;
 mod webhook;
 

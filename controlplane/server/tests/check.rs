@@ -74,6 +74,7 @@ fn each_peer_that_does_not_answer_and_each_port_that_is_taken_is_named() {
     );
     for (what, wanted) in [
         ("targets: support", "ok"),
+        ("calls at one time", "ok"),
         ("ai_agents: assistant", "warning"),
         ("trunks: carrier", "unknown"),
         ("webhooks: crm", "ok"),

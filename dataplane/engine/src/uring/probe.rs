@@ -169,7 +169,9 @@ fn files(pairs: usize) -> Finding {
     Finding {
         what: "file descriptors",
         ok,
-        found: format!("{soft} (can be raised to {hard}): enough for {legs} legs; {pairs} are configured"),
+        found: format!(
+            "{soft} (can be raised to {hard}): enough for {legs} legs of 2 sockets each; {pairs} are configured"
+        ),
         remedy: (!ok).then(|| remedy.to_string()),
     }
 }
