@@ -80,6 +80,20 @@ pub(crate) fn start(server: SocketAddr, requests: Receiver<Request>, answers: &S
     }
 }
 
+/// The body of an answer of 200.
+pub(crate) fn get(server: SocketAddr, path: &str) -> std::io::Result<String> {
+    let stream = TcpStream::connect(server)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let mut open = BufReader::new(stream);
+    let text =
+        format!("GET {path} HTTP/1.1\r\nHost: {server}\r\nAuthorization: Bearer {KEY}\r\nConnection: close\r\n\r\n");
+    open.get_mut().write_all(text.as_bytes())?;
+    match answer(&mut open)? {
+        (200, body) => Ok(body),
+        (status, body) => Err(std::io::Error::other(format!("{status} {body}"))),
+    }
+}
+
 fn ask(
     connection: &mut Option<BufReader<TcpStream>>,
     server: SocketAddr,

@@ -1,18 +1,25 @@
-//! A party's stream, and what a caller's line was like.
+//! A party's stream: each packet says who speaks, the how-manieth it is, and when it was sent; in sound that survives a transcode.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use baton_parties::g711::Codec;
 use baton_parties::rtp::Packet;
 
 /// One packet time.
 pub(crate) const PTIME: Duration = Duration::from_millis(20);
 
-/// The first bytes of a payload of ours: speech of G.711 that says whose it is. A prompt has none.
-const MARK: &[u8; 4] = b"BtnL";
+/// Samples of a packet time of G.711.
+pub(crate) const SAMPLES: u32 = 160;
 
-/// Bytes of a packet time of G.711.
-const PAYLOAD: usize = 160;
+/// The first bytes of a message.
+const MARK: [u8; 2] = [0xb7, 0x4e];
+
+/// Bytes of a message; each is two samples.
+const BYTES: usize = 20;
+
+/// Sixteen levels, each far enough from the next one for both laws of G.711, and for one after the other.
+const LEVELS: [i32; 8] = [100, 300, 700, 1500, 3000, 6000, 12_000, 24_000];
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,124 +29,241 @@ pub(crate) enum Role {
     Human,
 }
 
-/// Who is heard in a packet: the role, and, of a caller, which.
-pub(crate) fn speaker(packet: &Packet) -> Option<(Role, u32)> {
-    let rest = packet.payload.strip_prefix(MARK)?;
-    let number = u32::from_be_bytes(*rest.get(1..)?.first_chunk()?);
-    let role = match rest.first()? {
-        0 => Role::Caller,
-        1 => Role::Ai,
-        2 => Role::Human,
-        _ => return None,
-    };
-    Some((role, number))
+/// What a packet of ours says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) role: Role,
+    /// Of a caller, which.
+    pub(crate) number: u32,
+    /// Counts the packets of its stream.
+    pub(crate) count: u32,
+    /// When it was sent, µs since the beginning of the run.
+    pub(crate) sent_us: u64,
+}
+
+/// What four bits sound like in a codec, and what a byte of it says; and how loud each byte is.
+pub(crate) struct Law {
+    codes: [u8; 16],
+    bits: [u8; 256],
+    squares: [u32; 256],
+}
+
+impl Law {
+    fn of(codec: Codec) -> Law {
+        let level = |bits: u8| {
+            let level = LEVELS[usize::from(bits & 7)];
+            if bits & 8 == 0 { level } else { -level }
+        };
+        let nearest = |byte: u8| {
+            let sample = i32::from(codec.decode(byte));
+            (0..16).min_by_key(|bits| (sample - level(*bits)).abs()).unwrap_or(0)
+        };
+        Law {
+            codes: std::array::from_fn(|bits| codec.encode(level(bits as u8) as i16)),
+            bits: std::array::from_fn(|byte| nearest(byte as u8)),
+            squares: std::array::from_fn(|byte| i32::from(codec.decode(byte as u8)).pow(2).cast_unsigned()),
+        }
+    }
+
+    fn print(&self, message: Message, payload: &mut [u8]) {
+        let mut bytes = [0; BYTES];
+        bytes[..2].copy_from_slice(&MARK);
+        bytes[2] = message.role as u8;
+        bytes[3..7].copy_from_slice(&message.number.to_be_bytes());
+        bytes[7..11].copy_from_slice(&message.count.to_be_bytes());
+        bytes[11..19].copy_from_slice(&message.sent_us.to_be_bytes());
+        bytes[19] = bytes[..19].iter().fold(0, |sum, byte| sum ^ byte);
+        for (pair, byte) in payload.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = self.codes[usize::from(byte >> 4)];
+            pair[1] = self.codes[usize::from(byte & 0x0f)];
+        }
+    }
+
+    /// `None`: it is no packet of ours, but a prompt, or noise.
+    pub(crate) fn parse(&self, payload: &[u8]) -> Option<Message> {
+        let mut bytes = [0; BYTES];
+        let mut pairs = payload.chunks_exact(2);
+        for at in 0..BYTES {
+            let pair = pairs.next()?;
+            bytes[at] = self.bits[usize::from(pair[0])] << 4 | self.bits[usize::from(pair[1])];
+            if at == 1 && bytes[..2] != MARK {
+                return None;
+            }
+        }
+        let number = |from: usize| u32::from_be_bytes([bytes[from], bytes[from + 1], bytes[from + 2], bytes[from + 3]]);
+        let sum = bytes[..19].iter().fold(0, |sum, byte| sum ^ byte);
+        let role = match bytes[2] {
+            0 => Role::Caller,
+            1 => Role::Ai,
+            2 => Role::Human,
+            _ => return None,
+        };
+        (sum == bytes[19]).then(|| Message {
+            role,
+            number: number(3),
+            count: number(7),
+            sent_us: u64::from(number(11)) << 32 | u64::from(number(15)),
+        })
+    }
+
+    /// The mean of the squares of its samples.
+    pub(crate) fn power(&self, payload: &[u8]) -> u32 {
+        let sum: u64 = payload
+            .iter()
+            .map(|byte| u64::from(self.squares[usize::from(*byte)]))
+            .sum();
+        (sum / payload.len().max(1) as u64) as u32
+    }
+}
+
+/// Both laws.
+pub(crate) struct Laws([Law; 2]);
+
+impl Laws {
+    pub(crate) fn new() -> Laws {
+        Laws([Law::of(Codec::Pcmu), Law::of(Codec::Pcma)])
+    }
+
+    pub(crate) fn of(&self, codec: Codec) -> &Law {
+        &self.0[codec as usize]
+    }
+}
+
+/// A packet as it came (RFC 3550 §5.1), without extension, padding and CSRC: we send none.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) marker: bool,
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+    pub(crate) ssrc: u32,
+    pub(crate) payload: &'a [u8],
+}
+
+impl View<'_> {
+    pub(crate) fn parse(bytes: &[u8]) -> Option<View<'_>> {
+        let (head, payload) = bytes.split_first_chunk::<12>()?;
+        (head[0] == 0x80).then_some(View {
+            marker: head[1] & 0x80 != 0,
+            sequence: u16::from_be_bytes([head[2], head[3]]),
+            timestamp: u32::from_be_bytes([head[4], head[5], head[6], head[7]]),
+            ssrc: u32::from_be_bytes([head[8], head[9], head[10], head[11]]),
+            payload,
+        })
+    }
 }
 
 /// What a party sends.
 pub(crate) struct Stream {
     packet: Packet,
+    message: Message,
     pub(crate) to: Option<SocketAddr>,
     pub(crate) next: Instant,
 }
 
 impl Stream {
-    pub(crate) fn new(role: Role, number: u32, ssrc: u32, next: Instant) -> Stream {
-        let mut payload = vec![0xff; PAYLOAD];
-        payload[..4].copy_from_slice(MARK);
-        payload[4] = role as u8;
-        payload[5..9].copy_from_slice(&number.to_be_bytes());
+    pub(crate) fn new(role: Role, number: u32, codec: Codec, ssrc: u32, next: Instant) -> Stream {
+        // What is behind the message is silence.
+        let payload = vec![codec.encode(0); SAMPLES as usize];
         let packet = Packet {
             marker: true,
-            payload_type: 0,
+            payload_type: codec.payload_type(),
             sequence: ssrc as u16,
             timestamp: ssrc,
             ssrc,
             payload,
         };
-        Stream { packet, to: None, next }
+        let message = Message {
+            role,
+            number,
+            count: 0,
+            sent_us: 0,
+        };
+        Stream {
+            packet,
+            message,
+            to: None,
+            next,
+        }
     }
 
     /// The packet that is due, and where it goes.
-    pub(crate) fn poll(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(crate) fn poll(&mut self, now: Instant, sent_us: u64, law: &Law) -> Option<(SocketAddr, Vec<u8>)> {
         let to = self.to?;
         if now < self.next {
             return None;
         }
+        self.message.count = self.message.count.wrapping_add(1);
+        self.message.sent_us = sent_us;
+        law.print(self.message, &mut self.packet.payload);
         let bytes = self.packet.print();
         self.packet.marker = false;
         self.packet.sequence = self.packet.sequence.wrapping_add(1);
-        self.packet.timestamp = self.packet.timestamp.wrapping_add(PAYLOAD as u32);
+        self.packet.timestamp = self.packet.timestamp.wrapping_add(SAMPLES);
         self.next += PTIME;
         Some((to, bytes))
     }
 }
 
-/// What a caller's line was like.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Heard {
-    last: Option<(Instant, u32, u16, u32)>,
-    pub(crate) packets: u64,
-    pub(crate) longest_gap: Duration,
-    /// Another SSRC, or a sequence number that is not the next.
-    pub(crate) breaks: u64,
-    /// The timestamp went back.
-    pub(crate) backwards: u64,
-}
-
-impl Heard {
-    pub(crate) fn take(&mut self, at: Instant, packet: &Packet) {
-        self.packets += 1;
-        if let Some((last_at, ssrc, sequence, timestamp)) = self.last {
-            self.longest_gap = self.longest_gap.max(at.saturating_duration_since(last_at));
-            let next = ssrc == packet.ssrc && packet.sequence == sequence.wrapping_add(1);
-            self.breaks += u64::from(!next);
-            self.backwards += u64::from(packet.timestamp.wrapping_sub(timestamp).cast_signed() <= 0);
-        }
-        self.last = Some((at, packet.ssrc, packet.sequence, packet.timestamp));
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn a_packet_says_who_speaks() {
-        let now = Instant::now();
-        let mut stream = Stream::new(Role::Human, 7, 1, now);
-        assert!(stream.poll(now).is_none(), "nobody to send to");
+    /// So many packets of a stream, as they are sent.
+    pub(crate) fn packets(role: Role, codec: Codec, ssrc: u32, count: u32) -> Vec<Vec<u8>> {
+        let (laws, now) = (Laws::new(), Instant::now());
+        let mut stream = Stream::new(role, 7, codec, ssrc, now);
+        assert!(stream.poll(now, 0, laws.of(codec)).is_none(), "nobody to send to");
         stream.to = Some("127.0.0.1:9".parse().unwrap());
-        let (_, bytes) = stream.poll(now).unwrap();
-        let packet = Packet::parse(&bytes).unwrap();
-        assert_eq!(speaker(&packet), Some((Role::Human, 7)));
-        assert!(stream.poll(now).is_none(), "one in a packet time");
-        let prompt = Packet {
-            payload: vec![0xff; 160],
-            ..packet
+        let mut poll = |n: u32| {
+            stream
+                .poll(now + PTIME * n, u64::from(n) * 20_000, laws.of(codec))
+                .unwrap()
+                .1
         };
-        assert_eq!(speaker(&prompt), None);
+        (0..count).map(&mut poll).collect()
     }
 
     #[test]
-    fn gaps_and_breaks_are_seen() {
-        let now = Instant::now();
-        let mut stream = Stream::new(Role::Ai, 0, 65_535, now);
-        stream.to = Some("127.0.0.1:9".parse().unwrap());
-        let mut packets: Vec<Packet> = (0..4)
-            .map(|n| Packet::parse(&stream.poll(now + PTIME * n).unwrap().1).unwrap())
-            .collect();
-        let heard = |packets: &[Packet]| {
-            let mut heard = Heard::default();
-            for (n, packet) in packets.iter().enumerate() {
-                heard.take(now + PTIME * n as u32, packet);
-            }
-            (heard.packets, heard.longest_gap, heard.breaks, heard.backwards)
-        };
-        assert_eq!(heard(&packets), (4, PTIME, 0, 0));
-        packets.swap(1, 2);
-        assert_eq!(heard(&packets), (4, PTIME, 3, 1));
-        packets.swap(1, 2);
-        packets[3].ssrc = 5;
-        assert_eq!(heard(&packets), (4, PTIME, 1, 0));
+    fn a_packet_says_who_speaks_and_when_in_either_law_and_after_a_transcode() {
+        let laws = Laws::new();
+        for (from, to) in [
+            (Codec::Pcmu, Codec::Pcmu),
+            (Codec::Pcmu, Codec::Pcma),
+            (Codec::Pcma, Codec::Pcmu),
+            (Codec::Pcma, Codec::Pcma),
+        ] {
+            let sent = packets(Role::Human, from, u32::MAX, 3).remove(2);
+            let view = View::parse(&sent).unwrap();
+            assert_eq!((view.marker, view.sequence, view.payload.len()), (false, 1, 160));
+            let heard: Vec<u8> = view.payload.iter().map(|byte| to.encode(from.decode(*byte))).collect();
+            let heard = if from == to { view.payload } else { &heard };
+            let message = laws.of(to).parse(heard).unwrap();
+            assert_eq!(
+                message,
+                Message {
+                    role: Role::Human,
+                    number: 7,
+                    count: 3,
+                    sent_us: 40_000
+                }
+            );
+            assert!(laws.of(to).power(heard) > 1_000_000);
+        }
+    }
+
+    #[test]
+    fn what_is_no_packet_of_ours_says_nothing() {
+        let laws = Laws::new();
+        let sent = packets(Role::Ai, Codec::Pcmu, 1, 1).remove(0);
+        let mut payload = View::parse(&sent).unwrap().payload.to_vec();
+        let law = laws.of(Codec::Pcmu);
+        assert!(law.parse(&payload).is_some());
+        assert_eq!(law.parse(&payload[..39]), None);
+        // Another level somewhere.
+        payload[10] = law.codes[usize::from(law.bits[usize::from(payload[10])] ^ 1)];
+        assert_eq!(law.parse(&payload), None);
+        assert_eq!(law.parse(&[0xff; 160]), None);
+        assert_eq!(law.power(&[0xff; 160]), 0);
+        assert!(View::parse(&[0x90; 20]).is_none() && View::parse(&[0x80; 11]).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use baton_load::words::Words;
+use baton_parties::g711::Codec;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,10 +16,18 @@ pub(crate) struct Options {
     /// A second.
     pub(crate) handoffs: u32,
     pub(crate) warm: bool,
+    /// Callers on hold, with as many humans being briefed, in place of all else.
+    pub(crate) hold: u32,
+    /// Of the caller, the AI and the human.
+    pub(crate) codecs: [Codec; 3],
     pub(crate) seconds: u32,
+    /// How long the calls that live the whole time are measured by themselves, before.
+    pub(crate) alone: u32,
     pub(crate) store: Option<String>,
     /// `None`: nobody is pinned.
     pub(crate) server_core: Option<u32>,
+    /// What new calls may use of a core, percent. Below 100, calls that are refused for it are no fault.
+    pub(crate) core_share: u32,
     pub(crate) json: bool,
 }
 
@@ -31,9 +40,13 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         turns: 1000,
         handoffs: 50,
         warm: false,
+        hold: 0,
+        codecs: [Codec::Pcmu; 3],
         seconds: 20,
+        alone: 5,
         store: None,
         server_core: Some(0),
+        core_share: 100,
         json: false,
     };
     while let Some(name) = words.option() {
@@ -44,8 +57,12 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
             "--calls" => options.calls = words.number(0, 5000)?,
             "--turns" => options.turns = words.number(0, 20_000)?,
             "--handoffs" => options.handoffs = words.number(0, 500)?,
+            "--hold" => options.hold = words.number(1, 3000)?,
             "--seconds" => options.seconds = words.number(1, 3600)?,
+            "--alone" => options.alone = words.number(0, 3600)?,
+            "--core-share" => options.core_share = words.number(1, 100)?,
             "--store" => options.store = Some(words.value()?),
+            "--codecs" => options.codecs = codecs(&words.value()?)?,
             "--mode" => {
                 options.warm = match words.value()?.as_str() {
                     "warm" => true,
@@ -66,10 +83,18 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         }
     }
     options.server = words.program(server)?;
-    if options.calls == 0 && options.handoffs == 0 {
-        return Err("without --calls and --handoffs there is no call".to_owned());
+    if options.calls == 0 && options.handoffs == 0 && options.hold == 0 {
+        return Err("without --calls, --handoffs and --hold there is no call".to_owned());
     }
     Ok(Some(options))
+}
+
+fn codecs(text: &str) -> Result<[Codec; 3], String> {
+    let named: Option<Vec<Codec>> = text.split(',').map(Codec::from_name).collect();
+    let named = named.and_then(|named| named.try_into().ok());
+    named.ok_or_else(|| {
+        format!("--codecs {text}: three of pcmu and pcma, of the caller, the AI and the human, as pcmu,pcmu,pcma")
+    })
 }
 
 #[cfg(test)]
@@ -87,12 +112,22 @@ mod tests {
     #[test]
     fn options_are_read() {
         let line = format!(
-            "{SERVER} --calls 7 --turns=8 --handoffs 9 --mode warm --seconds 3 --store x --server-core any --json"
+            "{SERVER} --calls 7 --turns=8 --handoffs 9 --mode warm --seconds 3 --alone 2 --hold 4 --core-share 70 \
+             --codecs pcmu,pcma,pcmu --store x --server-core any --json"
         );
         let options = read(&line).expect("options").expect("no help");
-        let figures = (options.calls, options.turns, options.handoffs, options.seconds);
-        assert_eq!(figures, (7, 8, 9, 3));
+        let figures = [
+            options.calls,
+            options.turns,
+            options.handoffs,
+            options.seconds,
+            options.alone,
+            options.hold,
+            options.core_share,
+        ];
+        assert_eq!(figures, [7, 8, 9, 3, 2, 4, 70]);
         assert!(options.warm && options.json);
+        assert_eq!(options.codecs, [Codec::Pcmu, Codec::Pcma, Codec::Pcmu]);
         assert_eq!((options.store.as_deref(), options.server_core), (Some("x"), None));
         assert_eq!(read("--help"), Ok(None));
     }
@@ -104,6 +139,8 @@ mod tests {
             ("--turns fast", "--turns fast: not a number from 0 to 20000"),
             ("--mode tepid", "--mode tepid: warm or cold"),
             ("--server-core x", "--server-core x: not a number"),
+            ("--codecs pcmu,pcma", "three of pcmu and pcma"),
+            ("--codecs pcmu,pcma,opus", "three of pcmu and pcma"),
             ("--call 5", "--call: no such option"),
             ("--server /proc/self/exe --calls 0 --handoffs 0", "there is no call"),
         ] {

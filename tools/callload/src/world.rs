@@ -1,26 +1,30 @@
 //! All calls and the time that they take: one thread, three SIP sockets, three RTP sockets.
 
-use std::collections::{HashMap, VecDeque};
+mod media;
+
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use baton_parties::g711::Codec;
-use baton_parties::rtp::Packet;
 use baton_parties::sdp::Local;
 use baton_parties::sip::{Event, Ua};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::figures::Figures;
+use crate::heard::Heard;
 use crate::http::{Answer, Kind, Request};
-use crate::line::{Heard, Role, Stream, speaker};
+use crate::line::{Laws, Role, Stream};
 use crate::options::Options;
+use crate::post::Post;
+use media::Due;
 
 /// How long a call talks with the AI before it is handed off, and with the human after the join.
 const TALK: Duration = Duration::from_secs(1);
 
-/// Calls that are placed a second while the background builds up.
+/// Calls that are placed a second while the background builds up, and handoffs of those that are to be on hold.
 const SETUP_RATE: f64 = 50.0;
 
 /// A handoff that has not joined by then is a fault.
@@ -32,49 +36,19 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How often the timers of the user agents are looked at.
 const TIMERS: Duration = Duration::from_millis(50);
 
-/// The sockets of one role.
-pub(crate) struct Post {
-    sip: UdpSocket,
-    rtp: UdpSocket,
-    /// Taken, so that reports of quality have somewhere to go.
-    _rtcp: UdpSocket,
-    pub(crate) at: SocketAddr,
-    rtp_port: u16,
-}
-
-impl Post {
-    pub(crate) fn open() -> std::io::Result<Post> {
-        let sip = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-        sip.set_nonblocking(true)?;
-        let (rtp, rtcp) = loop {
-            let rtp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
-            let port = rtp.local_addr()?.port();
-            if port % 2 == 0
-                && let Ok(rtcp) = UdpSocket::bind((Ipv4Addr::LOCALHOST, port + 1))
-            {
-                break (rtp, rtcp);
-            }
-        };
-        rtp.set_nonblocking(true)?;
-        Ok(Post {
-            at: sip.local_addr()?,
-            rtp_port: rtp.local_addr()?.port(),
-            sip,
-            rtp,
-            _rtcp: rtcp,
-        })
-    }
-}
-
 struct Leg {
     role: Role,
+    codec: Codec,
     ua: Ua,
     sip_call_id: String,
     stream: Stream,
+    /// Counts the legs that have had this place.
+    age: u32,
     /// Of an AI or a human: `X-Baton-Call`.
     baton: Option<String>,
     /// Which call of ours it belongs to, once that is known.
     call: Option<u32>,
+    heard: Heard,
     done: Option<Instant>,
 }
 
@@ -85,6 +59,8 @@ enum Stage {
     /// The handoff was due at.
     HandingOff(Instant),
     Joined(Instant),
+    /// On hold, for as long as it is measured.
+    Held,
     Over,
 }
 
@@ -93,19 +69,42 @@ struct Call {
     baton: Option<String>,
     stage: Stage,
     background: bool,
+    /// Placed while it is measured.
+    counts: bool,
     began: Instant,
-    heard: Heard,
+}
+
+/// What is being measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing that counts.
+    Idle,
+    /// The calls that live the whole time, by themselves.
+    Alone,
+    /// Everything.
+    Load,
+    /// Callers on hold.
+    Hold,
 }
 
 /// Everything on our side.
 pub(crate) struct World {
     posts: [Post; 3],
     server: SocketAddr,
+    codecs: [Codec; 3],
+    /// Refusals for the budget are no fault.
+    may_refuse: bool,
+    laws: Laws,
+    base: Instant,
+    phase: Phase,
     legs: Vec<Option<Leg>>,
     free: Vec<usize>,
+    ages: u32,
     by_id: HashMap<(u8, String), usize>,
-    /// Where a caller's or an AI's audio comes from.
-    by_rtp: HashMap<(u8, SocketAddr), usize>,
+    /// Of each role, by the server's port: whose audio comes from there, its place and one more.
+    by_port: [Vec<u32>; 3],
+    /// When each stream has its next packet.
+    due_packets: BinaryHeap<Due>,
     by_baton: HashMap<String, u32>,
     calls: Vec<Call>,
     /// Who can be talked with, for turns.
@@ -116,7 +115,6 @@ pub(crate) struct World {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     pending: usize,
-    counting: bool,
     ssrc: u32,
     timers: Instant,
     last_turn: Instant,
@@ -125,6 +123,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(
+        options: &Options,
         posts: [Post; 3],
         server: SocketAddr,
         requests: Sender<Request>,
@@ -134,10 +133,17 @@ impl World {
         World {
             posts,
             server,
+            codecs: options.codecs,
+            may_refuse: options.core_share < 100,
+            laws: Laws::new(),
+            base: now,
+            phase: Phase::Idle,
             legs: Vec::new(),
             free: Vec::new(),
+            ages: 0,
             by_id: HashMap::new(),
-            by_rtp: HashMap::new(),
+            by_port: std::array::from_fn(|_| vec![0; 1 << 16]),
+            due_packets: BinaryHeap::new(),
             by_baton: HashMap::new(),
             calls: Vec::new(),
             talking: Vec::new(),
@@ -146,7 +152,6 @@ impl World {
             requests,
             answers,
             pending: 0,
-            counting: false,
             ssrc: 1,
             timers: now,
             last_turn: now,
@@ -165,8 +170,32 @@ impl World {
                 placed += 1;
             }
             self.turn();
-            if placed == calls && self.talking.len() as u32 == calls {
+            if placed == calls && self.talking.len() as u64 + self.figures.refused == u64::from(calls) {
                 return true;
+            }
+        }
+        false
+    }
+
+    /// Hands all calls off to humans who are briefed until it is over; `false` where they are not all on hold in time.
+    pub(crate) fn put_on_hold(&mut self) -> bool {
+        let begin = Instant::now();
+        let count = self.calls.len() as u32;
+        let mut asked = 0;
+        while begin.elapsed().as_secs_f64() < f64::from(count) / SETUP_RATE + 10.0 {
+            let now = Instant::now();
+            let due = (begin.elapsed().as_secs_f64() * SETUP_RATE) as u32;
+            while asked < due.min(count) {
+                self.hand_off(asked, now);
+                asked += 1;
+            }
+            self.turn();
+            if self
+                .calls
+                .iter()
+                .all(|call| matches!(call.stage, Stage::Held | Stage::Over))
+            {
+                return self.figures.faults_in_all == 0;
             }
         }
         false
@@ -180,15 +209,43 @@ impl World {
         }
     }
 
-    /// The load itself. `counting`: it is measured.
-    pub(crate) fn load(&mut self, options: &Options, time: Duration, counting: bool) {
-        self.counting = counting;
-        if counting {
-            self.calls
-                .iter_mut()
-                .for_each(|call| call.heard.longest_gap = Duration::ZERO);
-            self.figures.own_stall = Duration::ZERO;
+    /// From now on, this is measured.
+    pub(crate) fn begin(&mut self, phase: Phase) {
+        self.phase = phase;
+        for leg in self.legs.iter_mut().flatten() {
+            // Of those that are handed off, all counts.
+            let background = leg.call.is_none_or(|call| self.calls[call as usize].background);
+            if background {
+                leg.heard.begin();
+            }
         }
+    }
+
+    /// The phase is over: what the lines were like that live longer than it.
+    pub(crate) fn end(&mut self) {
+        let now = Instant::now();
+        let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        for leg in self.legs.iter_mut().flatten().filter(|leg| leg.done.is_none()) {
+            let Some(call) = leg.call.map(|call| &self.calls[call as usize]) else {
+                continue;
+            };
+            if !call.background || call.stage == Stage::Over {
+                continue;
+            }
+            leg.heard.end(now);
+            let lines = match (phase, leg.role) {
+                (Phase::Alone, Role::Caller) => &mut self.figures.alone,
+                (Phase::Load, Role::Caller) => &mut self.figures.beside,
+                (Phase::Hold, Role::Caller) => &mut self.figures.held,
+                (Phase::Hold, Role::Human) => &mut self.figures.briefed,
+                _ => continue,
+            };
+            lines.add(&leg.heard);
+        }
+    }
+
+    /// Turns and handoffs at their rates.
+    pub(crate) fn load(&mut self, options: &Options, time: Duration) {
         let begin = Instant::now();
         let (mut turns, mut handoffs) = (0, 0);
         while begin.elapsed() < time {
@@ -206,8 +263,8 @@ impl World {
         }
     }
 
-    /// Waits for what is under way, and hangs up the rest.
-    pub(crate) fn finish(&mut self) {
+    /// Waits for what is under way.
+    pub(crate) fn settle(&mut self) {
         let begin = Instant::now();
         let busy = |world: &World| {
             let open = |call: &Call| !call.background && call.stage != Stage::Over;
@@ -216,17 +273,12 @@ impl World {
         while busy(self) && begin.elapsed() < PATIENCE {
             self.turn();
         }
+    }
+
+    /// Hangs up the rest.
+    pub(crate) fn finish(&mut self) {
+        self.figures.own_dropped = self.posts.iter().map(Post::dropped).sum();
         for number in 0..self.calls.len() {
-            if self.calls[number].background {
-                let call = &self.calls[number];
-                if call.stage == Stage::Over {
-                    self.figures.fault("a background call ended by itself");
-                } else {
-                    self.figures.background_gaps.push(call.heard.longest_gap);
-                    self.figures.breaks += call.heard.breaks;
-                    self.figures.backwards += call.heard.backwards;
-                }
-            }
             self.hang_up(number as u32);
         }
         self.idle(Duration::from_secs(1));
@@ -246,28 +298,33 @@ impl World {
             baton: None,
             stage: Stage::Dialing,
             background,
+            counts: self.phase == Phase::Load,
             began: now,
-            heard: Heard::default(),
         });
         self.serve(leg, now);
     }
 
     fn add_leg(&mut self, role: Role, number: u32, now: Instant) -> usize {
         self.ssrc = self.ssrc.wrapping_mul(2_654_435_761).wrapping_add(12_345);
+        self.ages = self.ages.wrapping_add(1);
         let post = &self.posts[role as usize];
+        let codec = self.codecs[role as usize];
         let media = Local {
             port: post.rtp_port,
-            codec: Codec::Pcmu,
+            codec,
             session: self.ssrc >> 1,
             version: 1,
         };
         let leg = Leg {
             role,
+            codec,
             ua: Ua::new(post.at, ["caller", "ai", "human"][role as usize], media),
             sip_call_id: String::new(),
-            stream: Stream::new(role, number, self.ssrc, now),
+            stream: Stream::new(role, number, codec, self.ssrc, now),
+            age: self.ages,
             baton: None,
             call: None,
+            heard: Heard::default(),
             done: None,
         };
         match self.free.pop() {
@@ -309,7 +366,7 @@ impl World {
         }
     }
 
-    fn ask(&mut self, kind: Kind, call: u32, due: Instant, path: String, body: serde_json::Value) {
+    fn ask(&mut self, kind: Kind, call: u32, due: Instant, path: String, body: Value) {
         let request = Request {
             kind,
             call,
@@ -326,11 +383,13 @@ impl World {
     fn turn(&mut self) {
         let now = Instant::now();
         let stall = now.saturating_duration_since(self.last_turn);
-        self.figures.own_stall = self.figures.own_stall.max(stall);
+        if self.phase != Phase::Idle {
+            self.figures.own_stall = self.figures.own_stall.max(stall);
+        }
         self.last_turn = now;
         for role in [Role::Caller, Role::Ai, Role::Human] {
-            self.take_sip(role);
             self.take_rtp(role);
+            self.take_sip(role);
         }
         self.take_answers();
         self.hand_off_due(now);
@@ -401,8 +460,12 @@ impl World {
                 leg.call = leg.baton.as_ref().and_then(|baton| self.by_baton.get(baton)).copied();
                 leg.ua.ring(now);
                 leg.ua.accept(now);
+                let call = leg.call.filter(|_| role == Role::Human);
                 if let Some(offer) = offer {
                     self.speak(place, offer.audio, now);
+                }
+                if let Some(call) = call {
+                    self.human_invited(call, now);
                 }
             }
             Event::Answered(answer) => self.speak(place, answer.audio, now),
@@ -412,14 +475,18 @@ impl World {
                     self.speak(place, answer.audio, now);
                 }
             }
+            Event::Refused(503) if self.may_refuse => {
+                self.figures.refused += 1;
+                self.end_leg(place, now);
+            }
             Event::Refused(code) => {
                 self.figures
                     .fault(format!("a caller's INVITE was answered with {code}"));
-                self.end(place, now);
+                self.end_leg(place, now);
             }
             Event::TimedOut => {
                 self.figures.fault(format!("nobody answered a message of the {role:?}"));
-                self.end(place, now);
+                self.end_leg(place, now);
             }
             Event::Ended => {
                 if role == Role::Caller
@@ -429,36 +496,32 @@ impl World {
                     let stage = self.calls[number as usize].stage;
                     self.figures.fault(format!("a caller was hung up on while {stage:?}"));
                 }
-                self.end(place, now);
+                self.end_leg(place, now);
             }
-            Event::Over => self.end(place, now),
+            Event::Over => self.end_leg(place, now),
         }
     }
 
-    fn speak(&mut self, place: usize, to: SocketAddr, now: Instant) {
-        let Some(leg) = &mut self.legs[place] else { return };
-        // Spread over the packet time, so that they do not all come at once.
-        if leg.stream.to.is_none() {
-            leg.stream.next = now + Duration::from_micros(place as u64 * 769 % 20_000);
+    fn human_invited(&mut self, number: u32, now: Instant) {
+        let call = &mut self.calls[number as usize];
+        let Stage::HandingOff(due) = call.stage else { return };
+        if call.counts {
+            self.figures.invites.push(now.saturating_duration_since(due));
         }
-        if let Some(old) = leg.stream.to.replace(to) {
-            self.by_rtp.remove(&(leg.role as u8, old));
+        if call.background {
+            call.stage = Stage::Held;
         }
-        self.by_rtp.insert((leg.role as u8, to), place);
     }
 
-    fn end(&mut self, place: usize, now: Instant) {
+    fn end_leg(&mut self, place: usize, now: Instant) {
         let Some(leg) = &mut self.legs[place] else { return };
         leg.done.get_or_insert(now);
-        if let Some(to) = leg.stream.to.take() {
-            let key = (leg.role as u8, to);
-            if self.by_rtp.get(&key) == Some(&place) {
-                self.by_rtp.remove(&key);
-            }
+        let (role, to) = (leg.role, leg.stream.to.take());
+        if let Some(to) = to {
+            self.forget_port(role, to, place);
         }
-        if leg.role == Role::Caller
-            && let Some(number) = leg.call
-        {
+        let leg = self.legs[place].as_ref();
+        if let Some(number) = leg.filter(|leg| leg.role == Role::Caller).and_then(|leg| leg.call) {
             self.close(number);
         }
     }
@@ -470,10 +533,12 @@ impl World {
         if let Some(baton) = call.baton.take() {
             self.by_baton.remove(&baton);
         }
-        if !call.background && matches!(stage, Stage::Joined(_)) {
-            self.figures.gaps.push(call.heard.longest_gap);
-            self.figures.breaks += call.heard.breaks;
-            self.figures.backwards += call.heard.backwards;
+        if !call.background
+            && matches!(stage, Stage::Joined(_))
+            && let Some(leg) = &mut self.legs[call.leg]
+        {
+            leg.heard.end(Instant::now());
+            self.figures.handed.add(&leg.heard);
         }
     }
 
@@ -481,6 +546,9 @@ impl World {
         let now = Instant::now();
         let place = self.calls[number as usize].leg;
         if self.calls[number as usize].stage == Stage::Over {
+            if self.calls[number as usize].background && !self.may_refuse {
+                self.figures.fault("a background call ended by itself");
+            }
             return;
         }
         self.close(number);
@@ -490,99 +558,28 @@ impl World {
         self.serve(place, now);
     }
 
-    fn take_rtp(&mut self, role: Role) {
-        let mut buffer = [0; 2048];
-        loop {
-            let (length, from) = match self.posts[role as usize].rtp.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => continue,
-            };
-            if role == Role::Human {
-                continue;
-            }
-            let now = Instant::now();
-            let (Some(place), Some(packet)) = (
-                self.by_rtp.get(&(role as u8, from)).copied(),
-                Packet::parse(&buffer[..length]),
-            ) else {
-                continue;
-            };
-            match role {
-                Role::Caller => self.caller_hears(place, now, &packet),
-                _ => self.ai_hears(place, now, &packet),
-            }
-        }
-    }
-
-    fn caller_hears(&mut self, place: usize, now: Instant, packet: &Packet) {
-        let Some(number) = self.legs[place].as_ref().and_then(|leg| leg.call) else {
-            return;
-        };
-        let call = &mut self.calls[number as usize];
-        call.heard.take(now, packet);
-        if let (Stage::HandingOff(due), Some((Role::Human, _))) = (call.stage, speaker(packet)) {
-            call.stage = Stage::Joined(now);
-            self.figures.joined += 1;
-            if self.counting {
-                self.figures.joins.push(now.saturating_duration_since(due));
-            }
-        }
-    }
-
-    /// The AI hears which caller it has: from then on the call can be talked about.
-    fn ai_hears(&mut self, place: usize, now: Instant, packet: &Packet) {
-        let Some(leg) = &mut self.legs[place] else { return };
-        if leg.call.is_some() {
-            return;
-        }
-        let (Some((Role::Caller, number)), Some(baton)) = (speaker(packet), &leg.baton) else {
-            return;
-        };
-        let Some(call) = self
-            .calls
-            .get_mut(number as usize)
-            .filter(|call| call.stage == Stage::Dialing)
-        else {
-            return;
-        };
-        leg.call = Some(number);
-        call.baton = Some(baton.clone());
-        call.stage = Stage::Talking;
-        call.began = now;
-        self.by_baton.insert(baton.clone(), number);
-        if !call.background {
-            self.due.push_back((now + TALK, number));
-        }
-        self.talking.push(number);
-    }
-
     fn take_answers(&mut self) {
         while let Ok(answer) = self.answers.try_recv() {
             self.pending -= 1;
             let latency = answer.at.saturating_duration_since(answer.due);
+            let measured = self.phase == Phase::Load;
             let (expected, latencies) = match answer.kind {
                 Kind::Turn => (200, &mut self.figures.turns),
                 Kind::Handoff => (202, &mut self.figures.handoffs),
             };
-            if answer.status == Ok(expected) {
-                if self.counting {
-                    latencies.push(latency);
-                }
-            } else {
+            if answer.status != Ok(expected) {
                 let (kind, call) = (answer.kind, answer.call);
                 let words: String = answer.body.chars().take(200).collect();
                 self.figures
                     .fault(format!("{kind:?} of call {call}: {:?} {words}", answer.status));
+                continue;
             }
-        }
-    }
-
-    fn send_rtp(&mut self) {
-        let now = Instant::now();
-        for leg in self.legs.iter_mut().flatten() {
-            while let Some((to, packet)) = leg.stream.poll(now) {
-                let _ = self.posts[leg.role as usize].rtp.send_to(&packet, to);
+            if measured {
+                latencies.push(latency);
+            }
+            if answer.kind == Kind::Handoff && self.calls[answer.call as usize].counts {
+                let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+                self.figures.ids.extend(body["id"].as_str().map(str::to_owned));
             }
         }
     }
@@ -636,7 +633,9 @@ impl World {
         let path = format!("/v1/calls/{baton}/handoffs");
         // From now on no turn is due in it: one that is under way may come after the join.
         call.stage = Stage::HandingOff(due);
-        self.figures.asked += 1;
+        if !call.background {
+            self.figures.asked += 1;
+        }
         self.ask(
             Kind::Handoff,
             number,
