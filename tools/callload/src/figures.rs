@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::heard::Heard;
+use crate::heard::{Break, Heard};
 use crate::options::Options;
 use crate::records::{STEPS, Timelines};
 use crate::spread::{Spread, head, ms, round};
@@ -17,10 +17,13 @@ pub(crate) struct Lines {
     pub(crate) packets: u64,
     pub(crate) breaks: u64,
     pub(crate) timestamp_breaks: u64,
+    pub(crate) timestamp_shifts: u64,
     pub(crate) lost: u64,
     pub(crate) duplicated: u64,
     /// Of each caller that had any.
     pub(crate) dead_air: Spread,
+    /// The first ones, of as many callers.
+    pub(crate) first_breaks: Vec<Break>,
 }
 
 impl Lines {
@@ -29,10 +32,14 @@ impl Lines {
         self.packets += heard.packets;
         self.breaks += heard.breaks;
         self.timestamp_breaks += heard.timestamp_breaks;
+        self.timestamp_shifts += heard.timestamp_shifts;
         self.lost += heard.lost;
         self.duplicated += heard.duplicated;
         if heard.dead_air > Duration::ZERO {
             self.dead_air.add(heard.dead_air);
+        }
+        if self.first_breaks.len() < KEPT {
+            self.first_breaks.extend(heard.first);
         }
     }
 
@@ -44,7 +51,8 @@ impl Lines {
         json!({
             "lines": self.gaps.count(), "packets": self.packets, "longest_gap_ms": self.gaps.json(),
             "lost": self.lost, "duplicated": self.duplicated, "sequence_breaks": self.breaks,
-            "timestamp_breaks": self.timestamp_breaks, "dead_air_ms": self.dead_air.json(),
+            "timestamp_breaks": self.timestamp_breaks, "timestamp_shifts": self.timestamp_shifts, "dead_air_ms": self.dead_air.json(),
+            "first_breaks": self.first_breaks.iter().map(|one| format!("{one:?}")).collect::<Vec<_>>(),
         })
     }
 
@@ -53,8 +61,8 @@ impl Lines {
             format!("{} callers, {:.0} ms at the most", self.dead_air.count(), ms(longest))
         });
         format!(
-            "{name}: {} packets, lost {}, duplicated {}, breaks of sequence {}, of timestamp {}, dead air: {dead}",
-            self.packets, self.lost, self.duplicated, self.breaks, self.timestamp_breaks
+            "{name}: {} packets, lost {}, duplicated {}, breaks of sequence {}, of timestamp {} (shifts {}), dead air: {dead}",
+            self.packets, self.lost, self.duplicated, self.breaks, self.timestamp_breaks, self.timestamp_shifts
         )
     }
 }
@@ -109,7 +117,7 @@ pub(crate) struct Figures {
     pub(crate) own_dropped: u64,
 }
 
-/// Faults of which the words are kept.
+/// Faults, and breaks of lines, of which the words are kept.
 const KEPT: usize = 10;
 
 /// Where this tool's own packets are later than this, one of a hundred, it says more of itself than of the server.
@@ -168,7 +176,7 @@ impl Figures {
                 "calls": options.calls, "turns_per_s": options.turns, "handoffs_per_s": options.handoffs,
                 "mode": if options.warm { "warm" } else { "cold" }, "seconds": options.seconds, "hold": options.hold,
                 "codecs": options.codecs.map(|codec| codec.sdp_name()),
-                "server_core": options.server_core, "core_share": f64::from(options.core_share) / 100.0,
+                "server_core": options.server_core, "apart": options.apart, "core_share": f64::from(options.core_share) / 100.0,
             },
             "turns_ms": Spread::of(&self.turns).json(),
             "handoffs_accepted_ms": Spread::of(&self.handoffs).json(),
@@ -266,6 +274,7 @@ impl Figures {
         ] {
             if of.packets > 0 {
                 lines.push(of.text(name));
+                lines.extend(of.first_breaks.iter().map(|one| format!("  {one:?}")));
             }
         }
         if let Some(ratio) = self.latency_ratio() {

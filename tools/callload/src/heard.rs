@@ -24,12 +24,30 @@ pub(crate) struct Heard {
     pub(crate) dead_air: Duration,
     /// Another SSRC, or a sequence number that is not the next.
     pub(crate) breaks: u64,
-    /// The timestamp went back, or by another step than a packet's, though nothing new begins.
+    /// The timestamp went back, or on by what no packet and no stall of the host explains, though nothing new begins.
     pub(crate) timestamp_breaks: u64,
+    /// It went on by up to three packet times more than a packet's own: a packet was late, and its timestamp says so.
+    pub(crate) timestamp_shifts: u64,
     /// Of a speaker, between two packets that were heard.
     pub(crate) lost: u64,
     /// Of a speaker, heard again, or after a later one.
     pub(crate) duplicated: u64,
+    /// The first break.
+    pub(crate) first: Option<Break>,
+}
+
+/// A packet that does not go on where the one before ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Break {
+    pub(crate) same_ssrc: bool,
+    pub(crate) sequence_step: i16,
+    pub(crate) timestamp_step: i32,
+    pub(crate) marker: bool,
+    /// Since the packet before.
+    pub(crate) after: Duration,
+    /// Who was heard before, and who is now; `None`: a prompt, or noise.
+    pub(crate) from: Option<Role>,
+    pub(crate) to: Option<Role>,
 }
 
 /// What one packet was like.
@@ -55,6 +73,7 @@ impl Heard {
 
     pub(crate) fn take(&mut self, at: Instant, packet: &View<'_>, law: &Law) -> Took {
         self.packets += 1;
+        let message = law.parse(packet.payload);
         let mut off = None;
         if let Some((last, ssrc, sequence, timestamp)) = self.last {
             let gap = at.saturating_duration_since(last);
@@ -63,12 +82,25 @@ impl Heard {
             let next = ssrc == packet.ssrc && packet.sequence == sequence.wrapping_add(1);
             self.breaks += u64::from(!next);
             let step = packet.timestamp.wrapping_sub(timestamp);
-            let wrong = step.cast_signed() <= 0 || (next && !packet.marker && step != SAMPLES);
+            let goes_on = next && !packet.marker;
+            let late = goes_on && (SAMPLES + 1..=4 * SAMPLES).contains(&step);
+            let wrong = step.cast_signed() <= 0 || (goes_on && step != SAMPLES && !late);
             self.timestamp_breaks += u64::from(wrong);
+            self.timestamp_shifts += u64::from(late);
+            if wrong || late || !next {
+                self.first.get_or_insert(Break {
+                    same_ssrc: ssrc == packet.ssrc,
+                    sequence_step: packet.sequence.wrapping_sub(sequence).cast_signed(),
+                    timestamp_step: step.cast_signed(),
+                    marker: packet.marker,
+                    after: gap,
+                    from: self.speaker.map(|(role, _)| role),
+                    to: message.map(|message| message.role),
+                });
+            }
         }
         self.last = Some((at, packet.ssrc, packet.sequence, packet.timestamp));
 
-        let message = law.parse(packet.payload);
         if let Some(Message { role, count, .. }) = message {
             if let Some((_, last)) = self.speaker.filter(|(speaker, _)| *speaker == role) {
                 match count.wrapping_sub(last).cast_signed() {
@@ -160,6 +192,11 @@ mod tests {
         assert_eq!(counts(&all), [0, 1, 0, 0]);
         all[2][1] |= 0x80;
         assert_eq!(counts(&all), [0; 4]);
+        // A little is what a late packet has.
+        let mut all = packets(Role::Ai, Codec::Pcmu, 0, 3);
+        all[2][7] += 17;
+        assert_eq!((counts(&all), heard(&all).timestamp_shifts), ([0; 4], 1));
+        assert!(heard(&all).first.is_some_and(|first| first.timestamp_step == 177));
     }
 
     #[test]

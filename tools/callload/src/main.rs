@@ -28,14 +28,11 @@ use baton_load::tool::{self, Tool};
 use baton_load::words::Words;
 use figures::Figures;
 use options::Options;
-use post::Post;
+use post::{Post, free_range};
 use world::{Phase, World};
 
 /// What the API wants to be shown.
 const KEY: &str = "callload-0123456789abcdef0123456789abcdef";
-
-/// Before anything is measured.
-const WARM_UP: Duration = Duration::from_secs(5);
 
 struct CallLoad;
 
@@ -69,9 +66,6 @@ impl Tool for CallLoad {
 }
 
 fn measure(options: &Options) -> Result<Figures, String> {
-    if let Some(core) = options.server_core {
-        stay_off(core)?;
-    }
     let post = || Post::open().map_err(|error| format!("a socket: {error}"));
     let posts = [post()?, post()?, post()?];
     // Three legs of each call; a handed-off one lives some seconds, and its ports rest for two more.
@@ -80,6 +74,10 @@ fn measure(options: &Options) -> Result<Figures, String> {
         hold => 3 * hold + 64,
     };
     let mut server = start(options, posts[1].at, posts[2].at, legs)?;
+    // After its start: it may use cores that we may not.
+    if let Some(core) = options.server_core {
+        stay_off(core)?;
+    }
     let idle_kib = server.memory_kib();
 
     let (requests, wanted) = mpsc::channel();
@@ -115,10 +113,9 @@ fn measure(options: &Options) -> Result<Figures, String> {
         }
         eprintln!(
             "callload: warm-up of {} s, then {} s are measured",
-            WARM_UP.as_secs(),
-            options.seconds
+            options.warm_up, options.seconds
         );
-        world.load(options, WARM_UP);
+        world.load(options, Duration::from_secs(u64::from(options.warm_up)));
         measured(&mut world, &server, Phase::Load, |world| world.load(options, seconds));
         world.settle();
     }
@@ -163,6 +160,8 @@ fn start(options: &Options, ai: SocketAddr, human: SocketAddr, legs: u32) -> Res
     } else {
         "\"answer\""
     };
+    let first_port =
+        free_range(2 * legs).ok_or_else(|| format!("there are no {} ports beside each other", 2 * legs))?;
     let share = f64::from(options.core_share) / 100.0;
     let cores = options
         .server_core
@@ -171,12 +170,17 @@ fn start(options: &Options, ai: SocketAddr, human: SocketAddr, legs: u32) -> Res
         "[[http.keys]]\nname = \"load\"\nkey = \"{KEY}\"\nscope = \"admin\"\n\
          [node]\ndrain_s = 1\nlog = \"warn\"\n\
          [budget]\ncore_share = {share:?}\n\
-         [media]\nfirst_port = 10000\nports_per_worker = {legs}\nsessions_per_worker = {legs}\n{cores}\
+         [media]\nfirst_port = {first_port}\nports_per_worker = {legs}\nsessions_per_worker = {legs}\n{cores}\
          [store]\nurl = \"{store}\"\n\
          [[trunks]]\nname = \"load\"\naddresses = [\"127.0.0.1\"]\n\
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai}\"\n\
          [[targets]]\nname = \"human\"\nuri = \"sip:human@{human}\"\n\
          [playbook]\nmode = \"{mode}\"\naccept = {accept}\n"
     );
-    Server::start(&options.server, place, &config, options.server_core)
+    Server::start(
+        &options.server,
+        place,
+        &config,
+        options.server_core.filter(|_| !options.apart),
+    )
 }

@@ -23,9 +23,13 @@ pub(crate) struct Options {
     pub(crate) seconds: u32,
     /// How long the calls that live the whole time are measured by themselves, before.
     pub(crate) alone: u32,
+    /// Before everything is measured, seconds.
+    pub(crate) warm_up: u32,
     pub(crate) store: Option<String>,
     /// `None`: nobody is pinned.
     pub(crate) server_core: Option<u32>,
+    /// Only the media worker is pinned to that core; the rest of the server may run on all.
+    pub(crate) apart: bool,
     /// What new calls may use of a core, percent. Below 100, calls that are refused for it are no fault.
     pub(crate) core_share: u32,
     pub(crate) json: bool,
@@ -44,14 +48,17 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         codecs: [Codec::Pcmu; 3],
         seconds: 20,
         alone: 5,
+        warm_up: 5,
         store: None,
         server_core: Some(0),
+        apart: false,
         core_share: 100,
         json: false,
     };
     while let Some(name) = words.option() {
         match name.as_str() {
             "--help" | "-h" => return Ok(None),
+            "--apart" => options.apart = words.flag()?,
             "--json" => options.json = words.flag()?,
             "--server" => server = Some(words.value()?),
             "--calls" => options.calls = words.number(0, 5000)?,
@@ -60,6 +67,7 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
             "--hold" => options.hold = words.number(1, 3000)?,
             "--seconds" => options.seconds = words.number(1, 3600)?,
             "--alone" => options.alone = words.number(0, 3600)?,
+            "--warm-up" => options.warm_up = words.number(0, 600)?,
             "--core-share" => options.core_share = words.number(1, 100)?,
             "--store" => options.store = Some(words.value()?),
             "--codecs" => options.codecs = codecs(&words.value()?)?,
@@ -112,8 +120,8 @@ mod tests {
     #[test]
     fn options_are_read() {
         let line = format!(
-            "{SERVER} --calls 7 --turns=8 --handoffs 9 --mode warm --seconds 3 --alone 2 --hold 4 --core-share 70 \
-             --codecs pcmu,pcma,pcmu --store x --server-core any --json"
+            "{SERVER} --calls 7 --turns=8 --handoffs 9 --mode warm --seconds 3 --alone 2 --warm-up 1 --hold 4 --core-share 70 \
+             --codecs pcmu,pcma,pcmu --store x --server-core any --apart --json"
         );
         let options = read(&line).expect("options").expect("no help");
         let figures = [
@@ -124,9 +132,10 @@ mod tests {
             options.alone,
             options.hold,
             options.core_share,
+            options.warm_up,
         ];
-        assert_eq!(figures, [7, 8, 9, 3, 2, 4, 70]);
-        assert!(options.warm && options.json);
+        assert_eq!(figures, [7, 8, 9, 3, 2, 4, 70, 1]);
+        assert!(options.warm && options.json && options.apart);
         assert_eq!(options.codecs, [Codec::Pcmu, Codec::Pcma, Codec::Pcmu]);
         assert_eq!((options.store.as_deref(), options.server_core), (Some("x"), None));
         assert_eq!(read("--help"), Ok(None));

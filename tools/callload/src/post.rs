@@ -1,5 +1,6 @@
 //! The sockets of a role.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 /// Bytes that the kernel may keep for an RTP socket: where this tool is late for some ms, nothing is to be dropped.
@@ -66,9 +67,48 @@ fn dropped(table: &str, ports: &[u16]) -> u64 {
     table.lines().skip(1).filter_map(of_line).sum()
 }
 
+/// Where the server's media ports begin: the first even port of so many that nobody has, below those that the kernel gives away. Small
+/// ranges begin at different places for different processes, so that tests beside each other do not meet.
+pub(crate) fn free_range(ports: u32) -> Option<u16> {
+    let read = |name: &str| std::fs::read_to_string(format!("/proc/net/{name}")).unwrap_or_default();
+    let taken: BTreeSet<u32> = local_ports(&read("udp")).chain(local_ports(&read("udp6"))).collect();
+    let low = LOW + std::process::id() % 16 * 256;
+    let starts = (low..=HIGH.saturating_sub(ports)).chain(HIGH..=(1 << 16) - ports.min(1 << 16));
+    let mut starts = starts.step_by(2);
+    let free = starts.find(|start| taken.range(start..&(start + ports)).next().is_none());
+    free.and_then(|start| u16::try_from(start).ok())
+}
+
+/// The bounds of small ranges; others begin at the second.
+const LOW: u32 = 2048;
+const HIGH: u32 = 10_000;
+
+fn local_ports(table: &str) -> impl Iterator<Item = u32> + '_ {
+    let of_line = |line: &str| {
+        let (_, port) = line.split_whitespace().nth(1)?.rsplit_once(':')?;
+        u32::from_str_radix(port, 16).ok()
+    };
+    table.lines().skip(1).filter_map(of_line)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_is_free_and_fits() {
+        for ports in [200, 9000] {
+            let first = free_range(ports).unwrap();
+            assert!(
+                first.is_multiple_of(2) && (ports < 1000) == (u32::from(first) < HIGH),
+                "{first}"
+            );
+            let _one = UdpSocket::bind((Ipv4Addr::LOCALHOST, first + 3)).unwrap();
+            let other = free_range(ports).unwrap();
+            assert!(other > first + 3, "{other}");
+        }
+        assert_eq!(free_range(70_000), None);
+    }
 
     #[test]
     fn drops_are_counted_at_the_own_ports() {

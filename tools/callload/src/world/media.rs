@@ -12,6 +12,9 @@ use crate::line::{Message, Role, View};
 /// When the stream of a leg has its next packet; the soonest is the greatest. With the leg's age: another one may have its place by then.
 pub(super) type Due = Reverse<(Instant, usize, u32)>;
 
+/// Packets of one kind that are dealt with before the others have their turn.
+const AT_ONCE: usize = 64;
+
 impl World {
     pub(super) fn speak(&mut self, place: usize, to: SocketAddr, now: Instant) {
         let Some(leg) = &mut self.legs[place] else { return };
@@ -36,12 +39,18 @@ impl World {
         }
     }
 
-    pub(super) fn send_rtp(&mut self) {
+    /// What is due; whether anything was. Some at the most: then what came has its turn.
+    pub(super) fn send_rtp(&mut self) -> bool {
         let now = Instant::now();
-        while let Some(Reverse((due, place, age))) = self.due_packets.peek().copied() {
+        let mut any = false;
+        for _ in 0..AT_ONCE {
+            let Some(Reverse((due, place, age))) = self.due_packets.peek().copied() else {
+                return any;
+            };
             if due > now {
-                return;
+                return any;
             }
+            any = true;
             self.due_packets.pop();
             let Some(leg) = self.legs[place].as_mut().filter(|leg| leg.age == age) else {
                 continue;
@@ -57,21 +66,26 @@ impl World {
             }
             let _ = self.posts[leg.role as usize].rtp.send_to(&packet, to);
         }
+        any
     }
 
-    pub(super) fn take_rtp(&mut self, role: Role) {
+    /// What came; whether anything did. Some at the most: then what is due has its turn.
+    pub(super) fn take_rtp(&mut self, role: Role) -> bool {
         let mut buffer = [0; 2048];
-        loop {
+        let mut any = false;
+        for _ in 0..AT_ONCE {
             let (length, from) = match self.posts[role as usize].rtp.recv_from(&mut buffer) {
                 Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return any,
                 Err(_) => continue,
             };
+            any = true;
             let place = self.by_port[role as usize][usize::from(from.port())];
             if let (Some(place), Some(packet)) = (place.checked_sub(1), View::parse(&buffer[..length])) {
                 self.hears(place as usize, Instant::now(), &packet);
             }
         }
+        any
     }
 
     fn hears(&mut self, place: usize, now: Instant, packet: &View<'_>) {
