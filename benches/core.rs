@@ -70,6 +70,7 @@ impl Bench {
         let config = Config {
             first_port: Port(40_000),
             pairs: 8,
+            guests: 0,
             sessions: 4,
             pending: 16,
             prompts: Arc::new(prompts),

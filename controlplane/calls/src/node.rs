@@ -203,6 +203,8 @@ impl Node {
             }
             MediaEvent::Silent { leg, at, .. } => self.sounds(now, &mut live, leg, Some(at)),
             MediaEvent::Sounding { leg, .. } => self.sounds(now, &mut live, leg, None),
+            // Nobody asks for that yet.
+            MediaEvent::Moved { .. } => {}
             MediaEvent::Ended { .. } => {
                 if live.desired.ending() {
                     return self.drive(now, now, live, Input::MediaEnded);
@@ -594,6 +596,7 @@ fn session(event: &MediaEvent) -> SessionId {
         | MediaEvent::Evidence { session, .. }
         | MediaEvent::Silent { session, .. }
         | MediaEvent::Sounding { session, .. }
+        | MediaEvent::Moved { session, .. }
         | MediaEvent::Ended { session } => *session,
     }
 }

@@ -310,6 +310,14 @@ pub enum Event {
         /// order of the spec. Where these are more than have room, those that left first are not there.
         listeners: ArrayVec<(LegId, Evidence), LEGS_MAX>,
     },
+    /// The session was to go to another worker, and is there, where this is `true`; otherwise it is where it was: there is no such session,
+    /// or no room for it. Said by the engine.
+    Moved {
+        /// Which session.
+        session: SessionId,
+        /// Whether it is there.
+        moved: bool,
+    },
     /// Nothing of the session is left; its ports may be used again after their quarantine.
     Ended {
         /// Which session.
@@ -320,7 +328,7 @@ pub enum Event {
 /// Why a `Set` is impossible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
-    /// The core has no place for another session.
+    /// The core has no place for another session, or for its legs beside those that came from other cores.
     NoSession,
     /// A port that is not ours, is odd, belongs to another leg, or is not the one that the leg has.
     Port,

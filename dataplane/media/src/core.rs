@@ -1,6 +1,7 @@
 //! All state of one CPU: packets, commands and time go in, verdicts, packets and events come out.
 
 mod control;
+mod moving;
 mod packet;
 #[cfg(test)]
 mod tests;
@@ -24,14 +25,17 @@ use crate::seed::Seed;
 use crate::table::Table;
 use crate::timers::Timers;
 use crate::verdict::{Reason, Transmit, Verdict};
+pub use moving::{Departure, Parcel};
 
 /// What a core is made with. All memory is taken here, none later.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The lowest RTP port, even. RTP of leg n is on `first_port + 2n`, RTCP on the odd port above.
+    /// The lowest RTP port, even; RTCP is on the odd port above each.
     pub first_port: Port,
     /// How many pairs of ports.
     pub pairs: u16,
+    /// Legs that it can have beside those of its own ports, in sessions that come from other cores.
+    pub guests: u16,
     /// How many sessions at the most.
     pub sessions: usize,
     /// Packets that wait for a buffer at the most (copies for second listeners, ends of digits, RTCP).
@@ -63,7 +67,8 @@ pub struct Core {
     mailboxes: VecDeque<SessionSlot>,
     /// Answers to commands about sessions that do not exist.
     strays: ArrayVec<Event, STRAYS_MAX>,
-    pairs: usize,
+    /// Places of legs.
+    places: usize,
     comfort: Comfort,
     prompts: Arc<Prompts>,
     cname: String,
@@ -89,17 +94,17 @@ pub enum Loss {
 impl Core {
     /// Takes all the memory that it will ever use. `now` is the start of its time.
     pub fn new(config: Config, now: Instant) -> Core {
-        let pairs = usize::from(config.pairs);
+        let places = usize::from(config.pairs) + usize::from(config.guests);
         let mut seed = Seed::new(config.seed);
         Core {
             start: now,
-            table: Table::new(config.first_port, config.pairs, config.sessions),
-            timers: Timers::new(pairs + config.sessions),
+            table: Table::new(config.first_port, config.pairs, config.guests, config.sessions),
+            timers: Timers::new(places + config.sessions),
             pending: Pending::new(config.pending),
-            ready: VecDeque::with_capacity(pairs),
+            ready: VecDeque::with_capacity(places),
             mailboxes: VecDeque::with_capacity(config.sessions),
             strays: ArrayVec::new(),
-            pairs,
+            places,
             comfort: Comfort::new(seed.next()),
             prompts: config.prompts,
             cname: config.cname,

@@ -16,7 +16,7 @@ use crate::rtp::{Arrival, Header, Seq};
 use crate::seed::Seed;
 use crate::timers::NEVER;
 
-/// A leg's place in the table: its port, counted in pairs from the first.
+/// A leg's pair of ports, the same on every core: half of its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Slot(pub(crate) u16);
 

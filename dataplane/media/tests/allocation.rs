@@ -231,6 +231,7 @@ fn nothing_allocates_after_the_core_was_made() {
     let config = Config {
         first_port: Port(10_000),
         pairs: 3,
+        guests: 0,
         sessions: 2,
         pending: 16,
         prompts: Arc::new(prompts),

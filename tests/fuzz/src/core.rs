@@ -109,6 +109,7 @@ impl World {
         let config = Config {
             first_port: Port(FIRST),
             pairs: 5,
+            guests: 0,
             sessions: 2,
             pending: 32,
             prompts: Arc::new(Prompts::new()),

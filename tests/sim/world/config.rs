@@ -137,6 +137,7 @@ pub(super) fn core(scenario: &Scenario, prompts: Arc<media::prompt::Prompts>, no
     let config = media::core::Config {
         first_port: Port(FIRST_PORT),
         pairs: PAIRS,
+        guests: 0,
         sessions: 8,
         pending: 64,
         prompts,

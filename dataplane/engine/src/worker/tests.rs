@@ -43,6 +43,7 @@ impl Rig {
         let core = Config {
             first_port: Port(first),
             pairs: 2,
+            guests: 0,
             sessions: 2,
             pending: 16,
             prompts: Arc::default(),

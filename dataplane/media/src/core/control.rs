@@ -30,7 +30,9 @@ impl Core {
         }
         let refusal = match found {
             None if !self.table.has_room() => Some(Refusal::NoSession),
-            _ => self.refusal(found, spec),
+            _ => self
+                .refusal(found, spec)
+                .or_else(|| (!self.has_places(found, spec)).then_some(Refusal::NoSession)),
         };
         match (refusal, found) {
             (None, _) => self.accept(now, found, id, generation, spec),
@@ -118,6 +120,13 @@ impl Core {
             Some(has) => has == slot,
             None => self.table.leg(slot).is_none(),
         }
+    }
+
+    /// Whether there are places for the legs that are new.
+    fn has_places(&self, found: Option<SessionSlot>, spec: &SessionSpec) -> bool {
+        let session = found.and_then(|slot| self.table.session(slot));
+        let is_new = |leg: &&LegSpec| session.is_none_or(|session| session.leg(leg.leg).is_none());
+        self.table.has_places(spec.legs.iter().filter(is_new).count())
     }
 
     fn answer_again(&mut self, slot: SessionSlot) {
@@ -481,7 +490,7 @@ impl Core {
     fn release(&mut self, now: Instant, slot: SessionSlot, place: Slot) {
         let at = self.ns(now);
         let ntp = self.ntp(now);
-        let Some(mut leg) = self.table.take_leg(place) else {
+        let Some((owner, mut leg)) = self.table.take_leg(place) else {
             return;
         };
         if let Some(session) = self.table.session_mut(slot) {
@@ -503,7 +512,7 @@ impl Core {
         if leg.ready.queued {
             self.ready.retain(|&ready| ready != place);
         }
-        self.timers.set(usize::from(place.0), NEVER);
+        self.timers.set(owner, NEVER);
     }
 
     /// Opens, keeps or closes the window.

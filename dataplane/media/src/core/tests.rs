@@ -7,6 +7,7 @@ mod handoff;
 mod hears;
 mod latch;
 mod model;
+mod moving;
 mod order;
 mod patience;
 mod random;
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use super::{Alive, Config, Core, SILENCE};
+use super::{Alive, Config, Core, Departure, Parcel, SILENCE};
 use crate::command::{
     Codec, Command, Dtmf, Event, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port,
     PromptId, Refusal, SessionId, SessionSpec,
@@ -68,6 +69,8 @@ struct Talker {
 
 struct Rig {
     core: Core,
+    /// Another one, to which the session can go.
+    away: Core,
     start: Instant,
     now: u64,
     talkers: Vec<Talker>,
@@ -101,6 +104,7 @@ fn config() -> Config {
     Config {
         first_port: Port(10_000),
         pairs: 8,
+        guests: 0,
         sessions: 4,
         pending: 16,
         prompts: prompts(),
@@ -193,8 +197,17 @@ impl Rig {
 
     fn with(config: Config) -> Rig {
         let start = Instant::now();
+        // The other core has its own ports and places for the session's, and makes other numbers.
+        let away = Config {
+            first_port: Port(30_000),
+            pairs: 1,
+            guests: 8,
+            seed: !config.seed,
+            ..config.clone()
+        };
         Rig {
             core: Core::new(config, start),
+            away: Core::new(away, start),
             start,
             now: 0,
             talkers: Vec::new(),
@@ -203,6 +216,30 @@ impl Rig {
             events: Vec::new(),
             generation: 0,
             talked: 0,
+        }
+    }
+
+    /// The session goes to the other core; from then on that is the one that everybody means.
+    fn hop(&mut self) {
+        let mut parcel = Parcel::default();
+        assert!(self.away.expect(), "there is room");
+        match self.core.depart(CALL, &mut parcel) {
+            Departure::Gone => assert!(!parcel.is_empty()),
+            Departure::Unknown => self.away.expect_no_more(),
+            Departure::NotYet => panic!("everything was fetched"),
+        }
+        if !parcel.is_empty() {
+            assert_eq!(self.core.alive(), Alive::default(), "nothing of it is left");
+            self.away.arrive(&mut parcel);
+            assert!(parcel.is_empty());
+            // A leg that comes later has its port here all the same, whoever the core is.
+            for leg in (0..4).map(LegId) {
+                if let Some(slot) = self.core.table.slot(port(leg)) {
+                    self.core.table.own(slot, false);
+                    self.away.table.own(slot, true);
+                }
+            }
+            std::mem::swap(&mut self.core, &mut self.away);
         }
     }
 

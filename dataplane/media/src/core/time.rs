@@ -19,9 +19,9 @@ impl Core {
         let at = self.ns(now);
         for _ in 0..FIRE_MAX {
             match self.timers.next() {
-                Some((due, owner)) if due <= at => match owner.checked_sub(self.pairs) {
+                Some((due, owner)) if due <= at => match owner.checked_sub(self.places) {
                     Some(session) => self.fire_session(now, SessionSlot(session as u32)),
-                    None => self.fire_leg(now, Slot(owner as u16)),
+                    None => self.fire_leg(now, owner),
                 },
                 _ => return,
             }
@@ -45,10 +45,13 @@ impl Core {
         self.rearm_session(slot);
     }
 
-    fn fire_leg(&mut self, now: Instant, slot: Slot) {
+    fn fire_leg(&mut self, now: Instant, place: usize) {
         let at = self.ns(now);
+        let Some(slot) = self.table.at(place) else {
+            self.timers.set(place, NEVER);
+            return;
+        };
         let Some(leg) = self.table.leg_mut(slot) else {
-            self.timers.set(usize::from(slot.0), NEVER);
             return;
         };
         let mut changed = false;
@@ -84,16 +87,18 @@ impl Core {
     /// The heap follows the session's two deadlines.
     pub(super) fn rearm_session(&mut self, slot: SessionSlot) {
         let due = self.table.session(slot).map_or(NEVER, Session::due);
-        self.timers.set(self.pairs + slot.0 as usize, due);
+        self.timers.set(self.places + slot.0 as usize, due);
     }
 
     /// The heap follows the leg's timers, and the queue what it has ready.
     pub(super) fn rearm(&mut self, slot: Slot) {
-        let Some(leg) = self.table.leg_mut(slot) else {
-            self.timers.set(usize::from(slot.0), NEVER);
+        let Some(place) = self.table.place(slot) else {
             return;
         };
-        self.timers.set(usize::from(slot.0), leg.due());
+        let Some(leg) = self.table.leg_mut(slot) else {
+            return;
+        };
+        self.timers.set(place, leg.due());
         if !leg.ready.queued && (leg.ready.report || leg.ready.frame.is_some()) {
             leg.ready.queued = true;
             self.ready.push_back(slot);
@@ -162,7 +167,10 @@ impl Core {
         let leg = self.table.leg_mut(slot)?;
         let (frame, ended) = leg.frame(at, due, silent, &self.comfort, &self.prompts, buffer);
         let (id, session, from) = (leg.id, leg.session, leg.port);
-        self.timers.set(usize::from(slot.0), leg.due());
+        let due = leg.due();
+        if let Some(place) = self.table.place(slot) {
+            self.timers.set(place, due);
+        }
         if let Some((len, outgoing)) = frame {
             match outgoing.origin {
                 Origin::Play(_) => self.counters.played += 1,

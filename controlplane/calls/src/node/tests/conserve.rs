@@ -36,6 +36,7 @@ impl World {
         let config = media::core::Config {
             first_port: media::command::Port(20_000),
             pairs: 8,
+            guests: 0,
             sessions: 8,
             pending: 64,
             prompts: Arc::new(prompts),

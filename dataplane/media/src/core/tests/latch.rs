@@ -102,7 +102,11 @@ fn shift(rig: &Rig, other: &Rig) -> Vec<(u64, Event)> {
             | Event::FirstWord { at, .. }
             | Event::Silent { at, .. }
             | Event::Sounding { at, .. } => *at = other.start + at.duration_since(rig.start),
-            Event::Waiting { .. } | Event::Refused { .. } | Event::Evidence { .. } | Event::Ended { .. } => {}
+            Event::Waiting { .. }
+            | Event::Refused { .. }
+            | Event::Evidence { .. }
+            | Event::Ended { .. }
+            | Event::Moved { .. } => {}
         }
     }
     events
