@@ -295,7 +295,7 @@ fn webhooks(page: &mut Page, endpoints: &[Endpoint]) {
 type Figure = (&'static Family, fn(&Snapshot) -> u64);
 
 /// Each figure of a worker that is one number.
-const WORKER_FIGURES: [Figure; 21] = [
+const WORKER_FIGURES: [Figure; 22] = [
     (&list::RECEIVED, |s| s.received),
     (&list::SENT, |s| s.sent),
     (&list::FORWARDED, |s| s.forwarded),
@@ -308,6 +308,7 @@ const WORKER_FIGURES: [Figure; 21] = [
     (&list::TRUNCATED, |s| s.truncated),
     (&list::SEND_ERRORS, |s| s.send_errors),
     (&list::RECEIVE_ERRORS, |s| s.receive_errors),
+    (&list::RECEIVE_RESTS, |s| s.receive_rests),
     (&list::RECEIVE_REARMS, |s| s.receive_rearms),
     (&list::COMPLETION_OVERFLOWS, |s| s.completion_overflows),
     (&list::TRANSMIT_WAITS, |s| s.transmit_waits),

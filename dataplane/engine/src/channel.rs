@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use crossbeam::queue::ArrayQueue;
-use media::command::{Command, Event};
+use media::command::{Command, Event, SessionId};
+
+use crate::moving::{MOVES_MAX, Move, MoveError, Stage};
 
 /// The worker's queue of commands is full: the command comes back. Send it again when events have come.
 #[derive(Debug, thiserror::Error)]
@@ -52,11 +54,25 @@ impl AsFd for Wake {
     }
 }
 
+/// What a worker says.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is copied through a fixed queue; a box would be allocated on the worker"
+)]
+pub(crate) enum Said {
+    Event(Event),
+    /// A session has come from another worker, or not. What that one said of it before is in its queue.
+    Moved(Box<Move>),
+}
+
 /// What the control plane and one worker share.
 #[derive(Debug)]
 pub(crate) struct Channel {
     commands: ArrayQueue<Command>,
-    events: ArrayQueue<Event>,
+    events: ArrayQueue<Said>,
+    /// Moves of sessions that this worker is to bring a step further.
+    moves: ArrayQueue<Box<Move>>,
     /// The worker waits, or is about to, and wants to be woken for a command.
     sleeping: AtomicBool,
     /// The worker found `events` full and wants to be woken when there is room.
@@ -78,6 +94,7 @@ impl Channel {
         Ok(Channel {
             commands: ArrayQueue::new(commands),
             events: ArrayQueue::new(events),
+            moves: ArrayQueue::new(MOVES_MAX),
             sleeping: AtomicBool::new(false),
             starved: AtomicBool::new(false),
             nudged: AtomicBool::new(false),
@@ -101,6 +118,18 @@ impl Channel {
     /// Anybody's side: how many commands and events wait.
     pub(crate) fn waiting(&self) -> (usize, usize) {
         (self.commands.len(), self.events.len())
+    }
+
+    /// Anybody's side: hands a move on. There is room for all that can be under way.
+    pub(crate) fn hand_on(&self, step: Box<Move>) {
+        let pushed = self.moves.push(step);
+        debug_assert!(pushed.is_ok(), "more moves than there can be");
+        self.wake_sleeper();
+    }
+
+    /// The worker's side: the next move that it is to bring further.
+    pub(crate) fn next_move(&self) -> Option<Box<Move>> {
+        self.moves.pop()
     }
 
     /// The control plane's side: the worker ends after what it is doing now.
@@ -160,7 +189,7 @@ impl Channel {
         self.sleeping.store(true, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         let nudged = self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::Relaxed);
-        !nudged && self.commands.is_empty() && !self.stop.load(Ordering::Relaxed)
+        !nudged && self.commands.is_empty() && self.moves.is_empty() && !self.stop.load(Ordering::Relaxed)
     }
 
     /// The worker's side: it is awake and looks at the queues by itself.
@@ -179,8 +208,8 @@ impl Channel {
     }
 
     /// The worker's side, after [`Channel::room_for_event`]: only the worker pushes, so the room is still there.
-    pub(crate) fn push_event(&self, event: Event) {
-        let pushed = self.events.push(event);
+    pub(crate) fn push_event(&self, said: Said) {
+        let pushed = self.events.push(said);
         debug_assert!(pushed.is_ok(), "there was room for the event");
     }
 
@@ -189,7 +218,7 @@ impl Channel {
         self.events_wake.wake();
     }
 
-    fn try_recv(&self) -> Option<Event> {
+    fn try_recv(&self) -> Option<Said> {
         let event = self.events.pop()?;
         fence(Ordering::SeqCst);
         if self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed) {
@@ -209,27 +238,74 @@ pub struct Events {
     wake: Arc<Wake>,
     /// The worker that is asked first next time: none waits for the others.
     next: AtomicUsize,
+    /// Events of each worker that come before all others: what it said before a session went from it.
+    owed: Box<[AtomicUsize]>,
+    /// Moves that have not been told.
+    under_way: AtomicUsize,
 }
 
 impl Events {
     pub(crate) fn new(channels: Vec<Arc<Channel>>, wake: Arc<Wake>) -> Events {
         Events {
+            owed: channels.iter().map(|_| AtomicUsize::new(0)).collect(),
             channels,
             wake,
             next: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
         }
     }
 
-    /// The next event, with the index of its worker. Those of one worker come in their order. Never waits.
+    /// Begins a move.
+    pub(crate) fn begin(&self, session: SessionId, from: usize, to: usize) -> Result<(), MoveError> {
+        if from == to {
+            return Err(MoveError::Same);
+        }
+        let more = |count: usize| (count < MOVES_MAX).then_some(count + 1);
+        let begun = self.under_way.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        begun.map_err(|_| MoveError::TooMany)?;
+        self.channels[to].hand_on(Box::new(Move::new(session, from, to)));
+        Ok(())
+    }
+
+    /// The next event, with the index of its worker. Those of one worker come in their order, and those of a session in theirs, though
+    /// it moves. Never waits.
     pub fn try_recv(&self) -> Option<(usize, Event)> {
+        for (worker, owed) in self.owed.iter().enumerate() {
+            let left = owed.load(Ordering::Relaxed);
+            if left > 0 {
+                owed.store(left - 1, Ordering::Relaxed);
+                if let Some(event) = self.take(worker) {
+                    return Some((worker, event));
+                }
+                owed.store(0, Ordering::Relaxed);
+            }
+        }
         let count = self.channels.len();
         let first = self.next.load(Ordering::Relaxed);
         (0..count).find_map(|step| {
             let worker = (first + step) % count;
-            let event = self.channels[worker].try_recv()?;
+            let event = self.take(worker)?;
             self.next.store((worker + 1) % count, Ordering::Relaxed);
             Some((worker, event))
         })
+    }
+
+    fn take(&self, worker: usize) -> Option<Event> {
+        match self.channels[worker].try_recv()? {
+            Said::Event(event) => Some(event),
+            Said::Moved(step) => {
+                // What the others have said until now they said before it came.
+                for (channel, owed) in self.channels.iter().zip(&self.owed) {
+                    owed.store(channel.events.len(), Ordering::Relaxed);
+                }
+                self.owed[worker].store(0, Ordering::Relaxed);
+                self.under_way.fetch_sub(1, Ordering::Relaxed);
+                Some(Event::Moved {
+                    session: step.session,
+                    moved: step.stage == Stage::Told(true),
+                })
+            }
+        }
     }
 
     /// Makes the descriptor unreadable until the next event. To be called before reading, not after.
@@ -248,8 +324,6 @@ impl AsFd for Events {
 
 #[cfg(test)]
 mod tests {
-    use media::command::SessionId;
-
     use super::*;
 
     fn end(session: u64) -> Command {
@@ -338,7 +412,7 @@ mod tests {
         let events = Events::new(vec![channel.clone()], wake);
         for session in [1, 2] {
             assert!(channel.room_for_event());
-            channel.push_event(ended(session));
+            channel.push_event(Said::Event(ended(session)));
         }
         assert!(!channel.room_for_event());
         assert!(!readable(&channel.wake));
@@ -356,8 +430,8 @@ mod tests {
         let events = Events::new(channels.clone(), wake);
         assert!(!readable(&events));
         for (worker, channel) in channels.iter().enumerate() {
-            channel.push_event(ended(worker as u64));
-            channel.push_event(ended(worker as u64 + 10));
+            channel.push_event(Said::Event(ended(worker as u64)));
+            channel.push_event(Said::Event(ended(worker as u64 + 10)));
             channel.wake_reader();
         }
         assert!(readable(&events));
@@ -367,5 +441,37 @@ mod tests {
             .map(|(worker, _)| worker)
             .collect();
         assert_eq!(order, [0, 1, 2, 0, 1, 2]);
+    }
+
+    #[test]
+    fn what_was_said_of_a_session_before_it_moved_comes_first() {
+        let wake = wake();
+        let channels: Vec<_> = (0..3)
+            .map(|_| Arc::new(Channel::new(1, 8, wake.clone()).expect("a channel")))
+            .collect();
+        let events = Events::new(channels.clone(), wake);
+        assert_eq!(events.begin(SessionId(1), 1, 1), Err(MoveError::Same));
+        for _ in 0..MOVES_MAX {
+            assert_eq!(events.begin(SessionId(1), 0, 2), Ok(()));
+        }
+        assert_eq!(events.begin(SessionId(1), 0, 2), Err(MoveError::TooMany));
+        let mut step = channels[2].next_move().expect("the new worker is asked first");
+        assert_eq!((step.stage, step.from, step.to), (Stage::Room, 0, 2));
+        for session in [1, 2, 3] {
+            channels[0].push_event(Said::Event(ended(session)));
+        }
+        step.stage = Stage::Told(true);
+        channels[2].push_event(Said::Moved(step));
+        channels[2].push_event(Said::Event(ended(4)));
+        // The new worker is asked first.
+        events.next.store(2, Ordering::Relaxed);
+        let told: Vec<_> = std::iter::from_fn(|| events.try_recv()).collect();
+        let moved = Event::Moved {
+            session: SessionId(1),
+            moved: true,
+        };
+        let wanted = [(2, moved), (0, ended(1)), (0, ended(2)), (0, ended(3)), (2, ended(4))];
+        assert_eq!(told, wanted);
+        assert_eq!(events.begin(SessionId(1), 0, 2), Ok(()), "one is over");
     }
 }

@@ -35,7 +35,8 @@ pub(crate) struct Epoll {
     ready: Box<[libc::epoll_event; READY]>,
     at: usize,
     count: usize,
-    sockets: Vec<(Socket, Option<Instant>)>,
+    /// By their index; a worker gives and takes them.
+    sockets: Vec<Option<Row>>,
     memory: Memory,
     /// A send is over when its call is: the same few buffers serve all packets, and stay in the cache.
     free: Vec<Buffer>,
@@ -48,8 +49,28 @@ pub(crate) struct Epoll {
     pub(crate) trace: Vec<(Traced, u16, usize)>,
 }
 
+/// A socket.
+struct Row {
+    socket: Socket,
+    /// When its last packet came.
+    last: Option<Instant>,
+    /// It is to go to another worker.
+    leaves: bool,
+}
+
+impl Row {
+    fn new(socket: Socket) -> Row {
+        Row {
+            socket,
+            last: None,
+            leaves: false,
+        }
+    }
+}
+
 impl Epoll {
-    pub(crate) fn new(sockets: Vec<OwnedFd>, channel: Arc<Channel>) -> Result<Epoll, StartError> {
+    /// `room`: sockets at the most.
+    pub(crate) fn new(sockets: Vec<OwnedFd>, room: usize, channel: Arc<Channel>) -> Result<Epoll, StartError> {
         let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
         let memory = Memory::new(usize::from(SPARES)).map_err(system("mmap of the packet buffers"))?;
         // SAFETY: no pointer is passed.
@@ -57,14 +78,18 @@ impl Epoll {
         if poll < 0 {
             return Err(system("epoll_create1")(io::Error::last_os_error()));
         }
-        let sockets: io::Result<Vec<_>> = sockets.into_iter().map(|fd| Ok((Socket::new(fd)?, None))).collect();
+        let mut rows = Vec::with_capacity(room);
+        for fd in sockets {
+            let socket = Socket::new(fd).map_err(system("getsockopt(SO_DOMAIN)"))?;
+            rows.push(Some(Row::new(socket)));
+        }
         let epoll = Epoll {
             // SAFETY: the descriptor was made just now and nobody else has it.
             poll: unsafe { OwnedFd::from_raw_fd(poll) },
             ready: Box::new([libc::epoll_event { events: 0, u64: 0 }; READY]),
             at: 0,
             count: 0,
-            sockets: sockets.map_err(system("getsockopt(SO_DOMAIN)"))?,
+            sockets: rows,
             memory,
             // SAFETY: each id is taken once, and the kernel uses none beyond a call.
             free: (0..SPARES).rev().map(|id| unsafe { Buffer::take(id) }).collect(),
@@ -76,21 +101,23 @@ impl Epoll {
             trace: Vec::new(),
         };
         let wake = std::iter::once((epoll.channel.wake_fd().as_raw_fd(), WAKE));
-        let sockets = epoll.sockets.iter().zip(0..);
-        for (fd, data) in sockets.map(|((socket, _), at)| (socket.fd(), at)).chain(wake) {
-            epoll.watch(fd, data).map_err(system("epoll_ctl"))?;
+        let sockets = epoll.sockets.iter().flatten().zip(0..);
+        for (fd, data) in sockets.map(|(row, at)| (row.socket.fd(), at)).chain(wake) {
+            epoll
+                .control(libc::EPOLL_CTL_ADD, fd, data)
+                .map_err(system("epoll_ctl"))?;
         }
         Ok(epoll)
     }
 
     /// Level-triggered: what is not read is told again, behind what else is ready.
-    fn watch(&self, fd: RawFd, data: u64) -> io::Result<()> {
+    fn control(&self, operation: libc::c_int, fd: RawFd, data: u64) -> io::Result<()> {
         let mut event = libc::epoll_event {
             events: libc::EPOLLIN as u32,
             u64: data,
         };
         // SAFETY: `event` is readable for the length of the call.
-        let result = unsafe { libc::epoll_ctl(self.poll.as_raw_fd(), libc::EPOLL_CTL_ADD, fd, &raw mut event) };
+        let result = unsafe { libc::epoll_ctl(self.poll.as_raw_fd(), operation, fd, &raw mut event) };
         if result < 0 {
             Err(io::Error::last_os_error())
         } else {
@@ -175,13 +202,16 @@ impl Epoll {
     }
 
     fn read(&mut self, now: Instant, socket: u16) -> Completion {
+        let Some(row) = self.sockets[usize::from(socket)].as_mut().filter(|row| !row.leaves) else {
+            return Completion::Done;
+        };
         let Some(buffer) = self.free.pop() else {
             // None of ours is on its way: somebody keeps them. The packet waits in its socket.
             self.totals.receive_rearms += 1;
             return Completion::Done;
         };
         let place = self.memory.packet_mut(&buffer);
-        let (known, last) = &mut self.sockets[usize::from(socket)];
+        let known = &mut row.socket;
         self.enters += 1;
         let received = if known.is_stamped() {
             socket::receive_stamped(known.fd(), place)
@@ -191,7 +221,7 @@ impl Epoll {
         let (from, len, beside) = match received {
             Ok(received) => received,
             Err(error) => {
-                self.recycle(buffer);
+                self.free.push(buffer);
                 // Somebody else may have taken what it was ready for: a check sum that was wrong.
                 if error.kind() != io::ErrorKind::WouldBlock {
                     self.totals.receive_errors += 1;
@@ -200,7 +230,7 @@ impl Epoll {
             }
         };
         let mut lost = 0;
-        if last.replace(now).is_some_and(|last| now - last < QUEUED_WITHIN) {
+        if row.last.replace(now).is_some_and(|last| now - last < QUEUED_WITHIN) {
             self.enters += 1;
             lost = known.ask_drops();
             self.totals.kernel_drops += u64::from(lost);
@@ -225,10 +255,57 @@ impl Epoll {
         })
     }
 
+    /// A socket that is to go is not read any more; to be called in each turn until it is `true`.
+    pub(crate) fn quiesce(&mut self, socket: u16) -> bool {
+        let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
+            return true;
+        };
+        if !std::mem::replace(&mut row.leaves, true) {
+            let fd = row.socket.fd();
+            // It is watched, so that nothing can be wrong with it.
+            let _ = self.control(libc::EPOLL_CTL_DEL, fd, 0);
+        }
+        self.at >= self.count
+    }
+
+    /// It stays.
+    pub(crate) fn resume(&mut self, socket: u16) {
+        if let Some(row) = self.sockets[usize::from(socket)].as_mut()
+            && std::mem::take(&mut row.leaves)
+        {
+            let fd = row.socket.fd();
+            self.watch(socket, fd);
+        }
+    }
+
+    /// It goes, once it is quiet.
+    pub(crate) fn release(&mut self, socket: u16) -> Option<Socket> {
+        let row = self.sockets[usize::from(socket)].take_if(|row| row.leaves)?;
+        Some(row.socket)
+    }
+
+    /// A socket comes from another worker.
+    pub(crate) fn adopt(&mut self, socket: u16, it: Socket) {
+        let (place, fd) = (usize::from(socket), it.fd());
+        while self.sockets.len() <= place {
+            self.sockets.push(None);
+        }
+        self.sockets[place] = Some(Row::new(it));
+        self.watch(socket, fd);
+    }
+
+    fn watch(&mut self, socket: u16, fd: RawFd) {
+        if let Err(error) = self.control(libc::EPOLL_CTL_ADD, fd, socket.into()) {
+            // Only the kernel's memory, or its limit of watches, can be at an end.
+            self.totals.receive_errors += 1;
+            tracing::error!(%error, "a socket cannot be watched: fs.epoll.max_user_watches");
+        }
+    }
+
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
         let found = self.sockets.get_mut(usize::from(socket));
-        let lost = found.map_or(0, |(socket, _)| socket.ask_drops());
+        let lost = found.and_then(Option::as_mut).map_or(0, |row| row.socket.ask_drops());
         self.totals.kernel_drops += u64::from(lost);
         lost
     }
@@ -250,7 +327,7 @@ impl Epoll {
 
     /// Sends the buffer's first `len` bytes, after which it is free again. `false` where the kernel refused; that is counted.
     pub(crate) fn send(&mut self, socket: u16, to: SocketAddr, buffer: Buffer, len: usize) -> bool {
-        let Some((from, _)) = self.sockets.get(usize::from(socket)) else {
+        let Some(Some(Row { socket: from, .. })) = self.sockets.get(usize::from(socket)) else {
             debug_assert!(false, "a send from a socket that is not ours");
             self.recycle(buffer);
             self.totals.send_errors += 1;

@@ -13,6 +13,7 @@ mod channel;
 mod clock;
 mod config;
 mod epoll;
+mod moving;
 mod net;
 mod socket;
 mod stats;
@@ -22,13 +23,14 @@ mod worker;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use media::command::{Command, Port};
-use media::core::{Config, Core};
+use media::command::{Command, Port, SessionId};
+use media::core::{Config, Core, LEGS_PLACED_MAX};
 
 pub use channel::{Events, Full};
 pub use config::{BUFFER_BYTES, Backend, EngineConfig, StartError, TaskRun, WorkerConfig};
+pub use moving::MoveError;
 pub use stats::{BATCH_BOUNDS, BATCHES, Histogram, Snapshot, TIME_BOUNDS_US, TIMES};
 pub use uring::probe::{Finding, Probe, probe};
 
@@ -37,7 +39,7 @@ use net::Net;
 use socket::{Queues, Setup};
 use stats::Page;
 use uring::probe as kernel;
-use worker::Worker;
+use worker::{Moves, Sockets, Worker};
 
 /// Packets of the core's own that wait for a transmit buffer at the most.
 const PENDING: usize = 1024;
@@ -82,14 +84,20 @@ impl Engine {
             workers: Vec::new(),
             events: Events::new(Vec::new(), wake.clone()),
         };
+        let channel = |_| Channel::new(config.commands, config.events, wake.clone()).map(Arc::new);
+        let channels = (0..config.workers.len()).map(channel).collect::<Result<Vec<_>, _>>();
+        let channels: Arc<[Arc<Channel>]> = channels.map_err(system("eventfd"))?.into();
+        // One moment for all: a session that moves keeps its times.
+        let started = clock::now();
         let (ready, came) = mpsc::channel::<(usize, Ready)>();
         for (at, sockets) in sockets.into_iter().enumerate() {
             let worker = &config.workers[at];
-            let channel = Channel::new(config.commands, config.events, wake.clone()).map_err(system("eventfd"))?;
-            let channel = Arc::new(channel);
+            let channel = channels[at].clone();
             let page = Arc::new(Page::default());
             let start = Start {
                 core: core_config(&config, at),
+                started,
+                peers: channels.clone(),
                 pin: worker.core,
                 buffers: config.buffers,
                 backend,
@@ -126,8 +134,7 @@ impl Engine {
             );
             waiting.retain(|other| *other != worker);
         }
-        let channels = engine.workers.iter().map(|worker| worker.channel.clone()).collect();
-        engine.events = Events::new(channels, wake);
+        engine.events = Events::new(channels.to_vec(), wake);
         Ok(engine)
     }
 
@@ -162,6 +169,18 @@ impl Engine {
     )]
     pub fn send(&self, worker: usize, command: Command) -> Result<(), Full> {
         self.workers[worker].channel.send(command)
+    }
+
+    /// Has a session go to another worker, as it is, with its ports: nothing is lost, and no line shows it. Never waits; what comes of it is said by
+    /// [`Event::Moved`](media::command::Event::Moved) of the worker `to`, and until then nobody may give either worker a command about the session.
+    /// Then the worker `to` has it and its ports, and keeps the ports when it has ended. A worker has room for half as many legs as it has
+    /// pairs of ports, and for eight at the least, beside its own.
+    ///
+    /// # Panics
+    /// Where there is no such worker.
+    pub fn move_session(&self, session: SessionId, from: usize, to: usize) -> Result<(), MoveError> {
+        assert!(from < self.workers.len(), "there is no worker {from}");
+        self.events.begin(session, from, to)
     }
 
     /// What the workers say.
@@ -242,11 +261,20 @@ fn setup(config: &EngineConfig, worker: &WorkerConfig) -> Setup {
     }
 }
 
+/// Legs that a worker can have beside those of its own ports.
+fn guests(config: &EngineConfig, worker: &WorkerConfig) -> u16 {
+    match config.workers.len() {
+        1 => 0,
+        _ => (worker.pairs / 2).max(LEGS_PLACED_MAX as u16),
+    }
+}
+
 fn core_config(config: &EngineConfig, at: usize) -> Config {
     let worker = &config.workers[at];
     Config {
         first_port: Port(worker.first_port),
         pairs: worker.pairs,
+        guests: guests(config, worker),
         sessions: config.sessions_per_worker,
         pending: PENDING,
         prompts: config.prompts.clone(),
@@ -260,6 +288,8 @@ fn core_config(config: &EngineConfig, at: usize) -> Config {
 /// What a worker's thread starts with.
 struct Start {
     core: Config,
+    started: Instant,
+    peers: Arc<[Arc<Channel>]>,
     pin: Option<usize>,
     buffers: u16,
     backend: Backend,
@@ -295,11 +325,23 @@ impl Start {
         if let Some(core) = self.pin {
             affinity::pin(core)?;
         }
-        let first_port = self.core.first_port.0;
-        let net = Net::new(sockets, self.backend, self.buffers, self.mode, self.channel.clone())?;
+        let (count, guests) = (sockets.len(), usize::from(self.core.guests) * 2);
+        let table = Sockets::new(self.core.first_port.0, count, guests);
+        let room = count + guests;
+        let net = Net::new(
+            sockets,
+            room,
+            self.backend,
+            self.buffers,
+            self.mode,
+            self.channel.clone(),
+        )?;
         let way = (net.backend(), net.mode());
-        let core = Core::new(self.core, clock::now());
-        Ok((Worker::new(core, net, self.channel, self.page, first_port), way))
+        let core = Core::new(self.core, self.started);
+        Ok((
+            Worker::new(core, net, self.channel, self.page, table, Moves::new(self.peers)),
+            way,
+        ))
     }
 }
 

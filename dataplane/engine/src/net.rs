@@ -10,6 +10,7 @@ use crate::buffers::Buffer;
 use crate::channel::Channel;
 use crate::config::{Backend, StartError, TaskRun};
 use crate::epoll::Epoll;
+use crate::socket::Socket;
 use crate::uring::{Uring, probe};
 
 /// Transmit buffers of each worker, for packets that the core makes itself.
@@ -59,16 +60,18 @@ fn fall_back(why: StartError) -> Result<Backend, StartError> {
 }
 
 impl Net {
-    /// Takes the sockets over, in the thread that will use them. `buffers` and `mode` are for io_uring.
+    /// Takes the sockets over, in the thread that will use them; each has its place in the list as its index. `room`: sockets at the most, with
+    /// those that come later. `buffers` and `mode` are for io_uring.
     pub(crate) fn new(
         sockets: Vec<OwnedFd>,
+        room: usize,
         backend: Backend,
         buffers: u16,
         mode: TaskRun,
         channel: Arc<Channel>,
     ) -> Result<Net, StartError> {
         if backend != Backend::Epoll {
-            match Uring::new(sockets.len(), buffers, mode, channel.clone()) {
+            match Uring::new(room, buffers, mode, channel.clone()) {
                 Ok(mut uring) => {
                     uring.open(sockets)?;
                     return Ok(Net::Uring(uring));
@@ -77,7 +80,7 @@ impl Net {
                 Err(why) => return Err(why),
             };
         }
-        Epoll::new(sockets, channel).map(Net::Epoll)
+        Epoll::new(sockets, room, channel).map(Net::Epoll)
     }
 
     /// [`Backend::Uring`] or [`Backend::Epoll`].
@@ -112,6 +115,26 @@ impl Net {
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
         either!(self, net => net.ask_drops(socket))
+    }
+
+    /// Ends the receive of a socket that is to go; to be called in each turn until it is `true`: then all that it brought was handed out.
+    pub(crate) fn quiesce(&mut self, socket: u16) -> bool {
+        either!(self, net => net.quiesce(socket))
+    }
+
+    /// A socket that was to go stays.
+    pub(crate) fn resume(&mut self, socket: u16) {
+        either!(self, net => net.resume(socket));
+    }
+
+    /// Gives a socket away that is quiet.
+    pub(crate) fn release(&mut self, socket: u16) -> Option<Socket> {
+        either!(self, net => net.release(socket))
+    }
+
+    /// Takes over a socket of another worker, under an index that is free.
+    pub(crate) fn adopt(&mut self, socket: u16, it: Socket) {
+        either!(self, net => net.adopt(socket, it));
     }
 
     /// The packet's place in the buffer: [`PACKET_BYTES`](crate::buffers::PACKET_BYTES) long.

@@ -58,13 +58,34 @@ struct Row {
     since: Instant,
     /// It has had its share: its receive is being cancelled, or rests.
     rests: bool,
+    /// Its receive is in the kernel's hands.
+    armed: bool,
+    /// It is to go to another worker: its receive ends, and is not armed again.
+    leaves: bool,
+    /// The end of its receive was asked for.
+    cancelled: bool,
+}
+
+impl Row {
+    fn new(socket: Socket) -> Row {
+        Row {
+            socket,
+            taken: 0,
+            since: crate::clock::now(),
+            rests: false,
+            armed: false,
+            leaves: false,
+            cancelled: false,
+        }
+    }
 }
 
 /// The ring of one worker with its sockets and buffers.
 pub(crate) struct Uring {
     ring: Ring,
     buffers: Buffers,
-    sockets: Vec<Row>,
+    /// By their index; a worker gives and takes them.
+    sockets: Vec<Option<Row>>,
     channel: Arc<Channel>,
     wake_armed: bool,
     /// Sockets whose receive has ended, to be armed as soon as a buffer is free. Each is in one list at most.
@@ -126,12 +147,7 @@ impl Uring {
         let system = |what: &'static str| move |source: io::Error| StartError::System { what, source };
         for fd in sockets {
             let socket = Socket::new(fd).map_err(system("getsockopt(SO_DOMAIN)"))?;
-            self.sockets.push(Row {
-                socket,
-                taken: 0,
-                since: crate::clock::now(),
-                rests: false,
-            });
+            self.sockets.push(Some(Row::new(socket)));
         }
         self.rearm.extend((0..self.sockets.len() as u16).rev());
         self.arm_receives();
@@ -197,7 +213,10 @@ impl Uring {
 
     #[cfg(test)]
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.sends == 0 && self.rearm.is_empty() && self.retry.is_empty() && self.receives == self.sockets.len()
+        self.sends == 0
+            && self.rearm.is_empty()
+            && self.retry.is_empty()
+            && self.receives == self.sockets.iter().flatten().count()
     }
 
     /// The next completion.
@@ -231,7 +250,14 @@ impl Uring {
     fn receive_done(&mut self, now: Instant, socket: u16, result: i32, flags: u32) -> Completion {
         if !cqueue::more(flags) {
             self.receives -= 1;
-            if self.sockets[usize::from(socket)].rests {
+            let row = self.sockets[usize::from(socket)].as_mut();
+            let (leaves, rests) = row.map_or((true, false), |row| {
+                (row.armed, row.cancelled) = (false, false);
+                (row.leaves, row.rests)
+            });
+            if leaves {
+                // Nobody arms it again.
+            } else if rests {
                 self.totals.receive_rests += 1;
                 self.retry.push(socket);
                 self.retry_at.get_or_insert(now + RETRY_AFTER);
@@ -261,15 +287,23 @@ impl Uring {
             self.recycle(buffer);
             return Completion::Done;
         }
-        let row = &mut self.sockets[usize::from(socket)];
+        let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
+            debug_assert!(false, "a packet of a socket that has gone");
+            self.recycle(buffer);
+            return Completion::Done;
+        };
         let lost = packet.beside.drops.map_or(0, |drops| row.socket.newly_lost(drops));
         self.totals.kernel_drops += u64::from(lost);
         if now - row.since > SHARE_WITHIN {
             (row.since, row.taken) = (now, 0);
         }
         row.taken = row.taken.saturating_add(1);
-        if row.taken >= SHARE && !row.rests {
-            self.rest(socket);
+        if row.taken >= SHARE && !row.rests && !row.leaves {
+            // It would take the buffers, and the worker's time, of the others.
+            let rests = self.cancel(socket);
+            if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+                row.rests = rests;
+            }
         }
         #[cfg(test)]
         {
@@ -286,18 +320,67 @@ impl Uring {
         })
     }
 
-    /// Ends the receive of a socket that has had its share: it would take the buffers, and the worker's time, of the others.
-    fn rest(&mut self, socket: u16) {
+    /// Asks for the end of a socket's receive. `false` where that was impossible.
+    fn cancel(&mut self, socket: u16) -> bool {
         let receive = CancelBuilder::user_data(Op::Receive { socket }.pack());
         let entry = opcode::AsyncCancel2::new(receive).build().user_data(Op::Cancel.pack());
         // SAFETY: the entry points to nothing.
-        self.sockets[usize::from(socket)].rests = unsafe { self.ring.push(&entry) };
+        unsafe { self.ring.push(&entry) }
+    }
+
+    /// Ends the receive of a socket that is to go; to be called in each turn until it is `true`: then all that it brought was handed out.
+    pub(crate) fn quiesce(&mut self, socket: u16) -> bool {
+        let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
+            return true;
+        };
+        if !row.leaves {
+            row.leaves = true;
+            self.rearm.retain(|other| *other != socket);
+            self.retry.retain(|other| *other != socket);
+        }
+        let (armed, cancelled) = (row.armed, row.cancelled);
+        if armed && !cancelled {
+            let cancelled = self.cancel(socket);
+            if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+                row.cancelled = cancelled;
+            }
+        }
+        !armed
+    }
+
+    /// It stays.
+    pub(crate) fn resume(&mut self, socket: u16) {
+        if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+            row.leaves = false;
+            if !row.armed {
+                self.rearm.push(socket);
+            } else if row.cancelled {
+                // Its end is on the way: then it is armed as after a rest.
+                row.rests = true;
+            }
+        }
+    }
+
+    /// It goes, once it is quiet.
+    pub(crate) fn release(&mut self, socket: u16) -> Option<Socket> {
+        let row = self.sockets[usize::from(socket)].take_if(|row| row.leaves && !row.armed)?;
+        Some(row.socket)
+    }
+
+    /// A socket comes from another worker; its receive is armed with the next entry into the kernel.
+    pub(crate) fn adopt(&mut self, socket: u16, it: Socket) {
+        let place = usize::from(socket);
+        while self.sockets.len() <= place {
+            self.sockets.push(None);
+        }
+        self.sockets[place] = Some(Row::new(it));
+        self.rearm.push(socket);
     }
 
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
         let found = self.sockets.get_mut(usize::from(socket));
-        let lost = found.map_or(0, |row| row.socket.ask_drops());
+        let lost = found.and_then(Option::as_mut).map_or(0, |row| row.socket.ask_drops());
         self.totals.kernel_drops += u64::from(lost);
         lost
     }
@@ -320,7 +403,7 @@ impl Uring {
     /// Queues a send of the buffer's first `len` bytes; its completion makes the buffer free again.
     /// `false` where that was impossible; the buffer is free then, and the failure is counted.
     pub(crate) fn send(&mut self, socket: u16, to: SocketAddr, buffer: Buffer, len: usize) -> bool {
-        let Some(from) = self.sockets.get(usize::from(socket)) else {
+        let Some(Some(from)) = self.sockets.get(usize::from(socket)) else {
             debug_assert!(false, "a send from a socket that is not ours");
             self.recycle(buffer);
             self.totals.send_errors += 1;
@@ -361,10 +444,13 @@ impl Uring {
         while self.buffers.free() > 0
             && let Some(socket) = self.rearm.pop()
         {
-            let row = &mut self.sockets[usize::from(socket)];
+            let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
+                continue;
+            };
             if std::mem::take(&mut row.rests) {
                 row.taken = 0;
             }
+            row.armed = true;
             let fd = Fd(row.socket.fd());
             let entry = opcode::RecvMsgMulti::new(fd, self.buffers.receive_message(), GROUP)
                 .build()
@@ -373,6 +459,9 @@ impl Uring {
             // kernel writes only to buffers that lie in the ring: those have no `Buffer`.
             if !unsafe { self.ring.push(&entry) } {
                 self.rearm.push(socket);
+                if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+                    row.armed = false;
+                }
                 return;
             }
             self.receives += 1;

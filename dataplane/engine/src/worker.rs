@@ -1,18 +1,24 @@
 //! One worker: its loop, and the thread around it.
 
+mod moves;
+mod sockets;
+
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::command::{Command, Port};
+use media::command::{Command, SessionId};
 use media::core::{Core, Loss};
 use media::verdict::Verdict;
 
-use crate::channel::Channel;
+use crate::channel::{Channel, Said};
 use crate::clock;
 use crate::config::Backend;
 use crate::net::{Completion, Net, Received};
 use crate::stats::{Page, Snapshot};
+
+pub(crate) use moves::Moves;
+pub(crate) use sockets::Sockets;
 
 /// Completions that are walked before time and commands get their turn.
 const COMPLETIONS_PER_TURN: usize = 256;
@@ -32,7 +38,8 @@ pub(crate) struct Worker {
     net: Net,
     channel: Arc<Channel>,
     page: Arc<Page>,
-    first_port: u16,
+    sockets: Sockets,
+    moves: Moves,
     snapshot: Snapshot,
     /// The time of this turn: read once, after the kernel came back.
     now: Instant,
@@ -47,14 +54,22 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(core: Core, net: Net, channel: Arc<Channel>, page: Arc<Page>, first_port: u16) -> Worker {
+    pub(crate) fn new(
+        core: Core,
+        net: Net,
+        channel: Arc<Channel>,
+        page: Arc<Page>,
+        sockets: Sockets,
+        moves: Moves,
+    ) -> Worker {
         let now = clock::now();
         let mut worker = Worker {
             core,
             net,
             channel,
             page,
-            first_port,
+            sockets,
+            moves,
             snapshot: Snapshot::default(),
             now,
             done: now,
@@ -89,6 +104,7 @@ impl Worker {
         self.time();
         self.commands();
         self.transmits();
+        self.moves();
         self.events();
         self.publish();
         Ok(())
@@ -96,7 +112,7 @@ impl Worker {
 
     /// How long there is nothing to do, but for packets and commands. `None`: for ever.
     fn timeout(&mut self) -> Option<Duration> {
-        if self.unsent || self.untold || !self.channel.may_sleep() {
+        if self.unsent || self.untold || self.is_leaving() || !self.channel.may_sleep() {
             return Some(Duration::ZERO);
         }
         let at = self.core.poll_timeout()?;
@@ -123,14 +139,14 @@ impl Worker {
     }
 
     fn packet(&mut self, packet: Received) {
-        let port = self.port(packet.socket);
+        let port = self.sockets.port(packet.socket);
         if packet.lost > 0 {
             self.core.handle_loss(self.now, Loss::Received(port, packet.lost));
         }
         let place = self.net.packet_mut(&packet.buffer);
         match self.core.handle_packet(self.now, port, packet.from, place, packet.len) {
             Verdict::Send { from, to, len } => {
-                let socket = from.0.wrapping_sub(self.first_port);
+                let socket = self.sockets.index(from);
                 if !self.net.send(socket, to, packet.buffer, len) {
                     self.core.handle_loss(self.now, Loss::Sent(from, 1));
                 } else if let Some(arrival) = packet.arrival {
@@ -157,8 +173,9 @@ impl Worker {
     }
 
     fn send_failed(&mut self, socket: u16) {
-        let port = self.port(socket);
+        let port = self.sockets.port(socket);
         self.core.handle_loss(self.now, Loss::Sent(port, 1));
+        self.lost_on_the_way(port);
     }
 
     fn time(&mut self) {
@@ -184,8 +201,12 @@ impl Worker {
     /// no packet has come since to tell of it.
     fn drops(&mut self, command: &Command) {
         let (Command::Set { session, .. } | Command::End { session }) = *command;
+        self.ask_drops(session);
+    }
+
+    fn ask_drops(&mut self, session: SessionId) {
         for port in self.core.ports(session) {
-            let lost = self.net.ask_drops(port.0.wrapping_sub(self.first_port));
+            let lost = self.net.ask_drops(self.sockets.index(port));
             if lost > 0 {
                 self.core.handle_loss(self.now, Loss::Received(port, lost));
             }
@@ -206,7 +227,7 @@ impl Worker {
                 self.unsent = false;
                 return;
             };
-            let socket = transmit.from.0.wrapping_sub(self.first_port);
+            let socket = self.sockets.index(transmit.from);
             if !self.net.send(socket, transmit.to, buffer, transmit.len) {
                 self.core.handle_loss(self.now, Loss::Sent(transmit.from, 1));
             }
@@ -214,7 +235,7 @@ impl Worker {
     }
 
     fn events(&mut self) {
-        let mut pushed = 0;
+        let mut pushed = self.tell_moves();
         while pushed < EVENTS_PER_TURN {
             if !self.channel.room_for_event() {
                 // The reader wakes us when it has made room.
@@ -222,10 +243,10 @@ impl Worker {
                 break;
             }
             let Some(event) = self.core.poll_event() else { break };
-            self.channel.push_event(event);
+            self.channel.push_event(Said::Event(event));
             pushed += 1;
         }
-        self.untold = pushed == EVENTS_PER_TURN;
+        self.untold = pushed >= EVENTS_PER_TURN;
         if pushed > 0 {
             self.channel.wake_reader();
         }
@@ -258,10 +279,6 @@ impl Worker {
             self.queued.iter().for_each(|&arrival| self.was_here(now, arrival));
             self.queued.clear();
         }
-    }
-
-    fn port(&self, socket: u16) -> Port {
-        Port(self.first_port + socket)
     }
 }
 

@@ -99,7 +99,7 @@ fn a_worker_does_not_allocate() {
 
 fn does_not_allocate(backend: Backend) {
     let counted = COUNTED.load(Ordering::Relaxed);
-    let first = free_ports(6);
+    let first = free_ports(8);
     let mut prompts = Prompts::new();
     let hold = prompts.add("hold", &[1_000; 800]).expect("a prompt of 100 ms");
     // With both families the IPv4 addresses are turned round on the way, in both directions.
@@ -109,12 +109,14 @@ fn does_not_allocate(backend: Backend) {
         (LOCALHOST, LOCALHOST)
     };
     let engine = Engine::start(EngineConfig {
-        workers: vec![WorkerConfig {
-            core: None,
-            address: bound,
-            first_port: first,
-            pairs: 3,
-        }],
+        workers: [(first, 3), (first + 6, 1)]
+            .map(|(first_port, pairs)| WorkerConfig {
+                core: None,
+                address: bound,
+                first_port,
+                pairs,
+            })
+            .to_vec(),
         sessions_per_worker: 4,
         buffers: 16,
         backend,
@@ -155,7 +157,16 @@ fn does_not_allocate(backend: Backend) {
         for _ in 0..12 {
             assert_eq!(human.hear(0, &mut packet).0, HEADER + 160);
         }
+        // It goes away and comes back, with packets to send all the time.
         let session = SessionId(generation);
+        for (from, to) in [(0, 1), (1, 0)] {
+            engine
+                .move_session(session, from, to)
+                .expect("nothing else is under way");
+            let moved = Event::Moved { session, moved: true };
+            await_event(&engine, |event| *event == moved);
+            assert_eq!(human.hear(0, &mut packet).0, HEADER + 160);
+        }
         engine.send(0, Command::End { session }).expect("there is room");
         await_event(&engine, |event| *event == Event::Ended { session });
     };

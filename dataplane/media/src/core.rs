@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use arrayvec::ArrayVec;
 
 use crate::comfort::Comfort;
-use crate::command::{Command, Event, LEGS_MAX, Port, SessionId};
+use crate::command::{Command, Event, Port, SessionId};
 use crate::leg::{SessionSlot, Slot};
 use crate::pending::Pending;
 use crate::prompt::Prompts;
@@ -25,6 +25,8 @@ use crate::seed::Seed;
 use crate::table::Table;
 use crate::timers::Timers;
 use crate::verdict::{Reason, Transmit, Verdict};
+
+pub use crate::session::LEGS_PLACED_MAX;
 pub use moving::{Departure, Parcel};
 
 /// What a core is made with. All memory is taken here, none later.
@@ -169,8 +171,8 @@ impl Core {
         }
     }
 
-    /// The RTP ports of a session's legs, so that their sockets can be asked for losses.
-    pub fn ports(&self, session: SessionId) -> ArrayVec<Port, LEGS_MAX> {
+    /// The RTP ports of a session's legs, those of a state that waits included.
+    pub fn ports(&self, session: SessionId) -> ArrayVec<Port, LEGS_PLACED_MAX> {
         let session = self.table.find(session).and_then(|slot| self.table.session(slot));
         let legs = session.into_iter().flat_map(|session| &session.legs);
         legs.filter_map(|&(_, leg)| Some(self.table.leg(leg)?.port)).collect()

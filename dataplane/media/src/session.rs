@@ -14,7 +14,7 @@ use crate::timers::NEVER;
 pub(crate) const WINDOW: u64 = Duration::from_secs(10).as_nanos() as u64;
 
 /// Legs that can have a place at a time: those of the state in force, and those that a state brings which waits.
-pub(crate) const LEGS_PLACED_MAX: usize = 2 * LEGS_MAX;
+pub const LEGS_PLACED_MAX: usize = 2 * LEGS_MAX;
 
 /// One session.
 #[derive(Debug)]

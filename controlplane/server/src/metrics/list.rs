@@ -244,6 +244,8 @@ list! {
     TRUNCATED = "baton_worker_truncated_packets_total", Counter, "packets", [WORKER], "Packets that did not fit into a buffer.";
     SEND_ERRORS = "baton_worker_send_errors_total", Counter, "packets", [WORKER], "Sends that the kernel refused.";
     RECEIVE_ERRORS = "baton_worker_receive_errors_total", Counter, "receives", [WORKER], "Receives that ended with an error.";
+    RECEIVE_RESTS = "baton_worker_receive_rests_total", Counter, "receives", [WORKER],
+        "Receives that were ended for some milliseconds, since one port was sent more than its share: a flood.";
     RECEIVE_REARMS = "baton_worker_receive_rearms_total", Counter, "receives", [WORKER], "Receives that found no free buffer.";
     COMPLETION_OVERFLOWS = "baton_worker_completion_overflows_total", Counter, "completions", [WORKER],
         "Completions that did not fit at once.";

@@ -153,6 +153,7 @@ pub(crate) fn eventful() -> String {
         |s| &mut s.truncated,
         |s| &mut s.send_errors,
         |s| &mut s.receive_errors,
+        |s| &mut s.receive_rests,
         |s| &mut s.receive_rearms,
         |s| &mut s.completion_overflows,
         |s| &mut s.transmit_waits,

@@ -125,6 +125,7 @@ impl Bench {
             first_port: Port(FIRST_PORT),
             pairs: 2 * CALLS,
             sessions: usize::from(CALLS),
+            guests: 0,
             pending: 1024,
             prompts: Arc::new(prompts),
             cname: "baton".to_owned(),

@@ -53,7 +53,7 @@ impl Rig {
             .map(|fd| UdpSocket::from(fd.try_clone().expect("a descriptor")));
         let ours = copies.each_ref().map(|socket| socket.local_addr().expect("a name"));
         Rig {
-            net: Net::new(bound.into(), way.0, entries, way.1, channel.clone()).expect("a way"),
+            net: Net::new(bound.into(), 2, way.0, entries, way.1, channel.clone()).expect("a way"),
             channel,
             peers: [peer(), peer()],
             ours,

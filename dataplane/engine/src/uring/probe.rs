@@ -352,7 +352,7 @@ fn trial(backend: Backend) -> Result<(), StartError> {
     let to = socket.local_addr().map_err(system("getsockname"))?;
     let wake = Arc::new(Wake::new(false).map_err(system("eventfd"))?);
     let channel = Arc::new(Channel::new(1, 1, wake).map_err(system("eventfd"))?);
-    let mut net = Net::new(vec![socket.into()], backend, 2, TaskRun::Auto, channel)?;
+    let mut net = Net::new(vec![socket.into()], 1, backend, 2, TaskRun::Auto, channel)?;
     let start = clock::now();
     let mut now = start;
     let spare = net.take_spare();

@@ -39,9 +39,9 @@ impl Rig {
             },
         };
         let sockets = setup.bind().expect("the ports are free");
-        let net = Net::new(sockets, backend, buffers, TaskRun::Auto, channel.clone()).expect("a way");
+        let net = Net::new(sockets, 4, backend, buffers, TaskRun::Auto, channel.clone()).expect("a way");
         let core = Config {
-            first_port: Port(first),
+            first_port: media::command::Port(first),
             pairs: 2,
             guests: 0,
             sessions: 2,
@@ -54,7 +54,14 @@ impl Rig {
         let core = Core::new(core, clock::now());
         let page = Arc::new(Page::default());
         let mut rig = Rig {
-            worker: Worker::new(core, net, channel.clone(), page, first),
+            worker: Worker::new(
+                core,
+                net,
+                channel.clone(),
+                page,
+                Sockets::new(first, 4, 0),
+                Moves::new([channel.clone()].into()),
+            ),
             caller: Peer::new(0x11, Codec::Pcmu),
             ai: Peer::new(0x22, Codec::Pcmu),
             first,

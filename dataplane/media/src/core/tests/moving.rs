@@ -225,3 +225,17 @@ fn the_ports_go_with_the_session_and_stay_there() {
     rig.core.handle_command(now, again);
     assert!(matches!(rig.core.poll_event(), Some(Event::Applied { .. })));
 }
+
+#[test]
+fn the_ports_of_a_state_that_waits_are_the_session_s_too() {
+    let mut rig = Rig::with(config());
+    let legs = |ids: [u16; 4], first: Hears| {
+        let mut legs: ArrayVec<_, 4> = ids.into_iter().map(|id| leg(LegId(id), nobody())).collect();
+        legs[0].hears = first;
+        SessionSpec { legs, watch: None }
+    };
+    rig.set(legs([0, 1, 2, 3], nobody()));
+    rig.set(legs([4, 5, 6, 7], awaits(LegId(5), 100)));
+    let ports: Vec<_> = rig.core.ports(CALL).into_iter().collect();
+    assert_eq!(ports, (0..8).map(|id| port(LegId(id))).collect::<Vec<_>>());
+}
