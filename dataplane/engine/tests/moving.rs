@@ -39,7 +39,7 @@ fn start(backend: Backend, first: u16, pairs: u16) -> Engine {
 }
 
 /// The next event that is wanted; those before it are thrown away.
-fn await_event<T>(engine: &Engine, wanted: impl Fn(usize, Event) -> Option<T>) -> T {
+fn await_event<T>(engine: &Engine, mut wanted: impl FnMut(usize, Event) -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         match engine.events().try_recv() {
@@ -282,5 +282,61 @@ fn what_cannot_move_stays_as_it_is() {
         });
         engine.move_session(CALL, 0, 1).expect("nothing else is under way");
         assert_eq!(moved(&engine, CALL), (1, true));
+    }
+}
+
+/// Nobody should, but whoever ends a session in the middle of its move ends it, or finds it on the other worker; its ports work on.
+#[test]
+fn a_session_that_is_ended_on_its_way_leaves_ports_that_work() {
+    for backend in [Backend::Uring, Backend::Epoll] {
+        let first = free_ports(8);
+        let engine = start(backend, first, 2);
+        let (mut caller, ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcmu));
+        let mut place = 0;
+        let mut packet = [0; 1500];
+        for round in 1..=150u8 {
+            let session = SessionId(round.into());
+            let legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];
+            engine.send(place, set(session.0, 1, legs)).expect("there is room");
+            applied(&engine);
+            // The ports of the session before receive, whatever became of it.
+            let mut tries = 0;
+            while packet[HEADER..HEADER + 160] != [round; 160] {
+                assert!(tries < 200, "round {round}: the port is deaf");
+                tries += 1;
+                caller.say(first, &[round; 160]);
+                ai.hear(0, &mut packet);
+            }
+            let to = 1 - place;
+            engine
+                .move_session(session, place, to)
+                .expect("nothing else is under way");
+            // At different moments of the move.
+            (0..u32::from(round) % 16 * 2_000).for_each(|_| std::hint::spin_loop());
+            engine.send(place, Command::End { session }).expect("there is room");
+            let (mut ended, mut moved) = (false, None);
+            while !ended || moved.is_none() {
+                await_event(&engine, |worker, event| match event {
+                    Event::Ended { session: of } if of == session => {
+                        assert_eq!(worker, place);
+                        ended = true;
+                        Some(())
+                    }
+                    Event::Moved {
+                        session: of,
+                        moved: there,
+                    } if of == session => {
+                        moved = Some(there);
+                        Some(())
+                    }
+                    _ => None,
+                });
+            }
+            if moved == Some(true) {
+                place = to;
+                engine.send(place, Command::End { session }).expect("there is room");
+                await_event(&engine, |_, event| (event == Event::Ended { session }).then_some(()));
+            }
+        }
     }
 }
