@@ -480,27 +480,38 @@ impl Uring {
     /// Cancels everything and waits for the end of it. `false` where the kernel still holds requests.
     fn close(&mut self) -> bool {
         self.closing = true;
-        let entry = opcode::AsyncCancel2::new(CancelBuilder::any())
-            .build()
-            .user_data(Op::Cancel.pack());
+        let sockets = self.sockets.len() as u16;
         let start = crate::clock::now();
         loop {
-            // SAFETY: the entry points to nothing.
-            unsafe { self.ring.push(&entry) };
+            // Each by what it was asked with: the kernel finds that at once. Cancelled together, by what they have in common, it looks for
+            // the next one behind all that it has found before: 2 s for 5,600 sockets.
+            let receives = (0..sockets).map(|socket| Op::Receive { socket });
+            for op in receives.chain([Op::Wake]) {
+                let entry = opcode::AsyncCancel::new(op.pack()).build().user_data(Op::Cancel.pack());
+                // SAFETY: the entry points to nothing.
+                unsafe { self.ring.push(&entry) };
+                self.drain();
+            }
+            // Sends are under way for no longer than the kernel takes them over, and need no cancelling.
             if self.ring.enter(1, Some(Duration::from_millis(50))).is_err() {
                 return false;
             }
-            let now = crate::clock::now();
-            while let Some(completion) = self.next(now) {
-                if let Completion::Received(packet) = completion {
-                    self.recycle(packet.buffer);
-                }
-            }
+            self.drain();
             if self.receives == 0 && self.sends == 0 && !self.wake_armed {
                 return true;
             }
-            if now.duration_since(start) > CLOSE_WITHIN {
+            if crate::clock::now().duration_since(start) > CLOSE_WITHIN {
                 return false;
+            }
+        }
+    }
+
+    /// Walks the completions, for their buffers.
+    fn drain(&mut self) {
+        let now = crate::clock::now();
+        while let Some(completion) = self.next(now) {
+            if let Completion::Received(packet) = completion {
+                self.recycle(packet.buffer);
             }
         }
     }
