@@ -262,6 +262,9 @@ impl Uring {
                 self.retry.push(socket);
                 self.retry_at.get_or_insert(now + RETRY_AFTER);
             } else if result >= 0 || result == -libc::ENOBUFS {
+                if result == -libc::ENOBUFS {
+                    self.buffers.ran_dry();
+                }
                 self.totals.receive_rearms += 1;
                 self.rearm.push(socket);
             } else if !self.closing {
@@ -441,7 +444,7 @@ impl Uring {
 
     fn arm_receives(&mut self) {
         // Without a free buffer a receive would end at once, and again and again.
-        while self.buffers.free() > 0
+        while self.buffers.in_ring() > 0
             && let Some(socket) = self.rearm.pop()
         {
             let Some(row) = self.sockets[usize::from(socket)].as_mut() else {

@@ -31,7 +31,16 @@ pub(crate) struct Packet {
     pub(crate) truncated: bool,
 }
 
+/// Buffers that the kernel is shown at first, and at the least.
+const SHOWN_MIN: u16 = 256;
+
+/// After so many turns it is looked whether fewer would do.
+const SHOWN_FOR: u32 = 4096;
+
 /// All buffers of a worker.
+///
+/// The kernel takes them in the order in which it was given them, so all that it is shown go through the processor's cache in turn. It is
+/// shown only as many as it needs, and those that were used last: with all 4,096 of them (8 MiB) each packet cost 4 to 6 % more.
 pub(crate) struct Buffers {
     /// `entries + spares` buffers.
     memory: Memory,
@@ -44,6 +53,13 @@ pub(crate) struct Buffers {
     tail: u16,
     /// Buffers in the ring.
     free: u16,
+    /// As many as there should be in the ring.
+    shown: u16,
+    /// The fewest that were left in the ring at the end of a turn, of the last so many turns.
+    left: u16,
+    turns: u32,
+    /// Receive buffers that are free and not in the ring: the last used on top.
+    stack: Vec<Buffer>,
     /// Transmit buffers in our hands.
     spare: Vec<Buffer>,
 }
@@ -61,6 +77,11 @@ impl Buffers {
             spares,
             tail: 0,
             free: 0,
+            shown: entries.min(SHOWN_MIN),
+            left: entries,
+            turns: 0,
+            // SAFETY: each id is taken once, before the kernel knows of any.
+            stack: (0..entries).rev().map(|id| unsafe { Buffer::take(id) }).collect(),
             // SAFETY: each id is taken once, before the kernel knows of any.
             spare: (entries..total as u16)
                 .rev()
@@ -72,10 +93,6 @@ impl Buffers {
         unsafe {
             (*template).message.msg_namelen = NAME_BYTES as libc::socklen_t;
             (*template).message.msg_controllen = CONTROL_BYTES as _;
-        }
-        for id in 0..entries {
-            // SAFETY: as above.
-            buffers.recycle(unsafe { Buffer::take(id) });
         }
         buffers.publish();
         Ok(buffers)
@@ -91,9 +108,20 @@ impl Buffers {
         self.entries
     }
 
-    /// Receive buffers that the kernel can take now.
+    /// Receive buffers that are neither received into nor being sent.
     pub(crate) fn free(&self) -> u16 {
+        self.free + self.stack.len() as u16
+    }
+
+    /// Of these, those that the kernel can take now.
+    pub(crate) fn in_ring(&self) -> u16 {
         self.free
+    }
+
+    /// The kernel found none: it was shown too few.
+    pub(crate) fn ran_dry(&mut self) {
+        self.shown = self.shown.saturating_mul(2).min(self.entries);
+        (self.left, self.turns) = (self.entries, 0);
     }
 
     /// Transmit buffers that can be taken now.
@@ -140,13 +168,40 @@ impl Buffers {
         unsafe { Buffer::take(id) }
     }
 
-    /// The buffer is free again. The kernel sees it after [`Buffers::publish`].
+    /// The buffer is free again.
     pub(crate) fn recycle(&mut self, buffer: Buffer) {
-        let id = buffer.id();
-        if id >= self.entries {
-            self.spare.push(buffer);
-            return;
+        match buffer.id() < self.entries {
+            true => self.stack.push(buffer),
+            false => self.spare.push(buffer),
         }
+    }
+
+    /// Puts free buffers into the ring, as many as it should have, and shows them to the kernel.
+    pub(crate) fn publish(&mut self) {
+        self.left = self.left.min(self.free);
+        self.turns += 1;
+        if self.turns == SHOWN_FOR {
+            if self.left > self.shown / 4 * 3 && self.shown > SHOWN_MIN {
+                self.shown /= 2;
+            }
+            (self.left, self.turns) = (self.entries, 0);
+        }
+        while self.free < self.shown
+            && let Some(buffer) = self.stack.pop()
+        {
+            self.put(buffer.id());
+        }
+        // SAFETY: the region begins with the ring's first entry, is aligned to a page and was zeroed, as `tail` demands;
+        // the field is 16 bits, aligned, and the kernel reads it as an atomic.
+        let tail = unsafe {
+            let tail = BufRingEntry::tail(self.ring.start().as_ptr().cast());
+            AtomicU16::from_ptr(tail.cast_mut())
+        };
+        // The kernel's acquire of the tail sees the entries that were written before.
+        tail.store(self.tail, Ordering::Release);
+    }
+
+    fn put(&mut self, id: u16) {
         let at = usize::from(self.tail & (self.entries - 1));
         // SAFETY: `at` is below `entries`, so the entry lies in our region. The kernel reads entries only below the
         // published tail and at most `entries` behind it; this one is at the tail, as no more than `entries` buffers exist.
@@ -159,18 +214,6 @@ impl Buffers {
         }
         self.tail = self.tail.wrapping_add(1);
         self.free += 1;
-    }
-
-    /// Shows the kernel what was recycled.
-    pub(crate) fn publish(&mut self) {
-        // SAFETY: the region begins with the ring's first entry, is aligned to a page and was zeroed, as `tail` demands;
-        // the field is 16 bits, aligned, and the kernel reads it as an atomic.
-        let tail = unsafe {
-            let tail = BufRingEntry::tail(self.ring.start().as_ptr().cast());
-            AtomicU16::from_ptr(tail.cast_mut())
-        };
-        // The kernel's acquire of the tail sees the entries that were written before.
-        tail.store(self.tail, Ordering::Release);
     }
 
     /// The packet's place: what was received, with room to grow to [`PACKET_BYTES`].
