@@ -50,7 +50,7 @@ impl Default for EngineConfig {
         EngineConfig {
             workers: Vec::new(),
             sessions_per_worker: 1024,
-            buffers: 4096,
+            buffers: 1024,
             commands: 1024,
             events: 1024,
             receive_buffer: 256 * 1024,

@@ -9,6 +9,7 @@ mod op;
 pub(crate) mod probe;
 mod ring;
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -31,6 +32,10 @@ use ring::Ring;
 
 /// Requests that can be queued before they are handed over: more than one turn of the loop makes.
 const SUBMISSIONS: u32 = 1024;
+
+/// Buffers that should be free for each receive that is armed anew: the kernel takes up to 32 packets of a socket before it looks at the
+/// next one.
+const BUFFERS_EACH: u16 = 16;
 
 /// Our only group of provided buffers.
 const GROUP: u16 = 0;
@@ -88,8 +93,8 @@ pub(crate) struct Uring {
     sockets: Vec<Option<Row>>,
     channel: Arc<Channel>,
     wake_armed: bool,
-    /// Sockets whose receive has ended, to be armed as soon as a buffer is free. Each is in one list at most.
-    rearm: Vec<u16>,
+    /// Sockets whose receive has ended, to be armed in this order as buffers are free. Each is in one list at most.
+    rearm: VecDeque<u16>,
     /// The same after an error: not before `retry_at`.
     retry: Vec<u16>,
     retry_at: Option<Instant>,
@@ -129,7 +134,7 @@ impl Uring {
             sockets: Vec::with_capacity(sockets),
             channel,
             wake_armed: false,
-            rearm: Vec::with_capacity(sockets),
+            rearm: VecDeque::with_capacity(sockets),
             retry: Vec::with_capacity(sockets),
             retry_at: None,
             receives: 0,
@@ -149,8 +154,8 @@ impl Uring {
             let socket = Socket::new(fd).map_err(system("getsockopt(SO_DOMAIN)"))?;
             self.sockets.push(Some(Row::new(socket)));
         }
-        self.rearm.extend((0..self.sockets.len() as u16).rev());
-        self.arm_receives();
+        self.rearm.extend(0..self.sockets.len() as u16);
+        self.arm_receives(usize::MAX);
         self.arm_wake();
         self.ring
             .enter(1, Some(Duration::ZERO))
@@ -189,10 +194,11 @@ impl Uring {
         self.buffers.publish();
         let retry = self.retry_at.map(|at| at.saturating_duration_since(now));
         if retry == Some(Duration::ZERO) {
-            self.rearm.append(&mut self.retry);
+            self.rearm.extend(self.retry.drain(..));
             self.retry_at = None;
         }
-        self.arm_receives();
+        // One that has waited may take many buffers at once, and who then finds none has to be armed again.
+        self.arm_receives(usize::from(self.buffers.in_ring() / BUFFERS_EACH).max(1));
         if !self.wake_armed {
             self.arm_wake();
         }
@@ -266,7 +272,7 @@ impl Uring {
                     self.buffers.ran_dry();
                 }
                 self.totals.receive_rearms += 1;
-                self.rearm.push(socket);
+                self.rearm.push_back(socket);
             } else if !self.closing {
                 self.totals.receive_errors += 1;
                 self.retry.push(socket);
@@ -356,7 +362,7 @@ impl Uring {
         if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
             row.leaves = false;
             if !row.armed {
-                self.rearm.push(socket);
+                self.rearm.push_back(socket);
             } else if row.cancelled {
                 // Its end is on the way: then it is armed as after a rest.
                 row.rests = true;
@@ -377,7 +383,7 @@ impl Uring {
             self.sockets.push(None);
         }
         self.sockets[place] = Some(Row::new(it));
-        self.rearm.push(socket);
+        self.rearm.push_back(socket);
     }
 
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
@@ -442,11 +448,14 @@ impl Uring {
         false
     }
 
-    fn arm_receives(&mut self) {
-        // Without a free buffer a receive would end at once, and again and again.
-        while self.buffers.in_ring() > 0
-            && let Some(socket) = self.rearm.pop()
-        {
+    /// Arms the receives that wait for it, so many at the most.
+    fn arm_receives(&mut self, most: usize) {
+        for _ in 0..most {
+            // Without a free buffer a receive would end at once, and again and again.
+            if self.buffers.in_ring() == 0 {
+                return;
+            }
+            let Some(socket) = self.rearm.pop_front() else { return };
             let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
                 continue;
             };
@@ -461,7 +470,7 @@ impl Uring {
             // SAFETY: the message header and the buffers of the group live until the last request has ended, and the
             // kernel writes only to buffers that lie in the ring: those have no `Buffer`.
             if !unsafe { self.ring.push(&entry) } {
-                self.rearm.push(socket);
+                self.rearm.push_front(socket);
                 if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
                     row.armed = false;
                 }

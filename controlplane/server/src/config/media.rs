@@ -147,7 +147,7 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
             .map(|found| found.value.iter().map(|&core| core as usize).collect())
             .unwrap_or_default(),
         sessions_per_worker: count(&table, "sessions_per_worker", 1..=100_000, 1024),
-        buffers_per_worker: buffers.map_or(4096, |found| found.value as u16),
+        buffers_per_worker: buffers.map_or(1024, |found| found.value as u16),
         io: table
             .choice(
                 "io",

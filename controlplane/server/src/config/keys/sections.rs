@@ -212,7 +212,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("sessions_per_worker", "1024", "Calls that each worker can hold.").fixed(WORKERS),
             key(
                 "buffers_per_worker",
-                "4096",
+                "1024",
                 "Packet buffers of each worker (2 KiB each), a power of two; epoll needs none of them.",
             )
             .fixed(WORKERS),
