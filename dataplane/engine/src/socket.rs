@@ -138,7 +138,12 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues, stamped: bool) ->
     // Never in fragments, and without asking what the path takes: a packet of audio is shorter than any path's limit. A packet that is
     // never cut needs no number that its pieces would have in common (RFC 6864), and making one up costs 2 % of sending.
     let whole = libc::IP_PMTUDISC_PROBE;
-    set(libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, whole, "setsockopt(IP_MTU_DISCOVER)")?;
+    set(
+        libc::IPPROTO_IP,
+        libc::IP_MTU_DISCOVER,
+        whole,
+        "setsockopt(IP_MTU_DISCOVER)",
+    )?;
     if stamped {
         set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1, "setsockopt(SO_TIMESTAMPNS)")?;
     }
