@@ -1,6 +1,6 @@
 //! Whole engines on loopback.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -62,6 +62,19 @@ fn it_starts_again_on_the_same_ports_at_once() {
             let peer = UdpSocket::bind((LOCALHOST, 0)).expect("a port");
             peer.send_to(b"unread", (LOCALHOST, first)).expect("sent");
             engine.stop();
+        }
+    }
+}
+
+#[test]
+fn thousands_of_ports_are_free_again_at_once() {
+    // An address of its own: no other test has ports there.
+    let address = IpAddr::from([127, 9, 9, 9]);
+    for backend in BOTH {
+        for _ in 0..2 {
+            let mut config = config(backend, &[(10_000, 2_900)]);
+            config.workers[0].address = address;
+            Engine::start(config).expect("the ports are free").stop();
         }
     }
 }
