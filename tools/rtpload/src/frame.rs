@@ -1,0 +1,257 @@
+//! A packet of the load: Ethernet, IPv4, UDP and RTP, with what the judge must know of it in the payload.
+
+use std::net::Ipv4Addr;
+use std::sync::LazyLock;
+
+use media::codec::g711::{ALAW_TO_ULAW, ULAW_TO_ALAW};
+use media::command::Codec;
+
+/// Ethernet, IPv4 and UDP.
+pub(crate) const HEADERS: usize = 42;
+
+/// RTP's.
+const RTP: usize = 12;
+
+/// 20 ms of PCMU.
+const PAYLOAD: usize = SAMPLES as usize;
+
+/// What the timestamp of a packet is ahead of that of the one before.
+pub(crate) const SAMPLES: u32 = 160;
+
+/// The number of a stream for which nobody waits.
+pub(crate) const FLOOD: u32 = u32::MAX;
+
+/// The load's port of a stream is this one plus twice the stream's number: what goes to a lower port is the kernel's.
+pub(crate) const FIRST_PORT: u16 = 12_000;
+
+/// All of it.
+pub(crate) const LEN: usize = HEADERS + RTP + PAYLOAD;
+
+/// Bytes of what a packet says of itself.
+const MARK: usize = 20;
+
+/// Begins the payload of each packet of ours.
+const MAGIC: u32 = 0x4261_746f;
+
+/// One end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) mac: [u8; 6],
+    pub(crate) ip: Ipv4Addr,
+}
+
+/// What one leg of a call sends.
+#[derive(Clone, Debug)]
+pub(crate) struct Stream {
+    packet: [u8; LEN],
+    codec: Codec,
+    next: u32,
+}
+
+/// What a packet says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) stream: u32,
+    pub(crate) number: u32,
+    pub(crate) sent_ns: u64,
+    /// Of the line that it came on.
+    pub(crate) sequence: u16,
+    pub(crate) timestamp: u32,
+}
+
+/// The load's port of this stream.
+pub(crate) fn port(stream: usize) -> u16 {
+    FIRST_PORT + 2 * stream as u16
+}
+
+/// Payload types of RFC 3551.
+pub(crate) fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(number: u32, codec: Codec, from: (End, u16), to: (End, u16)) -> Stream {
+        let mut packet = [codec.silence(); LEN];
+        packet[0..6].copy_from_slice(&to.0.mac);
+        packet[6..12].copy_from_slice(&from.0.mac);
+        packet[12..14].copy_from_slice(&0x0800_u16.to_be_bytes());
+        let ip = &mut packet[14..34];
+        ip[0..2].copy_from_slice(&[0x45, 0xb8]);
+        ip[2..4].copy_from_slice(&((LEN - 14) as u16).to_be_bytes());
+        // No fragments; 64 hops; UDP; the sum comes last.
+        ip[4..12].copy_from_slice(&[0, 0, 0x40, 0, 64, 17, 0, 0]);
+        ip[12..16].copy_from_slice(&from.0.ip.octets());
+        ip[16..20].copy_from_slice(&to.0.ip.octets());
+        let sum = checksum(ip);
+        ip[10..12].copy_from_slice(&sum.to_be_bytes());
+        packet[34..36].copy_from_slice(&from.1.to_be_bytes());
+        packet[36..38].copy_from_slice(&to.1.to_be_bytes());
+        packet[38..40].copy_from_slice(&((LEN - 34) as u16).to_be_bytes());
+        // RFC 768: none was made.
+        packet[40..42].fill(0);
+        packet[42..44].copy_from_slice(&[0x80, payload_type(codec)]);
+        packet[50..54].copy_from_slice(&(number ^ 0x5eed_0000).to_be_bytes());
+        let mut stream = Stream { packet, codec, next: 0 };
+        stream.put(0, &MAGIC.to_be_bytes());
+        stream.put(4, &number.to_be_bytes());
+        stream
+    }
+
+    /// How many it has sent.
+    pub(crate) fn sent(&self) -> u32 {
+        self.next
+    }
+
+    /// Writes the next one; its length.
+    pub(crate) fn write(&mut self, frame: &mut [u8], now_ns: u64) -> usize {
+        let number = self.next;
+        self.next += 1;
+        self.packet[44..46].copy_from_slice(&(number as u16).to_be_bytes());
+        self.packet[46..50].copy_from_slice(&number.wrapping_mul(SAMPLES).to_be_bytes());
+        self.put(8, &number.to_be_bytes());
+        self.put(12, &now_ns.to_be_bytes());
+        frame[..LEN].copy_from_slice(&self.packet);
+        LEN
+    }
+
+    /// Writes bytes of the mark: two samples each.
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let samples = &LAWS[law(self.codec)].samples;
+        let payload = &mut self.packet[HEADERS + RTP + 2 * at..];
+        for (pair, byte) in payload.chunks_exact_mut(2).zip(bytes) {
+            pair[0] = samples[usize::from(byte >> 4)];
+            pair[1] = samples[usize::from(byte & 15)];
+        }
+    }
+}
+
+/// What a frame that came says; `None`: it is none of ours, or not whole.
+pub(crate) fn read(frame: &[u8]) -> Option<Mark> {
+    let payload = frame.get(HEADERS + RTP..LEN)?;
+    let law = match (frame[HEADERS], frame[HEADERS + 1] & 0x7f) {
+        (0x80, 0) => &LAWS[0],
+        (0x80, 8) => &LAWS[1],
+        _ => return None,
+    };
+    let mut mark = [0; MARK];
+    for (byte, pair) in mark.iter_mut().zip(payload.chunks_exact(2)) {
+        *byte = law.nibble(pair[0])? << 4 | law.nibble(pair[1])?;
+    }
+    let number = |at: usize| Some(u32::from_be_bytes(mark[at..at + 4].try_into().ok()?));
+    (number(0)? == MAGIC).then_some(())?;
+    Some(Mark {
+        sequence: u16::from_be_bytes([frame[HEADERS + 2], frame[HEADERS + 3]]),
+        timestamp: u32::from_be_bytes(frame[HEADERS + 4..HEADERS + 8].try_into().ok()?),
+        stream: number(4)?,
+        number: number(8)?,
+        sent_ns: u64::from_be_bytes(mark[12..20].try_into().ok()?),
+    })
+}
+
+/// The samples that stand for 4 bits each in one law of G.711, and which bits a sample stands for.
+struct Law {
+    samples: [u8; 16],
+    bits: [u8; 256],
+}
+
+/// A sample that stands for nothing.
+const NOTHING: u8 = 0xff;
+
+impl Law {
+    fn nibble(&self, sample: u8) -> Option<u8> {
+        Some(self.bits[usize::from(sample)]).filter(|bits| *bits != NOTHING)
+    }
+}
+
+/// Where a codec stands in [`LAWS`].
+fn law(codec: Codec) -> usize {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 1,
+    }
+}
+
+/// Samples that are the same again after they went from one law to the other and back: the mark outlives a change of law.
+static LAWS: LazyLock<[Law; 2]> = LazyLock::new(|| {
+    let same = |sample: &u8| ALAW_TO_ULAW[usize::from(ULAW_TO_ALAW[usize::from(*sample)])] == *sample;
+    // Not those beside each other: the quieter half of the positive ones.
+    let mut samples = [0; 16];
+    for (place, sample) in samples.iter_mut().zip((0x80..=0xff).filter(same).step_by(4)) {
+        *place = sample;
+    }
+    [samples, samples.map(|sample| ULAW_TO_ALAW[usize::from(sample)])].map(|samples| {
+        let mut bits = [NOTHING; 256];
+        for (number, sample) in samples.into_iter().enumerate() {
+            bits[usize::from(sample)] = number as u8;
+        }
+        Law { samples, bits }
+    })
+});
+
+/// RFC 1071.
+fn checksum(header: &[u8]) -> u16 {
+    let words = header
+        .chunks_exact(2)
+        .map(|word| u32::from(u16::from_be_bytes([word[0], word[1]])));
+    let mut sum: u32 = words.sum();
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+#[cfg(test)]
+mod tests {
+    use media::codec::transcode;
+
+    use super::*;
+
+    #[test]
+    fn a_packet_says_what_was_written_and_its_header_adds_up() {
+        let end = |last| End {
+            mac: [2, 0, 0, 0, 0, last],
+            ip: Ipv4Addr::new(10, 0, 0, last),
+        };
+        let mut stream = Stream::new(7, Codec::Pcmu, (end(1), 20_000), (end(2), 30_000));
+        let mut frame = [0; 2048];
+        assert_eq!(stream.write(&mut frame, 1), LEN);
+        let len = stream.write(&mut frame, 123_456_789);
+        let mark = Mark {
+            stream: 7,
+            number: 1,
+            sent_ns: 123_456_789,
+            sequence: 1,
+            timestamp: SAMPLES,
+        };
+        assert_eq!(read(&frame[..len]), Some(mark));
+        assert_eq!(stream.sent(), 2);
+        // The sum over a header with its own sum in it is 0.
+        assert_eq!(checksum(&frame[14..34]), 0);
+        assert_eq!(frame[36..38], 30_000_u16.to_be_bytes());
+        assert_eq!(frame[44..50], [0, 1, 0, 0, 0, 160]);
+        assert_eq!(read(&frame[..len - 1]), None);
+        frame[54] ^= 1;
+        assert_eq!(read(&frame[..len]), None);
+    }
+
+    #[test]
+    fn the_mark_outlives_a_change_of_law() {
+        let end = End {
+            mac: [2; 6],
+            ip: Ipv4Addr::LOCALHOST,
+        };
+        for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+            let mut stream = Stream::new(0x0123_4567, from, (end, 1), (end, 2));
+            let mut frame = [0; LEN];
+            stream.write(&mut frame, 0x89ab_cdef_0000_1111);
+            let sent = read(&frame);
+            transcode(from, to, &mut frame[HEADERS + RTP..]);
+            frame[HEADERS + 1] = payload_type(to);
+            assert!(sent.is_some_and(|mark| mark.stream == 0x0123_4567));
+            assert_eq!(read(&frame), sent);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! What became of the packets: each is known by the number of its stream and its own, and by when it was sent.
+
+use crate::frame::{FLOOD, Mark, SAMPLES};
+
+/// Of one stream.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// Numbers below this were sent before anybody judged.
+    from: u32,
+    /// The number after the highest that came.
+    next: u32,
+    /// The 64 numbers below: bit 0 is the highest that came.
+    window: u64,
+    /// What the line's sequence numbers and timestamps are ahead of ours, once a packet has come.
+    ahead: Option<(u16, u32)>,
+}
+
+/// All that came.
+#[derive(Debug)]
+pub(crate) struct Judge {
+    streams: Vec<Seen>,
+    pub(crate) received: u64,
+    pub(crate) duplicated: u64,
+    pub(crate) reordered: u64,
+    /// The sequence number or the timestamp did not go on as it was sent.
+    pub(crate) broken: u64,
+    /// Of no stream, or at another port than its peer's.
+    pub(crate) strange: u64,
+    pub(crate) latency: Histogram,
+}
+
+impl Judge {
+    pub(crate) fn new(streams: usize) -> Judge {
+        Judge {
+            streams: vec![Seen::default(); streams],
+            received: 0,
+            duplicated: 0,
+            reordered: 0,
+            broken: 0,
+            strange: 0,
+            latency: Histogram::new(),
+        }
+    }
+
+    /// From now on it is judged: of each stream, from this number on.
+    pub(crate) fn begin(&mut self, from: impl Iterator<Item = u32>) {
+        for (seen, from) in self.streams.iter_mut().zip(from) {
+            seen.from = from;
+        }
+        self.received = 0;
+        self.duplicated = 0;
+        self.reordered = 0;
+        self.broken = 0;
+        self.strange = 0;
+        self.latency = Histogram::new();
+    }
+
+    /// A packet came `latency_ns` after it was sent.
+    pub(crate) fn came(&mut self, mark: &Mark, latency_ns: u64) {
+        let number = mark.number;
+        if mark.stream == FLOOD {
+            return;
+        }
+        let Some(seen) = self.streams.get_mut(mark.stream as usize) else {
+            self.strange += 1;
+            return;
+        };
+        if number < seen.from {
+            return;
+        }
+        let ahead = (
+            mark.sequence.wrapping_sub(number as u16),
+            mark.timestamp.wrapping_sub(number.wrapping_mul(SAMPLES)),
+        );
+        // Told once for each break: what comes after it goes on from there.
+        self.broken += u64::from(seen.ahead.replace(ahead).is_some_and(|before| before != ahead));
+        if number >= seen.next {
+            let step = number - seen.next + 1;
+            seen.window = seen.window.checked_shl(step).unwrap_or(0) | 1;
+            seen.next = number + 1;
+        } else {
+            let back = seen.next - 1 - number;
+            let bit = 1_u64.checked_shl(back).unwrap_or(0);
+            // So late that it is not known whether it came before: it counts as late.
+            if seen.window & bit != 0 {
+                self.duplicated += 1;
+                return;
+            }
+            seen.window |= bit;
+            self.reordered += 1;
+        }
+        self.received += 1;
+        self.latency.add(latency_ns);
+    }
+}
+
+/// Bits of a value that are kept: each is known to 1 in 64.
+const PRECISION: u32 = 6;
+
+/// Counts of values, in buckets that grow with them (as HdrHistogram's do).
+#[derive(Clone, Debug)]
+pub(crate) struct Histogram {
+    counts: Vec<u64>,
+    count: u64,
+    max: u64,
+}
+
+impl Histogram {
+    fn new() -> Histogram {
+        Histogram {
+            counts: vec![0; (64 << PRECISION) as usize],
+            count: 0,
+            max: 0,
+        }
+    }
+
+    fn add(&mut self, value: u64) {
+        self.counts[Histogram::place(value)] += 1;
+        self.count += 1;
+        self.max = self.max.max(value);
+    }
+
+    fn place(value: u64) -> usize {
+        let exponent = value.checked_ilog2().unwrap_or(0).saturating_sub(PRECISION);
+        ((u64::from(exponent) << PRECISION) + (value >> exponent)) as usize
+    }
+
+    /// The highest value of a place.
+    fn value(place: usize) -> u64 {
+        let place = place as u64;
+        let exponent = (place >> PRECISION).saturating_sub(1);
+        let kept = place - (exponent << PRECISION);
+        ((kept + 1) << exponent) - 1
+    }
+
+    /// Not exceeded by this share of the values; 0 where there are none.
+    pub(crate) fn quantile(&self, share: f64) -> u64 {
+        let wanted = (self.count as f64 * share).ceil() as u64;
+        let mut below = 0;
+        for (place, count) in self.counts.iter().enumerate() {
+            below += count;
+            if below >= wanted && below > 0 {
+                return Histogram::value(place).min(self.max);
+            }
+        }
+        self.max
+    }
+
+    pub(crate) fn max(&self) -> u64 {
+        self.max
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a line that began somewhere.
+    fn mark(stream: u32, number: u32) -> Mark {
+        Mark {
+            stream,
+            number,
+            sent_ns: 0,
+            sequence: 65_530_u16.wrapping_add(number as u16),
+            timestamp: 77_u32.wrapping_add(number * SAMPLES),
+        }
+    }
+
+    fn judged(numbers: &[u32]) -> (u64, u64, u64) {
+        let mut judge = Judge::new(1);
+        for number in numbers {
+            judge.came(&mark(0, *number), 1);
+        }
+        assert_eq!(judge.broken, 0);
+        (judge.received, judge.duplicated, judge.reordered)
+    }
+
+    #[test]
+    fn each_packet_counts_once_and_late_ones_and_copies_are_told_apart() {
+        assert_eq!(judged(&[0, 1, 2, 3]), (4, 0, 0));
+        assert_eq!(judged(&[0, 2, 3]), (3, 0, 0));
+        assert_eq!(judged(&[0, 2, 1, 3]), (4, 0, 1));
+        assert_eq!(judged(&[0, 0, 1, 1, 1]), (2, 3, 0));
+        assert_eq!(judged(&[5, 4, 5, 4]), (2, 2, 1));
+        assert_eq!(judged(&[0, 100, 99, 99]), (3, 1, 1));
+        // Beyond the window a copy cannot be told from one that is late.
+        assert_eq!(judged(&[0, 100, 0]), (3, 0, 1));
+    }
+
+    #[test]
+    fn a_packet_of_no_stream_is_strange() {
+        let mut judge = Judge::new(2);
+        judge.came(&mark(2, 0), 1);
+        assert_eq!((judge.received, judge.strange), (0, 1));
+    }
+
+    #[test]
+    fn a_line_that_does_not_go_on_as_it_was_sent_is_broken_once() {
+        let mut judge = Judge::new(1);
+        for number in 0..10 {
+            let mut mark = mark(0, number);
+            mark.sequence = mark.sequence.wrapping_add(u16::from(number > 4));
+            judge.came(&mark, 1);
+        }
+        assert_eq!((judge.received, judge.broken), (10, 1));
+        let mut jump = mark(0, 10);
+        jump.timestamp += 1;
+        judge.came(&jump, 1);
+        assert_eq!(judge.broken, 2);
+    }
+
+    #[test]
+    fn what_was_sent_before_the_judge_came_and_floods_are_not_judged() {
+        let mut judge = Judge::new(1);
+        judge.came(&mark(0, 0), 1);
+        judge.begin([3].into_iter());
+        for number in [1, 2, 3, 4] {
+            judge.came(&mark(0, number), 1);
+        }
+        judge.came(&mark(FLOOD, 9), 1);
+        assert_eq!((judge.received, judge.strange, judge.reordered), (2, 0, 0));
+    }
+
+    #[test]
+    fn quantiles_are_right_to_two_percent() {
+        let mut histogram = Histogram::new();
+        for value in 1..=100_000 {
+            histogram.add(value);
+        }
+        for (share, exact) in [(0.001, 100.0), (0.5, 50_000.0), (0.99, 99_000.0), (0.999, 99_900.0)] {
+            let found = histogram.quantile(share) as f64;
+            assert!((found / exact - 1.0).abs() < 0.02, "{share}: {found}");
+        }
+        assert_eq!((histogram.quantile(1.0), histogram.max()), (100_000, 100_000));
+        assert_eq!(Histogram::new().quantile(0.5), 0);
+    }
+
+    #[test]
+    fn every_value_lies_in_its_place() {
+        for value in
+            (0..4096).chain((6..63).flat_map(|bit| [(1 << bit) - 1, 1 << bit, (1 << bit) + 12_345 % (1 << bit)]))
+        {
+            let place = Histogram::place(value);
+            assert!(Histogram::value(place) >= value, "{value}");
+            assert!(place == 0 || Histogram::value(place - 1) < value, "{value}");
+        }
+        assert!(Histogram::place(u64::MAX) < Histogram::new().counts.len());
+    }
+}

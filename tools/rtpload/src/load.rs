@@ -1,0 +1,172 @@
+//! Sends the packets of all calls at their pace, and takes what comes back.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::bpf::{Attached, Map};
+use crate::cpu::{Spent, Watched};
+use crate::frame::{self, Stream};
+use crate::judge::Judge;
+use crate::lab::Lab;
+use crate::xsk::Socket;
+
+/// Packets that a stream sends in a second.
+pub(crate) const RATE: u32 = 50;
+
+/// Packets that are queued before the kernel is asked to send them: it takes 32 at one time.
+const BATCH: usize = 32;
+
+/// Packets that are taken before the next ones are sent.
+const TAKE: usize = 64;
+
+/// After the last packet.
+const LINGER: Duration = Duration::from_millis(300);
+
+/// A packet that goes out so much after it was due was late.
+const LATE: Duration = Duration::from_millis(2);
+
+/// More late ones than this share, and the load was no load of equal distances.
+const LATE_SHARE: f64 = 0.005;
+
+/// What is to be sent.
+#[derive(Debug)]
+pub(crate) struct Plan<'p> {
+    pub(crate) streams: &'p mut [Stream],
+    /// A peer that floods: packets of this stream, so many times the rate of the others. Nobody waits for them.
+    pub(crate) flood: Option<(Stream, u32)>,
+    /// Sent, but not judged.
+    pub(crate) warm_up: Duration,
+    pub(crate) time: Duration,
+}
+
+/// What one run found.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// Of the time that is judged.
+    pub(crate) sent: u64,
+    pub(crate) judge: Judge,
+    /// Packets that were sent late.
+    pub(crate) late: u64,
+    pub(crate) spent: Spent,
+    /// Packets that did not get into the queues of the load's own end.
+    pub(crate) our_overruns: u64,
+    /// … of the other end.
+    pub(crate) their_overruns: u64,
+}
+
+impl Outcome {
+    pub(crate) fn lost(&self) -> u64 {
+        self.sent.saturating_sub(self.judge.received)
+    }
+
+    /// The load itself was at its limit: what it says of others is not to be believed.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.our_overruns > 0 || self.late as f64 > self.sent as f64 * LATE_SHARE
+    }
+}
+
+/// The socket with its program.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    socket: Socket,
+    _map: Map,
+    _program: Attached,
+}
+
+impl Wire {
+    pub(crate) fn open(lab: &Lab) -> Result<Wire, String> {
+        let interface = lab.interface()?;
+        let open = || -> io::Result<Wire> {
+            let map = Map::new()?;
+            let program = Attached::to_socket(interface, &map)?;
+            let socket = Socket::open(interface)?;
+            map.set(socket.descriptor())?;
+            Ok(Wire {
+                socket,
+                _map: map,
+                _program: program,
+            })
+        };
+        let wire = open()
+            .map_err(|error| format!("AF_XDP: {error} (Linux 5.9 or newer, CAP_BPF and CAP_NET_RAW are wanted)"))?;
+        lab.pin_receive_paths();
+        Ok(wire)
+    }
+
+    /// All streams send for so long, one packet after the other at equal distances.
+    pub(crate) fn run(&mut self, lab: &Lab, watched: &Watched, plan: Plan<'_>) -> io::Result<Outcome> {
+        let Plan {
+            streams,
+            mut flood,
+            warm_up,
+            time,
+        } = plan;
+        let mut judge = Judge::new(streams.len());
+        let interval = 1e9 / (streams.len() as f64 * f64::from(RATE));
+        let flood_interval = flood
+            .as_ref()
+            .map_or(f64::MAX, |(_, times)| 1e9 / f64::from(RATE * times));
+        let begin = Instant::now();
+        let now_ns = || begin.elapsed().as_nanos() as u64;
+        let end = (warm_up + time).as_nanos() as u64;
+        let all = (end as f64 / interval) as u64;
+        let first = (warm_up.as_nanos() as f64 / interval) as u64;
+        let (mut sent, mut flooded, mut late) = (0_u64, 0_u64, 0);
+        let mut before = None;
+        let mut after = None;
+        loop {
+            let now = now_ns();
+            let due = ((now as f64 / interval) as u64 + 1).min(all);
+            let mut queued = 0;
+            while sent < due && queued < BATCH {
+                if sent == first && before.is_none() {
+                    before = Some((watched.spent(), lab.overruns(), self.socket.overruns()));
+                    judge.begin(streams.iter().map(Stream::sent));
+                    break;
+                }
+                let stream = (sent % streams.len() as u64) as usize;
+                if !self.socket.send(|frame| streams[stream].write(frame, now)) {
+                    break;
+                }
+                if sent >= first {
+                    let due = (sent as f64 * interval) as u64;
+                    late += u64::from(now.saturating_sub(due) > LATE.as_nanos() as u64);
+                }
+                sent += 1;
+                queued += 1;
+            }
+            if let Some((stream, _)) = &mut flood
+                && now < end
+            {
+                let due = (now as f64 / flood_interval) as u64;
+                while flooded < due && queued < BATCH && self.socket.send(|frame| stream.write(frame, now)) {
+                    flooded += 1;
+                    queued += 1;
+                }
+            }
+            self.socket.flush()?;
+            if sent == all && after.is_none() {
+                after = Some(watched.spent());
+            }
+            let now = now_ns();
+            self.socket.receive(TAKE, |packet| match frame::read(packet) {
+                Some(mark) => judge.came(&mark, now.saturating_sub(mark.sent_ns)),
+                // Afterwards there may be noise of comfort where the load was.
+                None => judge.strange += u64::from(now < end),
+            });
+            if now > end + LINGER.as_nanos() as u64 {
+                break;
+            }
+        }
+        let (spent, overruns, ours) = before.unwrap_or_default();
+        let (our_queue, their_queue) = lab.overruns();
+        Ok(Outcome {
+            sent: sent - first,
+            judge,
+            late,
+            spent: after.unwrap_or_default().since(spent),
+            our_overruns: our_queue - overruns.0 + self.socket.overruns() - ours,
+            their_overruns: their_queue - overruns.1,
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! Bridged calls by the thousand through Baton's data plane or rtpengine, and what each packet of them met and cost.
+#![allow(
+    unsafe_code,
+    reason = "AF_XDP, bpf(2) and namespaces are shared memory and raw system calls; it is no part of the product"
+)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to people"
+)]
+mod bpf;
+mod compare;
+mod cpu;
+mod frame;
+mod judge;
+mod lab;
+mod limit;
+mod load;
+mod measure;
+mod ng;
+mod options;
+mod relay;
+mod subject;
+mod xsk;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use baton_load::tool::{self, Tool};
+use baton_load::words::Words;
+
+use lab::Lab;
+use load::Wire;
+use measure::{Ask, Row, measure};
+use options::{Options, Place, Run};
+
+struct RtpLoad;
+
+impl Tool for RtpLoad {
+    const NAME: &'static str = "rtpload";
+    const HELP: &'static str = include_str!("help.txt");
+    type Options = Options;
+
+    fn options(words: Words) -> Result<Option<Options>, String> {
+        options::read(words)
+    }
+
+    fn measure(options: &Options) -> Result<ExitCode, String> {
+        if !matches!(options, Options::Relay(_))
+            && let Some(status) = lab::in_own_session()?
+        {
+            return Ok(status);
+        }
+        match options {
+            Options::Relay(relay) => relay::run(relay).map(|()| ExitCode::SUCCESS),
+            Options::Run(place, run) => one(*place, run),
+            Options::Limit(place) => limit::print(*place),
+            Options::Compare(place, compare) => compare::print(*place, *compare),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    tool::main::<RtpLoad>()
+}
+
+/// The two ends, with the load's socket on its own.
+fn open(place: Place) -> Result<(Lab, Wire), String> {
+    let lab = Lab::open(place.subject_core, place.load_core, place.moderation_us)?;
+    let wire = Wire::open(&lab)?;
+    Ok((lab, wire))
+}
+
+/// The exit status is 1 where a packet was lost, or worse.
+fn one(place: Place, run: &Run) -> Result<ExitCode, String> {
+    let (lab, mut wire) = open(place)?;
+    let ask = Ask {
+        subject: run.subject,
+        calls: run.calls,
+        time: Duration::from_secs(u64::from(run.seconds)),
+        flood: run.flood,
+        codecs: run.codecs,
+        relay: &run.relay,
+    };
+    let row = measure(&lab, &mut wire, ask)?;
+    match place.json {
+        true => println!("{}", row.json()),
+        false => tell(&row),
+    }
+    let whole = row.lost + row.duplicated + row.broken + row.strange == 0;
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn tell(row: &Row) {
+    println!(
+        "{}, {} calls, {:.1} thousand packets a second",
+        row.subject.name(),
+        row.calls,
+        row.rate / 1000.0
+    );
+    println!("  sent {}, received {}", row.sent, row.received);
+    println!(
+        "  lost {}, reordered {}, duplicated {}, broken {}, strange {}",
+        row.lost, row.reordered, row.duplicated, row.broken, row.strange
+    );
+    println!(
+        "  latency, us: p50 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}",
+        row.p50_us, row.p99_us, row.p999_us, row.max_us
+    );
+    println!(
+        "  us for each packet: process {:.2}, with its receive path {:.2}",
+        row.process_us, row.sum_us
+    );
+    if let Some(calls) = row.calls_of_kernel {
+        println!("  system calls for each packet: {calls:.4}");
+    }
+    if let Some(memory) = row.memory_kib {
+        println!(
+            "  memory, KiB: {memory}; of the kernel for its sockets {}",
+            row.kernel_kib
+        );
+    }
+    if row.ours {
+        println!("  the load was at its own limit: this says nothing of the subject");
+    }
+}

@@ -1,0 +1,63 @@
+//! The program itself, with the real data plane, in namespaces of its own. It wants root; where there is none that is said.
+
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn rtpload(words: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rtpload"))
+        .args(words.split(' '))
+        .output()
+        .expect("the program runs")
+}
+
+/// Names of interfaces and network namespaces, as everybody sees them.
+fn everything() -> Vec<String> {
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut all = [names("/sys/class/net"), names("/run/netns")].concat();
+    all.sort();
+    all
+}
+
+/// Whether namespaces, XDP and two cores are to be had. Where not, the test has to say what it does not show.
+#[expect(
+    clippy::print_stderr,
+    reason = "whoever reads the test's output must see that it was skipped"
+)]
+fn is_possible() -> bool {
+    let tried = rtpload("run --subject reflector --calls 1 --seconds 1");
+    let refused = tried.status.code() == Some(2);
+    if refused {
+        eprintln!("skipped: {}", String::from_utf8_lossy(&tried.stderr));
+    }
+    !refused
+}
+
+#[test]
+fn calls_go_through_either_way_into_the_kernel_and_nothing_stays_behind() {
+    if !is_possible() {
+        return;
+    }
+    let before = everything();
+    for subject in ["baton-uring", "baton-epoll"] {
+        for codecs in ["pcmu,pcmu", "pcmu,pcma"] {
+            let output = rtpload(&format!(
+                "run --subject {subject} --calls 10 --seconds 1 --codecs {codecs} --json"
+            ));
+            let said = String::from_utf8_lossy(&output.stdout);
+            let row: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{subject}: {output:?}"));
+            let figure = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
+            assert_eq!(figure("sent"), 1000.0, "{subject}");
+            let foreign = figure("duplicated") + figure("broken") + figure("strange");
+            // On a machine that does something else, too, the kernel may have no time for some.
+            assert!(figure("received") > 900.0 && foreign == 0.0, "{row}");
+            assert!(figure("p50_us") > 1.0 && figure("us_per_packet_sum") > figure("us_per_packet_process"));
+        }
+    }
+    assert_eq!(everything(), before);
+}
