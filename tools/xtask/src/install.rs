@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 struct Need {
     package: &'static str,
     what_for: &'static str,
-    /// Only the tests need it.
-    for_tests: bool,
+    /// What is built is needed for all of it.
+    purpose: Purpose,
     is_there: fn() -> bool,
 }
 
@@ -17,42 +17,65 @@ const NEEDS: &[Need] = &[
         package: "gcc",
         // Rust itself cannot link this very program without it, so it is mostly there.
         what_for: "links every program, and compiles the C parts of the TLS library",
-        for_tests: false,
+        purpose: Purpose::Build,
         is_there: || runs("cc", &["--version"]),
     },
     Need {
         package: "libc6-dev",
         what_for: "the C library's headers and start files",
-        for_tests: false,
+        purpose: Purpose::Build,
         is_there: || Path::new("/usr/include/stdio.h").exists(),
     },
     Need {
         package: "sip-tester",
         what_for: "sipp, a peer of other hands in tests/interop",
-        for_tests: true,
+        purpose: Purpose::Tests,
         is_there: || is_on_path("sipp"),
     },
     Need {
         // The program and its modules. `baresip` itself is only what draws in the ones for a display.
         package: "baresip-core",
         what_for: "baresip, a softphone in tests/interop",
-        for_tests: true,
+        purpose: Purpose::Tests,
         is_there: || is_on_path("baresip"),
     },
     Need {
         package: "postgresql",
         what_for: "the store's tests run on it, too: a server of their own in a temporary folder",
-        for_tests: true,
+        purpose: Purpose::Tests,
         is_there: || is_on_path("psql") && Path::new("/usr/lib/postgresql").exists(),
     },
     Need {
         // Of every Debian; not of every image that is derived from it.
         package: "util-linux",
         what_for: "setpriv: the programs that a test starts die with it",
-        for_tests: true,
+        purpose: Purpose::Tests,
         is_there: || is_on_path("setpriv"),
     },
+    Need {
+        package: "iproute2",
+        what_for: "ip, which joins the load to whom it goes through",
+        purpose: Purpose::Load,
+        is_there: || is_on_path("ip"),
+    },
+    Need {
+        package: RTPENGINE,
+        what_for: "whom Baton's data plane is compared with",
+        purpose: Purpose::Comparison,
+        is_there: || is_on_path("rtpengine"),
+    },
+    Need {
+        package: "iproute2",
+        what_for: "ip, which joins the load to whom it goes through",
+        purpose: Purpose::Comparison,
+        is_there: || is_on_path("ip"),
+    },
 ];
+
+const RTPENGINE: &str = "rtpengine-daemon";
+
+/// What Debian's packages ask before they start a service (invoke-rc.d(8)).
+const POLICY: &str = "/usr/sbin/policy-rc.d";
 
 /// What rustup calls the parts of the toolchain that CI uses.
 const COMPONENTS: &[(&str, &[&str])] = &[("rustfmt", &["fmt", "--version"]), ("clippy", &["clippy", "--version"])];
@@ -65,6 +88,10 @@ pub(crate) struct Missing(pub(crate) String);
 pub(crate) enum Purpose {
     Build,
     Tests,
+    /// `rtpload`.
+    Load,
+    /// `compare`.
+    Comparison,
 }
 
 /// Installs the packages that are missing. Only root can; for others the line to run is the error.
@@ -89,17 +116,47 @@ pub(crate) fn packages(purpose: Purpose) -> Result<(), Missing> {
     eprintln!("xtask: {line}");
     // A list of packages that cannot be renewed may still do.
     let _ = shell("apt-get update -q");
+    let quiet = missing
+        .iter()
+        .any(|need| need.package == RTPENGINE)
+        .then(Unstarted::new);
     if shell(&line) {
+        drop(quiet);
         Ok(())
     } else {
         Err(Missing(format!("this failed: {line}")))
     }
 }
 
+/// While it lives no package starts a service; then rtpengine's is not started with the machine either. We want the program alone.
+struct Unstarted {
+    ours: bool,
+}
+
+impl Unstarted {
+    fn new() -> Unstarted {
+        let policy = Path::new(POLICY);
+        let ours = !policy.exists()
+            && std::fs::write(policy, "#!/bin/sh\nexit 101\n").is_ok()
+            && std::fs::set_permissions(policy, std::os::unix::fs::PermissionsExt::from_mode(0o755)).is_ok();
+        Unstarted { ours }
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if self.ours {
+            let _ = std::fs::remove_file(POLICY);
+        }
+        // Where there is no systemd there is nothing to disable.
+        runs("systemctl", &["disable", RTPENGINE]);
+    }
+}
+
 fn needs(purpose: Purpose) -> impl Iterator<Item = &'static Need> {
     NEEDS
         .iter()
-        .filter(move |need| purpose == Purpose::Tests || !need.for_tests)
+        .filter(move |need| need.purpose == Purpose::Build || need.purpose == purpose)
 }
 
 /// Checks that the toolchain has what `test` uses.
@@ -195,6 +252,11 @@ mod tests {
                 "postgresql",
                 "util-linux"
             ]
+        );
+        assert_eq!(names(Purpose::Load), ["gcc", "libc6-dev", "iproute2"]);
+        assert_eq!(
+            names(Purpose::Comparison),
+            ["gcc", "libc6-dev", "rtpengine-daemon", "iproute2"]
         );
     }
 

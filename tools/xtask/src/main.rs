@@ -10,6 +10,8 @@ mod tools;
 
 use std::process::ExitCode;
 
+use install::Purpose;
+
 const HELP: &str = "\
 cargo xtask demo [OPTIONS]   install what is missing, build, and run `baton demo --mode warm` (OPTIONS are the demo's own)
 cargo xtask soak --seeds N [--from SEED] [--json]
@@ -20,6 +22,10 @@ cargo xtask flood [--rate N] [--seconds N] [--trunk] [--json]
                              how soon `baton serve` answers OPTIONS while 10,000 hostile datagrams a second arrive
 cargo xtask callload [OPTIONS]
                              live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
+cargo xtask rtpload run|limit [OPTIONS]
+                             bridged calls by the thousand through the data plane: loss, latency, processor time; --help says which
+cargo xtask compare rtpengine [--quick] [--json]
+                             the same through rtpengine, Baton on io_uring and on epoll, beside each other on one core
 cargo xtask outbox [--events N] [--postgres]
                              N events (100000) at an endpoint that fails half the time, and a server that is killed three times
 cargo xtask schemathesis [OPTIONS]
@@ -37,6 +43,11 @@ fn main() -> ExitCode {
         Some("fuzz") => fuzz::fuzz(&words.collect::<Vec<_>>()),
         Some("callload") => steps::callload(words.collect()),
         Some("flood") => steps::flood(words.collect()),
+        Some("rtpload") => steps::rtpload(&words.collect::<Vec<_>>(), Purpose::Load),
+        Some("compare") => {
+            let words: Vec<_> = std::iter::once("compare".to_owned()).chain(words).collect();
+            steps::rtpload(&words, Purpose::Comparison)
+        }
         Some("outbox") => steps::outbox(&words.collect::<Vec<_>>()),
         Some("soak") => steps::soak(words.collect()),
         Some("schemathesis") => schemathesis::schemathesis(&words.collect::<Vec<_>>()),

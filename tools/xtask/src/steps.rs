@@ -87,6 +87,32 @@ pub(crate) fn callload(options: Vec<String>) -> ExitCode {
     beside_the_server("baton-callload", "callload", help, &options)
 }
 
+/// Builds the load of RTP, and runs it with these words; for a comparison the peer is installed.
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the command line speaks to people"
+)]
+pub(crate) fn rtpload(words: &[String], purpose: Purpose) -> ExitCode {
+    if words.is_empty() || words.iter().any(|word| ["--help", "-h"].contains(&word.as_str())) {
+        print!("{}", include_str!("../../rtpload/src/help.txt"));
+        return ExitCode::SUCCESS;
+    }
+    if let Err(missing) = install::packages(purpose) {
+        return refuse(missing);
+    }
+    let build = ["build", "--release", "--package", "baton-rtpload"];
+    eprintln!("xtask: cargo {}", build.join(" "));
+    if !cargo(&build)
+        .current_dir(root())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return ExitCode::FAILURE;
+    }
+    run(Command::new(release().join("rtpload")).args(words))
+}
+
 /// Builds the server and a program that starts it, and runs the program with these options.
 #[expect(
     clippy::print_stdout,
