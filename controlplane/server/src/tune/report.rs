@@ -10,9 +10,10 @@ const CALL: f64 = 100.0;
 const HOLD: f64 = 50.0;
 
 /// What the figures of the wire are worth.
-const LOOPBACK: &str = "Over loopback there is no network card: the kernel's work on a packet that comes is done inside its sender's send, and so \
-                        not by the worker, whose own sends pay for ours instead. With a card a packet costs more than this, and calls are \
-                        fewer: `rtpload` measures that, over a link and with the receive path.";
+const LOOPBACK: &str = "Over loopback there is no network card: the kernel's work on a packet that comes is done inside its \
+                        sender's send, so not by the worker, whose own sends pay for our receiving instead. A card's driver \
+                        and interrupts are not in it: take it for a first figure. `rtpload` measures that over a link, with \
+                        the receive path.";
 
 /// On what it was measured.
 #[derive(Clone, Debug)]
