@@ -19,6 +19,8 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Judge {
     streams: Vec<Seen>,
+    /// The first stream's peer floods: it is not judged.
+    flooded: bool,
     pub(crate) received: u64,
     pub(crate) duplicated: u64,
     pub(crate) reordered: u64,
@@ -30,8 +32,9 @@ pub(crate) struct Judge {
 }
 
 impl Judge {
-    pub(crate) fn new(streams: usize) -> Judge {
+    pub(crate) fn new(streams: usize, flooded: bool) -> Judge {
         Judge {
+            flooded,
             streams: vec![Seen::default(); streams],
             received: 0,
             duplicated: 0,
@@ -58,7 +61,7 @@ impl Judge {
     /// A packet came `latency_ns` after it was sent.
     pub(crate) fn came(&mut self, mark: &Mark, latency_ns: u64) {
         let number = mark.number;
-        if mark.stream == FLOOD {
+        if mark.stream == FLOOD || self.flooded && mark.stream == 0 {
             return;
         }
         let Some(seen) = self.streams.get_mut(mark.stream as usize) else {
@@ -167,7 +170,7 @@ mod tests {
     }
 
     fn judged(numbers: &[u32]) -> (u64, u64, u64) {
-        let mut judge = Judge::new(1);
+        let mut judge = Judge::new(1, false);
         for number in numbers {
             judge.came(&mark(0, *number), 1);
         }
@@ -188,15 +191,19 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_of_no_stream_is_strange() {
-        let mut judge = Judge::new(2);
+    fn a_packet_of_no_stream_is_strange_and_one_of_a_flooded_stream_is_nothing() {
+        let mut judge = Judge::new(2, true);
         judge.came(&mark(2, 0), 1);
         assert_eq!((judge.received, judge.strange), (0, 1));
+        // The first stream's peer floods.
+        judge.came(&mark(0, 0), 1);
+        judge.came(&mark(1, 0), 1);
+        assert_eq!((judge.received, judge.strange), (1, 1));
     }
 
     #[test]
     fn a_line_that_does_not_go_on_as_it_was_sent_is_broken_once() {
-        let mut judge = Judge::new(1);
+        let mut judge = Judge::new(1, false);
         for number in 0..10 {
             let mut mark = mark(0, number);
             mark.sequence = mark.sequence.wrapping_add(u16::from(number > 4));
@@ -211,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_judge_came_and_floods_are_not_judged() {
-        let mut judge = Judge::new(1);
+        let mut judge = Judge::new(1, false);
         judge.came(&mark(0, 0), 1);
         judge.begin([3].into_iter());
         for number in [1, 2, 3, 4] {

@@ -32,7 +32,7 @@ const LATE_SHARE: f64 = 0.005;
 #[derive(Debug)]
 pub(crate) struct Plan<'p> {
     pub(crate) streams: &'p mut [Stream],
-    /// A peer that floods: packets of this stream, so many times the rate of the others. Nobody waits for them.
+    /// The first stream's peer floods: packets of this one, so many times the rate of the others. Neither of the two is judged.
     pub(crate) flood: Option<(Stream, u32)>,
     /// Sent, but not judged.
     pub(crate) warm_up: Duration,
@@ -101,7 +101,7 @@ impl Wire {
             warm_up,
             time,
         } = plan;
-        let mut judge = Judge::new(streams.len());
+        let mut judge = Judge::new(streams.len(), flood.is_some());
         let interval = 1e9 / (streams.len() as f64 * f64::from(RATE));
         let flood_interval = flood
             .as_ref()
@@ -160,8 +160,10 @@ impl Wire {
         }
         let (spent, overruns, ours) = before.unwrap_or_default();
         let (our_queue, their_queue) = lab.overruns();
+        // Of the first stream, whose peer floods, nobody expects anything.
+        let judged = streams.len() as u64 - u64::from(flood.is_some());
         Ok(Outcome {
-            sent: sent - first,
+            sent: (sent - first) * judged / streams.len() as u64,
             judge,
             late,
             spent: after.unwrap_or_default().since(spent),
