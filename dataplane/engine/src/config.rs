@@ -35,6 +35,9 @@ pub struct EngineConfig {
     pub seed: u64,
     /// A leg that should send and has not for so long is told to be silent.
     pub silence: Duration,
+    /// How long a start waits for a port that somebody has: the kernel takes 30 to 60 ms from the end of a killed process that used
+    /// io_uring until its sockets are closed.
+    pub port_patience: Duration,
     /// The way into the kernel.
     pub backend: Backend,
     /// How completions of io_uring reach the worker.
@@ -59,6 +62,7 @@ impl Default for EngineConfig {
             cname: "baton".to_owned(),
             seed: 0,
             silence: SILENCE,
+            port_patience: Duration::ZERO,
             backend: Backend::Auto,
             mode: TaskRun::Auto,
         }

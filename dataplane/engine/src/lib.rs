@@ -78,7 +78,9 @@ impl Engine {
         let wake = Arc::new(Wake::new(false).map_err(system("eventfd"))?);
         // Everything is bound before the first thread starts: no worker takes calls while another cannot.
         let setups: Vec<Setup> = config.workers.iter().map(|worker| setup(&config, worker)).collect();
-        let sockets = setups.iter().map(Setup::bind).collect::<Result<Vec<_>, _>>()?;
+        let until = Instant::now() + config.port_patience;
+        let sockets = setups.iter().map(|setup| setup.bind(until));
+        let sockets = sockets.collect::<Result<Vec<_>, _>>()?;
 
         let mut engine = Engine {
             workers: Vec::new(),

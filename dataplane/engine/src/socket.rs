@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::{io, mem};
+use std::time::{Duration, Instant};
+use std::{io, mem, thread};
 
 use crate::buffers::CONTROL_BYTES;
 use crate::config::StartError;
@@ -17,6 +18,9 @@ pub(crate) struct Queues {
 /// One socket of so many has the kernel stamp its packets: every sixteenth port for RTP.
 const STAMPED_EACH: usize = 32;
 
+/// How soon a port that was taken is tried again.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// The sockets of one worker.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
@@ -28,14 +32,29 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// Binds all sockets.
-    pub(crate) fn bind(&self) -> Result<Vec<OwnedFd>, StartError> {
+    /// Binds all sockets. Ports that somebody has are waited for, until then.
+    pub(crate) fn bind(&self, until: Instant) -> Result<Vec<OwnedFd>, StartError> {
         // `EngineConfig::check` has seen to it that they stay below 65,536.
         let ports = (self.first_port..=u16::MAX).take(self.sockets);
         ports
             .zip((0..STAMPED_EACH).cycle())
-            .map(|(port, turn)| bind(self.address, port, self.queues, turn == 0))
+            .map(|(port, turn)| self.bind_one(port, turn == 0, until))
             .collect()
+    }
+
+    fn bind_one(&self, port: u16, stamped: bool, until: Instant) -> Result<OwnedFd, StartError> {
+        let mut told = false;
+        loop {
+            match bind(self.address, port, self.queues, stamped) {
+                Err(StartError::PortTaken { .. }) if Instant::now() < until => {}
+                result => return result,
+            }
+            if !told {
+                tracing::info!(port, address = %self.address, "a UDP port is taken: it is waited for");
+                told = true;
+            }
+            thread::sleep(AGAIN);
+        }
     }
 }
 

@@ -97,6 +97,24 @@ fn a_taken_port_is_named() {
 }
 
 #[test]
+fn a_port_that_is_given_back_a_moment_later_is_waited_for() {
+    let first = free_ports(8);
+    let taken = UdpSocket::bind((LOCALHOST, first + 5)).expect("it was free");
+    let other = UdpSocket::bind((LOCALHOST, first + 6)).expect("it was free");
+    let patient = EngineConfig {
+        port_patience: PATIENCE,
+        ..config(Backend::Auto, &[(first, 4)])
+    };
+    let leaving = thread::spawn(move || {
+        // Long after the start has met it.
+        thread::sleep(Duration::from_millis(200));
+        drop((taken, other));
+    });
+    Engine::start(patient).expect("it is free in time").stop();
+    leaving.join().expect("it has left");
+}
+
+#[test]
 fn a_foreign_address_is_named() {
     let mut config = config(Backend::Auto, &[(free_ports(2), 1)]);
     config.workers[0].address = "192.0.2.1".parse().expect("an address");

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use calls::config::Peers;
 use engine::{EngineConfig, WorkerConfig};
@@ -82,6 +83,9 @@ pub(super) async fn sockets(config: &Sip, listeners: &Listeners) -> std::io::Res
     Ok((sockets, listening))
 }
 
+/// How long a start waits for a media port: a server that was killed a moment ago may still have it.
+const PORTS: Duration = Duration::from_secs(5);
+
 /// The data plane's part of the configuration.
 pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts>, seed: u64) -> EngineConfig {
     let media = &config.media;
@@ -102,6 +106,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
         silence: media.silence,
         // Numbers that peers see must not tell them those of the node.
         seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
+        port_patience: PORTS,
         backend: media.io,
         ..EngineConfig::default()
     }

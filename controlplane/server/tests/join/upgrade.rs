@@ -312,7 +312,9 @@ async fn where_the_new_version_has_no_place_to_knock_at_the_old_one_keeps_its_ow
     signal(&new, Kill::KILL);
     says(world.program().0, "what comes is ours again").await;
 
+    // Though the killed one may still have the ports that this one is to have.
     let mut newer = start_program("newer", world.program().1, &["--take-over"]);
+    says(&mut newer, "listening").await;
     world.caller.hears(Voice::Ai).await;
     world.caller.wish(Wish::HangUp);
     world.ai.until(&Signal::Bye).await;

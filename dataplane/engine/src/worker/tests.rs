@@ -38,7 +38,7 @@ impl Rig {
                 send: 256 * 1024,
             },
         };
-        let sockets = setup.bind().expect("the ports are free");
+        let sockets = setup.bind(Instant::now()).expect("the ports are free");
         let net = Net::new(sockets, 4, backend, buffers, TaskRun::Auto, channel.clone()).expect("a way");
         let core = Config {
             first_port: media::command::Port(first),
