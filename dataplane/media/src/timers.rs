@@ -5,14 +5,22 @@
 /// No deadline.
 pub(crate) const NEVER: u64 = u64::MAX;
 
+/// Children of each place of the heap: as many as a line of the processor's cache has entries. The heap is half as deep as one of two.
+const CHILDREN: usize = 4;
+
 /// Deadlines, ns since the core's start, of a fixed number of owners.
 #[derive(Debug)]
 pub(crate) struct Timers {
-    due: Vec<u64>,
-    /// Owners with a deadline, a binary heap by `due`.
-    heap: Vec<u32>,
+    /// Those that there are, the earliest first: no place is earlier than the one above it.
+    heap: Vec<Entry>,
     /// Where each owner stands in the heap; `ABSENT` without a deadline.
     place: Vec<u32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    due: u64,
+    owner: u32,
 }
 
 const ABSENT: u32 = u32::MAX;
@@ -20,7 +28,6 @@ const ABSENT: u32 = u32::MAX;
 impl Timers {
     pub(crate) fn new(owners: usize) -> Timers {
         Timers {
-            due: vec![NEVER; owners],
             heap: Vec::with_capacity(owners),
             place: vec![ABSENT; owners],
         }
@@ -28,8 +35,8 @@ impl Timers {
 
     /// The earliest deadline and its owner.
     pub(crate) fn next(&self) -> Option<(u64, usize)> {
-        let &owner = self.heap.first()?;
-        Some((self.due[owner as usize], owner as usize))
+        let first = self.heap.first()?;
+        Some((first.due, first.owner as usize))
     }
 
     /// How many owners have a deadline.
@@ -39,61 +46,49 @@ impl Timers {
 
     /// Sets or, with [`NEVER`], clears the owner's deadline.
     pub(crate) fn set(&mut self, owner: usize, due: u64) {
-        let before = std::mem::replace(&mut self.due[owner], due);
-        let place = self.place[owner];
-        match (place, due) {
+        let entry = Entry {
+            due,
+            owner: owner as u32,
+        };
+        match (self.place[owner], due) {
             (ABSENT, NEVER) => {}
             (ABSENT, _) => {
-                self.heap.push(owner as u32);
-                self.place[owner] = self.heap.len() as u32 - 1;
-                self.rise(self.heap.len() - 1);
+                self.heap.push(entry);
+                self.put(self.heap.len() - 1, entry);
             }
-            (_, NEVER) => {
-                let place = place as usize;
+            (place, NEVER) => {
                 self.place[owner] = ABSENT;
-                self.heap.swap_remove(place);
-                if let Some(&moved) = self.heap.get(place) {
-                    self.place[moved as usize] = place as u32;
-                    self.rise(place);
-                    self.sink(self.place[moved as usize] as usize);
+                self.heap.swap_remove(place as usize);
+                if let Some(&moved) = self.heap.get(place as usize) {
+                    self.put(place as usize, moved);
                 }
             }
-            (_, _) if due < before => self.rise(place as usize),
-            (_, _) => self.sink(place as usize),
+            (place, _) => self.put(place as usize, entry),
         }
     }
 
-    fn key(&self, place: usize) -> u64 {
-        self.due[self.heap[place] as usize]
-    }
-
-    fn swap(&mut self, a: usize, b: usize) {
-        self.heap.swap(a, b);
-        self.place[self.heap[a] as usize] = a as u32;
-        self.place[self.heap[b] as usize] = b as u32;
-    }
-
-    fn rise(&mut self, mut place: usize) {
-        while place > 0 && self.key(place) < self.key((place - 1) / 2) {
-            self.swap(place, (place - 1) / 2);
-            place = (place - 1) / 2;
+    /// Puts an entry where it belongs, from a place that is free.
+    fn put(&mut self, mut place: usize, entry: Entry) {
+        while place > 0 && entry.due < self.heap[(place - 1) / CHILDREN].due {
+            place = self.shift((place - 1) / CHILDREN, place);
         }
-    }
-
-    fn sink(&mut self, mut place: usize) {
         loop {
-            let mut least = place;
-            for child in [2 * place + 1, 2 * place + 2] {
-                if child < self.heap.len() && self.key(child) < self.key(least) {
-                    least = child;
-                }
+            let first = CHILDREN * place + 1;
+            let children = first..(first + CHILDREN).min(self.heap.len());
+            match children.min_by_key(|&child| self.heap[child].due) {
+                Some(least) if self.heap[least].due < entry.due => place = self.shift(least, place),
+                _ => break,
             }
-            if least == place {
-                return;
-            }
-            self.swap(place, least);
-            place = least;
         }
+        self.heap[place] = entry;
+        self.place[entry.owner as usize] = place as u32;
+    }
+
+    /// Whoever stands at `from` stands at `to`, which was free; now `from` is.
+    fn shift(&mut self, from: usize, to: usize) -> usize {
+        self.heap[to] = self.heap[from];
+        self.place[self.heap[to].owner as usize] = to as u32;
+        from
     }
 }
 
