@@ -12,7 +12,7 @@ pub(crate) const NAME_BYTES: usize = 32;
 // SAFETY: plain arithmetic; it is `unsafe` only because all macros of libc are.
 pub(crate) const CONTROL_BYTES: usize = unsafe { libc::CMSG_SPACE(4) + libc::CMSG_SPACE(16) } as usize;
 
-/// Where the packet begins: after `struct io_uring_recvmsg_out` (four 32-bit fields), address and control message.
+/// Where the packet begins that came with its sender: after `struct io_uring_recvmsg_out` (four 32-bit fields), address and control message.
 const HEADER_BYTES: usize = 16 + NAME_BYTES + CONTROL_BYTES;
 
 /// The longest packet that can be received or made.
@@ -22,7 +22,11 @@ pub(crate) const PACKET_BYTES: usize = BUFFER_BYTES - HEADER_BYTES;
 /// who has it may write to the memory, and gives it away to send or recycle it.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a buffer that is neither sent nor recycled is lost"]
-pub(crate) struct Buffer(u16);
+pub(crate) struct Buffer {
+    id: u16,
+    /// Where the packet begins: [`HEADER_BYTES`], or 0 where the kernel has written nothing but the packet.
+    start: u16,
+}
 
 impl Buffer {
     /// Takes this buffer into our hands.
@@ -30,11 +34,20 @@ impl Buffer {
     /// # Safety
     /// `id` must be below the number of buffers, nobody else may hold this one, and the kernel may neither read nor write it.
     pub(crate) unsafe fn take(id: u16) -> Buffer {
-        Buffer(id)
+        let start = HEADER_BYTES as u16;
+        Buffer { id, start }
+    }
+
+    /// The same, with the packet at its start.
+    ///
+    /// # Safety
+    /// As [`Buffer::take`].
+    pub(crate) unsafe fn take_plain(id: u16) -> Buffer {
+        Buffer { id, start: 0 }
     }
 
     pub(crate) fn id(&self) -> u16 {
-        self.0
+        self.id
     }
 }
 
@@ -56,8 +69,8 @@ impl Memory {
 
     /// The packet's place: what was received, with room to grow to [`PACKET_BYTES`].
     pub(crate) fn packet_mut(&mut self, buffer: &Buffer) -> &mut [u8] {
-        let start = usize::from(buffer.0) * BUFFER_BYTES + HEADER_BYTES;
-        // SAFETY: the range lies in the region: ids are below the number of buffers, and the header is shorter than a
+        let start = usize::from(buffer.id) * BUFFER_BYTES + usize::from(buffer.start);
+        // SAFETY: the range lies in the region: ids are below the number of buffers, and header and packet are as long as a
         // buffer. The memory was zeroed by the kernel, so it is initialised. It is not shared: the kernel has only
         // buffers whose `Buffer` does not exist, and the borrow of `self` keeps others of us away.
         unsafe { std::slice::from_raw_parts_mut(self.region.start().as_ptr().add(start), PACKET_BYTES) }
@@ -65,7 +78,7 @@ impl Memory {
 
     /// The whole buffer, its header included.
     pub(crate) fn whole(&self, buffer: &Buffer) -> &[u8] {
-        let start = usize::from(buffer.0) * BUFFER_BYTES;
+        let start = usize::from(buffer.id) * BUFFER_BYTES;
         // SAFETY: as in `packet_mut`; here only to read.
         unsafe { std::slice::from_raw_parts(self.region.start().as_ptr().add(start), BUFFER_BYTES) }
     }

@@ -15,7 +15,7 @@ use crate::channel::Channel;
 use crate::config::StartError;
 #[cfg(test)]
 use crate::net::Traced;
-use crate::net::{Completion, Received, SPARES, Totals};
+use crate::net::{Completion, QUEUED_WITHIN, Received, SPARES, Totals};
 use crate::socket::{self, Beside, Socket};
 
 /// Ready sockets that one call tells of: as many as a turn of the worker's loop reads.
@@ -23,10 +23,6 @@ const READY: usize = 256;
 
 /// What stands for the eventfd among the indices of sockets.
 const WAKE: u64 = u64::MAX;
-
-/// Two packets of one socket within this time mean that a queue has formed: its drops are asked for. A peer that sends each
-/// 10 ms never comes to that.
-const QUEUED_WITHIN: Duration = Duration::from_millis(5);
 
 /// The sockets and buffers of one worker, and what tells which sockets are ready.
 pub(crate) struct Epoll {
@@ -56,6 +52,8 @@ struct Row {
     last: Option<Instant>,
     /// It is to go to another worker.
     leaves: bool,
+    /// Its peer has refused what we sent: it is not connected to it again.
+    refused: bool,
 }
 
 impl Row {
@@ -64,6 +62,7 @@ impl Row {
             socket,
             last: None,
             leaves: false,
+            refused: false,
         }
     }
 }
@@ -215,6 +214,8 @@ impl Epoll {
         self.enters += 1;
         let received = if known.is_stamped() {
             socket::receive_stamped(known.fd(), place)
+        } else if known.is_plain() {
+            socket::receive_plain(known.fd(), place).map(|len| (known.peer(), len, Beside::default()))
         } else {
             socket::receive(known.fd(), place).map(|(from, len)| (from, len, Beside::default()))
         };
@@ -225,10 +226,18 @@ impl Epoll {
                 // Somebody else may have taken what it was ready for: a check sum that was wrong.
                 if error.kind() != io::ErrorKind::WouldBlock {
                     self.totals.receive_errors += 1;
+                    if known.peer().is_some() {
+                        known.connect(None);
+                        row.refused = true;
+                    }
                 }
                 return Completion::Done;
             }
         };
+        if known.may_be_plain() && !known.is_plain() {
+            self.enters += 1;
+            known.look();
+        }
         let mut lost = 0;
         if row.last.replace(now).is_some_and(|last| now - last < QUEUED_WITHIN) {
             self.enters += 1;
@@ -253,6 +262,29 @@ impl Epoll {
             lost,
             arrival: beside.arrival,
         })
+    }
+
+    /// Whether anybody may send to it, and that could be bounded.
+    pub(crate) fn is_open(&self, socket: u16) -> bool {
+        let row = self.sockets.get(usize::from(socket)).and_then(Option::as_ref);
+        row.is_some_and(|row| row.socket.is_connectable() && row.socket.peer().is_none() && !row.refused)
+    }
+
+    /// Bounds who may send to it, or lets in everybody again.
+    pub(crate) fn follow(&mut self, socket: u16, peer: Option<SocketAddr>) {
+        let Some(Some(row)) = self.sockets.get_mut(usize::from(socket)) else {
+            return;
+        };
+        row.refused &= peer.is_some();
+        if row.socket.is_connectable() && row.socket.peer() != peer && !row.refused {
+            self.enters += 1;
+            row.refused = !row.socket.connect(peer);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn peer(&self, socket: u16) -> Option<SocketAddr> {
+        self.sockets[usize::from(socket)].as_ref()?.socket.peer()
     }
 
     /// A socket that is to go is not read any more; to be called in each turn until it is `true`.
@@ -337,7 +369,11 @@ impl Epoll {
         #[cfg(test)]
         self.trace.push((Traced::Sent, buffer.id(), place.as_ptr() as usize));
         self.enters += 1;
-        let sent = socket::send(from.fd(), from.as_it_takes(to), &place[..len.min(PACKET_BYTES)]);
+        let packet = &place[..len.min(PACKET_BYTES)];
+        let sent = match from.is_to_peer(to) {
+            true => socket::send_plain(from.fd(), packet),
+            false => socket::send(from.fd(), from.as_it_takes(to), packet),
+        };
         if sent {
             self.totals.sent += 1;
         } else {

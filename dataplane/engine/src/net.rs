@@ -16,6 +16,10 @@ use crate::uring::{Uring, probe};
 /// Transmit buffers of each worker, for packets that the core makes itself.
 pub(crate) const SPARES: u16 = 256;
 
+/// Two packets of one socket within this time mean that a queue has formed: its drops are asked for. A peer that sends each
+/// 10 ms never comes to that.
+pub(crate) const QUEUED_WITHIN: Duration = Duration::from_millis(5);
+
 /// The sockets and buffers of one worker. Which of the two it is costs a branch that always goes the same way.
 #[expect(
     clippy::large_enum_variant,
@@ -115,6 +119,23 @@ impl Net {
     /// Packets that the kernel dropped at this socket and has told with none that came: one system call.
     pub(crate) fn ask_drops(&mut self, socket: u16) -> u32 {
         either!(self, net => net.ask_drops(socket))
+    }
+
+    /// Whether anybody may send to this socket, and that could be bounded: [`Net::follow`] has not been told of a peer, nor has one refused us.
+    pub(crate) fn is_open(&self, socket: u16) -> bool {
+        either!(self, net => net.is_open(socket))
+    }
+
+    /// `peer` is the only one who may send to this socket, or `None`: the kernel is to let in nobody else, or everybody again. At most two system
+    /// calls; nothing if it is so already.
+    pub(crate) fn follow(&mut self, socket: u16, peer: Option<SocketAddr>) {
+        either!(self, net => net.follow(socket, peer));
+    }
+
+    /// Who is the only one that can send to this socket.
+    #[cfg(test)]
+    pub(crate) fn peer(&self, socket: u16) -> Option<SocketAddr> {
+        either!(self, net => net.peer(socket))
     }
 
     /// Ends the receive of a socket that is to go; to be called in each turn until it is `true`: then all that it brought was handed out.

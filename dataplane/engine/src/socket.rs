@@ -68,18 +68,72 @@ pub(crate) struct Socket {
     stamped: bool,
     /// The kernel's count of drops when it told us last.
     drops: u32,
+    /// It has an address of its own: connected, it still has it. On a wildcard connect(2) chooses one, by the way to the peer, and what comes to
+    /// another one is lost.
+    connectable: bool,
+    /// The only one who can send to it.
+    peer: Option<SocketAddr>,
+    /// Nothing is left in its queue of before it was connected.
+    clean: bool,
 }
 
 impl Socket {
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Socket> {
         let mapped = option(&fd, libc::SO_DOMAIN)? == libc::AF_INET6;
         let stamped = option(&fd, libc::SO_TIMESTAMPNS)? != 0;
+        let connectable = own_address(&fd)?.is_some_and(|address| !address.ip().is_unspecified());
         Ok(Socket {
             fd,
             mapped,
             stamped,
             drops: 0,
+            connectable,
+            peer: None,
+            clean: false,
         })
+    }
+
+    pub(crate) fn is_connectable(&self) -> bool {
+        self.connectable
+    }
+
+    pub(crate) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    /// From now on packets get in from this peer only, or from everybody again: one system call. What lies in the queue stays there.
+    /// `false` where the kernel refused; then everybody can send to it.
+    pub(crate) fn connect(&mut self, peer: Option<SocketAddr>) -> bool {
+        let connected = peer.is_some_and(|peer| connect(&self.fd, peer));
+        if !connected {
+            disconnect(&self.fd);
+        }
+        self.peer = peer.filter(|_| connected);
+        self.clean = false;
+        connected == peer.is_some()
+    }
+
+    /// Whether all that can be received is the peer's, and nothing comes beside it, as [`Socket::look`] has found.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.clean
+    }
+
+    /// Whether it could be so.
+    pub(crate) fn may_be_plain(&self) -> bool {
+        self.peer.is_some() && !self.stamped
+    }
+
+    /// Looks whether its queue is empty: then what comes from now on is the peer's. A system call, until it is so.
+    pub(crate) fn look(&mut self) {
+        if self.may_be_plain() && !self.clean {
+            self.clean = is_drained(&self.fd);
+        }
+    }
+
+    /// Whether a packet to this address needs none.
+    pub(crate) fn is_to_peer(&self, to: SocketAddr) -> bool {
+        self.peer
+            .is_some_and(|peer| peer.port() == to.port() && peer.ip() == to.ip())
     }
 
     pub(crate) fn is_stamped(&self) -> bool {
@@ -171,9 +225,7 @@ pub(crate) fn bind(address: IpAddr, port: u16, queues: Queues, stamped: bool) ->
         let only = libc::c_int::from(!address.is_unspecified());
         set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only, "setsockopt(IPV6_V6ONLY)")?;
     }
-    // SAFETY: all bits zero is a valid `sockaddr_storage`.
-    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
-    let len = write_address(SocketAddr::new(address, port), &mut name);
+    let (name, len) = write_address(SocketAddr::new(address, port));
     // SAFETY: `name` is readable for `len` bytes for the length of the call.
     if unsafe { libc::bind(socket.as_raw_fd(), (&raw const name).cast(), len) } < 0 {
         let source = io::Error::last_os_error();
@@ -213,6 +265,14 @@ pub(crate) fn receive(socket: RawFd, place: &mut [u8]) -> io::Result<(Option<Soc
     // SAFETY: `name` is at least `len` bytes, all initialised.
     let name = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
     Ok((read_address(name), received))
+}
+
+/// Receives one packet without waiting, and without asking who sent it: how long it was.
+pub(crate) fn receive_plain(socket: RawFd, place: &mut [u8]) -> io::Result<usize> {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    // SAFETY: `place` is writable for as long as it is said to be, for the length of the call.
+    let result = unsafe { libc::recv(socket, place.as_mut_ptr().cast(), place.len(), flags) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }
 
 /// What came beside a packet.
@@ -280,11 +340,16 @@ pub(crate) fn read_control(mut control: &[u8]) -> Beside {
     beside
 }
 
+/// Sends one packet to the peer that the socket is connected to, without waiting. `false` where the kernel did not take it.
+pub(crate) fn send_plain(socket: RawFd, packet: &[u8]) -> bool {
+    let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+    // SAFETY: `packet` is readable for as long as it is said to be, for the length of the call.
+    unsafe { libc::send(socket, packet.as_ptr().cast(), packet.len(), flags) >= 0 }
+}
+
 /// Sends one packet without waiting. `false` where the kernel did not take it.
 pub(crate) fn send(socket: RawFd, to: SocketAddr, packet: &[u8]) -> bool {
-    // SAFETY: all bits zero is a valid `sockaddr_storage`.
-    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
-    let len = write_address(to, &mut name);
+    let (name, len) = write_address(to);
     // SAFETY: `packet` and `name` are readable for as long as they are said to be, for the length of the call.
     let result = unsafe {
         libc::sendto(
@@ -297,6 +362,52 @@ pub(crate) fn send(socket: RawFd, to: SocketAddr, packet: &[u8]) -> bool {
         )
     };
     result >= 0
+}
+
+fn connect(socket: &OwnedFd, to: SocketAddr) -> bool {
+    let (name, len) = write_address(to);
+    // SAFETY: `name` is readable for `len` bytes for the length of the call.
+    unsafe { libc::connect(socket.as_raw_fd(), (&raw const name).cast(), len) >= 0 }
+}
+
+/// connect(2): "dissolve the association by connecting to an address with the `sa_family` member set to AF_UNSPEC". Address and port stay bound, for they
+/// were asked for.
+fn disconnect(socket: &OwnedFd) {
+    let name = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
+    };
+    // SAFETY: `name` is readable for its length for the length of the call.
+    unsafe {
+        libc::connect(
+            socket.as_raw_fd(),
+            &raw const name,
+            size_of_val(&name) as libc::socklen_t,
+        )
+    };
+}
+
+/// Whether nothing waits in its queue, not even a packet without a byte.
+fn is_drained(socket: &OwnedFd) -> bool {
+    let mut byte = 0_u8;
+    let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
+    // SAFETY: `byte` is writable for the length of the call.
+    let result = unsafe { libc::recv(socket.as_raw_fd(), (&raw mut byte).cast(), 1, flags) };
+    result < 0 && io::Error::last_os_error().kind() == io::ErrorKind::WouldBlock
+}
+
+fn own_address(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
+    // SAFETY: all bits zero is a valid `sockaddr_storage`.
+    let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
+    let mut len = size_of_val(&name) as libc::socklen_t;
+    // SAFETY: `name` is writable for `len` bytes for the length of the call.
+    if unsafe { libc::getsockname(socket.as_raw_fd(), (&raw mut name).cast(), &raw mut len) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let len = (len as usize).min(size_of_val(&name));
+    // SAFETY: `name` is at least `len` bytes, all initialised.
+    let bytes = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
+    Ok(read_address(bytes))
 }
 
 /// An option of the socket that is one number.
@@ -347,9 +458,8 @@ fn drops(socket: &OwnedFd) -> Option<u32> {
     (result == 0 && len as usize == size_of_val(&figures)).then_some(figures[DROPS])
 }
 
-/// Writes an address and says how long it is.
-pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_storage) -> libc::socklen_t {
-    let start = &raw mut *into;
+/// An address as the kernel takes it, and how many of its bytes count.
+pub(crate) fn write_address(address: SocketAddr) -> (libc::sockaddr_in6, libc::socklen_t) {
     match address {
         SocketAddr::V4(address) => {
             let name = libc::sockaddr_in {
@@ -360,9 +470,11 @@ pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_stora
                 },
                 sin_zero: [0; 8],
             };
-            // SAFETY: `sockaddr_storage` is large enough and aligned for every address of a socket.
-            unsafe { start.cast::<libc::sockaddr_in>().write(name) };
-            size_of::<libc::sockaddr_in>() as libc::socklen_t
+            // SAFETY: all bits zero is a valid `sockaddr_in6`.
+            let mut place: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+            // SAFETY: `sockaddr_in6` is longer, and as aligned; its fields are integers, for which all bits are valid.
+            unsafe { (&raw mut place).cast::<libc::sockaddr_in>().write(name) };
+            (place, size_of::<libc::sockaddr_in>() as libc::socklen_t)
         }
         SocketAddr::V6(address) => {
             let name = libc::sockaddr_in6 {
@@ -374,9 +486,7 @@ pub(crate) fn write_address(address: SocketAddr, into: &mut libc::sockaddr_stora
                 },
                 sin6_scope_id: address.scope_id(),
             };
-            // SAFETY: as above.
-            unsafe { start.cast::<libc::sockaddr_in6>().write(name) };
-            size_of::<libc::sockaddr_in6>() as libc::socklen_t
+            (name, size_of::<libc::sockaddr_in6>() as libc::socklen_t)
         }
     }
 }
@@ -410,9 +520,8 @@ mod tests {
     use super::*;
 
     fn round_trip(address: SocketAddr) -> Option<SocketAddr> {
-        // SAFETY: all bits zero is a valid `sockaddr_storage`.
-        let mut name: libc::sockaddr_storage = unsafe { mem::zeroed() };
-        let len = write_address(address, &mut name) as usize;
+        let (name, len) = write_address(address);
+        let len = len as usize;
         // SAFETY: `name` is at least `len` bytes, all initialised.
         let bytes = unsafe { std::slice::from_raw_parts((&raw const name).cast::<u8>(), len) };
         assert_eq!(read_address(&bytes[..len - 1]), None, "a cut address is none");

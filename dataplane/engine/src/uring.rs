@@ -24,9 +24,9 @@ use crate::channel::Channel;
 use crate::config::{StartError, TaskRun};
 #[cfg(test)]
 use crate::net::Traced;
-use crate::net::{Completion, Received, SPARES, Totals};
+use crate::net::{Completion, QUEUED_WITHIN, Received, SPARES, Totals};
 use crate::socket::Socket;
-use buffers::Buffers;
+use buffers::{Buffers, Packet};
 use op::Op;
 use ring::Ring;
 
@@ -52,35 +52,59 @@ const SHARE: u16 = 64;
 
 const SHARE_WITHIN: Duration = Duration::from_millis(20);
 
+/// So often at the most it is looked whether a socket that was connected is empty: one that is flooded never is.
+const LOOKS_MAX: u8 = 4;
+
 /// How long cancelled requests may take to end: far more than they need.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A socket and what it has taken.
 struct Row {
     socket: Socket,
+    /// When its last packet came, where that is not told with what was dropped.
+    last: Option<Instant>,
     /// Packets since `since`.
     taken: u16,
     since: Instant,
     /// It has had its share: its receive is being cancelled, or rests.
     rests: bool,
-    /// Its receive is in the kernel's hands.
-    armed: bool,
+    /// Its receive that is in the kernel's hands.
+    armed: Option<Armed>,
     /// It is to go to another worker: its receive ends, and is not armed again.
     leaves: bool,
     /// The end of its receive was asked for.
     cancelled: bool,
     /// The ring has it under its index.
     registered: bool,
+    /// Who is to be the only one who can send to it.
+    peer: Option<SocketAddr>,
+    /// Its peer has refused what we sent: it is not connected to it again.
+    refused: bool,
+    /// How often it was looked whether nothing is left of before it was connected.
+    looks: u8,
+}
+
+/// A multishot receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Armed {
+    /// With the sender of each packet and what else the kernel says of it.
+    WithSender,
+    /// The packet and nothing else: only the peer can send.
+    Plain,
 }
 
 impl Row {
     fn new(socket: Socket) -> Row {
         Row {
+            peer: socket.peer(),
+            refused: false,
+            looks: 0,
             socket,
+            last: None,
             taken: 0,
             since: crate::clock::now(),
             rests: false,
-            armed: false,
+            armed: None,
             leaves: false,
             cancelled: false,
             registered: false,
@@ -260,12 +284,15 @@ impl Uring {
     }
 
     fn receive_done(&mut self, now: Instant, socket: u16, result: i32, flags: u32) -> Completion {
+        let row = self.sockets[usize::from(socket)].as_mut();
+        let plain = row.is_some_and(|row| row.armed == Some(Armed::Plain));
         if !cqueue::more(flags) {
             self.receives -= 1;
             let row = self.sockets[usize::from(socket)].as_mut();
-            let (leaves, rests) = row.map_or((true, false), |row| {
-                (row.armed, row.cancelled) = (false, false);
-                (row.leaves, row.rests)
+            let (leaves, rests, cancelled, peer) = row.map_or((true, false, false, None), |row| {
+                row.armed = None;
+                let cancelled = std::mem::take(&mut row.cancelled);
+                (row.leaves, row.rests, cancelled, row.socket.peer())
             });
             if leaves {
                 // Nobody arms it again.
@@ -279,6 +306,16 @@ impl Uring {
                 }
                 self.totals.receive_rearms += 1;
                 self.rearm.push_back(socket);
+            } else if result == -libc::ECANCELED && cancelled {
+                // For another one.
+                self.rearm.push_back(socket);
+            } else if peer.is_some() && !self.closing {
+                // What ICMP says of the peer. Nobody is to be lost to that: its socket is as if it had never been connected.
+                self.totals.receive_errors += 1;
+                self.rearm.push_back(socket);
+                if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+                    (row.peer, row.refused) = (None, true);
+                }
             } else if !self.closing {
                 self.totals.receive_errors += 1;
                 self.retry.push(socket);
@@ -289,10 +326,15 @@ impl Uring {
             return Completion::Done;
         };
         // SAFETY: the completion hands this buffer out of the ring.
-        let buffer = unsafe { self.buffers.received(id) };
-        let packet = usize::try_from(result)
-            .ok()
-            .and_then(|written| self.buffers.parse(&buffer, written));
+        let buffer = unsafe { self.buffers.received(id, plain) };
+        let peer = self.sockets[usize::from(socket)]
+            .as_ref()
+            .and_then(|row| row.socket.peer());
+        let written = usize::try_from(result).ok();
+        let packet = written.and_then(|written| match plain {
+            true => Some(Packet::plain(peer?, written)),
+            false => self.buffers.parse(&buffer, written),
+        });
         let Some(packet) = packet else {
             self.recycle(buffer);
             return Completion::Done;
@@ -307,7 +349,17 @@ impl Uring {
             self.recycle(buffer);
             return Completion::Done;
         };
-        let lost = packet.beside.drops.map_or(0, |drops| row.socket.newly_lost(drops));
+        let mut lost = packet.beside.drops.map_or(0, |drops| row.socket.newly_lost(drops));
+        let mut again = false;
+        if plain {
+            // The kernel tells of drops only with what else it says of a packet.
+            if row.last.replace(now).is_some_and(|last| now - last < QUEUED_WITHIN) {
+                lost = row.socket.ask_drops();
+            }
+        } else if row.armed.is_some() && row.socket.may_be_plain() && !row.cancelled && row.looks < LOOKS_MAX {
+            row.looks += 1;
+            again = true;
+        }
         self.totals.kernel_drops += u64::from(lost);
         if now - row.since > SHARE_WITHIN {
             (row.since, row.taken) = (now, 0);
@@ -315,10 +367,12 @@ impl Uring {
         row.taken = row.taken.saturating_add(1);
         if row.taken >= SHARE && !row.rests && !row.leaves {
             // It would take the buffers, and the worker's time, of the others.
-            let rests = self.cancel(socket);
+            let rests = row.cancelled || self.cancel(socket);
             if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
                 row.rests = rests;
             }
+        } else if again {
+            self.cancel(socket);
         }
         #[cfg(test)]
         {
@@ -349,7 +403,66 @@ impl Uring {
         let receive = CancelBuilder::user_data(Op::Receive { socket }.pack());
         let entry = opcode::AsyncCancel2::new(receive).build().user_data(Op::Cancel.pack());
         // SAFETY: the entry points to nothing.
-        unsafe { self.ring.push(&entry) }
+        let asked = unsafe { self.ring.push(&entry) };
+        if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
+            row.cancelled = asked;
+        }
+        asked
+    }
+
+    /// Whether anybody may send to it, and that could be bounded.
+    pub(crate) fn is_open(&self, socket: u16) -> bool {
+        let row = self.sockets.get(usize::from(socket)).and_then(Option::as_ref);
+        row.is_some_and(|row| row.socket.is_connectable() && row.peer.is_none() && !row.refused)
+    }
+
+    /// Bounds who may send to it, or lets in everybody again.
+    ///
+    /// A receive without senders ends before anybody else gets in, and begins once nothing is left that another may have sent: whose each packet is
+    /// stays certain.
+    pub(crate) fn follow(&mut self, socket: u16, peer: Option<SocketAddr>) {
+        let Some(Some(row)) = self.sockets.get_mut(usize::from(socket)) else {
+            return;
+        };
+        row.refused &= peer.is_some();
+        if !row.socket.is_connectable() || row.peer == peer || row.refused {
+            return;
+        }
+        (row.peer, row.looks) = (peer, 0);
+        if row.armed != Some(Armed::Plain) {
+            self.connect(socket);
+        }
+        let row = self.sockets[usize::from(socket)].as_ref();
+        let ends = row.is_some_and(|row| match row.armed {
+            Some(Armed::Plain) => !row.cancelled,
+            Some(Armed::WithSender) => !row.cancelled && row.socket.may_be_plain(),
+            None => false,
+        });
+        if ends {
+            self.cancel(socket);
+        }
+    }
+
+    /// Connects it to whom it is to be connected to.
+    fn connect(&mut self, socket: u16) {
+        let Some(Some(row)) = self.sockets.get_mut(usize::from(socket)) else {
+            return;
+        };
+        if row.peer == row.socket.peer() {
+            return;
+        }
+        if row.socket.peer().is_some() {
+            // What was queued for the peer has no address.
+            self.ring.submit();
+        }
+        if !row.socket.connect(row.peer) {
+            (row.peer, row.refused) = (None, true);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn peer(&self, socket: u16) -> Option<SocketAddr> {
+        self.sockets[usize::from(socket)].as_ref()?.socket.peer()
     }
 
     /// Ends the receive of a socket that is to go; to be called in each turn until it is `true`: then all that it brought was handed out.
@@ -362,12 +475,9 @@ impl Uring {
             self.rearm.retain(|other| *other != socket);
             self.retry.retain(|other| *other != socket);
         }
-        let (armed, cancelled) = (row.armed, row.cancelled);
+        let (armed, cancelled) = (row.armed.is_some(), row.cancelled);
         if armed && !cancelled {
-            let cancelled = self.cancel(socket);
-            if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
-                row.cancelled = cancelled;
-            }
+            self.cancel(socket);
         }
         !armed
     }
@@ -376,7 +486,7 @@ impl Uring {
     pub(crate) fn resume(&mut self, socket: u16) {
         if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
             row.leaves = false;
-            if !row.armed {
+            if row.armed.is_none() {
                 self.rearm.push_back(socket);
             } else if row.cancelled {
                 // Its end is on the way: then it is armed as after a rest.
@@ -387,7 +497,7 @@ impl Uring {
 
     /// It goes, once it is quiet.
     pub(crate) fn release(&mut self, socket: u16) -> Option<Socket> {
-        let row = self.sockets[usize::from(socket)].take_if(|row| row.leaves && !row.armed)?;
+        let row = self.sockets[usize::from(socket)].take_if(|row| row.leaves && row.armed.is_none())?;
         if row.registered {
             // Or the ring would keep it open.
             let _ = self.ring.submitter().register_files_update(u32::from(socket), &[-1]);
@@ -439,28 +549,28 @@ impl Uring {
             return false;
         };
         let (fd, registered) = (from.socket.fd(), from.registered);
-        let to = from.socket.as_it_takes(to);
-        let message = self.buffers.address(&buffer, to, len);
+        let to = (!from.socket.is_to_peer(to)).then(|| from.socket.as_it_takes(to));
+        let (address, address_len) = match to {
+            Some(to) => self.buffers.address(&buffer, to),
+            None => (std::ptr::null(), 0),
+        };
+        let packet = &mut self.buffers.packet_mut(&buffer)[..len];
+        let (packet, len) = (packet.as_ptr(), packet.len() as u32);
         #[cfg(test)]
-        {
-            // SAFETY: `address` has just filled both structures.
-            let place = unsafe { (*(*message).msg_iov).iov_base } as usize;
-            self.trace.push((Traced::Sent, buffer.id(), place));
-        }
+        self.trace.push((Traced::Sent, buffer.id(), packet as usize));
         let op = Op::Send {
             socket,
             buffer: buffer.id(),
         };
         // DONTWAIT: where the socket's queue is full the send fails at once; it never goes to a thread of the kernel.
-        let flags = (libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) as u32;
-        let entry = match registered {
-            true => opcode::SendMsg::new(Fixed(u32::from(socket)), message)
-                .flags(flags)
-                .build(),
-            false => opcode::SendMsg::new(Fd(fd), message).flags(flags).build(),
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        let send = match registered {
+            true => opcode::Send::new(Fixed(u32::from(socket)), packet, len),
+            false => opcode::Send::new(Fd(fd), packet, len),
         };
-        let entry = entry.user_data(op.pack());
-        // SAFETY: message, address and packet lie in regions that live until the last request has ended; `buffer` ends
+        let entry = send.flags(flags).dest_addr(address).dest_addr_len(address_len);
+        let entry = entry.build().user_data(op.pack());
+        // SAFETY: address and packet lie in regions that live until the last request has ended; `buffer` ends
         // here, so that nobody writes to them before the completion makes a new one.
         if unsafe { self.ring.push(&entry) } {
             self.sends += 1;
@@ -480,17 +590,26 @@ impl Uring {
                 return;
             }
             let Some(socket) = self.rearm.pop_front() else { return };
+            self.connect(socket);
             let Some(row) = self.sockets[usize::from(socket)].as_mut() else {
                 continue;
             };
             if std::mem::take(&mut row.rests) {
                 row.taken = 0;
             }
-            row.armed = true;
+            row.socket.look();
+            let armed = match row.socket.is_plain() {
+                true => Armed::Plain,
+                false => Armed::WithSender,
+            };
+            row.armed = Some(armed);
             let message = self.buffers.receive_message();
-            let entry = match row.registered {
-                true => opcode::RecvMsgMulti::new(Fixed(u32::from(socket)), message, GROUP).build(),
-                false => opcode::RecvMsgMulti::new(Fd(row.socket.fd()), message, GROUP).build(),
+            let (place, fd) = (Fixed(u32::from(socket)), Fd(row.socket.fd()));
+            let entry = match (armed, row.registered) {
+                (Armed::WithSender, true) => opcode::RecvMsgMulti::new(place, message, GROUP).build(),
+                (Armed::WithSender, false) => opcode::RecvMsgMulti::new(fd, message, GROUP).build(),
+                (Armed::Plain, true) => opcode::RecvMulti::new(place, GROUP).build(),
+                (Armed::Plain, false) => opcode::RecvMulti::new(fd, GROUP).build(),
             };
             let entry = entry.user_data(Op::Receive { socket }.pack());
             // SAFETY: the message header and the buffers of the group live until the last request has ended, and the
@@ -498,7 +617,7 @@ impl Uring {
             if !unsafe { self.ring.push(&entry) } {
                 self.rearm.push_front(socket);
                 if let Some(row) = self.sockets[usize::from(socket)].as_mut() {
-                    row.armed = false;
+                    row.armed = None;
                 }
                 return;
             }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::command::{Command, SessionId};
+use media::command::{Command, Port, SessionId};
 use media::core::{Core, Loss};
 use media::verdict::Verdict;
 
@@ -164,6 +164,12 @@ impl Worker {
             }
             Verdict::Consumed | Verdict::Drop(_) => self.net.recycle(packet.buffer),
         }
+        // Its leg's latch may have closed with this one.
+        if self.net.is_open(packet.socket)
+            && let Some(peer) = self.core.peer(port)
+        {
+            self.net.follow(packet.socket, Some(peer));
+        }
     }
 
     /// A forwarded packet whose time of arrival is known is sent, or queued for that: one for each completion at the most.
@@ -198,19 +204,26 @@ impl Worker {
         for _ in 0..COMMANDS_PER_TURN {
             match self.channel.command() {
                 Some(command) => {
-                    self.drops(&command);
+                    let (Command::Set { session, .. } | Command::End { session }) = command;
+                    // It may close a window of evidence or release a leg: what was dropped at the end of a burst belongs to it, though no packet has
+                    // come since to tell of it.
+                    self.ask_drops(session);
+                    let before = self.core.ports(session);
                     self.core.handle_command(self.now, command);
+                    self.follow(&before);
+                    self.follow(&self.core.ports(session));
                 }
                 None => break,
             }
         }
     }
 
-    /// A command may close a window of evidence or release a leg: what was dropped at the end of a burst belongs to it, though
-    /// no packet has come since to tell of it.
-    fn drops(&mut self, command: &Command) {
-        let (Command::Set { session, .. } | Command::End { session }) = *command;
-        self.ask_drops(session);
+    /// The sockets of these ports let in whom the latches of their legs let in.
+    fn follow(&mut self, ports: &[Port]) {
+        for &port in ports {
+            let peer = self.core.peer(port);
+            self.net.follow(self.sockets.index(port), peer);
+        }
     }
 
     fn ask_drops(&mut self, session: SessionId) {

@@ -178,6 +178,13 @@ impl Core {
         legs.filter_map(|&(_, leg)| Some(self.table.leg(leg)?.port)).collect()
     }
 
+    /// The only address from which this RTP port's leg can be heard until a command about its session comes: whatever else is sent to the port would be
+    /// dropped as a [`Reason::Stranger`]. `None` where there is no such address (yet), or no leg.
+    pub fn peer(&self, port: Port) -> Option<SocketAddr> {
+        let leg = self.table.leg(self.table.slot(port)?)?;
+        leg.latch.sole().filter(|_| leg.port == port)
+    }
+
     /// Time has passed. Afterwards ask [`Core::poll_transmit`] until it has nothing.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.fire(now);

@@ -171,6 +171,14 @@ impl Latched {
         }
     }
 
+    /// The only address that may send, until [`Latched::set`] is called; `None` where another could take its place without that, or where it has not been
+    /// heard. In nat mode one always can: a holder that is silent gives way to its network.
+    pub fn sole(&self) -> Option<SocketAddr> {
+        let holder = self.holder.filter(|holder| holder.confirmed)?;
+        let stays = self.mode != Latch::Nat && self.signalled.is_some_and(|signalled| same(signalled, holder.from));
+        stays.then_some(holder.from)
+    }
+
     /// Who holds the latch: address and SSRC.
     pub fn holder(&self) -> Option<(SocketAddr, u32)> {
         self.holder.map(|holder| (holder.from, holder.ssrc))

@@ -24,6 +24,13 @@ const BOTH: [Way; 2] = [URING, EPOLL];
 /// No test waits longer than this for anything.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A socket on some port that was asked for by its number, as those of a worker are: it outlives that the socket is connected.
+fn bound(address: IpAddr, queues: Queues, stamped: bool) -> OwnedFd {
+    let free = || Some(UdpSocket::bind((address, 0)).ok()?.local_addr().ok()?.port());
+    let mut found = (0..100).filter_map(|_| socket::bind(address, free()?, queues, stamped).ok());
+    found.next().expect("a port for us")
+}
+
 /// A ring with two sockets, and a peer for each.
 struct Rig {
     net: Net,
@@ -46,8 +53,7 @@ impl Rig {
             peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
             peer
         };
-        let bound: [OwnedFd; 2] =
-            std::array::from_fn(|_| socket::bind(address, 0, queues, true).expect("a port for us"));
+        let bound: [OwnedFd; 2] = std::array::from_fn(|at| bound(address, queues, at == 0));
         let copies = bound
             .each_ref()
             .map(|fd| UdpSocket::from(fd.try_clone().expect("a descriptor")));
@@ -391,6 +397,148 @@ fn an_unreachable_port_is_an_error_of_that_moment_and_ends_nothing() {
         rig.assert_at_rest(4);
         assert_eq!(rig.hear(0).0[1..], b"nd forth"[..]);
         assert_eq!(rig.lost, 0);
+    }
+}
+
+impl Rig {
+    /// Says something to this socket, which goes to the other peer whole.
+    fn goes_through(&mut self, peer: usize, packet: &[u8]) {
+        let before = self.received;
+        self.say(peer, packet);
+        self.relay(before + 1);
+        self.work(|rig| rig.net.is_at_rest());
+        let (heard, from) = self.hear(1 - peer);
+        assert_eq!(
+            (heard[0], &heard[1..], from),
+            (!packet[0], &packet[1..], self.ours[1 - peer])
+        );
+    }
+
+    fn follow(&mut self, peer: usize) {
+        let address = self.peers[peer].local_addr().expect("a name");
+        self.net.follow(peer as u16, Some(address));
+        assert_eq!(self.net.peer(peer as u16), Some(address));
+        assert!(!self.net.is_open(peer as u16));
+    }
+
+    /// What is sent to this socket by somebody else, then by its peer.
+    fn said_by_two(&mut self, peer: usize) -> usize {
+        let before = self.received;
+        let stranger = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+        stranger.send_to(b"stranger", self.ours[peer]).expect("sent");
+        self.say(peer, b"peer");
+        // The last one comes last.
+        self.work(|rig| rig.received > before);
+        self.assert_at_rest(8);
+        let heard = self.received - before;
+        (0..heard).for_each(|_| assert!(matches!(&self.hear(1 - peer).0[1..], b"tranger" | b"eer")));
+        heard
+    }
+}
+
+#[test]
+fn a_socket_that_follows_its_peer_hears_nobody_else_until_it_is_let_go() {
+    for way in [DEFER, COOP, EPOLL] {
+        let mut rig = Rig::v4(8, way);
+        // One tells the time of each packet, the other tells nothing.
+        for peer in [0, 1] {
+            assert!(rig.net.is_open(peer as u16));
+            assert_eq!(rig.said_by_two(peer), 2);
+            rig.follow(peer);
+            for round in 0..20 {
+                rig.goes_through(0, &[round; 172]);
+                rig.goes_through(1, &[round; 60]);
+            }
+            assert_eq!(rig.said_by_two(peer), 1, "{way:?}");
+        }
+        for peer in [0, 1] {
+            rig.net.follow(peer as u16, None);
+            rig.work(|rig| rig.net.peer(peer as u16).is_none());
+            rig.work(|rig| rig.net.is_at_rest());
+            assert_eq!(rig.said_by_two(peer), 2, "{way:?}");
+            // And again.
+            rig.follow(peer);
+            rig.goes_through(peer, b"more");
+            assert_eq!(rig.said_by_two(peer), 1);
+        }
+        assert_eq!((rig.failed, rig.lost, rig.net.totals().receive_errors), (0, 0, 0));
+        assert_eq!(rig.net.totals().send_errors, 0);
+    }
+}
+
+#[test]
+fn what_another_has_sent_before_is_not_taken_for_the_peer_s() {
+    for way in [DEFER, COOP, EPOLL] {
+        let mut rig = Rig::v4(8, way);
+        let stranger = UdpSocket::bind(("127.0.0.1", 0)).expect("a port");
+        let peer = rig.peers[1].local_addr().expect("a name");
+        let mut by_whom = Vec::new();
+        for round in 0..10 {
+            // They wait in the queue while the socket is connected; then it has another peer, or none.
+            stranger.send_to(b"stranger", rig.ours[1]).expect("sent");
+            rig.say(1, b"peer");
+            let follow = [Some(peer), None, Some(stranger.local_addr().expect("a name"))][round % 3];
+            rig.net.follow(1, follow);
+            let start = clock::now();
+            let mut before = None;
+            while before != Some(by_whom.len()) || by_whom.len() < 2 {
+                before = Some(by_whom.len());
+                rig.net
+                    .enter(clock::now(), Some(Duration::from_millis(5)))
+                    .expect("entered");
+                while let Some(completion) = rig.net.next(clock::now()) {
+                    if let Completion::Received(packet) = completion {
+                        let says = rig.net.packet_mut(&packet.buffer)[..packet.len].to_vec();
+                        by_whom.push((says, packet.from));
+                        rig.net.recycle(packet.buffer);
+                    }
+                }
+                assert!(start.elapsed() < PATIENCE, "it takes too long");
+            }
+        }
+        for (says, from) in by_whom {
+            assert_eq!(says == b"peer", from == peer, "{way:?}");
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_refuses_is_let_go_and_all_are_heard_again() {
+    for way in BOTH {
+        for peer in [0, 1] {
+            let mut rig = Rig::v4(8, way);
+            rig.follow(peer);
+            rig.goes_through(peer, b"here");
+            rig.goes_through(peer, b"still");
+            // It goes; the other one still speaks to it.
+            let there = rig.peers[peer].local_addr().expect("a name");
+            let other = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+            other.set_read_timeout(Some(PATIENCE)).expect("a time-out");
+            rig.peers[peer] = other;
+            while rig.net.peer(peer as u16).is_some() {
+                let spare = rig.net.take_spare().expect("a transmit buffer");
+                rig.net.send(peer as u16, there, spare, 12);
+                rig.turn(Duration::from_millis(5));
+            }
+            assert!(!rig.net.is_open(peer as u16), "it is not asked for again at once");
+            rig.work(|rig| rig.net.is_at_rest());
+            assert_eq!(rig.said_by_two(peer), 2);
+            // Its leg's latch has opened.
+            rig.net.follow(peer as u16, None);
+            assert!(rig.net.is_open(peer as u16));
+            rig.follow(peer);
+            rig.goes_through(peer, b"there");
+        }
+    }
+}
+
+#[test]
+fn a_socket_on_a_wildcard_is_open_to_all() {
+    for way in BOTH {
+        let mut rig = Rig::new(Ipv4Addr::UNSPECIFIED.into(), 8, way, QUEUES);
+        assert!(!rig.net.is_open(0));
+        rig.net.follow(0, Some("127.0.0.1:9".parse().expect("an address")));
+        assert_eq!(rig.net.peer(0), None);
     }
 }
 

@@ -9,14 +9,15 @@ use io_uring::types::{BufRingEntry, RecvMsgOut};
 
 use crate::buffers::{Buffer, CONTROL_BYTES, Memory, NAME_BYTES, PACKET_BYTES, Region};
 use crate::config::BUFFER_BYTES;
-use crate::socket::{self, Beside};
+use crate::socket;
 
-/// What `sendmsg` is given for one buffer. It stays where it is for the worker's life.
+/// What the kernel reads beside packets. It stays where it is for the worker's life.
 #[repr(C)]
-struct Slot {
-    message: libc::msghdr,
-    vector: libc::iovec,
-    address: libc::sockaddr_storage,
+struct Beside {
+    /// What every receive with a sender is armed with.
+    receive: libc::msghdr,
+    /// Nobody but the kernel uses it: what the wake-up's eventfd is read into.
+    wake: u64,
 }
 
 /// What the kernel reports about a received packet.
@@ -26,9 +27,21 @@ pub(crate) struct Packet {
     pub(crate) from: SocketAddr,
     /// Its length, bytes.
     pub(crate) len: usize,
-    pub(crate) beside: Beside,
+    pub(crate) beside: socket::Beside,
     /// It was longer than the buffer.
     pub(crate) truncated: bool,
+}
+
+impl Packet {
+    /// One of which only its length is told.
+    pub(crate) fn plain(from: SocketAddr, len: usize) -> Packet {
+        Packet {
+            from,
+            len,
+            beside: socket::Beside::default(),
+            truncated: len > PACKET_BYTES,
+        }
+    }
 }
 
 /// Buffers that the kernel is shown at first, and at the least.
@@ -46,10 +59,9 @@ pub(crate) struct Buffers {
     memory: Memory,
     /// The ring that the kernel takes buffers from: `entries` entries.
     ring: Region,
-    /// A slot for each buffer, and one more for the message header that all receives share.
-    slots: Region,
+    /// A [`Beside`], then for each buffer the address that it is sent to.
+    beside: Region,
     entries: u16,
-    spares: u16,
     tail: u16,
     /// Buffers in the ring.
     free: u16,
@@ -72,9 +84,8 @@ impl Buffers {
         let mut buffers = Buffers {
             memory: Memory::new(total)?,
             ring: Region::new(usize::from(entries) * size_of::<BufRingEntry>())?,
-            slots: Region::new((total + 1) * size_of::<Slot>())?,
+            beside: Region::new(size_of::<Beside>() + total * size_of::<libc::sockaddr_in6>())?,
             entries,
-            spares,
             tail: 0,
             free: 0,
             shown: entries.min(SHOWN_MIN),
@@ -88,11 +99,12 @@ impl Buffers {
                 .map(|id| unsafe { Buffer::take(id) })
                 .collect(),
         };
-        let template = buffers.slot(total as u16);
-        // SAFETY: `slot` points into our own zeroed region; nobody else has it yet. All bits zero is a valid `msghdr`.
+        let beside = buffers.beside.start().as_ptr().cast::<Beside>();
+        // SAFETY: it is our own zeroed region, which begins with one and is aligned to a page; nobody else has it yet. All bits zero is a
+        // valid `msghdr`.
         unsafe {
-            (*template).message.msg_namelen = NAME_BYTES as libc::socklen_t;
-            (*template).message.msg_controllen = CONTROL_BYTES as _;
+            (*beside).receive.msg_namelen = NAME_BYTES as libc::socklen_t;
+            (*beside).receive.msg_controllen = CONTROL_BYTES as _;
         }
         buffers.publish();
         Ok(buffers)
@@ -129,18 +141,18 @@ impl Buffers {
         self.spare.len()
     }
 
-    /// The message header that every multishot receive is armed with.
+    /// The message header that every multishot receive with a sender is armed with.
     pub(crate) fn receive_message(&self) -> *const libc::msghdr {
-        let slot = self.slot(self.entries + self.spares);
-        // SAFETY: `slot` points into our region; no reference is made, only the field's address taken.
-        unsafe { &raw const (*slot).message }
+        let beside = self.beside.start().as_ptr().cast::<Beside>();
+        // SAFETY: the region begins with it; no reference is made, only the field's address taken.
+        unsafe { &raw const (*beside).receive }
     }
 
     /// 8 bytes that nobody but the kernel uses: what the wake-up's eventfd is read into.
     pub(crate) fn wake_count(&self) -> *mut u8 {
-        let slot = self.slot(self.entries + self.spares);
-        // SAFETY: as in `receive_message`. Receives do not use this field: the address comes with the packet.
-        unsafe { (&raw mut (*slot).address).cast() }
+        let beside = self.beside.start().as_ptr().cast::<Beside>();
+        // SAFETY: as in `receive_message`.
+        unsafe { (&raw mut (*beside).wake).cast() }
     }
 
     /// A transmit buffer, if one is free.
@@ -148,15 +160,20 @@ impl Buffers {
         self.spare.pop()
     }
 
-    /// The kernel has filled this buffer, or has sent it: it is ours again.
+    /// The kernel has filled this buffer: it is ours again. `plain`: with the packet and nothing else.
     ///
     /// # Safety
     /// `id` must come from a completion that gives this buffer back, once for each completion.
-    pub(crate) unsafe fn received(&mut self, id: u16) -> Buffer {
+    pub(crate) unsafe fn received(&mut self, id: u16, plain: bool) -> Buffer {
         debug_assert!(id < self.entries && self.free > 0);
         self.free -= 1;
         // SAFETY: promised by the caller.
-        unsafe { Buffer::take(id) }
+        unsafe {
+            match plain {
+                true => Buffer::take_plain(id),
+                false => Buffer::take(id),
+            }
+        }
     }
 
     /// The kernel has sent this buffer, or has refused to: it is ours again.
@@ -234,32 +251,19 @@ impl Buffers {
         })
     }
 
-    /// Makes the message header for a send of this buffer's first `len` bytes and gives its address, which stays valid
-    /// for the worker's life.
-    pub(crate) fn address(&mut self, buffer: &Buffer, to: SocketAddr, len: usize) -> *const libc::msghdr {
-        debug_assert!(len <= PACKET_BYTES);
-        let packet = self.packet_mut(buffer).as_mut_ptr();
-        let slot = self.slot(buffer.id());
-        // SAFETY: the slot is this buffer's own, and as the buffer is in our hands the kernel does not read it.
-        // Raw pointers only: no reference lives on while the kernel reads. All bits zero is valid for all three structures.
+    /// Writes down where this buffer is sent to, and says where that stands: for the kernel, which has read it once the request was handed over.
+    pub(crate) fn address(&mut self, buffer: &Buffer, to: SocketAddr) -> (*const libc::sockaddr, libc::socklen_t) {
+        let (name, len) = socket::write_address(to);
+        let at = size_of::<Beside>() + usize::from(buffer.id()) * size_of_val(&name);
+        debug_assert!(at + size_of_val(&name) <= self.beside.bytes());
+        // SAFETY: the region has room for an address of each buffer behind the first structure, whose size is a multiple of their alignment. This
+        // one is the buffer's own, and as the buffer is in our hands the kernel does not read it. Raw pointers only: no reference lives on.
         unsafe {
-            let namelen = socket::write_address(to, &mut (*slot).address);
-            (*slot).vector = libc::iovec {
-                iov_base: packet.cast(),
-                iov_len: len.min(PACKET_BYTES),
-            };
-            (*slot).message.msg_name = (&raw mut (*slot).address).cast();
-            (*slot).message.msg_namelen = namelen;
-            (*slot).message.msg_iov = &raw mut (*slot).vector;
-            (*slot).message.msg_iovlen = 1;
-            &raw const (*slot).message
+            let place = self.beside.start().as_ptr().add(at).cast::<libc::sockaddr_in6>();
+            place.write(name);
+            (place.cast_const().cast(), len)
         }
     }
-
-    fn slot(&self, id: u16) -> *mut Slot {
-        let slot = self.slots.start().as_ptr().cast::<Slot>();
-        debug_assert!((usize::from(id) + 1) * size_of::<Slot>() <= self.slots.bytes());
-        // SAFETY: the region has a slot for each buffer and one more; ids are not greater.
-        unsafe { slot.add(usize::from(id)) }
-    }
 }
+
+const _: () = assert!(size_of::<Beside>().is_multiple_of(align_of::<libc::sockaddr_in6>()));

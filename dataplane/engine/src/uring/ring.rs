@@ -83,11 +83,17 @@ impl Ring {
         if unsafe { self.ring.submission().push(entry) }.is_ok() {
             return true;
         }
-        self.enters += 1;
         // An error leaves the queue full, which is what the second attempt finds.
-        let _ = self.ring.submit();
+        self.submit();
         // SAFETY: as above; the first attempt took nothing.
         unsafe { self.ring.submission().push(entry) }.is_ok()
+    }
+
+    /// Hands over what is queued, and waits for nothing.
+    pub(crate) fn submit(&mut self) {
+        self.enters += 1;
+        // What cannot be handed over now is handed over later.
+        let _ = self.ring.submit();
     }
 
     /// Hands over what is queued and waits until `want` completions (at least 1) lie ready or the time is over.

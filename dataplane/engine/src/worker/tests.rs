@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use media::command::{Codec, Command, Event, LegId, SessionId, Watch, WindowId};
+use media::command::{Codec, Command, Event, Latch, LegId, SessionId, Watch, WindowId};
 use media::core::Config;
 
 use super::*;
@@ -41,7 +41,7 @@ impl Rig {
         let sockets = setup.bind(Instant::now()).expect("the ports are free");
         let net = Net::new(sockets, 4, backend, buffers, TaskRun::Auto, channel.clone()).expect("a way");
         let core = Config {
-            first_port: media::command::Port(first),
+            first_port: Port(first),
             pairs: 2,
             guests: 0,
             sessions: 2,
@@ -157,8 +157,8 @@ fn after_a_flood_every_buffer_is_free() {
             for packet in 0..20u8 {
                 rig.caller.say(rig.first, &[packet; 160]);
                 rig.ai.say(rig.first + 2, &[packet; 160]);
-                // Neither RTP nor of anybody we know: thrown away.
-                rig.caller
+                // No RTP: thrown away.
+                rig.ai
                     .socket
                     .send_to(b"noise", (LOCALHOST, rig.first + 2))
                     .expect("sent");
@@ -181,6 +181,66 @@ fn after_a_flood_every_buffer_is_free() {
         }
         assert_eq!(snapshot.receive_errors, 0);
         assert_eq!(snapshot.completion_overflows, 0);
+    }
+}
+
+#[test]
+fn a_leg_s_socket_follows_its_latch() {
+    for backend in BOTH {
+        let mut rig = Rig::new(backend, 8, 256 * 1024);
+        let (caller, ai) = (rig.caller.address(), rig.ai.address());
+        let mut said = 0;
+        let mut talk = |rig: &mut Rig, rounds: u8| {
+            let mut heard = [0; 1500];
+            for round in 0..rounds {
+                rig.caller.say(rig.first, &[round; 160]);
+                rig.ai.say(rig.first + 2, &[round; 160]);
+                said += 2;
+                rig.until(|snapshot| snapshot.forwarded == said);
+                rig.turn();
+                for peer in [&rig.caller, &rig.ai] {
+                    let (len, _) = peer.hear(0, &mut heard);
+                    assert_eq!(heard[HEADER..len], [round; 160]);
+                }
+            }
+        };
+        let peers = |rig: &Rig| [0, 2].map(|socket| rig.worker.net.peer(socket));
+        let again = |rig: &mut Rig, generation: u64, exchange: u32, latch: Latch| {
+            let mut ai = leg(2, rig.first + 2, &rig.ai, hears(&[1]));
+            (ai.exchange, ai.latch) = (exchange, latch);
+            let legs = [leg(1, rig.first, &rig.caller, hears(&[2])), ai];
+            assert!(rig.worker.channel.send(set(1, generation, legs)).is_ok());
+            // What is to be handed over, and what comes of it.
+            (0..4).for_each(|_| rig.turn());
+        };
+        assert_eq!(peers(&rig), [None, None], "nobody has spoken");
+        talk(&mut rig, 5);
+        assert_eq!(peers(&rig), [Some(caller), Some(ai)]);
+
+        // The AI moves by a re-INVITE: it is heard from there with its first packet.
+        rig.ai = Peer::new(0x33, Codec::Pcmu);
+        again(&mut rig, 2, 2, Latch::SignalledIp);
+        assert_eq!(peers(&rig), [Some(caller), None]);
+        talk(&mut rig, 5);
+        assert_eq!(peers(&rig), [Some(caller), Some(rig.ai.address())]);
+
+        // The same again changes nothing; in nat mode anybody may be the next.
+        again(&mut rig, 3, 2, Latch::SignalledIp);
+        assert_eq!(peers(&rig), [Some(caller), Some(rig.ai.address())]);
+        again(&mut rig, 4, 2, Latch::Nat);
+        assert_eq!(peers(&rig), [Some(caller), None]);
+        talk(&mut rig, 5);
+        assert_eq!(peers(&rig), [Some(caller), None]);
+
+        // A port without a leg is open to whom it has next.
+        assert!(rig.worker.channel.send(Command::End { session: SessionId(1) }).is_ok());
+        (0..4).for_each(|_| rig.turn());
+        assert_eq!(peers(&rig), [None, None]);
+        let snapshot = rig.worker.snapshot;
+        assert_eq!(
+            (snapshot.lost, snapshot.send_errors, snapshot.receive_errors),
+            (0, 0, 0)
+        );
     }
 }
 

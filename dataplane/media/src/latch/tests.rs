@@ -319,3 +319,29 @@ fn who_holds_without_an_address_is_heard_and_nobody_else() {
         assert_eq!(scene.latch.destination(), Some(at("192.0.2.2:4002")), "{mode:?}");
     }
 }
+
+#[test]
+fn only_a_holder_that_nobody_can_follow_is_the_sole_one() {
+    for mode in MODES {
+        let mut scene = Scene::new(mode, "192.0.2.1:4000");
+        assert_eq!(scene.latch.sole(), None, "nobody has spoken");
+        assert_eq!(scene.packet(1_000, "192.0.2.1:4000", 1), Accept);
+        let sole = (mode != Latch::Nat).then(|| at("192.0.2.1:4000"));
+        assert_eq!(scene.latch.sole(), sole);
+        scene.repeat(1_100);
+        assert_eq!(scene.latch.sole(), sole);
+        // A new description: somebody else may speak first.
+        scene.exchange(2_000, "192.0.2.1:4000");
+        assert_eq!(scene.latch.sole(), None);
+        assert_eq!(scene.packet(2_020, "192.0.2.1:4000", 1), Accept);
+        assert_eq!(scene.latch.sole(), sole);
+        scene.exchange(3_000, "192.0.2.1:5000");
+        assert_eq!(scene.latch.sole(), None);
+    }
+    // From another port than it receives on: the one that it has named can still take its place.
+    let mut scene = Scene::new(Latch::SignalledIp, "192.0.2.1:4000");
+    assert_eq!(scene.packet(1_000, "192.0.2.1:4444", 1), Accept);
+    assert_eq!(scene.latch.sole(), None);
+    assert_eq!(scene.packet(1_020, "192.0.2.1:4000", 2), Accept);
+    assert_eq!(scene.latch.sole(), Some(at("192.0.2.1:4000")));
+}
