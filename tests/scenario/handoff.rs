@@ -167,7 +167,7 @@ fn where_all_speak_both_codecs_nothing_is_transcoded() {
         ..Scenario::warm(14)
     });
     assert_good(&world);
-    assert_eq!(world.core.counters().transcoded, 0);
+    assert_eq!(world.plane.transcoded(), 0);
 }
 
 #[test]

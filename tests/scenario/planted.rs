@@ -124,7 +124,7 @@ fn a_mute_party_excuses_its_own_listener_alone() {
 fn a_call_that_is_not_over() {
     let mut world = World::new(Scenario::warm(4));
     world.run_until(Duration::from_secs(5));
-    for words in ["the node still holds", "the core still holds", "Caller is still Up"] {
+    for words in ["the node still holds", "a core still holds", "Caller is still Up"] {
         bites(&world, words);
     }
 

@@ -79,9 +79,8 @@ impl World {
         if self.node.poll_timeout().is_some() {
             faults.push("the node still waits for a timer".into());
         }
-        let core = self.core.alive();
-        if core != media::core::Alive::default() {
-            faults.push(format!("the core still holds {core:?}"));
+        for core in self.plane.left() {
+            faults.push(format!("a core still holds {core:?}"));
         }
         for who in self.everyone() {
             let ua = self.ua(who);

@@ -13,7 +13,14 @@ use crate::world::{Who, Wire, World};
 type Below = (&'static str, fn(&World) -> bool);
 
 /// What must come up below the machines in a run that is to show everything.
-const BELOW: [Below; 13] = [
+const BELOW: [Below; 16] = [
+    ("a human joined a call that had to move for a port", |world| {
+        is_joined(world) && world.scenario.pairs == 2 && world.node.moves().moved > 0
+    }),
+    ("a call moved from a worker that was too busy", |world| {
+        world.scenario.pairs > 2 && world.node.moves().moved > 0
+    }),
+    ("a call moved twice", |world| world.node.moves().moved > 1),
     ("offers crossed with the caller", |world| {
         world.crossings().contains(&Who::Caller)
     }),

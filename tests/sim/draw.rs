@@ -49,7 +49,22 @@ pub fn draw(seed: u64) -> Scenario {
         scenario.carriages = carriages(random);
     }
     scenario.cold_hears = *random.pick(&[ColdHears::Hold, ColdHears::Ai]);
+    if random.chance(200) {
+        two_workers(random, &mut scenario);
+    }
     scenario
+}
+
+/// Another worker beside the first: for a port that this one has not, and for when it is too busy.
+fn two_workers(random: &mut Random, scenario: &mut Scenario) {
+    scenario.second = 1 + random.below(8) as u16;
+    if random.chance(500) {
+        scenario.pairs = 2;
+    }
+    for _ in 0..random.below(4) {
+        let when = when(random);
+        scenario.also.push((when, Also::Busy(random.below(2) as usize)));
+    }
 }
 
 fn carriages(random: &mut Random) -> Carriages {

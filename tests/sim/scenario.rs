@@ -98,6 +98,8 @@ pub enum Also {
     LoseEvidence,
     /// The worker refuses the next table.
     MediaRefuses,
+    /// This worker is measured to be busier than it may be, and the other has nothing to do.
+    Busy(usize),
 }
 
 /// Whom a REFER names.
@@ -216,8 +218,10 @@ pub struct Scenario {
     pub reach: Duration,
     /// How long the carrier may take over a REFER, the evidence over coming, and a goodbye.
     pub waits: [Duration; 3],
-    /// Pairs of media ports that Baton has, [`PAIRS`] at the most.
+    /// Pairs of media ports that Baton's first worker has, [`PAIRS`] at the most.
     pub pairs: u16,
+    /// The same of a second one; 0: there is none.
+    pub second: u16,
     /// The network for SIP and for media.
     pub net: [Profile; 2],
     /// What SIP goes by.
@@ -259,6 +263,7 @@ impl Scenario {
             reach: Duration::from_secs(60),
             waits: [30, 15, 30].map(Duration::from_secs),
             pairs: PAIRS,
+            second: 0,
             net: [Profile::PERFECT, Profile::PERFECT],
             carriages: Carriages::UDP,
             hop: Duration::from_micros(500),

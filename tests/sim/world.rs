@@ -9,7 +9,6 @@ use calls::node::{Node, Output};
 use calls::notice::{CallId, HandoffId, Notice, StandingLeg, Step, What};
 use calls::request::RequestError;
 use media::command::{Command, Event, Port, Refusal};
-use media::core::Core;
 use media::verdict::Verdict;
 
 use crate::net::{Datagram, Net};
@@ -21,11 +20,13 @@ use crate::tone::Sound;
 use crate::ua::{Answering, State, Ua};
 
 mod config;
+mod plane;
 mod script;
 mod streams;
 mod wire;
 
-use config::{core, node_config, prompts};
+use config::{node_config, prompts};
+use plane::{Plane, Task};
 use script::Cue;
 pub use wire::Wire;
 
@@ -99,13 +100,13 @@ pub struct World {
     pub astray: Vec<Datagram>,
     /// The node under test.
     pub node: Node,
-    /// The core under test.
-    pub core: Core,
+    /// The data plane under test.
+    pub plane: Plane,
     /// Connections between the node and the parties.
     pub tcp: Tcp,
     net: Net,
     random: Random,
-    commands: VecDeque<(Instant, Command)>,
+    tasks: VecDeque<(Instant, Task)>,
     events: VecDeque<(Instant, Event)>,
     script: Vec<(Instant, Cue)>,
     /// What waits for a step.
@@ -161,7 +162,7 @@ impl World {
             })
             .collect();
         let (library, prompts) = prompts();
-        let core = core(&scenario, library, start);
+        let plane = Plane::new(&scenario, &library, start);
         let node = Node::new(node_config(&scenario, prompts, node_sip, &caller, &ai, &humans), start);
         let mut world = World {
             now: start,
@@ -181,11 +182,11 @@ impl World {
             wire: Vec::new(),
             astray: Vec::new(),
             node,
-            core,
+            plane,
             tcp: Tcp::new(scenario.seed ^ 5, scenario.net[0], scenario.carriages.breaks),
             net: Net::new(scenario.seed ^ 2, scenario.net[0], scenario.net[1]),
             random,
-            commands: VecDeque::new(),
+            tasks: VecDeque::new(),
             events: VecDeque::new(),
             script: Vec::new(),
             after: Vec::new(),
@@ -212,8 +213,9 @@ impl World {
         };
         let (library, prompts) = prompts();
         let config = node_config(&scenario, prompts, node_sip, &self.caller, &self.ai, &self.humans);
-        (self.node, self.core) = (Node::new(config, self.now), core(&scenario, library, self.now));
-        self.commands.clear();
+        self.node = Node::new(config, self.now);
+        self.plane = Plane::new(&scenario, &library, self.now);
+        self.tasks.clear();
         self.events.clear();
         self.tcp.die(self.now, NODE.into());
         for leg in std::mem::take(&mut self.legs) {
@@ -249,11 +251,11 @@ impl World {
             self.net.next_at(),
             self.tcp.next_at(),
             self.node.poll_timeout(),
-            self.core.poll_timeout(),
+            self.plane.poll_timeout(),
             self.caller.next_at(),
             self.ai.next_at(),
             humans,
-            self.commands.front().map(|(at, _)| self.takes_at(*at)),
+            self.tasks.front().map(|(at, _)| self.takes_at(*at)),
             self.events.front().map(|(at, _)| self.heard_at(*at)),
             self.script.last().map(|(at, _)| *at),
             self.full,
@@ -272,14 +274,17 @@ impl World {
 
     fn deliver(&mut self) {
         let now = self.now;
-        while self.commands.front().is_some_and(|(at, _)| self.takes_at(*at) <= now) {
-            let Some((_, command)) = self.commands.pop_front() else {
+        while self.tasks.front().is_some_and(|(at, _)| self.takes_at(*at) <= now) {
+            let Some((_, task)) = self.tasks.pop_front() else {
                 break;
             };
-            match command {
-                Command::Set {
-                    session, generation, ..
-                } if std::mem::take(&mut self.refuse_next) => {
+            match task {
+                Task::Command(
+                    _,
+                    Command::Set {
+                        session, generation, ..
+                    },
+                ) if std::mem::take(&mut self.refuse_next) => {
                     let reason = Refusal::Port;
                     self.refusals_of_media.push(now);
                     self.tell_node(Event::Refused {
@@ -288,14 +293,23 @@ impl World {
                         reason,
                     });
                 }
-                command => self.core.handle_command(now, command),
+                Task::Command(worker, command) => self.plane.handle_command(now, worker, command),
+                Task::Move(session, from, to) => {
+                    let moved = loop {
+                        match self.plane.move_session(session, from, to) {
+                            Some(moved) => break moved,
+                            None => self.send_rtp(),
+                        }
+                    };
+                    self.tell_node(Event::Moved { session, moved });
+                }
             }
         }
         while self.events.front().is_some_and(|(at, _)| self.heard_at(*at) <= now) {
             let Some((_, event)) = self.events.pop_front() else {
                 break;
             };
-            self.node.handle_media(now, 0, event);
+            self.node.handle_media(now, event);
         }
         self.deliver_streams();
         while let Some(datagram) = self.net.arrived(now) {
@@ -348,7 +362,8 @@ impl World {
         buffer[..len].copy_from_slice(&datagram.bytes);
         let port = Port(datagram.to.port());
         if let Verdict::Send { from, to, len } =
-            self.core.handle_packet(self.now, port, datagram.from, &mut buffer, len)
+            self.plane
+                .handle_packet(self.now, port, datagram.from, &mut buffer, len)
         {
             self.rtp_out(from, to, &buffer[..len]);
         }
@@ -392,21 +407,31 @@ impl World {
         if self.node.poll_timeout().is_some_and(|at| at <= now) {
             self.node.handle_timeout(now);
         }
-        let mut buffer = [0; 2048];
         loop {
-            if self.core.poll_timeout().is_some_and(|at| at <= now) {
-                self.core.handle_timeout(now);
-            }
-            while let Some(transmit) = self.core.poll_transmit(now, &mut buffer) {
-                self.rtp_out(transmit.from, transmit.to, &buffer[..transmit.len]);
-            }
-            if self.core.poll_timeout().is_none_or(|at| at > now) {
+            self.plane.handle_timeout(now);
+            self.send_rtp();
+            if self.plane.poll_timeout().is_none_or(|at| at > now) {
                 break;
             }
         }
         self.caller.timeout(now);
         self.ai.timeout(now);
         self.humans.iter_mut().for_each(|ua| ua.timeout(now));
+    }
+
+    /// What the cores have to send.
+    fn send_rtp(&mut self) {
+        let mut buffer = [0; 2048];
+        while let Some(transmit) = self.plane.poll_transmit(self.now, &mut buffer) {
+            self.rtp_out(transmit.from, transmit.to, &buffer[..transmit.len]);
+        }
+    }
+
+    /// Something for a worker is under way.
+    fn tell_worker(&mut self, task: Task) {
+        let at = self.now + self.random.between(Duration::ZERO, self.scenario.hop);
+        let at = self.tasks.back().map_or(at, |(last, _)| at.max(*last));
+        self.tasks.push_back((at, task));
     }
 
     fn transmit(&mut self) {
@@ -423,17 +448,14 @@ impl World {
                     self.net.send(now, datagram);
                 }
                 Output::Stream(stream) => self.node_wants(stream),
-                Output::Media { command, .. } => {
-                    let at = now + self.random.between(Duration::ZERO, self.scenario.hop);
-                    let at = self.commands.back().map_or(at, |(last, _)| at.max(*last));
-                    self.commands.push_back((at, command));
-                }
+                Output::Media { worker, command } => self.tell_worker(Task::Command(worker, command)),
+                Output::Move { session, from, to } => self.tell_worker(Task::Move(session, from, to)),
                 Output::Notice(notice) => self.note(notice),
             }
         }
         if self.full.is_none_or(|until| until <= now) {
             self.full = None;
-            while let Some(event) = self.core.poll_event() {
+            while let Some(event) = self.plane.poll_event() {
                 self.tell_node(event);
             }
         }

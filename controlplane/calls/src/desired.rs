@@ -18,6 +18,10 @@ pub(crate) struct Desired {
     /// The scene's being in force, or being impossible, was reported.
     reported: bool,
     repeats: u8,
+    /// The newest generation that is in force.
+    in_force: u64,
+    /// The last `Set` was not repeated: no copy of it can come later than its answer.
+    asked_once: bool,
     /// The last `Set` was a mere change of a leg and was refused: what is in force is older.
     refused: bool,
     /// Until when the last `Set` may wait for a leg's first packet.
@@ -47,10 +51,27 @@ impl Desired {
             spec: SessionSpec::default(),
             reported: true,
             repeats: 0,
+            in_force: 0,
+            asked_once: true,
             refused: false,
             patience: None,
             ending: false,
         }
+    }
+
+    /// Whose it is.
+    pub(crate) fn session(&self) -> SessionId {
+        self.session
+    }
+
+    /// Whether the last `Set` was carried out.
+    pub(crate) fn in_force(&self) -> bool {
+        self.generation > 0 && self.in_force == self.generation && !self.ending
+    }
+
+    /// Whether, besides, no copy of it can be under way.
+    pub(crate) fn settled(&self) -> bool {
+        self.in_force() && self.asked_once
     }
 
     /// The last spec.
@@ -72,6 +93,7 @@ impl Desired {
             .map(|patience| now + patience);
         self.spec = spec;
         self.repeats = 0;
+        self.asked_once = true;
         self.refused = false;
         if scene {
             self.since = self.generation;
@@ -98,6 +120,7 @@ impl Desired {
         if self.ending || generation.0 < self.since || generation.0 > self.generation {
             return (false, false);
         }
+        self.in_force = generation.0;
         let news = !std::mem::replace(&mut self.reported, true);
         (news, generation.0 == self.generation)
     }
@@ -134,6 +157,7 @@ impl Desired {
             return Unanswered::GiveUp;
         }
         self.repeats += 1;
+        self.asked_once = false;
         Unanswered::Repeat(self.command())
     }
 

@@ -76,6 +76,10 @@ pub(crate) struct Load {
     fresh: VecDeque<Instant>,
     /// Sessions that the measurement has in full.
     settled: usize,
+    /// Sessions that are on their way to another worker.
+    going: usize,
+    /// When sessions went to another worker that the measurement has in part, in order.
+    left: VecDeque<Instant>,
     full: bool,
 }
 
@@ -108,6 +112,26 @@ impl Load {
         }
     }
 
+    /// A session is on its way to another worker.
+    pub(crate) fn goes(&mut self) {
+        self.going += 1;
+    }
+
+    /// It is there, or stays.
+    pub(crate) fn stays(&mut self) {
+        self.going = self.going.saturating_sub(1);
+    }
+
+    /// A session has gone to another worker.
+    pub(crate) fn left(&mut self, now: Instant) {
+        self.left.push_back(now);
+    }
+
+    /// The last measured share.
+    pub(crate) fn measured(&self) -> Option<f64> {
+        self.measured.map(|measure| measure.share)
+    }
+
     /// A measurement; `None`: there is none.
     pub(crate) fn measure(&mut self, measure: Option<Measure>) {
         self.measured = measure;
@@ -116,27 +140,31 @@ impl Load {
             self.fresh.pop_front();
             self.settled += 1;
         }
+        while self.left.front().is_some_and(|left| *left <= since) {
+            self.left.pop_front();
+        }
     }
 
     /// What one more session is expected to cost: what those of the measurement cost, and never less than the budget says.
-    fn session(&self, budget: &Budget) -> f64 {
+    pub(crate) fn session(&self, budget: &Budget) -> f64 {
         let least = budget.session();
-        let (Some(measure), 1..) = (self.measured, self.settled) else {
+        let measured = self.settled + self.left.len();
+        let (Some(measure), 1..) = (self.measured, measured) else {
             return least;
         };
-        let learned = measure.share / self.settled as f64;
-        let most = if self.settled < FEW {
-            DEAR * least
-        } else {
-            f64::INFINITY
-        };
+        let learned = measure.share / measured as f64;
+        let most = if measured < FEW { DEAR * least } else { f64::INFINITY };
         learned.min(most).max(least)
     }
 
     /// The share that it is expected to use with what was admitted. Without a measurement every session counts as the budget says.
     pub(crate) fn expected(&self, budget: &Budget) -> f64 {
         match self.measured {
-            Some(measure) => measure.share + (self.opening + self.fresh.len()) as f64 * self.session(budget),
+            Some(measure) => {
+                let (came, went) = (self.opening + self.fresh.len(), self.left.len() + self.going);
+                let change = (came as f64 - went as f64) * self.session(budget);
+                (measure.share + change).max(0.0)
+            }
             None => self.sessions() as f64 * budget.session(),
         }
     }
@@ -155,7 +183,7 @@ impl Load {
 
     pub(crate) fn view(&self, budget: &Budget) -> WorkerLoad {
         WorkerLoad {
-            measured: self.measured.map(|measure| measure.share),
+            measured: self.measured(),
             expected: self.expected(budget),
             budget: budget.core_share,
             full: self.full,

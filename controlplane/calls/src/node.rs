@@ -28,12 +28,15 @@ use crate::timer::Timer;
 mod act;
 mod hold;
 mod live;
+mod moving;
 mod refer;
 mod standing;
 mod users;
 mod view;
 
 pub(crate) use live::Live;
+pub use moving::Moves;
+pub(crate) use moving::Way;
 
 /// What a node wants to be done.
 #[derive(Clone, Debug)]
@@ -49,6 +52,15 @@ pub enum Output {
         worker: usize,
         /// The command.
         command: media::command::Command,
+    },
+    /// Have a session go to another worker; what comes of it is told by [`MediaEvent::Moved`], and until then there is no command about it.
+    Move {
+        /// Which session.
+        session: SessionId,
+        /// Where it is: an index into [`Config::workers`].
+        from: usize,
+        /// Where it is to go.
+        to: usize,
     },
     /// Tell whoever listens.
     Notice(Notice),
@@ -71,6 +83,7 @@ pub struct Node {
     observed: Observed,
     draining: bool,
     pub(crate) refusals: Refusals,
+    moves: Moves,
     /// What the endpoint had refused when that was last counted.
     turned_away: u64,
 }
@@ -90,6 +103,7 @@ impl Node {
             observed: Observed::default(),
             draining: false,
             refusals: Refusals::default(),
+            moves: Moves::default(),
             turned_away: 0,
             config: Arc::new(config),
         }
@@ -131,14 +145,11 @@ impl Node {
     }
 
     /// A worker said something.
-    pub fn handle_media(&mut self, now: Instant, worker: usize, event: MediaEvent) {
+    pub fn handle_media(&mut self, now: Instant, event: MediaEvent) {
         let session = session(&event);
         let Some(mut live) = self.registry.take(CallId(session.0)) else {
             return;
         };
-        if live.worker != worker {
-            return self.put_back(now, live);
-        }
         match event {
             MediaEvent::Applied { generation, at, .. } => {
                 let (news, current) = live.desired.applied(generation);
@@ -148,9 +159,13 @@ impl Node {
                 if current {
                     live.timers.disarm(Timer::Media);
                 }
-                if news {
-                    return self.drive(now, at, live, Input::Applied);
+                let input = self.settled(now, &mut live);
+                let mut actions = Vec::new();
+                for input in news.then_some(Input::Applied).into_iter().chain(input) {
+                    live.at = at;
+                    actions.extend(self.handle_input(&mut live, input));
                 }
+                return self.carry_out(now, live, actions);
             }
             MediaEvent::Waiting { generation, .. } => {
                 // Who waits is asked again, and says so again: a worker that dies meanwhile is missed as soon as any other.
@@ -203,8 +218,7 @@ impl Node {
             }
             MediaEvent::Silent { leg, at, .. } => self.sounds(now, &mut live, leg, Some(at)),
             MediaEvent::Sounding { leg, .. } => self.sounds(now, &mut live, leg, None),
-            // Nobody asks for that yet.
-            MediaEvent::Moved { .. } => {}
+            MediaEvent::Moved { moved, .. } => return self.moved(now, live, moved),
             MediaEvent::Ended { .. } => {
                 if live.desired.ending() {
                     return self.drive(now, now, live, Input::MediaEnded);
@@ -278,8 +292,10 @@ impl Node {
     /// How busy the workers were, in the order of [`Config::workers`]; one that is not named, or `None`, could not be measured. To be told
     /// some times a second. New calls go to the least busy worker, and while all are as busy as [`Config::budget`] allows there are none.
     /// Of running calls nothing is refused for that: neither a request in a dialog nor a handoff, nor the leg of its human.
-    pub fn handle_load(&mut self, measures: &[Option<Measure>]) {
+    /// Where one is above that and another below, sessions go from the one to the other.
+    pub fn handle_load(&mut self, now: Instant, measures: &[Option<Measure>]) {
         self.ports.measure(measures);
+        self.balance(now);
         self.refuse_or_not();
     }
 

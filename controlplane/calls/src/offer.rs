@@ -165,6 +165,8 @@ impl Node {
             at: now,
             parties: vec![Party::Caller],
             retiring: Vec::new(),
+            way: None,
+            awaits_port: false,
             answer,
             rang: false,
             referral: None,

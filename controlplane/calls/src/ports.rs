@@ -26,6 +26,20 @@ pub(crate) enum NoRoom {
     Ports,
 }
 
+/// Sessions that had better be elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Imbalance {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) sessions: usize,
+}
+
+/// So many sessions go from one worker to another between two measurements: half of what the data plane moves at one time.
+const AT_ONCE: usize = 16;
+
+/// One of so many ports of a worker is kept for legs of running calls: a handoff must find one, however many calls there are.
+const KEPT: usize = 16;
+
 /// The ports of all workers.
 #[derive(Debug)]
 pub(crate) struct Ports {
@@ -40,6 +54,8 @@ struct Worker {
     /// In the order of release, which is that of their times.
     resting: VecDeque<(Instant, u16)>,
     taken: usize,
+    /// Ports that no new call may take.
+    kept: usize,
     load: Load,
 }
 
@@ -50,6 +66,7 @@ impl Ports {
             free: ports.iter().copied().collect(),
             resting: VecDeque::with_capacity(ports.len()),
             taken: 0,
+            kept: ports.len() / KEPT,
             load: Load::default(),
         };
         Ports {
@@ -89,11 +106,11 @@ impl Ports {
         loads.collect()
     }
 
-    /// The least busy worker among those that may have another session and have `ports` free ports; of equals the one with the fewest
-    /// sessions, then the first. It has one more session now.
+    /// The least busy worker among those that may have another session and have `ports` free ports beside those that are kept for running
+    /// calls; of equals the one with the fewest sessions, then the first. It has one more session now.
     pub(crate) fn open(&mut self, ports: usize) -> Result<usize, NoRoom> {
         let budget = self.budget;
-        let has_ports = |worker: &Worker| worker.free.len() >= ports;
+        let has_ports = |worker: &Worker| worker.free.len() >= ports + worker.kept;
         let workers = self.workers.iter().enumerate();
         let fit = workers.filter(|(_, worker)| has_ports(worker) && !worker.load.is_full());
         let least = fit.min_by(|(_, a), (_, b)| {
@@ -110,6 +127,77 @@ impl Ports {
         load.open();
         load.look(&budget);
         Ok(index)
+    }
+
+    /// Where a session of this worker had better go for one more port: the least busy one that has any.
+    pub(crate) fn elsewhere(&self, worker: usize) -> Option<usize> {
+        let workers = self.workers.iter().enumerate();
+        let fit = workers.filter(|(at, other)| *at != worker && !other.free.is_empty());
+        let least = fit.min_by(|(_, a), (_, b)| {
+            let (one, other) = (a.load.expected(&self.budget), b.load.expected(&self.budget));
+            one.total_cmp(&other)
+        });
+        least.map(|(index, _)| index)
+    }
+
+    /// What should go from the busiest worker, where it is above its budget, to the least busy one: until both are equally busy, and never
+    /// so many that the other is above its own.
+    pub(crate) fn imbalance(&self) -> Option<Imbalance> {
+        let budget = &self.budget;
+        let expected = |worker: &Worker| worker.load.measured().map(|_| worker.load.expected(budget));
+        let measured = || {
+            let workers = self.workers.iter().enumerate();
+            workers.filter_map(|(at, worker)| Some((at, expected(worker)?)))
+        };
+        let (from, most) = measured().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let (to, least) = measured().min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        let each = self.workers[from].load.session(budget);
+        if from == to || most <= budget.core_share || each <= 0.0 {
+            return None;
+        }
+        let apart = ((most - least) / 2.0).min(budget.core_share - least);
+        let sessions = ((apart / each) as usize).min(AT_ONCE);
+        (sessions > 0).then_some(Imbalance { from, to, sessions })
+    }
+
+    /// A session is to go from one worker to another, as busy as that may be.
+    pub(crate) fn goes(&mut self, from: usize, to: usize) {
+        if let Some(worker) = self.workers.get_mut(from) {
+            worker.load.goes();
+        }
+        if let Some(worker) = self.workers.get_mut(to) {
+            worker.load.open();
+            worker.load.look(&self.budget);
+        }
+    }
+
+    /// It is there. It had packets since `began`.
+    pub(crate) fn gone(&mut self, now: Instant, (from, to): (usize, usize), began: Option<Instant>) {
+        if let Some(worker) = self.workers.get_mut(from) {
+            worker.load.stays();
+            worker.load.left(now);
+        }
+        self.close(from, began);
+        self.begin(now, to);
+    }
+
+    /// It stays where it was.
+    pub(crate) fn stays(&mut self, from: usize, to: usize) {
+        if let Some(worker) = self.workers.get_mut(from) {
+            worker.load.stays();
+        }
+        self.close(to, None);
+    }
+
+    /// The port has gone to another worker.
+    pub(crate) fn follow(&mut self, taken: &mut Taken, to: usize) {
+        if let Some(pool) = self.workers.get_mut(taken.worker) {
+            pool.taken = pool.taken.saturating_sub(1);
+        }
+        if let Some(pool) = self.workers.get_mut(to) {
+            pool.taken += 1;
+        }
+        taken.worker = to;
     }
 
     /// A session of this worker begins to have packets.

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use calls::node::{Node, Output};
-use calls::notice::{Notice, Step, What};
+use calls::notice::{CallId, Notice, Step, What};
 use calls::request::{Request, Response};
 use engine::{Engine, Full};
-use media::command::{Command, SessionId};
+use media::command::{Command, Event, SessionId};
 use sip::endpoint::{FlowId, Stream};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
@@ -182,7 +182,7 @@ impl Run {
             if self.meter.next() <= now {
                 let times = (0..self.engine.workers()).map(|worker| self.engine.processor_time(worker));
                 let measures = self.meter.read(now, times);
-                self.node.handle_load(&measures);
+                self.node.handle_load(now, &measures);
             }
             if self.node.poll_timeout().is_some_and(|at| at <= now) {
                 self.node.handle_timeout(now);
@@ -321,10 +321,10 @@ impl Run {
     /// Whether there may be more.
     fn take_events(&mut self) -> bool {
         for _ in 0..BATCH {
-            let Some((worker, event)) = self.engine.events().try_recv() else {
+            let Some((_, event)) = self.engine.events().try_recv() else {
                 return false;
             };
-            self.node.handle_media(Instant::now(), worker, event);
+            self.node.handle_media(Instant::now(), event);
             self.do_outputs();
         }
         true
@@ -389,6 +389,13 @@ impl Run {
                 }
             }
             Output::Media { worker, command } => self.command(worker, command),
+            Output::Move { session, from, to } => {
+                if let Err(error) = self.engine.move_session(session, from, to) {
+                    tracing::debug!(call = %ids::call(CallId(session.0)), %error, "a session stays where it is");
+                    let moved = false;
+                    self.node.handle_media(Instant::now(), Event::Moved { session, moved });
+                }
+            }
             Output::Notice(notice) => self.notice(&notice),
         }
     }

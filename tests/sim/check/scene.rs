@@ -186,7 +186,7 @@ impl World {
                 briefing: false,
             },
         };
-        for notice in &self.notices {
+        for (n, notice) in self.notices.iter().enumerate() {
             let scene = match &notice.what {
                 What::CallStarted { .. } => Scene::Talking { peer },
                 What::Handoff(_, step) => match step {
@@ -220,6 +220,11 @@ impl World {
                     Step::Joined { .. } => {
                         peer = target;
                         Scene::Talking { peer }
+                    }
+                    // The call has to move for the next target's port: until then nobody hears anything else.
+                    Step::TargetFailed { .. } if let Some(name) = self.invited_next(n) => {
+                        (target, said) = (human(name), None);
+                        reached(peer, target, ai_is_heard)
                     }
                     Step::TargetFailed { reason, .. } => {
                         said = Some(spoken(*reason));
@@ -269,6 +274,22 @@ impl World {
                 let (peer, said) = (*peer, None);
                 scenes.insert(next, (*at, Scene::Back { peer, said }));
             }
+        }
+    }
+
+    /// Who is invited after this failure.
+    fn invited_next(&self, failure: usize) -> Option<&str> {
+        let next = self.notices[failure + 1..]
+            .iter()
+            .find_map(|notice| match &notice.what {
+                What::Handoff(_, step @ (Step::Invited { .. } | Step::TargetFailed { .. } | Step::Returned)) => {
+                    Some(step)
+                }
+                _ => None,
+            });
+        match next? {
+            Step::Invited { target, .. } => Some(target),
+            _ => None,
         }
     }
 

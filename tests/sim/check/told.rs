@@ -6,6 +6,7 @@ use calls::notice::{Step, What};
 
 use crate::check::scene::{Scene, Scenes};
 use crate::net::Profile;
+use crate::scenario::Also;
 use crate::tone::Sound;
 use crate::world::{Sent, Who, Wire, World};
 
@@ -26,10 +27,12 @@ impl World {
                 continue;
             };
             let by = *at + TOLD + self.slack(*at);
-            let goes_on = |(next, scene): &(Instant, Scene)| *next <= by && scene.target().is_some();
-            // The next target is tried, or this is the return itself, of which it was told before.
+            let is_another = |scene: &Scene| matches!(scene, Scene::Back { said: Some(other), .. } if *other != said);
+            let goes_on =
+                |(next, scene): &(Instant, Scene)| *next <= by && (scene.target().is_some() || is_another(scene));
+            // The next target is tried, or cannot be, or this is the return itself, of which it was told before.
             if scenes[n + 1..].iter().any(goes_on)
-                || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(_), .. })
+                || n > 0 && matches!(scenes[n - 1].1, Scene::Back { said: Some(before), .. } if before == said)
             {
                 continue;
             }
@@ -39,9 +42,14 @@ impl World {
                 .iter()
                 .any(|s| s.to == Who::Caller && (*at..by).contains(&s.at) && s.sound.is_some_and(told));
             let peer_gone = self.ua(peer).ended.is_some_and(|ended| ended <= by);
+            // While the call moves for the next target's port the wish may be taken back: then there is nothing to be told.
+            let taken_back = self
+                .granted
+                .iter()
+                .any(|(when, what)| *what == Also::Cancel && (*at..by).contains(when));
             // Where the worker takes no command for long, the AI at once is better than the reason late.
             let stalled = self.stalls().any(|(since, until)| since <= by && *at <= until);
-            if !told && !peer_gone && !stalled && !excused(*at, by) && !self.refused_media() {
+            if !told && !peer_gone && !taken_back && !stalled && !excused(*at, by) && !self.refused_media() {
                 let since = *at - self.start;
                 faults.push(format!(
                     "the caller was not told {said:?} within {TOLD:?} of the failure at {since:?}"
@@ -104,9 +112,7 @@ impl World {
 
     /// The worker refused a table: what the caller hears then is what it heard before.
     pub(super) fn refused_media(&self) -> bool {
-        self.done
-            .iter()
-            .any(|(_, what)| *what == crate::scenario::Also::MediaRefuses)
+        self.done.iter().any(|(_, what)| *what == Also::MediaRefuses)
     }
 
     /// A caller who is given back is heard at once by whom it is given back to.
@@ -146,7 +152,6 @@ impl World {
 
     /// Nobody holds or is mute, and the worker works.
     pub(super) fn undisturbed(&self) -> bool {
-        use crate::scenario::Also;
         let disturbs = |what: &Also| {
             matches!(
                 what,

@@ -2,11 +2,10 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
-use media::command::{Latch, Port};
-use media::core::Core;
+use media::command::Latch;
 use playbook::Playbook;
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
@@ -14,7 +13,7 @@ use sip::endpoint::{FlowBounds, Transport};
 use crate::scenario::{Carriage, Scenario, Trust};
 use crate::tone::Sound;
 use crate::ua::{USER, Ua};
-use crate::world::{FIRST_PORT, PAIRS};
+use crate::world::plane::first_port;
 
 /// The library of prompts, made once, and what each of them is.
 pub(super) fn prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
@@ -70,7 +69,10 @@ pub(super) fn node_config(
         media_address: node.ip(),
         media_also: None,
         budget: calls::config::Budget::default(),
-        workers: vec![(0..scenario.pairs).map(|n| FIRST_PORT + 2 * n).collect()],
+        workers: (0..)
+            .zip([scenario.pairs, scenario.second].into_iter().filter(|pairs| *pairs > 0))
+            .map(|(worker, pairs)| (0..pairs).map(|n| first_port(worker) + 2 * n).collect())
+            .collect(),
         latch: Latch::SignalledIp,
         trunks: vec![Trunk {
             name: "carrier".into(),
@@ -130,20 +132,4 @@ fn credentials(trust: Trust) -> Option<Credentials> {
         username: username.into(),
         password: password.into(),
     })
-}
-
-/// The data plane of one process.
-pub(super) fn core(scenario: &Scenario, prompts: Arc<media::prompt::Prompts>, now: Instant) -> Core {
-    let config = media::core::Config {
-        first_port: Port(FIRST_PORT),
-        pairs: PAIRS,
-        guests: 0,
-        sessions: 8,
-        pending: 64,
-        prompts,
-        cname: "baton".into(),
-        seed: scenario.seed ^ 1,
-        silence: media::core::SILENCE,
-    };
-    Core::new(config, now)
 }

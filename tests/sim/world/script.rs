@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use calls::load::Measure;
 use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request, Response};
 
@@ -139,6 +140,16 @@ impl World {
             Also::Full(time) => self.full = self.full.max(Some(now + time)),
             Also::LoseEvidence => self.lose_evidence = true,
             Also::MediaRefuses => self.refuse_next = true,
+            Also::Busy(worker) => {
+                let share = |other| if other == worker { 0.9 } else { 0.0 };
+                let measure = |other| {
+                    Some(Measure {
+                        since: now,
+                        share: share(other),
+                    })
+                };
+                self.node.handle_load(now, &[0, 1].map(measure));
+            }
         }
     }
 

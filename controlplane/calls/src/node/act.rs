@@ -13,6 +13,7 @@ use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
 use crate::notice::{HandoffId, Notice, Party, Step, What};
 use crate::offer;
+use crate::ports::Taken;
 use crate::spec::spec;
 use crate::timer::Timer;
 
@@ -50,8 +51,9 @@ impl Node {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
-            Action::InviteTarget => return self.invite_target(now, live),
+            Action::InviteTarget => return self.invite_target(now, live, None),
             Action::EndTarget(reason) => {
+                live.awaits_port = false;
                 if let Some(leg) = self.drop_target(now, live) {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
@@ -142,8 +144,10 @@ impl Node {
 
     /// Gives a command to the worker, which is to answer within `applied`: that it waits is an answer, too.
     pub(super) fn command(&mut self, now: Instant, live: &mut Live, command: Command) {
-        let worker = live.worker;
-        self.outputs.push_back(Output::Media { worker, command });
+        if let Some(command) = Node::unless_it_moves(live, command) {
+            let worker = live.worker;
+            self.outputs.push_back(Output::Media { worker, command });
+        }
         live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
     }
 
@@ -209,13 +213,17 @@ impl Node {
         live.legs.peer.is_none().then_some(Input::PeerFailed(NO_WAY))
     }
 
-    fn invite_target(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
+    /// INVITE to the target, from this port or from any of the session's worker.
+    pub(super) fn invite_target(&mut self, now: Instant, live: &mut Live, port: Option<Taken>) -> Option<Input> {
         let handoff = live.call.handoff()?;
         let (id, choice) = (handoff.id(), handoff.target());
         let uri = choice.uri.clone();
         let chosen = live.config.targets.get(choice.target).cloned();
-        let (Some(chosen), Some(taken)) = (chosen, self.ports.take(live.worker)) else {
+        let Some(chosen) = chosen else {
             return Some(Input::NoCapacity);
+        };
+        let Some(taken) = port.or_else(|| self.ports.take(live.worker)) else {
+            return self.look_for_a_port(now, live);
         };
         // A URI of a pattern asks for nothing; it goes the target's way.
         let asked = Uri::parse(&chosen.uri).ok().and_then(|uri| Transport::of(&uri));
@@ -285,7 +293,7 @@ impl Node {
         now: Instant,
         live: &mut Live,
         (party, name): (Party, String),
-        taken: crate::ports::Taken,
+        taken: Taken,
         invite: Invite,
     ) -> Option<Leg> {
         let encodings: &[Encoding] = match live.legs.caller.agreed.as_ref().map(|agreed| agreed.encoding) {

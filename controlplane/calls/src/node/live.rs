@@ -12,6 +12,7 @@ use crate::call::{Call, Input, Scene};
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::leg::LegState;
+use crate::node::Way;
 use crate::notice::{CallId, Party, StandingLeg};
 use crate::ports::Taken;
 use crate::spec::{Legs, Role};
@@ -50,6 +51,10 @@ pub(crate) struct Live {
     pub(crate) parties: Vec<Party>,
     /// Ports of legs that leave the table with a generation.
     pub(crate) retiring: Vec<(Generation, Taken)>,
+    /// Its session is on its way to another worker.
+    pub(crate) way: Option<Way>,
+    /// The target's leg has no port yet.
+    pub(crate) awaits_port: bool,
     /// Our answer to the caller's offer, for the 200.
     pub(crate) answer: Option<String>,
     /// The caller was told that it rings.
@@ -79,7 +84,10 @@ impl Live {
     /// All ports that the call still has.
     pub(crate) fn ports(&self) -> Vec<Taken> {
         let legs = self.legs.iter().map(|leg| leg.taken);
-        legs.chain(self.retiring.iter().map(|(_, taken)| *taken)).collect()
+        let kept = self.way.as_ref().and_then(Way::port);
+        legs.chain(self.retiring.iter().map(|(_, taken)| *taken))
+            .chain(kept)
+            .collect()
     }
 
     /// Names for legs. Of several humans of one window only the last one is of interest.

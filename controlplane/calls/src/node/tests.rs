@@ -8,6 +8,7 @@ mod failure;
 mod families;
 mod join;
 mod load;
+mod moving;
 mod plane;
 mod refer;
 mod second;

@@ -54,7 +54,6 @@ fn a_warm_handoff_joins_caller_and_human_and_only_then_lets_the_ai_go() {
     let (session, window) = (SessionId(world.id().0), world.spec.watch.unwrap().window);
     world.node.handle_media(
         world.now,
-        0,
         Media::FirstWord {
             session,
             window,
@@ -66,7 +65,6 @@ fn a_warm_handoff_joins_caller_and_human_and_only_then_lets_the_ai_go() {
         .collect();
     world.node.handle_media(
         world.now,
-        0,
         Media::Evidence {
             session,
             window,

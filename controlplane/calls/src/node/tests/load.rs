@@ -26,7 +26,7 @@ impl World {
         let since = self.now.checked_sub(Duration::from_secs(1)).unwrap_or(self.now);
         let measure = |share: &Option<f64>| share.map(|share| Measure { since, share });
         let measures: Vec<_> = shares.iter().map(measure).collect();
-        self.node.handle_load(&measures);
+        self.node.handle_load(self.now, &measures);
     }
 
     /// Calls once more; whether it was taken, and by which worker.

@@ -81,7 +81,7 @@ fn what_belongs_to_no_call_changes_nothing() {
             reason: Refusal::Port,
         },
     ] {
-        world.node.handle_media(world.now, 0, event);
+        world.node.handle_media(world.now, event);
     }
     world.settle();
     assert_eq!((world.sets, world.hears("caller")), (sets, "relay(ai)".into()));

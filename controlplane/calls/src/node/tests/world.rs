@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionSpec};
+use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionId, SessionSpec};
 use playbook::{Accept, ColdHears, Mode, Playbook};
 use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
@@ -124,6 +124,10 @@ pub(super) struct World {
     pub(super) waits: bool,
     pub(super) last: Option<Command>,
     pub(super) commands: Vec<Command>,
+    /// To which worker each of them went.
+    pub(super) workers: Vec<usize>,
+    /// Sessions that were to go from one worker to another, and have not been said to be there or not.
+    pub(super) ways: VecDeque<(SessionId, usize, usize)>,
     pub(super) notices: Vec<What>,
     /// The legs that were last told to be up.
     pub(super) legs: Vec<StandingLeg>,
@@ -161,6 +165,8 @@ impl World {
             waits: false,
             last: None,
             commands: Vec::new(),
+            workers: Vec::new(),
+            ways: VecDeque::new(),
             notices: Vec::new(),
             legs: Vec::new(),
             order: Vec::new(),
@@ -186,7 +192,11 @@ impl World {
                             .handle_datagram(self.now, us(), datagram.bytes);
                     }
                     Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
-                    Output::Media { command, .. } => media.push_back(command),
+                    Output::Media { worker, command } => {
+                        self.workers.push(worker);
+                        media.push_back(command);
+                    }
+                    Output::Move { session, from, to } => self.ways.push_back((session, from, to)),
                     Output::Notice(Notice {
                         what: What::Legs(legs), ..
                     }) => self.legs = legs,
@@ -225,7 +235,7 @@ impl World {
                 session, generation, ..
             } if self.waits => {
                 let waiting = Media::Waiting { session, generation };
-                self.node.handle_media(self.now, 0, waiting);
+                self.node.handle_media(self.now, waiting);
             }
             _ => {}
         }
@@ -247,7 +257,6 @@ impl World {
                 self.sets += 1;
                 self.node.handle_media(
                     self.now,
-                    0,
                     Media::Applied {
                         session,
                         generation,
@@ -258,7 +267,6 @@ impl World {
                     let listeners = legs.into_iter().map(|leg| (leg, Default::default())).collect();
                     self.node.handle_media(
                         self.now,
-                        0,
                         Media::Evidence {
                             session,
                             window: watch.window,
@@ -272,7 +280,6 @@ impl World {
                     let listeners = self.spec.legs.iter().map(|leg| (leg.leg, Default::default())).collect();
                     self.node.handle_media(
                         self.now,
-                        0,
                         Media::Evidence {
                             session,
                             window: watch.window,
@@ -281,9 +288,16 @@ impl World {
                     );
                 }
                 self.spec = SessionSpec::default();
-                self.node.handle_media(self.now, 0, Media::Ended { session });
+                self.node.handle_media(self.now, Media::Ended { session });
             }
         }
+    }
+
+    /// The first session that is on its way is there, or stays where it was.
+    pub(super) fn moved(&mut self, moved: bool) {
+        let (session, ..) = self.ways.pop_front().expect("a session on its way");
+        self.node.handle_media(self.now, Media::Moved { session, moved });
+        self.settle();
     }
 
     /// Lets time pass, from deadline to deadline.
@@ -390,7 +404,7 @@ impl World {
             generation,
             reason,
         };
-        self.node.handle_media(self.now, 0, refused);
+        self.node.handle_media(self.now, refused);
         self.settle();
     }
 
@@ -506,7 +520,6 @@ impl World {
         let session = SessionId(self.id().0);
         self.node.handle_media(
             self.now,
-            0,
             Media::Played {
                 session,
                 leg: LegId(leg),
@@ -522,7 +535,6 @@ impl World {
         let session = SessionId(self.id().0);
         self.node.handle_media(
             self.now,
-            0,
             Media::Digit {
                 session,
                 leg: LegId(leg),
