@@ -146,7 +146,7 @@ impl Load {
     }
 
     /// What one more session is expected to cost: what those of the measurement cost, and never less than the budget says.
-    pub(crate) fn session(&self, budget: &Budget) -> f64 {
+    fn session(&self, budget: &Budget) -> f64 {
         let least = budget.session();
         let measured = self.settled + self.left.len();
         let (Some(measure), 1..) = (self.measured, measured) else {
@@ -155,6 +155,13 @@ impl Load {
         let learned = measure.share / measured as f64;
         let most = if measured < FEW { DEAR * least } else { f64::INFINITY };
         learned.min(most).max(least)
+    }
+
+    /// What each of the sessions of the measurement costs, the worker's own turning included.
+    pub(crate) fn each(&self, budget: &Budget) -> f64 {
+        let measured = (self.settled + self.left.len()).max(1);
+        let share = self.measured().unwrap_or_default();
+        (share / measured as f64).max(budget.session())
     }
 
     /// The share that it is expected to use with what was admitted. Without a measurement every session counts as the budget says.

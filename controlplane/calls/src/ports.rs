@@ -151,7 +151,7 @@ impl Ports {
         };
         let (from, most) = measured().max_by(|(_, a), (_, b)| a.total_cmp(b))?;
         let (to, least) = measured().min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-        let each = self.workers[from].load.session(budget);
+        let each = self.workers[from].load.each(budget);
         if from == to || most <= budget.core_share || each <= 0.0 {
             return None;
         }
@@ -293,6 +293,19 @@ mod tests {
         ports.handle_timeout(start + QUARANTINE);
         let order: Vec<u16> = std::iter::from_fn(|| ports.take(0)).map(|taken| taken.port).collect();
         assert_eq!(order, [4, 6, 2]);
+    }
+
+    #[test]
+    fn some_ports_are_kept_for_legs_of_running_calls() {
+        let mut ports = Ports::new(&[(0..32).collect()], BUDGET);
+        let mut calls = 0;
+        while let Ok(worker) = ports.open(2) {
+            assert!(ports.take(worker).is_some() && ports.take(worker).is_some());
+            calls += 1;
+        }
+        assert_eq!(calls, 15, "two of 32 are left");
+        assert!(ports.take(0).is_some() && ports.take(0).is_some());
+        assert_eq!(ports.take(0), None);
     }
 
     /// A session costs a hundredth of a core.

@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use calls::load::WorkerLoad;
-use calls::node::Alive;
+use calls::node::{Alive, Moves};
 use calls::notice::{Notice, Step, What};
 use calls::refusal::{Refusal, Refusals};
 use engine::{Backend, Snapshot};
@@ -81,6 +81,7 @@ pub(crate) struct Now<'a> {
     pub(crate) workers: &'a [Snapshot],
     pub(crate) loads: &'a [WorkerLoad],
     pub(crate) refusals: &'a Refusals,
+    pub(crate) moves: Moves,
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) records: usize,
     pub(crate) store: &'a Condition,
@@ -207,6 +208,9 @@ impl Metrics {
         for why in Refusal::ALL {
             refused.set(&[why.name()], now.refusals.of(why));
         }
+        let mut moved = page.family(&list::CALLS_MOVED);
+        moved.set(&["moved"], now.moves.moved);
+        moved.set(&["stayed"], now.moves.stayed);
         page.one(&list::TAKEOVER_BYES, self.byes);
         let mut ended = page.family(&list::CALLS_ENDED);
         for (by, count) in &self.ended {

@@ -231,6 +231,7 @@ impl Run {
                     connections: self.node.flows(),
                     loads: self.node.loads(),
                     refusals: self.node.refusals(),
+                    moves: self.node.moves(),
                 };
                 let _ = reply.send(holds);
             }

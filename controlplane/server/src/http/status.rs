@@ -64,6 +64,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         workers: &workers,
         loads: &holds.loads,
         refusals: &holds.refusals,
+        moves: holds.moves,
         endpoints: &shared.journal.teller.endpoints(),
         records,
         store: &shared.journal.store.condition(),

@@ -143,6 +143,8 @@ list! {
     CALLS_REFUSED = "baton_calls_refused_total", Counter, "calls",
         [one_of("reason", &["draining", "load", "ports", "no_agent", "offer", "no_trunk"])],
         "INVITEs of trunks that were refused: the node drains, its workers are as busy as the budget allows, they have no ports (503 all three), there is no AI agent (480), the offer does not fit (415, 488).";
+    CALLS_MOVED = "baton_calls_moved_total", Counter, "calls", [one_of("result", &["moved", "stayed"])],
+        "Calls that were to go from one media worker to another, for a port of a human's leg or because theirs was above its budget: they are there; there was no room.";
     TAKEOVER_BYES = "baton_takeover_byes_total", Counter, "messages", [], "BYEs to legs that a server which has died had left.";
     CALLS_ENDED = "baton_calls_ended_total", Counter, "calls",
         [one_of("by", &["caller", "ai", "human", "api", "transfer", "error", "node_restarted"])], "Calls that are over, by who ended them.";

@@ -208,6 +208,7 @@ pub(crate) fn eventful() -> String {
             full: true,
         }],
         refusals: &refusals,
+        moves: Moves { moved: 37, stayed: 38 },
         endpoints: &[endpoint],
         records: 1,
         store: &Condition {
@@ -250,6 +251,8 @@ fn each_figure_is_what_happened() {
         ("baton_calls_refused_total{reason=\"no_agent\"}", 34.0),
         ("baton_calls_refused_total{reason=\"offer\"}", 35.0),
         ("baton_calls_refused_total{reason=\"no_trunk\"}", 36.0),
+        ("baton_calls_moved_total{result=\"moved\"}", 37.0),
+        ("baton_calls_moved_total{result=\"stayed\"}", 38.0),
         ("baton_worker_busy_ratio{worker=\"0\"}", 0.25),
         ("baton_worker_expected_ratio{worker=\"0\"}", 0.5),
         ("baton_worker_budget_ratio{worker=\"0\"}", 0.75),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use calls::config::Peers;
 use calls::load::WorkerLoad;
-use calls::node::Alive;
+use calls::node::{Alive, Moves};
 use calls::notice::StandingLeg;
 use calls::refusal::Refusals;
 use calls::request::{Request, RequestError, Response};
@@ -36,6 +36,7 @@ pub(crate) struct Holds {
     pub(crate) loads: Vec<WorkerLoad>,
     /// Callers that were not taken.
     pub(crate) refusals: Refusals,
+    pub(crate) moves: Moves,
 }
 
 impl Holds {

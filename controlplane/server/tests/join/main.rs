@@ -14,6 +14,7 @@ mod killed;
 mod logs;
 mod manager;
 mod metrics;
+mod moving;
 mod party;
 mod phone;
 #[path = "../ports/mod.rs"]

@@ -83,6 +83,8 @@ pub(crate) struct Plan {
     pub(crate) node: &'static str,
     /// Keys of `[media]`.
     pub(crate) media: &'static str,
+    /// Pairs of media ports of each worker.
+    pub(crate) pairs: u16,
     /// A service manager of this name in the program's folder, which wants signs of life.
     pub(crate) manager: Option<&'static str>,
     pub(crate) caller: Way,
@@ -99,6 +101,7 @@ impl Plan {
             more: "",
             node: "drain_s = 0",
             media: "",
+            pairs: 8,
             manager: None,
             caller: way,
             ai: way,
@@ -154,7 +157,7 @@ impl World {
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
             "[node]\n{}\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
-             [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = 8\n{}\n\
+             [media]\nlisten = {bound:?}\nadvertise = {advertise:?}\nfirst_port = {media_port}\nports_per_worker = {}\n{}\n\
              [http]\nlisten = \"{http}\"\n\
              [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
              [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
@@ -165,6 +168,7 @@ impl World {
              [playbook]\naccept = \"api\"\ntargets = [\"support\"]\nrefer_s = {refer_s}\n\
              [[webhooks]]\nname = \"crm\"\nurl = \"http://{hook}/\"\nallow_private = true\nsecrets = [\"{SECRET}\"]\n{}",
             plan.node,
+            plan.pairs,
             plan.media,
             plan.carrier.is_some(),
             ai.at,
