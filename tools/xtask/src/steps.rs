@@ -1,5 +1,6 @@
 //! The tasks, step by step.
 
+use std::io::Write as _;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::install::{self, Missing, Purpose};
 
-/// What both tasks build: the product and the parties of its demo.
+/// The product and the parties of its demo, as they are used.
 pub(crate) const BUILD: [&str; 6] = [
     "build",
     "--release",
@@ -16,6 +17,12 @@ pub(crate) const BUILD: [&str; 6] = [
     "--package",
     "baton-parties",
 ];
+
+/// The same as the tests have them: what they need is built already.
+const PROGRAMS: [&str; 5] = ["build", "--package", "baton-server", "--package", "baton-parties"];
+
+/// Demos that run at the same time: each waits for its calls most of its 20 s.
+const AT_ONCE: usize = 3;
 
 /// The demo's options, one run each.
 const DEMOS: &[&[&str]] = &[
@@ -208,28 +215,25 @@ pub(crate) fn test() -> ExitCode {
         ),
         tests(),
         step("docs", &["doc", "--no-deps", "--workspace"]),
-        step("release build", &BUILD),
         ("dependencies".to_owned(), ourselves("deny")),
+        step("programs", &PROGRAMS),
     ];
-    steps.extend(DEMOS.iter().map(|options| demo_step(options)));
-
     let start = Instant::now();
-    let count = steps.len();
+    let count = steps.len() + DEMOS.len();
     let mut done = Vec::new();
-    for (n, (name, mut command)) in steps.into_iter().enumerate() {
-        eprintln!("xtask: [{}/{count}] {name}", n + 1);
+    for (name, command) in &mut steps {
+        let number = done.len() + 1;
+        eprintln!("xtask: [{number}/{count}] {name}");
         let begin = Instant::now();
         let passed = command.status().is_ok_and(|status| status.success());
-        let took = begin.elapsed();
-        eprintln!(
-            "xtask: [{}/{count}] {name}: {} after {}",
-            n + 1,
-            verdict(passed),
-            seconds(took)
-        );
-        done.push((name, took, passed));
+        done.push(over((number, count), name, begin, passed));
         if !passed {
             break;
+        }
+    }
+    for some in DEMOS.chunks(AT_ONCE) {
+        if done.iter().all(|(_, _, passed)| *passed) && done.len() >= steps.len() {
+            done.extend(demos((done.len() + 1, count), some));
         }
     }
     eprintln!("xtask: summary, {} in all", seconds(start.elapsed()));
@@ -244,6 +248,58 @@ pub(crate) fn test() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// What is known of a step: its name, how long it took, whether it passed.
+type Done = (String, Duration, bool);
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn over((number, count): (usize, usize), name: &str, begin: Instant, passed: bool) -> Done {
+    let took = begin.elapsed();
+    eprintln!(
+        "xtask: [{number}/{count}] {name}: {} after {}",
+        verdict(passed),
+        seconds(took)
+    );
+    (name.to_owned(), took, passed)
+}
+
+/// Runs demos at the same time. What one prints is shown when it is over, whole.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn demos((number, count): (usize, usize), some: &[&[&str]]) -> Vec<Done> {
+    let run = |n: usize, options: &[&str]| {
+        let (name, mut command) = demo_step(options);
+        eprintln!("xtask: [{}/{count}] {name}", number + n);
+        let begin = Instant::now();
+        let output = command.output();
+        // One after the other: the lock is free again at the end of the block.
+        let mut err = std::io::stderr().lock();
+        let passed = match output {
+            Ok(output) => {
+                let shown = err
+                    .write_all(&output.stdout)
+                    .and_then(|()| err.write_all(&output.stderr));
+                output.status.success() && shown.is_ok()
+            }
+            Err(error) => {
+                let _ = writeln!(err, "{error}");
+                false
+            }
+        };
+        drop(err);
+        over((number + n, count), &name, begin, passed)
+    };
+    std::thread::scope(|scope| {
+        let running: Vec<_> = some
+            .iter()
+            .enumerate()
+            .map(|(n, options)| scope.spawn(move || run(n, options)))
+            .collect();
+        let over = running
+            .into_iter()
+            .map(|demo| demo.join().expect("it tells of its failure"));
+        over.collect()
+    })
 }
 
 /// Another task of this program, as a step.
@@ -272,7 +328,7 @@ fn demo_step(options: &[&str]) -> (String, Command) {
     let folder = target().join("demo").join(folder_name(options));
     // If it cannot be made, the step fails by not finding it.
     let _ = std::fs::create_dir_all(&folder);
-    let mut command = Command::new(release().join("baton"));
+    let mut command = Command::new(target().join("debug").join("baton"));
     command
         .arg("demo")
         .args(options)
