@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use baton_lab::lab::Lab;
+use baton_lab::wire::Wire;
 use media::command::Codec;
 use serde_json::{Map, Value, json};
 
-use crate::lab::Lab;
 use crate::limit;
-use crate::load::Wire;
 use crate::measure::{Ask, P99_MAX, Row, measure, round};
 use crate::open;
 use crate::options::{Compare, Place};

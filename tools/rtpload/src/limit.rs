@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use baton_lab::lab::Lab;
+use baton_lab::wire::Wire;
 use media::command::Codec;
 use serde_json::json;
 
-use crate::lab::Lab;
-use crate::load::Wire;
 use crate::measure::{Ask, Row, measure};
 use crate::open;
 use crate::options::Place;

@@ -3,12 +3,12 @@
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::bpf::{Attached, Map};
-use crate::cpu::{Spent, Watched};
+use baton_lab::cpu::{Spent, Watched};
+use baton_lab::lab::Lab;
+use baton_lab::wire::Wire;
+
 use crate::frame::{self, Stream};
 use crate::judge::Judge;
-use crate::lab::Lab;
-use crate::xsk::Socket;
 
 /// Packets that a stream sends in a second.
 pub(crate) const RATE: u32 = 50;
@@ -65,110 +65,81 @@ impl Outcome {
     }
 }
 
-/// The socket with its program.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    socket: Socket,
-    _map: Map,
-    _program: Attached,
-}
-
-impl Wire {
-    pub(crate) fn open(lab: &Lab) -> Result<Wire, String> {
-        let interface = lab.interface()?;
-        let open = || -> io::Result<Wire> {
-            let map = Map::new()?;
-            let program = Attached::to_socket(interface, &map)?;
-            let socket = Socket::open(interface)?;
-            map.set(socket.descriptor())?;
-            Ok(Wire {
-                socket,
-                _map: map,
-                _program: program,
-            })
-        };
-        let wire = open()
-            .map_err(|error| format!("AF_XDP: {error} (Linux 5.9 or newer, CAP_BPF and CAP_NET_RAW are wanted)"))?;
-        lab.pin_receive_paths();
-        Ok(wire)
-    }
-
-    /// All streams send for so long, one packet after the other at equal distances.
-    pub(crate) fn run(&mut self, lab: &Lab, watched: &Watched, plan: Plan<'_>) -> io::Result<Outcome> {
-        let Plan {
-            streams,
-            mut flood,
-            warm_up,
-            time,
-        } = plan;
-        let mut judge = Judge::new(streams.len(), flood.is_some());
-        let interval = 1e9 / (streams.len() as f64 * f64::from(RATE));
-        let flood_interval = flood
-            .as_ref()
-            .map_or(f64::MAX, |(_, times)| 1e9 / f64::from(RATE * times));
-        let begin = Instant::now();
-        let now_ns = || begin.elapsed().as_nanos() as u64;
-        let end = (warm_up + time).as_nanos() as u64;
-        let all = (end as f64 / interval) as u64;
-        let first = (warm_up.as_nanos() as f64 / interval) as u64;
-        let (mut sent, mut flooded, mut late) = (0_u64, 0_u64, 0);
-        let mut before = None;
-        let mut after = None;
-        loop {
-            let now = now_ns();
-            let due = ((now as f64 / interval) as u64 + 1).min(all);
-            let mut queued = 0;
-            while sent < due && queued < BATCH {
-                if sent == first && before.is_none() {
-                    before = Some((watched.spent(), lab.overruns(), self.socket.overruns()));
-                    judge.begin(streams.iter().map(Stream::sent));
-                    break;
-                }
-                let stream = (sent % streams.len() as u64) as usize;
-                if !self.socket.send(|frame| streams[stream].write(frame, now)) {
-                    break;
-                }
-                if sent >= first {
-                    let due = (sent as f64 * interval) as u64;
-                    late += u64::from(now.saturating_sub(due) > LATE.as_nanos() as u64);
-                }
-                sent += 1;
-                queued += 1;
-            }
-            if let Some((stream, _)) = &mut flood
-                && now < end
-            {
-                let due = (now as f64 / flood_interval) as u64;
-                while flooded < due && queued < BATCH && self.socket.send(|frame| stream.write(frame, now)) {
-                    flooded += 1;
-                    queued += 1;
-                }
-            }
-            self.socket.flush()?;
-            if sent == all && after.is_none() {
-                after = Some(watched.spent());
-            }
-            let now = now_ns();
-            self.socket.receive(TAKE, |packet| match frame::read(packet) {
-                Some(mark) => judge.came(&mark, now.saturating_sub(mark.sent_ns)),
-                // Afterwards there may be noise of comfort where the load was.
-                None => judge.strange += u64::from(now < end),
-            });
-            if now > end + LINGER.as_nanos() as u64 {
+/// All streams send for so long, one packet after the other at equal distances.
+pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>) -> io::Result<Outcome> {
+    let Plan {
+        streams,
+        mut flood,
+        warm_up,
+        time,
+    } = plan;
+    let mut judge = Judge::new(streams.len(), flood.is_some());
+    let interval = 1e9 / (streams.len() as f64 * f64::from(RATE));
+    let flood_interval = flood
+        .as_ref()
+        .map_or(f64::MAX, |(_, times)| 1e9 / f64::from(RATE * times));
+    let begin = Instant::now();
+    let now_ns = || begin.elapsed().as_nanos() as u64;
+    let end = (warm_up + time).as_nanos() as u64;
+    let all = (end as f64 / interval) as u64;
+    let first = (warm_up.as_nanos() as f64 / interval) as u64;
+    let (mut sent, mut flooded, mut late) = (0_u64, 0_u64, 0);
+    let mut before = None;
+    let mut after = None;
+    loop {
+        let now = now_ns();
+        let due = ((now as f64 / interval) as u64 + 1).min(all);
+        let mut queued = 0;
+        while sent < due && queued < BATCH {
+            if sent == first && before.is_none() {
+                before = Some((watched.spent(), lab.overruns(), wire.overruns()));
+                judge.begin(streams.iter().map(Stream::sent));
                 break;
             }
+            let stream = (sent % streams.len() as u64) as usize;
+            if !wire.send(|frame| streams[stream].write(frame, now)) {
+                break;
+            }
+            if sent >= first {
+                let due = (sent as f64 * interval) as u64;
+                late += u64::from(now.saturating_sub(due) > LATE.as_nanos() as u64);
+            }
+            sent += 1;
+            queued += 1;
         }
-        let (spent, overruns, ours) = before.unwrap_or_default();
-        let (our_queue, their_queue) = lab.overruns();
-        // Of the first stream, whose peer floods, nobody expects anything.
-        let judged = streams.len() as u64 - u64::from(flood.is_some());
-        Ok(Outcome {
-            sent: (sent - first) * judged / streams.len() as u64,
-            judge,
-            late,
-            spent: after.unwrap_or_default().since(spent),
-            our_overruns: our_queue - overruns.0 + self.socket.overruns() - ours,
-            their_overruns: their_queue - overruns.1,
-        })
+        if let Some((stream, _)) = &mut flood
+            && now < end
+        {
+            let due = (now as f64 / flood_interval) as u64;
+            while flooded < due && queued < BATCH && wire.send(|frame| stream.write(frame, now)) {
+                flooded += 1;
+                queued += 1;
+            }
+        }
+        wire.flush()?;
+        if sent == all && after.is_none() {
+            after = Some(watched.spent());
+        }
+        let now = now_ns();
+        wire.receive(TAKE, |packet| match frame::read(packet) {
+            Some(mark) => judge.came(&mark, now.saturating_sub(mark.sent_ns)),
+            // Afterwards there may be noise of comfort where the load was.
+            None => judge.strange += u64::from(now < end),
+        });
+        if now > end + LINGER.as_nanos() as u64 {
+            break;
+        }
     }
+    let (spent, overruns, ours) = before.unwrap_or_default();
+    let (our_queue, their_queue) = lab.overruns();
+    // Of the first stream, whose peer floods, nobody expects anything.
+    let judged = streams.len() as u64 - u64::from(flood.is_some());
+    Ok(Outcome {
+        sent: (sent - first) * judged / streams.len() as u64,
+        judge,
+        late,
+        spent: after.unwrap_or_default().since(spent),
+        our_overruns: our_queue - overruns.0 + wire.overruns() - ours,
+        their_overruns: their_queue - overruns.1,
+    })
 }

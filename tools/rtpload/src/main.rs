@@ -1,19 +1,13 @@
 //! Bridged calls by the thousand through Baton's data plane or rtpengine, and what each packet of them met and cost.
-#![allow(
-    unsafe_code,
-    reason = "AF_XDP, bpf(2) and namespaces are shared memory and raw system calls; it is no part of the product"
-)]
+#![forbid(unsafe_code)]
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "the command line speaks to people"
 )]
-mod bpf;
 mod compare;
-mod cpu;
 mod frame;
 mod judge;
-mod lab;
 mod limit;
 mod load;
 mod measure;
@@ -21,16 +15,15 @@ mod ng;
 mod options;
 mod relay;
 mod subject;
-mod xsk;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
+use baton_lab::lab::{self, Lab};
+use baton_lab::wire::Wire;
 use baton_load::tool::{self, Tool};
 use baton_load::words::Words;
 
-use lab::Lab;
-use load::Wire;
 use measure::{Ask, Row, measure};
 use options::{Options, Place, Run};
 
@@ -67,7 +60,7 @@ fn main() -> ExitCode {
 /// The two ends, with the load's socket on its own.
 fn open(place: Place) -> Result<(Lab, Wire), String> {
     let lab = Lab::open(place.subject_core, place.load_core, place.moderation_us)?;
-    let wire = Wire::open(&lab)?;
+    let wire = Wire::open(&lab, frame::FIRST_PORT)?;
     Ok((lab, wire))
 }
 

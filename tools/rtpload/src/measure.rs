@@ -3,12 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
+use baton_lab::lab::Lab;
+use baton_lab::wire::Wire;
 use media::command::Codec;
 use serde_json::{Value, json};
 
 use crate::frame::{FLOOD, Stream, port};
-use crate::lab::Lab;
-use crate::load::{Outcome, Plan, Wire};
+use crate::load::{self, Outcome, Plan};
 use crate::subject::{Running, Subject};
 
 /// Before it is judged: rtpengine learns its peers for 3 s, and does more work in that time.
@@ -135,9 +136,7 @@ pub(crate) fn measure(lab: &Lab, wire: &mut Wire, ask: Ask<'_>) -> Result<Row, S
         },
         time: ask.time,
     };
-    let outcome = wire
-        .run(lab, &running.watched(lab), plan)
-        .map_err(|error| format!("AF_XDP: {error}"))?;
+    let outcome = load::run(wire, lab, &running.watched(lab), plan).map_err(|error| format!("AF_XDP: {error}"))?;
     let after = running.counted();
     let worker = before.zip(after).map(|(before, after)| grown(&before, &after));
     Ok(row(ask, &outcome, memory_kib, kernel_kib, worker))

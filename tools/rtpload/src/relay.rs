@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use baton_lab::lab::{OURS, THEIRS};
 use engine::{Engine, EngineConfig, Full, WorkerConfig};
 use media::command::{
     Codec, Command, Dtmf, Format, Generation, Hears, Latch, LegId, LegSpec, Port, SessionId, SessionSpec,
@@ -12,7 +13,6 @@ use media::command::{
 use serde_json::{Value, json};
 
 use crate::frame;
-use crate::lab::{OURS, THEIRS};
 use crate::options::Relay;
 
 /// Legs of a call.

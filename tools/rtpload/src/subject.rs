@@ -6,12 +6,12 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
+use baton_lab::bpf::Attached;
+use baton_lab::cpu::Watched;
+use baton_lab::lab::{Lab, OURS, THEIRS};
 use serde_json::Value;
 
-use crate::bpf::Attached;
-use crate::cpu::Watched;
 use crate::frame;
-use crate::lab::{Lab, OURS, THEIRS};
 use crate::ng::Rtpengine;
 use crate::relay;
 
@@ -121,7 +121,9 @@ fn answer(answers: &mut BufReader<ChildStdout>) -> Option<Value> {
 
 fn reflector(lab: &Lab, calls: usize) -> Result<Running, String> {
     let interface = lab.other_interface()?;
-    let attached = lab.there(|| Attached::reflect(interface)).and_then(|attached| attached);
+    let attached = lab
+        .there(|| Attached::reflect(interface, frame::FIRST_PORT))
+        .and_then(|attached| attached);
     let reflector = attached.map_err(|error| format!("the reflector: {error}"))?;
     lab.pin_receive_paths();
     Ok(Running {

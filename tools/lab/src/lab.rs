@@ -12,13 +12,13 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::{fs, mem};
 
 use crate::cpu;
-use crate::frame::End;
+use crate::udp::End;
 
 /// The address of whom the load goes through.
-pub(crate) const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 1);
+pub const THEIRS: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 1);
 
 /// The address of the load.
-pub(crate) const OURS: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 2);
+pub const OURS: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 2);
 
 /// RFC 863.
 const DISCARD: u16 = 9;
@@ -34,7 +34,7 @@ const LOAD_LOOKS_US: u32 = 50;
 
 /// The two ends, and the cores that they run on.
 #[derive(Debug)]
-pub(crate) struct Lab {
+pub struct Lab {
     holder: Child,
     ours: String,
     theirs: String,
@@ -47,7 +47,7 @@ impl Lab {
     ///
     /// # Errors
     /// Where the kernel refuses: it wants root, or CAP_SYS_ADMIN and CAP_NET_ADMIN.
-    pub(crate) fn open(subject_core: usize, load_core: usize, moderation_us: u32) -> Result<Lab, String> {
+    pub fn open(subject_core: usize, load_core: usize, moderation_us: u32) -> Result<Lab, String> {
         // SAFETY: no pointers.
         if unsafe { libc::geteuid() } != 0 {
             return Err("namespaces, a veth and AF_XDP are wanted: run this as root".to_owned());
@@ -137,7 +137,7 @@ impl Lab {
     }
 
     /// Puts each end's receive path on its core. To be called again once a program is on an interface: it has a new one then.
-    pub(crate) fn pin_receive_paths(&self) {
+    pub fn pin_receive_paths(&self) {
         for thread in self.receive_threads() {
             // One that has just ended needs no core.
             let _ = pin(thread as i32, self.subject_core).and_then(|()| hurry(thread as i32));
@@ -148,12 +148,15 @@ impl Lab {
     }
 
     /// The threads of the kernel that receive for the subject.
-    pub(crate) fn receive_threads(&self) -> Vec<u32> {
+    pub fn receive_threads(&self) -> Vec<u32> {
         cpu::napi_threads(&self.theirs)
     }
 
     /// Makes the command run there: in that namespace, on that core, and not longer than this process.
-    pub(crate) fn place(&self, command: &mut Command) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Where the namespace is gone.
+    pub fn place(&self, command: &mut Command) -> io::Result<()> {
         let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", self.holder.id()));
         let (net, mnt) = (namespace("net")?, namespace("mnt")?);
         let core = self.subject_core;
@@ -171,35 +174,51 @@ impl Lab {
         Ok(())
     }
 
-    pub(crate) fn interface(&self) -> Result<u32, String> {
+    /// The index of our end.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn interface(&self) -> Result<u32, String> {
         index(Path::new("/"), &self.ours)
     }
 
     /// The index of the other end, in its namespace.
-    pub(crate) fn other_interface(&self) -> Result<u32, String> {
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn other_interface(&self) -> Result<u32, String> {
         index(&self.root(), &self.theirs)
     }
 
-    pub(crate) fn ours(&self) -> Result<End, String> {
+    /// Our end.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn ours(&self) -> Result<End, String> {
         Ok(End {
             mac: self.mac(false)?,
             ip: OURS,
         })
     }
 
-    pub(crate) fn theirs(&self) -> Result<End, String> {
+    /// The other end.
+    ///
+    /// # Errors
+    /// Where it is gone.
+    pub fn theirs(&self) -> Result<End, String> {
         Ok(End {
             mac: self.mac(true)?,
             ip: THEIRS,
         })
     }
 
-    pub(crate) fn subject_core(&self) -> usize {
+    /// The core of whom the load goes through.
+    pub fn subject_core(&self) -> usize {
         self.subject_core
     }
 
     /// Packets that did not get into the receive queue of the load's end, and of the other one.
-    pub(crate) fn overruns(&self) -> (u64, u64) {
+    pub fn overruns(&self) -> (u64, u64) {
         // A veth counts them at the end that sends.
         let dropped = |root: &Path, name: &str| {
             let file = root.join("sys/class/net").join(name).join("statistics/tx_dropped");
@@ -210,7 +229,10 @@ impl Lab {
     }
 
     /// Does it in the other namespace.
-    pub(crate) fn there<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
+    ///
+    /// # Errors
+    /// Where the namespace is gone.
+    pub fn there<T>(&self, work: impl FnOnce() -> T) -> io::Result<T> {
         let here = File::open("/proc/thread-self/ns/net")?;
         set_namespace(&File::open(format!("/proc/{}/ns/net", self.holder.id()))?)?;
         let result = work();
@@ -305,8 +327,8 @@ fn pin(thread: i32, core: usize) -> io::Result<()> {
 ///
 /// # Errors
 /// Where it does not start.
-pub(crate) fn in_own_session() -> Result<Option<ExitCode>, String> {
-    const MARK: &str = "RTPLOAD_SESSION";
+pub fn in_own_session() -> Result<Option<ExitCode>, String> {
+    const MARK: &str = "BATON_LAB_SESSION";
     if std::env::var_os(MARK).is_some() {
         return Ok(None);
     }

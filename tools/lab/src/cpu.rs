@@ -5,22 +5,25 @@ use std::time::Duration;
 
 /// Whose time is taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Watched {
+pub struct Watched {
     /// The process under test, where there is one.
-    pub(crate) process: Option<u32>,
+    pub process: Option<u32>,
     /// The threads of NAPI of its end of the link.
-    pub(crate) receive: Vec<u32>,
+    pub receive: Vec<u32>,
 }
 
 /// Since each of them began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Spent {
-    pub(crate) process: Duration,
-    pub(crate) receive: Duration,
+pub struct Spent {
+    /// Of the process.
+    pub process: Duration,
+    /// Of the threads that receive for it.
+    pub receive: Duration,
 }
 
 impl Watched {
-    pub(crate) fn spent(&self) -> Spent {
+    /// Until now.
+    pub fn spent(&self) -> Spent {
         let folder = self.process.map(|process| format!("/proc/{process}/task"));
         let threads = folder.into_iter().flat_map(fs::read_dir).flatten().flatten();
         let process =
@@ -37,7 +40,9 @@ impl Watched {
 }
 
 impl Spent {
-    pub(crate) fn since(self, before: Spent) -> Spent {
+    /// What came on top.
+    #[must_use]
+    pub fn since(self, before: Spent) -> Spent {
         Spent {
             process: self.process.saturating_sub(before.process),
             receive: self.receive.saturating_sub(before.receive),
@@ -52,7 +57,7 @@ fn on_core(schedstat: &str) -> Duration {
 }
 
 /// The threads of NAPI of an interface, by their name: `napi/f0-258`.
-pub(crate) fn napi_threads(interface: &str) -> Vec<u32> {
+pub fn napi_threads(interface: &str) -> Vec<u32> {
     let wanted = format!("napi/{interface}-");
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|process| process.file_name().to_str()?.parse().ok());

@@ -198,6 +198,7 @@ impl Socket {
         })
     }
 
+    /// For a map.
     pub(crate) fn descriptor(&self) -> &OwnedFd {
         &self.descriptor
     }
@@ -241,6 +242,9 @@ impl Socket {
     }
 
     /// Lets the kernel send what is queued, until it has taken all of it.
+    ///
+    /// # Errors
+    /// Where the kernel fails.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while self.unasked {
             // SAFETY: no data, no address: only the doorbell.

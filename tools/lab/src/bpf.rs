@@ -4,8 +4,6 @@
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
 
-use crate::frame::FIRST_PORT;
-
 /// One instruction: opcode, destination and source register, offset, immediate value.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -110,8 +108,8 @@ const SOURCE_PORT: i16 = 34;
 const TARGET_PORT: i16 = 36;
 const HEADERS: i32 = 42;
 
-/// A packet of the load is behind it, `R2` is where it begins; all others have jumped over `over` more instructions.
-fn of_the_load(over: i16) -> Vec<Instruction> {
+/// A packet of the load, to this port or a higher one, is behind it, `R2` is where it begins; all others have jumped over `over` more instructions.
+fn of_the_load(first_port: u16, over: i16) -> Vec<Instruction> {
     let checks = [
         copy(R6, R1),
         load(Width::Word, R2, R1, DATA),
@@ -127,7 +125,7 @@ fn of_the_load(over: i16) -> Vec<Instruction> {
         jump_other(R5, 17, over + 3),
         load(Width::Half, R5, R2, TARGET_PORT),
         from_network(R5),
-        jump_less(R5, i32::from(FIRST_PORT), over),
+        jump_less(R5, i32::from(first_port), over),
     ];
     checks.into()
 }
@@ -135,7 +133,7 @@ fn of_the_load(over: i16) -> Vec<Instruction> {
 const PASS: [Instruction; 2] = [set(R0, XDP_PASS), EXIT];
 
 /// Packets of the load go to the AF_XDP socket of their queue.
-fn to_socket(sockets: &Map) -> Vec<Instruction> {
+fn to_socket(first_port: u16, sockets: &Map) -> Vec<Instruction> {
     // The address of a map takes two instructions.
     let map = [
         instruction(0x18, R1, 1, 0, sockets.0.as_raw_fd()),
@@ -144,14 +142,14 @@ fn to_socket(sockets: &Map) -> Vec<Instruction> {
     let mut redirect = vec![load(Width::Word, R2, R6, QUEUE)];
     redirect.extend(map);
     redirect.extend([set(R3, XDP_PASS), REDIRECT_MAP, EXIT]);
-    let mut program = of_the_load(redirect.len() as i16);
+    let mut program = of_the_load(first_port, redirect.len() as i16);
     program.extend(redirect);
     program.extend(PASS);
     program
 }
 
 /// Packets of the load go back to where they came from.
-fn reflect() -> Vec<Instruction> {
+fn reflect(first_port: u16) -> Vec<Instruction> {
     let swap = |width: Width, first: i16, second: i16| {
         [
             load(width, R3, R2, first),
@@ -168,7 +166,7 @@ fn reflect() -> Vec<Instruction> {
     ]
     .concat();
     back.extend([set(R0, XDP_TX), EXIT]);
-    let mut program = of_the_load(back.len() as i16);
+    let mut program = of_the_load(first_port, back.len() as i16);
     program.extend(back);
     program.extend(PASS);
     program
@@ -176,11 +174,11 @@ fn reflect() -> Vec<Instruction> {
 
 /// A map from queues to AF_XDP sockets.
 #[derive(Debug)]
-pub(crate) struct Map(OwnedFd);
+pub struct Map(OwnedFd);
 
 /// A program on an interface. It leaves with this value, also where the process is killed.
 #[derive(Debug)]
-pub(crate) struct Attached {
+pub struct Attached {
     _link: OwnedFd,
     _program: OwnedFd,
 }
@@ -259,7 +257,10 @@ fn descriptor(made: libc::c_long) -> OwnedFd {
 
 impl Map {
     /// With one place.
-    pub(crate) fn new() -> io::Result<Map> {
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn new() -> io::Result<Map> {
         let wanted = MapCreate {
             kind: MAP_TYPE_XSKMAP,
             key: 4,
@@ -270,7 +271,10 @@ impl Map {
     }
 
     /// The socket of the first queue.
-    pub(crate) fn set(&self, socket: &OwnedFd) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn set(&self, socket: &OwnedFd) -> io::Result<()> {
         let (key, value) = (0_u32, socket.as_raw_fd());
         let update = MapUpdate {
             map: self.0.as_raw_fd() as u32,
@@ -283,14 +287,20 @@ impl Map {
 }
 
 impl Attached {
-    /// What comes in by the interface and is of the load goes to the sockets of the map.
-    pub(crate) fn to_socket(interface: u32, sockets: &Map) -> io::Result<Attached> {
-        Attached::new(interface, &to_socket(sockets))
+    /// What comes in by the interface and goes to this port or a higher one goes to the sockets of the map.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn to_socket(interface: u32, first_port: u16, sockets: &Map) -> io::Result<Attached> {
+        Attached::new(interface, &to_socket(first_port, sockets))
     }
 
-    /// What comes in by the interface and is of the load goes back.
-    pub(crate) fn reflect(interface: u32) -> io::Result<Attached> {
-        Attached::new(interface, &reflect())
+    /// What comes in by the interface and goes to this port or a higher one goes back to where it came from.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn reflect(interface: u32, first_port: u16) -> io::Result<Attached> {
+        Attached::new(interface, &reflect(first_port))
     }
 
     fn new(interface: u32, instructions: &[Instruction]) -> io::Result<Attached> {
