@@ -273,7 +273,12 @@ impl Leg {
         } else if self.waits_for_silence() {
             self.silent_from()
         } else {
-            self.line.at().map_or(now, |at| now.max(at + self.packet_time()))
+            let due = self.line.at().map(|at| at + self.packet_time());
+            match self.row.run {
+                // A frame that is late is still due when it was: its timestamp says what was made, not when the host had time for it.
+                Some(_) => due.unwrap_or(now),
+                None => due.unwrap_or(now).max(now),
+            }
         };
         *self.timer(Timer::Tick) = due;
     }
@@ -579,7 +584,8 @@ impl Leg {
             return (None, ended);
         }
         // After a stall of the host the clock goes on from now: prompts pause rather than hurry.
-        let at = if now.saturating_sub(at) > SILENT { now } else { at };
+        let stalled = now.saturating_sub(at) > SILENT;
+        let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
         let payload = &mut buffer[HEADER..HEADER + len];
         let codec = self.format.codec;
@@ -594,7 +600,7 @@ impl Leg {
             (Feed::Nothing | Feed::Play, _) => Origin::Nothing,
         };
         let header = Header {
-            marker: self.row.run != Some(origin),
+            marker: stalled || self.row.run != Some(origin),
             payload_type: self.format.send,
             sequence,
             timestamp,

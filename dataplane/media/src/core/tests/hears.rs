@@ -130,6 +130,59 @@ fn the_same_play_keeps_its_position_through_later_sets() {
     assert_eq!(audio, prompts().encoded(HOLD, Codec::Pcmu).unwrap());
 }
 
+/// What each packet's timestamp is ahead of the one before, and whether it has the marker.
+fn steps(heard: &[Sent]) -> Vec<(i32, bool)> {
+    let step = |pair: &[Sent]| {
+        let (before, header) = (pair[0].header(), pair[1].header());
+        (timestamp_distance(header.timestamp, before.timestamp), header.marker)
+    };
+    heard.windows(2).map(step).collect()
+}
+
+#[test]
+fn a_set_that_comes_before_a_late_tick_does_not_shift_the_clock_of_what_is_played() {
+    for row in [plays(1, &[HOLD], true), nobody(), hears(AI)] {
+        let mut rig = Rig::new();
+        rig.set(spec(&[leg(CALLER, row.clone()), leg(AI, nobody())]));
+        for _ in 0..20 {
+            rig.run(100);
+            // One frame is due since 27 ms, another since 7; the command comes first.
+            rig.now += 27 * MS;
+            rig.set(spec(&[leg(CALLER, row.clone()), leg(AI, nobody())]));
+            rig.run(33);
+        }
+        let heard = rig.heard(CALLER);
+        assert_eq!(heard.len(), if row == hears(AI) { 157 } else { 160 });
+        assert!(
+            steps(&heard).iter().all(|step| *step == (160, false)),
+            "{:?}",
+            steps(&heard)
+        );
+        assert_unbroken(&heard, 47 * MS);
+    }
+}
+
+#[test]
+fn a_stall_of_the_host_is_a_pause_with_a_marker_and_what_is_played_goes_on() {
+    let mut rig = Rig::new();
+    rig.set(spec(&[leg(CALLER, plays(1, &[HOLD], false))]));
+    rig.run(110);
+    rig.now += 75 * MS;
+    rig.run(815);
+    let heard = rig.heard(CALLER);
+    let steps = steps(&heard);
+    // The packet of 120 ms is late by 65 ms.
+    assert_eq!((heard[5].at, heard[6].at), (100 * MS, 185 * MS));
+    assert_eq!((steps[5], steps[6]), ((85 * 8, true), (160, false)));
+    assert_eq!(
+        steps.iter().filter(|step| **step == (160, false)).count(),
+        steps.len() - 1
+    );
+    let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
+    let library = prompts();
+    assert_eq!(audio, library.encoded(HOLD, Codec::Pcmu).unwrap()[..audio.len()]);
+}
+
 #[test]
 fn a_play_that_was_heard_to_its_end_does_not_start_again() {
     let mut rig = Rig::new();
