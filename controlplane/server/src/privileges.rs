@@ -21,6 +21,12 @@ pub(crate) fn give_up() -> io::Result<()> {
         maximum: None,
     };
     let _ = setrlimit(Resource::Memlock, unlimited);
+    // So do the workers, which come before whoever else is on their cores: 40 stands for -20 (getrlimit(2)).
+    let any = Rlimit {
+        current: Some(40),
+        maximum: Some(40),
+    };
+    let _ = setrlimit(Resource::Nice, any);
     set_no_new_privs(true)?;
     // Who has no right to narrow it needs not: without capabilities and new privileges nothing comes of it.
     for capability in CapabilitySet::all().iter() {

@@ -15,6 +15,7 @@ mod config;
 mod epoll;
 mod moving;
 mod net;
+mod priority;
 mod socket;
 mod stats;
 mod uring;
@@ -327,6 +328,7 @@ impl Start {
         if let Some(core) = self.pin {
             affinity::pin(core)?;
         }
+        priority::hurry();
         let (count, guests) = (sockets.len(), usize::from(self.core.guests) * 2);
         let table = Sockets::new(self.core.first_port.0, count, guests);
         let room = count + guests;

@@ -54,6 +54,38 @@ fn every_port_is_bound() {
 }
 
 #[test]
+fn a_worker_hurries_and_nobody_else_does() {
+    let first = free_ports(2);
+    let engine = Engine::start(config(Backend::Epoll, &[(first, 1)])).expect("it starts");
+    let slice = |thread: &str| {
+        let mut attributes = [0_u64; 6];
+        let thread: i32 = thread.parse().expect("a number");
+        // SAFETY: the kernel writes at the most so many bytes there.
+        unsafe {
+            libc::syscall(
+                libc::SYS_sched_getattr,
+                thread,
+                attributes.as_mut_ptr(),
+                size_of_val(&attributes),
+                0,
+            )
+        };
+        // `sched_runtime` of `struct sched_attr`: the slice.
+        attributes[3]
+    };
+    let own = slice("0");
+    let tasks = std::fs::read_dir("/proc/self/task").expect("ours").flatten();
+    let workers = tasks.filter(|task| {
+        std::fs::read_to_string(task.path().join("comm")).is_ok_and(|name| name.starts_with("baton-media"))
+    });
+    let slices: Vec<u64> = workers.map(|task| slice(&task.file_name().to_string_lossy())).collect();
+    // Before Linux 6.12 nobody has a slice of his own.
+    let expected = if own == 0 { 0 } else { 100_000 };
+    assert!(slices.contains(&expected) && own != 100_000, "{slices:?}, ours {own}");
+    engine.stop();
+}
+
+#[test]
 fn it_starts_again_on_the_same_ports_at_once() {
     for backend in BOTH {
         let first = free_ports(4);
