@@ -115,6 +115,10 @@ pub(crate) struct Figures {
     pub(crate) own_late: Spread,
     /// Dropped at its own sockets.
     pub(crate) own_dropped: u64,
+    /// Dropped at the server's end of the lab's link: its core had no time to receive them.
+    pub(crate) server_overruns: u64,
+    /// Of the thread that receives for the server in the lab.
+    pub(crate) receive_path: Option<Duration>,
 }
 
 /// Faults, and breaks of lines, of which the words are kept.
@@ -157,13 +161,17 @@ impl Figures {
         self.processor_ms as f64 / 10.0 / self.seconds
     }
 
+    fn receive_share(&self) -> Option<f64> {
+        self.receive_path.map(|time| time.as_secs_f64() * 100.0 / self.seconds)
+    }
+
     /// The background calls' p99 latency while others are handed off, by the one without.
     fn latency_ratio(&self) -> Option<f64> {
         let of = |spread: &Spread| spread.share(0.99).map(|time| time.as_secs_f64()).filter(|s| *s > 0.0);
         Some(of(&self.latency_beside)? / of(&self.latency_alone)?)
     }
 
-    pub(crate) fn json(&self, options: &Options) -> Value {
+    pub(crate) fn json(&self, options: &Options, lab: bool) -> Value {
         let steps: serde_json::Map<String, Value> = STEPS
             .iter()
             .zip(&self.timelines.steps)
@@ -172,6 +180,7 @@ impl Figures {
         json!({
             "schema": "baton.callload/2",
             "ok": self.good(),
+            "way": if lab { "lab" } else { "loopback" },
             "asked_for": {
                 "calls": options.calls, "turns_per_s": options.turns, "handoffs_per_s": options.handoffs,
                 "mode": if options.warm { "warm" } else { "cold" }, "seconds": options.seconds, "hold": options.hold,
@@ -202,10 +211,12 @@ impl Figures {
             "server": {
                 "start_to_ready_ms": ms(self.started),
                 "processor_percent_of_a_core": round(self.share()),
+                "receive_path_percent_of_a_core": self.receive_share().map(round),
                 "memory_idle_kib": self.idle_kib,
                 "memory_per_call_kib": self.kib_per_call().map(round),
                 "lost_packets": self.server_lost.map(|[lost, _]| lost),
                 "kernel_dropped_packets": self.server_lost.map(|[_, dropped]| dropped),
+                "link_dropped_packets": self.server_overruns,
             },
             "host": {
                 "own_longest_stall_ms": ms(self.own_stall), "own_lateness_ms": self.own_late.json(),
@@ -214,7 +225,7 @@ impl Figures {
         })
     }
 
-    pub(crate) fn text(&self, options: &Options) -> String {
+    pub(crate) fn text(&self, options: &Options, lab: bool) -> String {
         let codecs = options.codecs.map(|codec| codec.sdp_name()).join(", ");
         let mut lines = vec![match options.hold {
             0 => format!(
@@ -290,8 +301,15 @@ impl Figures {
         let lost = self.server_lost.map_or("-".to_owned(), |[lost, dropped]| {
             format!("{lost} packets lost in it ({dropped} of them dropped at its sockets)")
         });
+        let receive = self.receive_share().map_or(String::new(), |share| {
+            format!(
+                " and {share:.0} % for its receive path ({} packets dropped there)",
+                self.server_overruns
+            )
+        });
         lines.push(format!(
-            "server: ready after {:.0} ms, {:.0} % of a core, {:.1} MiB idle, {} KiB for each live call, {lost}",
+            "server, {}: ready after {:.0} ms, {:.0} % of a core{receive}, {:.1} MiB idle, {} KiB for each live call, {lost}",
+            if lab { "through the lab" } else { "over loopback" },
             ms(self.started),
             self.share(),
             self.idle_kib as f64 / 1024.0,

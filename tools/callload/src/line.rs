@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use baton_parties::g711::Codec;
-use baton_parties::rtp::Packet;
 
 /// One packet time.
 pub(crate) const PTIME: Duration = Duration::from_millis(20);
@@ -152,9 +151,16 @@ impl View<'_> {
     }
 }
 
+/// Bytes of RTP's header (RFC 3550 §5.1), and of a whole packet.
+const HEADER: usize = 12;
+const PACKET: usize = HEADER + SAMPLES as usize;
+
 /// What a party sends.
 pub(crate) struct Stream {
-    packet: Packet,
+    /// The packet, as it is sent next but for the message.
+    packet: [u8; PACKET],
+    sequence: u16,
+    timestamp: u32,
     message: Message,
     pub(crate) to: Option<SocketAddr>,
     pub(crate) next: Instant,
@@ -163,15 +169,10 @@ pub(crate) struct Stream {
 impl Stream {
     pub(crate) fn new(role: Role, number: u32, codec: Codec, ssrc: u32, next: Instant) -> Stream {
         // What is behind the message is silence.
-        let payload = vec![codec.encode(0); SAMPLES as usize];
-        let packet = Packet {
-            marker: true,
-            payload_type: codec.payload_type(),
-            sequence: ssrc as u16,
-            timestamp: ssrc,
-            ssrc,
-            payload,
-        };
+        let mut packet = [codec.encode(0); PACKET];
+        // Version 2; the first packet has the marker.
+        packet[..2].copy_from_slice(&[0x80, 0x80 | codec.payload_type()]);
+        packet[8..HEADER].copy_from_slice(&ssrc.to_be_bytes());
         let message = Message {
             role,
             number,
@@ -180,6 +181,8 @@ impl Stream {
         };
         Stream {
             packet,
+            sequence: ssrc as u16,
+            timestamp: ssrc,
             message,
             to: None,
             next,
@@ -187,18 +190,20 @@ impl Stream {
     }
 
     /// The packet that is due, and where it goes.
-    pub(crate) fn poll(&mut self, now: Instant, sent_us: u64, law: &Law) -> Option<(SocketAddr, Vec<u8>)> {
+    pub(crate) fn poll(&mut self, now: Instant, sent_us: u64, law: &Law) -> Option<(SocketAddr, [u8; PACKET])> {
         let to = self.to?;
         if now < self.next {
             return None;
         }
         self.message.count = self.message.count.wrapping_add(1);
         self.message.sent_us = sent_us;
-        law.print(self.message, &mut self.packet.payload);
-        let bytes = self.packet.print();
-        self.packet.marker = false;
-        self.packet.sequence = self.packet.sequence.wrapping_add(1);
-        self.packet.timestamp = self.packet.timestamp.wrapping_add(SAMPLES);
+        law.print(self.message, &mut self.packet[HEADER..]);
+        self.packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        self.packet[4..8].copy_from_slice(&self.timestamp.to_be_bytes());
+        let bytes = self.packet;
+        self.packet[1] &= 0x7f;
+        self.sequence = self.sequence.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(SAMPLES);
         self.next += PTIME;
         Some((to, bytes))
     }
@@ -219,6 +224,7 @@ pub(crate) mod tests {
                 .poll(now + PTIME * n, u64::from(n) * 20_000, laws.of(codec))
                 .unwrap()
                 .1
+                .to_vec()
         };
         (0..count).map(&mut poll).collect()
     }

@@ -14,21 +14,24 @@ mod line;
 mod options;
 mod post;
 mod records;
+mod rtp;
+mod setup;
 mod spread;
 mod world;
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use baton_lab::cpu::Watched;
+use baton_lab::lab;
 use baton_load::cores::stay_off;
-use baton_load::server::{Place, Server};
+use baton_load::server::Server;
 use baton_load::tool::{self, Tool};
 use baton_load::words::Words;
 use figures::Figures;
-use options::Options;
-use post::{Post, free_range};
+use options::{Options, Way};
+use setup::{Setup, choose};
 use world::{Phase, World};
 
 /// What the API wants to be shown.
@@ -51,11 +54,17 @@ impl Tool for CallLoad {
     }
 
     fn measure(options: &Options) -> Result<ExitCode, String> {
-        let figures = measure(options)?;
+        let way = choose(options);
+        if way == Way::Lab
+            && let Some(status) = lab::in_own_session()?
+        {
+            return Ok(status);
+        }
+        let figures = measure(options, way)?;
         if options.json {
-            println!("{:#}", figures.json(options));
+            println!("{:#}", figures.json(options, way == Way::Lab));
         } else {
-            println!("{}", figures.text(options));
+            println!("{}", figures.text(options, way == Way::Lab));
         }
         Ok(if figures.good() {
             ExitCode::SUCCESS
@@ -65,17 +74,10 @@ impl Tool for CallLoad {
     }
 }
 
-fn measure(options: &Options) -> Result<Figures, String> {
-    let post = || Post::open().map_err(|error| format!("a socket: {error}"));
-    let posts = [post()?, post()?, post()?];
-    // Three legs of each call; a handed-off one lives some seconds, and its ports rest for two more.
-    let legs = match options.hold {
-        0 => 3 * options.calls + 3 * 12 * options.handoffs + 64,
-        hold => 3 * hold + 64,
-    };
-    let mut server = start(options, posts[1].at, posts[2].at, legs)?;
+fn measure(options: &Options, way: Way) -> Result<Figures, String> {
+    let Setup { posts, rtp, mut server } = Setup::new(options, way)?;
     // After its start: it may use cores that we may not.
-    if let Some(core) = options.server_core {
+    if let (Way::Loopback, Some(core)) = (way, options.server_core) {
         stay_off(core)?;
     }
     let idle_kib = server.memory_kib();
@@ -83,7 +85,7 @@ fn measure(options: &Options) -> Result<Figures, String> {
     let (requests, wanted) = mpsc::channel();
     let (done, answers) = mpsc::channel();
     http::start(server.http(), wanted, &done);
-    let mut world = World::new(options, posts, server.sip(), requests, answers);
+    let mut world = World::new(options, posts, rtp, server.sip(), requests, answers);
     let calls = if options.hold > 0 { options.hold } else { options.calls };
     eprintln!("callload: {calls} calls are placed");
     if !world.build_up(calls) {
@@ -134,53 +136,17 @@ fn measure(options: &Options) -> Result<Figures, String> {
 }
 
 fn measured(world: &mut World, server: &Server, phase: Phase, run: impl FnOnce(&mut World)) {
-    let (before, begin) = (server.processor_ms(), Instant::now());
+    let receive = world.rtp.lab().map(|lab| Watched {
+        process: None,
+        receive: lab.receive_threads(),
+    });
+    let received = |watched: &Option<Watched>| watched.as_ref().map(|watched| watched.spent().receive);
+    let (before, receive_before, begin) = (server.processor_ms(), received(&receive), Instant::now());
     world.begin(phase);
     run(world);
     world.end();
     world.figures.seconds = begin.elapsed().as_secs_f64();
     world.figures.processor_ms = server.processor_ms().saturating_sub(before);
-}
-
-/// A server for so many legs at one time, those whose ports rest included.
-fn start(options: &Options, ai: SocketAddr, human: SocketAddr, legs: u32) -> Result<Server, String> {
-    let place = Place::find("callload")?;
-    let store = match &options.store {
-        Some(url) => url.clone(),
-        None => format!("sqlite:{}", place.folder.join("baton.db").display()),
-    };
-    let mode = if options.warm || options.hold > 0 {
-        "warm"
-    } else {
-        "cold"
-    };
-    // Who is to stay on hold is joined by nobody.
-    let accept = if options.hold > 0 {
-        "\"api\"\naccept_s = 600"
-    } else {
-        "\"answer\""
-    };
-    let first_port =
-        free_range(2 * legs).ok_or_else(|| format!("there are no {} ports beside each other", 2 * legs))?;
-    let share = f64::from(options.core_share) / 100.0;
-    let cores = options
-        .server_core
-        .map_or(String::new(), |core| format!("cores = [{core}]\n"));
-    let config = format!(
-        "[[http.keys]]\nname = \"load\"\nkey = \"{KEY}\"\nscope = \"admin\"\n\
-         [node]\ndrain_s = 1\nlog = \"warn\"\n\
-         [budget]\ncore_share = {share:?}\n\
-         [media]\nfirst_port = {first_port}\nports_per_worker = {legs}\nsessions_per_worker = {legs}\n{cores}\
-         [store]\nurl = \"{store}\"\n\
-         [[trunks]]\nname = \"load\"\naddresses = [\"127.0.0.1\"]\n\
-         [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai}\"\n\
-         [[targets]]\nname = \"human\"\nuri = \"sip:human@{human}\"\n\
-         [playbook]\nmode = \"{mode}\"\naccept = {accept}\n"
-    );
-    Server::start(
-        &options.server,
-        place,
-        &config,
-        options.server_core.filter(|_| !options.apart),
-    )
+    let spent = received(&receive).zip(receive_before);
+    world.figures.receive_path = spent.map(|(after, before)| after.saturating_sub(before));
 }

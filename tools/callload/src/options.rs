@@ -32,7 +32,22 @@ pub(crate) struct Options {
     pub(crate) apart: bool,
     /// What new calls may use of a core, percent. Below 100, calls that are refused for it are no fault.
     pub(crate) core_share: u32,
+    /// As `media.io`.
+    pub(crate) io: String,
+    /// How long each end of the lab's link gathers packets.
+    pub(crate) moderation_us: u32,
+    /// `None`: as this process can.
+    pub(crate) way: Option<Way>,
     pub(crate) json: bool,
+}
+
+/// How the parties reach the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// By sockets of this host.
+    Loopback,
+    /// By a link of its own, with their packets beside the kernel's stack.
+    Lab,
 }
 
 /// What the words mean; `None`: help is wanted. `--server` comes from `cargo xtask callload`.
@@ -53,6 +68,9 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         server_core: Some(0),
         apart: false,
         core_share: 100,
+        io: "auto".to_owned(),
+        moderation_us: 200,
+        way: None,
         json: false,
     };
     while let Some(name) = words.option() {
@@ -60,6 +78,8 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
             "--help" | "-h" => return Ok(None),
             "--apart" => options.apart = words.flag()?,
             "--json" => options.json = words.flag()?,
+            "--lab" => options.way = Some(words.flag().map(|_| Way::Lab)?),
+            "--loopback" => options.way = Some(words.flag().map(|_| Way::Loopback)?),
             "--server" => server = Some(words.value()?),
             "--calls" => options.calls = words.number(0, 5000)?,
             "--turns" => options.turns = words.number(0, 20_000)?,
@@ -68,7 +88,14 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
             "--seconds" => options.seconds = words.number(1, 3600)?,
             "--alone" => options.alone = words.number(0, 3600)?,
             "--warm-up" => options.warm_up = words.number(0, 600)?,
+            "--moderation-us" => options.moderation_us = words.number(0, 10_000)?,
             "--core-share" => options.core_share = words.number(1, 100)?,
+            "--io" => {
+                options.io = words.value()?;
+                if !["auto", "io_uring", "epoll"].contains(&options.io.as_str()) {
+                    return Err(format!("--io {}: auto, io_uring or epoll", options.io));
+                }
+            }
             "--store" => options.store = Some(words.value()?),
             "--codecs" => options.codecs = codecs(&words.value()?)?,
             "--mode" => {
@@ -93,6 +120,9 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     options.server = words.program(server)?;
     if options.calls == 0 && options.handoffs == 0 && options.hold == 0 {
         return Err("without --calls, --handoffs and --hold there is no call".to_owned());
+    }
+    if options.way == Some(Way::Lab) && options.server_core.is_none() {
+        return Err("--lab wants a core for the server: --server-core N".to_owned());
     }
     Ok(Some(options))
 }
@@ -121,7 +151,7 @@ mod tests {
     fn options_are_read() {
         let line = format!(
             "{SERVER} --calls 7 --turns=8 --handoffs 9 --mode warm --seconds 3 --alone 2 --warm-up 1 --hold 4 --core-share 70 \
-             --codecs pcmu,pcma,pcmu --store x --server-core any --apart --json"
+             --codecs pcmu,pcma,pcmu --store x --server-core any --apart --json --loopback --moderation-us 100 --io epoll"
         );
         let options = read(&line).expect("options").expect("no help");
         let figures = [
@@ -138,6 +168,12 @@ mod tests {
         assert!(options.warm && options.json && options.apart);
         assert_eq!(options.codecs, [Codec::Pcmu, Codec::Pcma, Codec::Pcmu]);
         assert_eq!((options.store.as_deref(), options.server_core), (Some("x"), None));
+        assert_eq!(
+            (options.way, options.moderation_us, options.io.as_str()),
+            (Some(Way::Loopback), 100, "epoll")
+        );
+        let options = read(&format!("{SERVER} --lab")).expect("options").expect("no help");
+        assert_eq!(options.way, Some(Way::Lab));
         assert_eq!(read("--help"), Ok(None));
     }
 
@@ -146,12 +182,14 @@ mod tests {
         for (line, part) in [
             ("", "--server PROGRAM is missing"),
             ("--turns fast", "--turns fast: not a number from 0 to 20000"),
+            ("--io aio", "--io aio: auto, io_uring or epoll"),
             ("--mode tepid", "--mode tepid: warm or cold"),
             ("--server-core x", "--server-core x: not a number"),
             ("--codecs pcmu,pcma", "three of pcmu and pcma"),
             ("--codecs pcmu,pcma,opus", "three of pcmu and pcma"),
             ("--call 5", "--call: no such option"),
             ("--server /proc/self/exe --calls 0 --handoffs 0", "there is no call"),
+            ("--server /proc/self/exe --lab --server-core any", "--lab wants a core"),
         ] {
             let error = read(line).expect_err(line);
             assert!(error.contains(part), "{line}: {error}");

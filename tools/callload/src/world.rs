@@ -1,9 +1,8 @@
-//! All calls and the time that they take: one thread, three SIP sockets, three RTP sockets.
+//! All calls and the time that they take: one thread, three SIP sockets, and the way of the RTP.
 
 mod media;
 
 use std::collections::{BinaryHeap, HashMap, VecDeque};
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
@@ -19,6 +18,7 @@ use crate::http::{Answer, Kind, Request};
 use crate::line::{Laws, Role, Stream};
 use crate::options::Options;
 use crate::post::Post;
+use crate::rtp::Rtp;
 use media::Due;
 
 /// How long a call talks with the AI before it is handed off, and with the human after the join.
@@ -32,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// How long a party that is done still answers repetitions.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long it sleeps where there is nothing to do.
+const REST: Duration = Duration::from_micros(50);
 
 /// How often the timers of the user agents are looked at.
 const TIMERS: Duration = Duration::from_millis(50);
@@ -90,6 +93,7 @@ pub(crate) enum Phase {
 /// Everything on our side.
 pub(crate) struct World {
     posts: [Post; 3],
+    pub(crate) rtp: Rtp,
     server: SocketAddr,
     codecs: [Codec; 3],
     /// Refusals for the budget are no fault.
@@ -116,7 +120,10 @@ pub(crate) struct World {
     answers: Receiver<Answer>,
     pending: usize,
     ssrc: u32,
+    /// When timers were looked at last, and those of which leg and call.
     timers: Instant,
+    timers_of: usize,
+    patience_of: usize,
     last_turn: Instant,
     pub(crate) figures: Figures,
 }
@@ -125,6 +132,7 @@ impl World {
     pub(crate) fn new(
         options: &Options,
         posts: [Post; 3],
+        rtp: Rtp,
         server: SocketAddr,
         requests: Sender<Request>,
         answers: Receiver<Answer>,
@@ -132,6 +140,7 @@ impl World {
         let now = Instant::now();
         World {
             posts,
+            rtp,
             server,
             codecs: options.codecs,
             may_refuse: options.core_share < 100,
@@ -154,6 +163,8 @@ impl World {
             pending: 0,
             ssrc: 1,
             timers: now,
+            timers_of: 0,
+            patience_of: 0,
             last_turn: now,
             figures: Figures::default(),
         }
@@ -277,7 +288,8 @@ impl World {
 
     /// Hangs up the rest.
     pub(crate) fn finish(&mut self) {
-        self.figures.own_dropped = self.posts.iter().map(Post::dropped).sum();
+        self.figures.own_dropped = self.posts.iter().map(Post::dropped).sum::<u64>() + self.rtp.dropped();
+        self.figures.server_overruns = self.rtp.server_overruns();
         for number in 0..self.calls.len() {
             self.hang_up(number as u32);
         }
@@ -310,7 +322,8 @@ impl World {
         let post = &self.posts[role as usize];
         let codec = self.codecs[role as usize];
         let media = Local {
-            port: post.rtp_port,
+            address: self.rtp.address(),
+            port: self.rtp.port(role),
             codec,
             session: self.ssrc >> 1,
             version: 1,
@@ -388,52 +401,47 @@ impl World {
         }
         self.last_turn = now;
         let mut busy = false;
+        busy |= self.take_rtp();
         for role in [Role::Caller, Role::Ai, Role::Human] {
-            busy |= self.take_rtp(role);
-            self.take_sip(role);
+            busy |= self.take_sip(role);
         }
         self.take_answers();
         self.hand_off_due(now);
         busy |= self.send_rtp();
-        if now >= self.timers {
-            self.timers = now + TIMERS;
-            self.take_time(now);
-        }
+        self.take_time(now);
         // A packet that waits for us would be charged to the server.
         if !busy {
-            std::thread::sleep(Duration::from_micros(100));
+            std::thread::sleep(REST);
         }
     }
 
-    fn take_sip(&mut self, role: Role) {
+    /// One message, if one came: packets do not wait for more than that.
+    fn take_sip(&mut self, role: Role) -> bool {
         let mut buffer = [0; 4096];
-        loop {
-            let (length, from) = match self.posts[role as usize].sip.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => continue,
-            };
-            let now = Instant::now();
-            let datagram = &buffer[..length];
-            let Some(id) = call_id(datagram) else { continue };
-            let key = (role as u8, id);
-            let place = match self.by_id.get(&key) {
-                Some(place) => *place,
-                None if datagram.starts_with(b"INVITE ") => {
-                    let place = self.add_leg(role, 0, now);
-                    if let Some(leg) = &mut self.legs[place] {
-                        leg.sip_call_id.clone_from(&key.1);
-                    }
-                    self.by_id.insert(key, place);
-                    place
+        let Ok((length, from)) = self.posts[role as usize].sip.recv_from(&mut buffer) else {
+            return false;
+        };
+        let now = Instant::now();
+        let datagram = &buffer[..length];
+        let Some(id) = call_id(datagram) else { return true };
+        let key = (role as u8, id);
+        let place = match self.by_id.get(&key) {
+            Some(place) => *place,
+            None if datagram.starts_with(b"INVITE ") => {
+                let place = self.add_leg(role, 0, now);
+                if let Some(leg) = &mut self.legs[place] {
+                    leg.sip_call_id.clone_from(&key.1);
                 }
-                None => continue,
-            };
-            if let Some(leg) = &mut self.legs[place] {
-                leg.ua.handle(now, from, datagram);
+                self.by_id.insert(key, place);
+                place
             }
-            self.serve(place, now);
+            None => return true,
+        };
+        if let Some(leg) = &mut self.legs[place] {
+            leg.ua.handle(now, from, datagram);
         }
+        self.serve(place, now);
+        true
     }
 
     /// What a user agent has to say and to send.
@@ -588,36 +596,50 @@ impl World {
         }
     }
 
+    /// All timers within [`TIMERS`], some of them in each turn.
     fn take_time(&mut self, now: Instant) {
-        for place in 0..self.legs.len() {
-            let Some(leg) = &mut self.legs[place] else { continue };
-            leg.ua.handle_timeout(now);
-            if leg.done.is_some_and(|done| now >= done + LINGER) {
-                self.by_id
-                    .remove(&(leg.role as u8, std::mem::take(&mut leg.sip_call_id)));
-                self.legs[place] = None;
-                self.free.push(place);
-                continue;
-            }
-            self.serve(place, now);
+        let passed = now.saturating_duration_since(self.timers).as_secs_f64() / TIMERS.as_secs_f64();
+        self.timers = now;
+        let part = |all: usize| (passed.min(1.0) * all as f64).ceil() as usize;
+        for _ in 0..part(self.legs.len()) {
+            self.timers_of = (self.timers_of + 1) % self.legs.len();
+            self.take_time_of(self.timers_of, now);
         }
-        for number in 0..self.calls.len() as u32 {
-            let call = &self.calls[number as usize];
-            if call.background || call.stage == Stage::Over {
-                continue;
+        for _ in 0..part(self.calls.len()) {
+            self.patience_of = (self.patience_of + 1) % self.calls.len();
+            self.take_patience_of(self.patience_of as u32, now);
+        }
+    }
+
+    fn take_time_of(&mut self, place: usize, now: Instant) {
+        let Some(leg) = &mut self.legs[place] else { return };
+        leg.ua.handle_timeout(now);
+        if leg.done.is_some_and(|done| now >= done + LINGER) {
+            self.by_id
+                .remove(&(leg.role as u8, std::mem::take(&mut leg.sip_call_id)));
+            self.legs[place] = None;
+            self.free.push(place);
+            return;
+        }
+        self.serve(place, now);
+    }
+
+    fn take_patience_of(&mut self, number: u32, now: Instant) {
+        let call = &self.calls[number as usize];
+        if call.background {
+            return;
+        }
+        match call.stage {
+            Stage::Joined(at) if now >= at + TALK => self.hang_up(number),
+            Stage::HandingOff(due) if now >= due + PATIENCE => {
+                self.figures.fault("a handoff did not join");
+                self.hang_up(number);
             }
-            match call.stage {
-                Stage::Joined(at) if now >= at + TALK => self.hang_up(number),
-                Stage::HandingOff(due) if now >= due + PATIENCE => {
-                    self.figures.fault("a handoff did not join");
-                    self.hang_up(number);
-                }
-                Stage::Dialing if now >= call.began + PATIENCE => {
-                    self.figures.fault("a call was not connected");
-                    self.hang_up(number);
-                }
-                _ => {}
+            Stage::Dialing if now >= call.began + PATIENCE => {
+                self.figures.fault("a call was not connected");
+                self.hang_up(number);
             }
+            _ => {}
         }
     }
 

@@ -1,7 +1,9 @@
 //! The tool against the real server, for a short time: where `baton` is built beside it, as in a test of the whole workspace.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -17,14 +19,17 @@ fn run(options: &[&str]) -> Option<Value> {
         eprintln!("skipped: {} is not built", server.display());
         return None;
     }
-    let output = Command::new(tool)
-        .arg("--server")
-        .arg(server)
-        .args(["--server-core", "any", "--json"])
-        .args(options)
-        .output()
-        .expect("the tool");
+    let mut command = Command::new(tool);
+    command.arg("--server").arg(server).arg("--json").args(options);
+    if !options.contains(&"--lab") {
+        command.args(["--server-core", "any"]);
+    }
+    let output = command.output().expect("the tool");
     let said = String::from_utf8_lossy(&output.stderr);
+    if options.contains(&"--lab") && output.status.code() == Some(2) {
+        eprintln!("skipped: {said}");
+        return None;
+    }
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
     assert_eq!(report["schema"], "baton.callload/2");
     assert_eq!(report["faults"], 0, "{report:#}");
@@ -89,4 +94,100 @@ fn callers_on_hold_and_humans_being_briefed_are_judged_by_their_ticks() {
             .is_some_and(|count| count > 200),
         "{report:#}"
     );
+}
+
+/// Names of interfaces and network namespaces, as everybody sees them.
+fn everything() -> Vec<String> {
+    let names = |folder: &str| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+    };
+    let mut all = [names("/sys/class/net"), names("/run/netns")].concat();
+    all.sort();
+    all
+}
+
+/// Processes with this word in their command lines.
+fn processes(word: &str) -> usize {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = entries.filter_map(|entry| std::fs::read_to_string(entry.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(word)).count()
+}
+
+#[test]
+fn in_the_lab_all_join_and_nothing_stays_behind() {
+    let before = everything();
+    let options =
+        "--lab --calls 3 --turns 5 --handoffs 2 --mode warm --codecs pcma,pcmu,pcmu --alone 1 --warm-up 0 --seconds 2";
+    let Some(report) = run(&options.split(' ').collect::<Vec<_>>()) else {
+        return;
+    };
+    assert_eq!(report["way"], "lab");
+    assert_eq!(report["handoffs"]["asked"], report["handoffs"]["joined"], "{report:#}");
+    let asked = report["handoffs"]["asked"].as_u64().expect("a number");
+    is_whole(&report["handed_off"], asked);
+    is_whole(&report["background"], 3);
+    is_whole(&report["background_alone"], 3);
+    let received = &report["server"]["receive_path_percent_of_a_core"];
+    assert!(received.as_f64().is_some_and(|share| share > 0.0), "{report:#}");
+    assert_eq!(everything(), before);
+}
+
+#[test]
+fn of_a_lab_that_is_killed_nothing_stays_behind() {
+    // Where there is no lab that is said here.
+    if run(&[
+        "--lab",
+        "--calls",
+        "1",
+        "--turns",
+        "0",
+        "--handoffs",
+        "0",
+        "--alone",
+        "0",
+        "--warm-up",
+        "0",
+        "--seconds",
+        "1",
+    ])
+    .is_none()
+    {
+        return;
+    }
+    let before = everything();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("killed-lab-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let tool = Path::new(env!("CARGO_BIN_EXE_callload"));
+    let mut running = Command::new(tool)
+        .arg("--server")
+        .arg(tool.with_file_name("baton"))
+        .args(["--lab", "--calls", "3", "--handoffs", "0", "--seconds", "60"])
+        .env("TMPDIR", &folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the tool");
+    let word = folder.to_string_lossy().into_owned();
+    let wait = |what: &str, done: &dyn Fn() -> bool| {
+        let begin = Instant::now();
+        while !done() {
+            assert!(
+                begin.elapsed() < Duration::from_secs(20),
+                "{what}: {:?}",
+                folder.read_dir()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let files = || folder.read_dir().into_iter().flatten().flatten().count();
+    // The server, and who clears up behind it.
+    wait("it has begun", &|| files() == 1 && processes(&word) == 2);
+    running.kill().expect("it runs");
+    running.wait().expect("it ends");
+    wait("nothing is left", &|| files() == 0 && processes(&word) == 0);
+    assert_eq!(everything(), before);
+    std::fs::remove_dir(&folder).expect("it is empty");
 }

@@ -1,7 +1,7 @@
 //! Two network namespaces without names, joined by a veth: the load here, who carries it there. They, and all that was set in them,
 //! end with the processes in them, however these end.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, UdpSocket};
@@ -39,6 +39,8 @@ pub struct Lab {
     ours: String,
     theirs: String,
     subject_core: usize,
+    load_core: usize,
+    own_thread: bool,
 }
 
 impl Lab {
@@ -72,6 +74,8 @@ impl Lab {
             theirs: format!("s{number}"),
             holder,
             subject_core,
+            load_core,
+            own_thread: false,
         };
         lab.join(moderation_us)?;
         Ok(lab)
@@ -136,13 +140,51 @@ impl Lab {
         Ok(())
     }
 
+    /// What the other end sends waits in a queue of so many packets where ours has no room, as before a network card (Linux 6.16; an older one
+    /// throws away what comes above 256).
+    ///
+    /// # Errors
+    /// Where it cannot be set.
+    pub fn give_queue(&self, packets: u32) -> Result<(), String> {
+        let packets = packets.to_string();
+        let words = [
+            "qdisc",
+            "replace",
+            "dev",
+            &self.theirs,
+            "root",
+            "pfifo",
+            "limit",
+            &packets,
+        ];
+        tool("tc", &words, Some(self))
+    }
+
+    /// Our end, too, receives by a thread of the kernel, on our core and as much in a hurry as this process: for a tool that sleeps, and has others on its
+    /// core who might keep the kernel's own time for it waiting.
+    ///
+    /// # Errors
+    /// Where it cannot be set.
+    pub fn receive_by_thread(&mut self) -> Result<(), String> {
+        let file = format!("/sys/class/net/{}/threaded", self.ours);
+        fs::write(&file, "1").map_err(|error| format!("{file}: {error}"))?;
+        self.own_thread = true;
+        self.pin_receive_paths();
+        Ok(())
+    }
+
     /// Puts each end's receive path on its core. To be called again once a program is on an interface: it has a new one then.
     pub fn pin_receive_paths(&self) {
         for thread in self.receive_threads() {
             // One that has just ended needs no core.
             let _ = pin(thread as i32, self.subject_core).and_then(|()| hurry(thread as i32));
         }
-        // The load's has no thread: it would have to wait for the load. Its timer stays on the core on which a packet came first: this one.
+        if self.own_thread {
+            for thread in cpu::napi_threads(&self.ours) {
+                let _ = pin(thread as i32, self.load_core).and_then(|()| hurry(thread as i32));
+            }
+        }
+        // Otherwise the load's has no thread: it would have to wait for the load. Its timer stays on the core on which a packet came first: this one.
         let knock = || UdpSocket::bind((THEIRS, 0)).and_then(|socket| socket.send_to(b"knock", (OURS, DISCARD)));
         let _ = self.there(knock);
     }
@@ -152,22 +194,59 @@ impl Lab {
         cpu::napi_threads(&self.theirs)
     }
 
-    /// Makes the command run there: in that namespace, on that core, and not longer than this process.
+    /// Makes the command run there: in that namespace, on that core, before everybody else on it, and not longer than this process.
     ///
     /// # Errors
     /// Where the namespace is gone.
     pub fn place(&self, command: &mut Command) -> io::Result<()> {
+        let core = self.subject_core;
+        self.put(command, c"-20", move || pin(0, core).and_then(|()| hurry(0)))
+    }
+
+    /// The same for a service, whose threads are scheduled among each other as it asks itself. `anywhere`: on any core, and after the load where
+    /// that is.
+    ///
+    /// # Errors
+    /// Where the namespace is gone.
+    pub fn place_service(&self, command: &mut Command, anywhere: bool) -> io::Result<()> {
+        let core = self.subject_core;
+        match anywhere {
+            true => self.put(command, c"-10", || unpin(0).and_then(|()| relax(0))),
+            false => self.put(command, c"-20", move || pin(0, core).and_then(|()| relax(0))),
+        }
+    }
+
+    /// The threads of this process leave the subject's core to those of them whose names begin so.
+    ///
+    /// # Errors
+    /// Where the kernel refuses.
+    pub fn leave_core_to(&self, process: u32, names: &str) -> io::Result<()> {
+        for thread in fs::read_dir(format!("/proc/{process}/task"))?.flatten() {
+            let name = fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+            if !name.starts_with(names)
+                && let Some(number) = thread.file_name().to_str().and_then(|number| number.parse().ok())
+            {
+                pin_to(number, |core| core != self.subject_core)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(
+        &self,
+        command: &mut Command,
+        group: &'static CStr,
+        schedule: impl Fn() -> io::Result<()> + Send + Sync + 'static,
+    ) -> io::Result<()> {
         let namespace = |kind: &str| File::open(format!("/proc/{}/ns/{kind}", self.holder.id()));
         let (net, mnt) = (namespace("net")?, namespace("mnt")?);
-        let core = self.subject_core;
         // SAFETY: between fork and exec only system calls are made.
         unsafe {
             command.pre_exec(move || {
                 set_namespace(&net)?;
                 set_namespace(&mnt)?;
-                own_session()?;
-                pin(0, core)?;
-                hurry(0)?;
+                own_session(group)?;
+                schedule()?;
                 die_with_parent()
             });
         }
@@ -313,10 +392,21 @@ fn die_with_parent() -> io::Result<()> {
 
 /// 0: this thread.
 fn pin(thread: i32, core: usize) -> io::Result<()> {
-    // SAFETY: all bits zero is a set of no cores; the kernel reads so many bytes of it.
+    pin_to(thread, |other| other == core)
+}
+
+/// On all cores that there are.
+fn unpin(thread: i32) -> io::Result<()> {
+    pin_to(thread, |_| true)
+}
+
+fn pin_to(thread: i32, wanted: impl Fn(usize) -> bool) -> io::Result<()> {
+    // SAFETY: all bits zero is a set of no cores; the kernel reads so many bytes of it, and leaves out those that are not there.
     unsafe {
         let mut set: libc::cpu_set_t = mem::zeroed();
-        libc::CPU_SET(core, &mut set);
+        for core in (0..libc::CPU_SETSIZE as usize).filter(|core| wanted(*core)) {
+            libc::CPU_SET(core, &mut set);
+        }
         check(libc::sched_setaffinity(thread, size_of_val(&set), &raw const set))
     }
 }
@@ -339,21 +429,22 @@ pub fn in_own_session() -> Result<Option<ExitCode>, String> {
             .env(MARK, "1")
             .stdin(Stdio::null());
         // SAFETY: between fork and exec only system calls are made.
-        unsafe { command.pre_exec(|| own_session().and_then(|()| die_with_parent())) };
+        unsafe { command.pre_exec(|| own_session(c"-20").and_then(|()| die_with_parent())) };
         command.status()
     };
     let status = again().map_err(|error| format!("this program in a session of its own: {error}"))?;
     Ok(Some(ExitCode::from(status.code().map_or(2, |code| code as u8))))
 }
 
-fn own_session() -> io::Result<()> {
+/// `nice`: of the whole session among others.
+fn own_session(nice: &CStr) -> io::Result<()> {
     // SAFETY: no pointers but to bytes that are there.
     unsafe {
         check(libc::setsid())?;
         let file = libc::open(c"/proc/self/autogroup".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         // Not every kernel has it.
         if file >= 0 {
-            libc::write(file, c"-20".as_ptr().cast(), 3);
+            libc::write(file, nice.as_ptr().cast(), nice.count_bytes());
             libc::close(file);
         }
     }
@@ -363,10 +454,19 @@ fn own_session() -> io::Result<()> {
 /// Whoever else is on the core waits for it; and as it shares the core with the receive path that feeds it, the two of them take turns
 /// quickly, or the one's packets would lie while the other has its time (sched(7), sched_setattr(2)). 0: this thread.
 fn hurry(thread: i32) -> io::Result<()> {
+    schedule(thread, -20, 100_000)
+}
+
+/// As everybody is by default.
+fn relax(thread: i32) -> io::Result<()> {
+    schedule(thread, 0, 0)
+}
+
+fn schedule(thread: i32, nice: i32, slice_ns: u64) -> io::Result<()> {
     let attributes = SchedulerAttributes {
         size: size_of::<SchedulerAttributes>() as u32,
-        nice: -20,
-        slice_ns: 100_000,
+        nice,
+        slice_ns,
         ..SchedulerAttributes::default()
     };
     // SAFETY: the kernel reads `size` bytes.
@@ -428,12 +528,16 @@ fn index(root: &Path, name: &str) -> Result<u32, String> {
 
 /// ip(8) of iproute2.
 fn ip(words: &[&str], there: Option<&Lab>) -> Result<(), String> {
-    let mut command = Command::new("ip");
+    tool("ip", words, there)
+}
+
+fn tool(program: &str, words: &[&str], there: Option<&Lab>) -> Result<(), String> {
+    let mut command = Command::new(program);
     command.args(words).stdin(Stdio::null());
     if let Some(lab) = there {
         lab.place(&mut command).map_err(|error| error.to_string())?;
     }
-    let line = || format!("ip {}", words.join(" "));
+    let line = || format!("{program} {}", words.join(" "));
     match command.output() {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(format!(

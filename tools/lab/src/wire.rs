@@ -51,6 +51,14 @@ impl Wire {
         self.socket.flush()
     }
 
+    /// Lets the kernel send what it has room for: it has none where the other end does not take what was sent before.
+    ///
+    /// # Errors
+    /// Where the kernel fails.
+    pub fn push(&mut self) -> io::Result<()> {
+        self.socket.push()
+    }
+
     /// Calls `take` with each frame that has come, `most` at the most; how many these were.
     pub fn receive(&mut self, most: usize, take: impl FnMut(&[u8])) -> usize {
         self.socket.receive(most, take)

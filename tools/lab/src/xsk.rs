@@ -247,26 +247,49 @@ impl Socket {
     /// Where the kernel fails.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         while self.unasked {
-            // SAFETY: no data, no address: only the doorbell.
-            let asked = unsafe {
-                libc::sendto(
-                    self.descriptor.as_raw_fd(),
-                    std::ptr::null(),
-                    0,
-                    libc::MSG_DONTWAIT,
-                    std::ptr::null(),
-                    0,
-                )
-            };
-            if asked < 0 {
-                let error = io::Error::last_os_error();
-                // It takes so many at one time, or has no room at the moment.
-                if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS)) {
-                    return Err(error);
-                }
-            }
+            self.ask()?;
             self.reclaim();
             self.unasked = self.goes.room() < FRAMES;
+        }
+        Ok(())
+    }
+
+    fn ask(&self) -> io::Result<()> {
+        // SAFETY: no data, no address: only the doorbell.
+        let asked = unsafe {
+            libc::sendto(
+                self.descriptor.as_raw_fd(),
+                std::ptr::null(),
+                0,
+                libc::MSG_DONTWAIT,
+                std::ptr::null(),
+                0,
+            )
+        };
+        if asked < 0 {
+            let error = io::Error::last_os_error();
+            // It takes so many at one time, or has no room at the moment.
+            if !matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS)) {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the kernel send what it has room for now; the rest stays queued for the next time.
+    ///
+    /// # Errors
+    /// Where the kernel fails.
+    pub(crate) fn push(&mut self) -> io::Result<()> {
+        let mut room = self.goes.room();
+        while self.unasked {
+            self.ask()?;
+            self.reclaim();
+            let now = self.goes.room();
+            self.unasked = now < FRAMES;
+            if std::mem::replace(&mut room, now) == now {
+                break;
+            }
         }
         Ok(())
     }

@@ -2,6 +2,12 @@
 
 use std::process::Command;
 
+/// The first core that is another one.
+pub fn other(core: u32) -> Option<u32> {
+    let cores = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
+    listed(cores.trim()).find(|other| *other != core)
+}
+
 /// This process runs on every core but that one, by taskset of util-linux.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -20,6 +21,7 @@ pub struct Place {
     pub http: SocketAddr,
     /// For its files; it ends with the server.
     pub folder: PathBuf,
+    broom: Option<Child>,
 }
 
 /// Ends with this value.
@@ -40,12 +42,30 @@ impl Place {
         // Taken and given back: the server names its own ports only in its log.
         let sip = UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let http = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+        Place::at(tool, sip.map_err(free)?, http.map_err(free)?)
+    }
+
+    /// These addresses, and a folder of this process of the tool.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn at(tool: &str, sip: SocketAddr, http: SocketAddr) -> Result<Place, String> {
         let folder = std::env::temp_dir().join(format!("baton-{tool}-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        // Where the tool is killed or interrupted its end of the pipe closes, and the folder goes all the same.
+        let broom = Command::new("sh")
+            .args(["-c", "read _; sleep 1; rm -rf -- \"$0\""])
+            .arg(&folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn();
         Ok(Place {
-            sip: sip.map_err(free)?,
-            http: http.map_err(free)?,
+            sip,
+            http,
             folder,
+            broom: broom.ok(),
         })
     }
 }
@@ -53,6 +73,10 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
+        if let Some(broom) = &mut self.broom {
+            let _ = broom.kill();
+            let _ = broom.wait();
+        }
     }
 }
 
@@ -63,11 +87,7 @@ impl Server {
     /// # Errors
     /// Where it does not start.
     pub fn start(program: &Path, place: Place, config: &str, core: Option<u32>) -> Result<Server, String> {
-        let (sip, http) = (place.sip, place.http);
-        let file = place.folder.join("baton.toml");
-        let text = format!("[sip]\nlisten = \"{sip}\"\n[http]\nlisten = \"{http}\"\n{config}");
-        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
-        let mut command = match core {
+        let command = match core {
             // Of util-linux: sets the affinity and becomes the program.
             Some(core) => {
                 let mut command = Command::new("taskset");
@@ -76,6 +96,18 @@ impl Server {
             }
             None => Command::new(program),
         };
+        Server::start_by(command, place, config)
+    }
+
+    /// The same by a command that has the program's name already.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub fn start_by(mut command: Command, place: Place, config: &str) -> Result<Server, String> {
+        let (sip, http) = (place.sip, place.http);
+        let file = place.folder.join("baton.toml");
+        let text = format!("[sip]\nlisten = \"{sip}\"\n[http]\nlisten = \"{http}\"\n{config}");
+        fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         let begin = Instant::now();
         let child = command
             .args(["serve", "--config"])
@@ -83,7 +115,7 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
-            .map_err(|error| format!("{}: {error}", program.display()))?;
+            .map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let mut server = Server {
             child,
             place,
@@ -98,6 +130,11 @@ impl Server {
             thread::sleep(Duration::from_millis(2));
         }
         Err("the server does not become ready; what it said is above".to_owned())
+    }
+
+    /// The number of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it receives SIP.

@@ -64,6 +64,7 @@ impl Party {
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("SIP: {error}"))?;
         let address = socket.local_addr().map_err(|error| format!("SIP: {error}"))?;
         let local = Local {
+            address: Ipv4Addr::LOCALHOST,
             port: media.port(),
             codec,
             session: Rng::new().bits() as u32,

@@ -1,6 +1,6 @@
 //! Session descriptions of one audio stream (RFC 8866), offered and answered (RFC 3264).
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::g711::Codec;
 
@@ -117,7 +117,9 @@ impl Description {
 /// Our own description.
 #[derive(Clone, Copy, Debug)]
 pub struct Local {
-    /// Of RTP, on 127.0.0.1.
+    /// Where RTP is wanted.
+    pub address: Ipv4Addr,
+    /// Of RTP.
     pub port: u16,
     /// The only one that is spoken.
     pub codec: Codec,
@@ -140,6 +142,7 @@ impl Local {
 
     fn print(self, direction: Direction, event_type: Option<u8>) -> String {
         let Local {
+            address,
             port,
             codec,
             session,
@@ -154,7 +157,7 @@ impl Local {
             None => (String::new(), String::new()),
         };
         format!(
-            "v=0\r\no=- {session} {version} IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+            "v=0\r\no=- {session} {version} IN IP4 {address}\r\ns=-\r\nc=IN IP4 {address}\r\nt=0 0\r\n\
              m=audio {port} RTP/AVP {number}{list}\r\na=rtpmap:{number} {name}/8000\r\n{maps}\
              a=ptime:20\r\na={}\r\n",
             direction.name()
@@ -167,6 +170,7 @@ mod tests {
     use super::*;
 
     const LOCAL: Local = Local {
+        address: Ipv4Addr::LOCALHOST,
         port: 4000,
         codec: Codec::Pcma,
         session: 5,

@@ -54,9 +54,15 @@ const NEEDS: &[Need] = &[
     },
     Need {
         package: "iproute2",
-        what_for: "ip, which joins the load to whom it goes through",
+        what_for: "ip and tc, by which the load tools' tests join both sides",
+        purpose: Purpose::Tests,
+        is_there: || is_on_path("ip") && is_on_path("tc"),
+    },
+    Need {
+        package: "iproute2",
+        what_for: "ip and tc, which join the load to whom it goes through",
         purpose: Purpose::Load,
-        is_there: || is_on_path("ip"),
+        is_there: || is_on_path("ip") && is_on_path("tc"),
     },
     Need {
         package: RTPENGINE,
@@ -88,7 +94,7 @@ pub(crate) struct Missing(pub(crate) String);
 pub(crate) enum Purpose {
     Build,
     Tests,
-    /// `rtpload`.
+    /// `rtpload`, and `callload` in its lab.
     Load,
     /// `compare`.
     Comparison,
@@ -209,7 +215,7 @@ fn shell(line: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| effective_uid(&status) == Some(0))
 }
 
@@ -250,7 +256,8 @@ mod tests {
                 "sip-tester",
                 "baresip-core",
                 "postgresql",
-                "util-linux"
+                "util-linux",
+                "iproute2"
             ]
         );
         assert_eq!(names(Purpose::Load), ["gcc", "libc6-dev", "iproute2"]);

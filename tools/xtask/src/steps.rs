@@ -85,13 +85,16 @@ pub(crate) fn soak(options: Vec<String>) -> ExitCode {
 /// Builds the server and what floods it, and runs both; the options are the flood's own.
 pub(crate) fn flood(options: Vec<String>) -> ExitCode {
     let help = include_str!("../../../tests/fuzz/src/bin/flood/help.txt");
-    beside_the_server("baton-fuzz", "flood", help, &options)
+    beside_the_server("baton-fuzz", "flood", Purpose::Build, help, &options)
 }
 
 /// The same with calls, turns and handoffs at a rate.
 pub(crate) fn callload(options: Vec<String>) -> ExitCode {
     let help = include_str!("../../callload/src/help.txt");
-    beside_the_server("baton-callload", "callload", help, &options)
+    // Who is not root has no lab, and needs nothing for it.
+    let lab = install::is_root() && !options.iter().any(|option| option == "--loopback");
+    let purpose = if lab { Purpose::Load } else { Purpose::Build };
+    beside_the_server("baton-callload", "callload", purpose, help, &options)
 }
 
 /// Builds the load of RTP, and runs it with these words; for a comparison the peer is installed.
@@ -126,12 +129,12 @@ pub(crate) fn rtpload(words: &[String], purpose: Purpose) -> ExitCode {
     clippy::print_stderr,
     reason = "the command line speaks to people"
 )]
-fn beside_the_server(package: &str, program: &str, help: &str, options: &[String]) -> ExitCode {
+fn beside_the_server(package: &str, program: &str, purpose: Purpose, help: &str, options: &[String]) -> ExitCode {
     if options.iter().any(|option| option == "--help" || option == "-h") {
         print!("{help}");
         return ExitCode::SUCCESS;
     }
-    if let Err(missing) = install::packages(Purpose::Build) {
+    if let Err(missing) = install::packages(purpose) {
         return refuse(missing);
     }
     let build = ["build", "--release", "--package", "baton-server", "--package", package];

@@ -1,19 +1,19 @@
 //! The packets of all parties.
 
 use std::cmp::Reverse;
-use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::{Phase, Stage, TALK, World};
 use crate::heard::Took;
 use crate::line::{Message, Role, View};
+use crate::rtp::PACKET;
 
 /// When the stream of a leg has its next packet; the soonest is the greatest. With the leg's age: another one may have its place by then.
 pub(super) type Due = Reverse<(Instant, usize, u32)>;
 
-/// Packets of one kind that are dealt with before the others have their turn.
-const AT_ONCE: usize = 64;
+/// Packets of one kind that are dealt with before the others have their turn: the kernel sends 32 of the lab's at one time.
+const AT_ONCE: usize = 32;
 
 impl World {
     pub(super) fn speak(&mut self, place: usize, to: SocketAddr, now: Instant) {
@@ -41,6 +41,12 @@ impl World {
 
     /// What is due; whether anything was. Some at the most: then what came has its turn.
     pub(super) fn send_rtp(&mut self) -> bool {
+        let any = self.send_due();
+        self.rtp.push();
+        any
+    }
+
+    fn send_due(&mut self) -> bool {
         let now = Instant::now();
         let mut any = false;
         for _ in 0..AT_ONCE {
@@ -64,23 +70,21 @@ impl World {
             if self.phase != Phase::Idle {
                 self.figures.own_late.add(at.saturating_duration_since(due));
             }
-            let _ = self.posts[leg.role as usize].rtp.send_to(&packet, to);
+            self.rtp.send(leg.role, to, &packet);
         }
         any
     }
 
     /// What came; whether anything did. Some at the most: then what is due has its turn.
-    pub(super) fn take_rtp(&mut self, role: Role) -> bool {
-        let mut buffer = [0; 2048];
+    pub(super) fn take_rtp(&mut self) -> bool {
+        let mut buffer = [0; PACKET];
         let mut any = false;
         for _ in 0..AT_ONCE {
-            let (length, from) = match self.posts[role as usize].rtp.recv_from(&mut buffer) {
-                Ok(received) => received,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return any,
-                Err(_) => continue,
+            let Some((role, port, length)) = self.rtp.receive(&mut buffer) else {
+                return any;
             };
             any = true;
-            let place = self.by_port[role as usize][usize::from(from.port())];
+            let place = self.by_port[role as usize][usize::from(port)];
             if let (Some(place), Some(packet)) = (place.checked_sub(1), View::parse(&buffer[..length])) {
                 self.hears(place as usize, Instant::now(), &packet);
             }

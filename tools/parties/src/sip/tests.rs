@@ -1,5 +1,7 @@
 //! Two user agents against each other, on virtual time, with datagrams lost at will.
 
+use std::net::Ipv4Addr;
+
 use super::*;
 use crate::g711::Codec;
 
@@ -19,6 +21,7 @@ impl World {
     fn new(called: Codec) -> World {
         let agent = |address: &str, port, codec| {
             let media = Local {
+                address: Ipv4Addr::LOCALHOST,
                 port,
                 codec,
                 session: 1,
@@ -202,6 +205,7 @@ fn a_reinvite_is_answered_and_moves_the_stream() {
     // From the side that was called, as Baton would: sendonly, another port.
     let call = world.called.call.take().unwrap();
     let sdp = Local {
+        address: Ipv4Addr::LOCALHOST,
         port: 5000,
         ..world.called.media
     }
