@@ -119,6 +119,8 @@ pub(crate) struct World {
     requests: Sender<Request>,
     answers: Receiver<Answer>,
     pending: usize,
+    /// What had been dropped when the phase began.
+    dropped: [u64; 2],
     ssrc: u32,
     /// When timers were looked at last, and those of which leg and call.
     timers: Instant,
@@ -161,6 +163,7 @@ impl World {
             requests,
             answers,
             pending: 0,
+            dropped: [0; 2],
             ssrc: 1,
             timers: now,
             timers_of: 0,
@@ -223,6 +226,7 @@ impl World {
     /// From now on, this is measured.
     pub(crate) fn begin(&mut self, phase: Phase) {
         self.phase = phase;
+        self.dropped = self.dropped_so_far();
         for leg in self.legs.iter_mut().flatten() {
             // Of those that are handed off, all counts.
             let background = leg.call.is_none_or(|call| self.calls[call as usize].background);
@@ -236,6 +240,9 @@ impl World {
     pub(crate) fn end(&mut self) {
         let now = Instant::now();
         let phase = std::mem::replace(&mut self.phase, Phase::Idle);
+        let dropped = self.dropped_so_far();
+        self.figures.own_dropped += dropped[0] - self.dropped[0];
+        self.figures.server_overruns += dropped[1] - self.dropped[1];
         for leg in self.legs.iter_mut().flatten().filter(|leg| leg.done.is_none()) {
             let Some(call) = leg.call.map(|call| &self.calls[call as usize]) else {
                 continue;
@@ -253,6 +260,12 @@ impl World {
             };
             lines.add(&leg.heard);
         }
+    }
+
+    /// At our sockets and our end of the link; at the server's.
+    fn dropped_so_far(&self) -> [u64; 2] {
+        let own = self.posts.iter().map(Post::dropped).sum::<u64>() + self.rtp.dropped();
+        [own, self.rtp.server_overruns()]
     }
 
     /// Turns and handoffs at their rates.
@@ -288,8 +301,6 @@ impl World {
 
     /// Hangs up the rest.
     pub(crate) fn finish(&mut self) {
-        self.figures.own_dropped = self.posts.iter().map(Post::dropped).sum::<u64>() + self.rtp.dropped();
-        self.figures.server_overruns = self.rtp.server_overruns();
         for number in 0..self.calls.len() {
             self.hang_up(number as u32);
         }
