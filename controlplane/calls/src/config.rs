@@ -20,6 +20,8 @@ pub struct Config {
     pub media_address: IpAddr,
     /// That of the other family, where the data plane serves both: each leg is told the one of its peer's family.
     pub media_also: Option<IpAddr>,
+    /// The workers have no ports for RTCP: it is exchanged only with peers that have RTP and RTCP on one port (RFC 5761).
+    pub rtcp_mux_only: bool,
     /// What each worker has bound: its even RTP ports.
     pub workers: Vec<Vec<u16>>,
     /// How much of the workers new calls may use.

@@ -181,6 +181,7 @@ impl Node {
     pub(crate) fn local(&self, port: u16, encodings: &[Encoding], session: u64) -> Local {
         Local {
             also: self.config.media_also,
+            mux_only: self.config.rtcp_mux_only,
             ..Local::new(self.config.media_address, port, encodings, session)
         }
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use engine::Backend;
+use engine::{Backend, Rtcp};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -100,7 +100,9 @@ impl Finding {
 pub(crate) fn check(args: &CheckArgs) -> ExitCode {
     let config = load(args.config.as_deref());
     let problems = config.as_ref().err().map_or(&[][..], Vec::as_slice);
-    let findings = config.as_ref().map_or_else(|_| kernel(0, Backend::Auto), look);
+    let findings = config
+        .as_ref()
+        .map_or_else(|_| kernel(0, Rtcp::Pair, Backend::Auto), look);
     let ok = problems.is_empty() && findings.iter().all(|finding| finding.level != Level::Error);
     if args.json {
         print(&report(args.config.as_deref(), ok, problems, &findings).to_string());
@@ -115,7 +117,7 @@ pub(crate) fn check(args: &CheckArgs) -> ExitCode {
 fn look(config: &Config) -> Vec<Finding> {
     let before = host::processor_times();
     let pairs = usize::from(config.media.workers) * usize::from(config.media.ports_per_worker);
-    let mut findings = kernel(pairs, config.media.io);
+    let mut findings = kernel(pairs, config.media.rtcp, config.media.io);
     findings.extend(capacity::findings(config));
     if config.trunks.is_empty() {
         let remedy = "add a [[trunks]] with the addresses that your carrier or PBX calls from";
@@ -157,8 +159,8 @@ async fn ask(config: &Config) -> Vec<Finding> {
 }
 
 /// What the engine finds of the kernel and its limits.
-fn kernel(pairs: usize, io: Backend) -> Vec<Finding> {
-    let findings = engine::probe(pairs, io).findings.into_iter();
+fn kernel(pairs: usize, rtcp: Rtcp, io: Backend) -> Vec<Finding> {
+    let findings = engine::probe(pairs, rtcp, io).findings.into_iter();
     let level = |ok: bool, remedy: &Option<String>| match (ok, remedy) {
         (false, _) => Level::Error,
         (true, Some(_)) => Level::Warning,

@@ -42,6 +42,8 @@ pub struct Local {
     pub origin: Option<IpAddr>,
     /// RTP port, even; RTCP above it.
     pub port: u16,
+    /// There is no port for RTCP above it: RTCP is exchanged only with a peer that sends it to the port of its RTP (RFC 5761).
+    pub mux_only: bool,
     /// Encodings, best first in our offers. Answers follow the offerer's order.
     pub encodings: Vec<Encoding>,
     /// Our direction.
@@ -163,6 +165,7 @@ impl Local {
             also: None,
             origin: None,
             port,
+            mux_only: false,
             encodings: encodings.to_vec(),
             direction: Direction::SendRecv,
             session,
@@ -206,7 +209,7 @@ impl Local {
             comfort_noise: true,
             ptime_ms: 20,
             direction: self.direction,
-            rtcp: true,
+            rtcp: !self.mux_only,
             rtcp_mux: true,
         };
         let mut body = String::from("t=0 0\r\n");
@@ -265,7 +268,7 @@ impl Local {
                     comfort_noise: agreed.comfort_noise,
                     ptime_ms: agreed.ptime_ms,
                     direction: agreed.direction,
-                    rtcp: !remote.rtcp_mux,
+                    rtcp: !remote.rtcp_mux && !self.mux_only,
                     rtcp_mux: remote.rtcp_mux,
                 };
                 stream.print(&mut body, self.port);
@@ -453,7 +456,9 @@ impl Remote {
             return Err(Incompatible::NoAddress);
         }
         Ok(Remote {
-            rtcp: self.rtcp.filter(reached),
+            rtcp: self
+                .rtcp
+                .filter(|rtcp| reached(rtcp) && (self.rtcp_mux || !local.mux_only)),
             ..self
         })
     }

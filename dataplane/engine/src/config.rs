@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::command::SILENT_AFTER;
 use media::core::SILENCE;
 use media::prompt::Prompts;
 
@@ -35,6 +36,10 @@ pub struct EngineConfig {
     pub seed: u64,
     /// A leg that should send and has not for so long is told to be silent.
     pub silence: Duration,
+    /// A row whose leg has been silent for so long gets comfort noise.
+    pub comfort_after: Duration,
+    /// Where RTCP is received.
+    pub rtcp: Rtcp,
     /// How long a start waits for a port that somebody has: the kernel takes 30 to 60 ms from the end of a killed process that used
     /// io_uring until its sockets are closed.
     pub port_patience: Duration,
@@ -62,6 +67,8 @@ impl Default for EngineConfig {
             cname: "baton".to_owned(),
             seed: 0,
             silence: SILENCE,
+            comfort_after: SILENT_AFTER,
+            rtcp: Rtcp::Pair,
             port_patience: Duration::ZERO,
             backend: Backend::Auto,
             mode: TaskRun::Auto,
@@ -79,14 +86,39 @@ pub struct WorkerConfig {
     pub address: IpAddr,
     /// The lowest RTP port: even, and not 0.
     pub first_port: u16,
-    /// How many pairs of ports: RTP on the even port, RTCP on the odd one above.
+    /// How many pairs of ports: RTP on the even port, RTCP on the odd one above ([`Rtcp`]).
     pub pairs: u16,
 }
 
 impl WorkerConfig {
-    /// How many sockets that makes.
-    pub(crate) fn sockets(&self) -> usize {
+    /// How many ports that takes.
+    fn ports(&self) -> usize {
         usize::from(self.pairs) * 2
+    }
+
+    /// How many sockets that makes.
+    pub(crate) fn sockets(&self, rtcp: Rtcp) -> usize {
+        usize::from(self.pairs) * rtcp.sockets()
+    }
+}
+
+/// Where a leg's RTCP is received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Rtcp {
+    /// On the odd port above that of its RTP (RFC 3550 §11), and on the same port from a peer that does so (RFC 5761): two sockets for each leg.
+    #[default]
+    Pair,
+    /// On the port of its RTP only (RFC 5761): one socket for each leg. The odd ports are not bound, and RTCP that would leave from one is not sent.
+    Mux,
+}
+
+impl Rtcp {
+    /// Sockets of a leg.
+    pub fn sockets(self) -> usize {
+        match self {
+            Rtcp::Pair => 2,
+            Rtcp::Mux => 1,
+        }
     }
 }
 
@@ -139,8 +171,8 @@ pub enum StartError {
     },
     /// Not enough file descriptors for the sockets.
     #[error(
-        "{needed} file descriptors are needed (2 for each leg), the hard limit is {limit}: raise it \
-         (LimitNOFILE={needed} in the systemd unit, or `ulimit -Hn {needed}` as root), or configure fewer ports"
+        "{needed} file descriptors are needed (one for each media socket), the hard limit is {limit}: raise it \
+         (LimitNOFILE={needed} in the systemd unit, or `ulimit -Hn {needed}` as root), or configure fewer ports, or media.rtcp = \"mux\""
     )]
     FileLimit {
         /// How many.
@@ -237,12 +269,12 @@ impl EngineConfig {
             if worker.pairs == 0 {
                 return wrong(format!("worker {at} has no ports"));
             }
-            if usize::from(worker.first_port) + worker.sockets() > 65_536 {
+            if usize::from(worker.first_port) + worker.ports() > 65_536 {
                 return wrong(format!("worker {at}: its ports go beyond 65535"));
             }
             let range = |worker: &WorkerConfig| {
                 let first = usize::from(worker.first_port);
-                first..first + worker.sockets()
+                first..first + worker.ports()
             };
             let mine = range(worker);
             let clash = self.workers[..at].iter().position(|other| {

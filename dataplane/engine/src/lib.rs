@@ -30,7 +30,7 @@ use media::command::{Command, Port, SessionId};
 use media::core::{Config, Core, LEGS_PLACED_MAX};
 
 pub use channel::{Events, Full};
-pub use config::{BUFFER_BYTES, Backend, EngineConfig, StartError, TaskRun, WorkerConfig};
+pub use config::{BUFFER_BYTES, Backend, EngineConfig, Rtcp, StartError, TaskRun, WorkerConfig};
 pub use moving::MoveError;
 pub use stats::{BATCH_BOUNDS, BATCHES, Histogram, Snapshot, TIME_BOUNDS_US, TIMES};
 pub use uring::probe::{Finding, Probe, probe};
@@ -72,7 +72,7 @@ impl Engine {
     pub fn start(config: EngineConfig) -> Result<Engine, StartError> {
         config.check()?;
         let backend = net::choose(config.backend)?;
-        let files = |worker: &WorkerConfig| worker.sockets() + FILES_PER_WORKER;
+        let files = |worker: &WorkerConfig| worker.sockets(config.rtcp) + FILES_PER_WORKER;
         kernel::require_files(config.workers.iter().map(files).sum())?;
 
         let system = |what: &'static str| move |source: std::io::Error| StartError::System { what, source };
@@ -99,6 +99,8 @@ impl Engine {
             let page = Arc::new(Page::default());
             let start = Start {
                 core: core_config(&config, at),
+                comfort_after: config.comfort_after,
+                ports: setups[at].ports().collect(),
                 started,
                 peers: channels.clone(),
                 pin: worker.core,
@@ -146,7 +148,7 @@ impl Engine {
         self.workers.len()
     }
 
-    /// The even ports that this worker has bound for RTP, rising; RTCP is on the odd port above each.
+    /// The even ports that this worker has bound for RTP, rising; RTCP is on the odd port above each ([`Rtcp`]).
     ///
     /// # Panics
     /// Where there is no such worker.
@@ -256,7 +258,8 @@ fn setup(config: &EngineConfig, worker: &WorkerConfig) -> Setup {
     Setup {
         address: worker.address,
         first_port: worker.first_port,
-        sockets: worker.sockets(),
+        pairs: worker.pairs,
+        rtcp: config.rtcp,
         queues: Queues {
             receive: config.receive_buffer,
             send: config.send_buffer,
@@ -291,6 +294,8 @@ fn core_config(config: &EngineConfig, at: usize) -> Config {
 /// What a worker's thread starts with.
 struct Start {
     core: Config,
+    comfort_after: Duration,
+    ports: Vec<u16>,
     started: Instant,
     peers: Arc<[Arc<Channel>]>,
     pin: Option<usize>,
@@ -330,7 +335,7 @@ impl Start {
         }
         priority::hurry();
         let (count, guests) = (sockets.len(), usize::from(self.core.guests) * 2);
-        let table = Sockets::new(self.core.first_port.0, count, guests);
+        let table = Sockets::new(self.ports, guests);
         let room = count + guests;
         let net = Net::new(
             sockets,
@@ -341,7 +346,7 @@ impl Start {
             self.channel.clone(),
         )?;
         let way = (net.backend(), net.mode());
-        let core = Core::new(self.core, self.started);
+        let core = Core::new(self.core, self.started).with_comfort_after(self.comfort_after);
         Ok((
             Worker::new(core, net, self.channel, self.page, table, Moves::new(self.peers)),
             way,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use std::{io, mem, thread};
 
 use crate::buffers::CONTROL_BYTES;
-use crate::config::StartError;
+use crate::config::{Rtcp, StartError};
 
 /// Sizes of a socket's queues in the kernel, bytes.
 #[derive(Clone, Copy, Debug)]
@@ -15,8 +15,8 @@ pub(crate) struct Queues {
     pub(crate) send: usize,
 }
 
-/// One socket of so many has the kernel stamp its packets: every sixteenth port for RTP.
-const STAMPED_EACH: usize = 32;
+/// The kernel stamps the packets of one port of so many: every sixteenth one for RTP.
+const STAMPED_EACH: u16 = 32;
 
 /// How soon a port that was taken is tried again.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -25,21 +25,27 @@ const AGAIN: Duration = Duration::from_millis(10);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Setup {
     pub(crate) address: IpAddr,
-    /// The port of the first socket; the others follow without a gap.
+    /// That of the first pair of ports; the others follow without a gap.
     pub(crate) first_port: u16,
-    pub(crate) sockets: usize,
+    pub(crate) pairs: u16,
+    pub(crate) rtcp: Rtcp,
     pub(crate) queues: Queues,
 }
 
 impl Setup {
     /// Binds all sockets. Ports that somebody has are waited for, until then.
     pub(crate) fn bind(&self, until: Instant) -> Result<Vec<OwnedFd>, StartError> {
-        // `EngineConfig::check` has seen to it that they stay below 65,536.
-        let ports = (self.first_port..=u16::MAX).take(self.sockets);
-        ports
-            .zip((0..STAMPED_EACH).cycle())
-            .map(|(port, turn)| self.bind_one(port, turn == 0, until))
+        let stamped = |port: u16| (port - self.first_port).is_multiple_of(STAMPED_EACH);
+        self.ports()
+            .map(|port| self.bind_one(port, stamped(port), until))
             .collect()
+    }
+
+    /// Their ports.
+    pub(crate) fn ports(&self) -> impl Iterator<Item = u16> {
+        // `EngineConfig::check` has seen to it that they stay below 65,536.
+        let Setup { first_port, rtcp, .. } = *self;
+        (0..self.pairs).flat_map(move |pair| (0..rtcp.sockets() as u16).map(move |at| first_port + 2 * pair + at))
     }
 
     fn bind_one(&self, port: u16, stamped: bool, until: Instant) -> Result<OwnedFd, StartError> {

@@ -86,6 +86,63 @@ fn a_worker_hurries_and_nobody_else_does() {
 }
 
 #[test]
+fn with_rtcp_on_the_port_of_rtp_a_leg_has_one_socket_and_only_who_muxes_has_rtcp() {
+    for backend in BOTH {
+        let first = free_ports(4);
+        let mut config = config(backend, &[(first, 2)]);
+        config.rtcp = Rtcp::Mux;
+        let engine = Engine::start(config).expect("it starts");
+        assert_eq!(engine.ports(0), [first, first + 2]);
+        for port in [first + 1, first + 3] {
+            assert!(UdpSocket::bind((LOCALHOST, port)).is_ok(), "{port} is nobody's");
+        }
+        let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcmu));
+        let mut legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];
+        legs[0].remote_rtcp = legs[0].remote;
+        // Whoever asks for RTCP from a port that is not there: no packet, and no harm.
+        let elsewhere = UdpSocket::bind((LOCALHOST, 0)).expect("a port");
+        legs[1].remote_rtcp = elsewhere.local_addr().ok();
+        engine.send(0, set(1, 1, legs)).expect("there is room");
+        published(&engine, 0, |stats| stats.sessions == 1);
+        let mut heard = [0; 1500];
+        // Before it there may be comfort noise.
+        let mut hears = |peer: &Peer, said: u8| {
+            let start = Instant::now();
+            let mut is = false;
+            while !is {
+                assert!(start.elapsed() < PATIENCE, "{said} is heard");
+                let (len, _) = peer.hear(0, &mut heard);
+                is = heard[HEADER..len] == [said; 160];
+            }
+        };
+        for said in 0..10 {
+            caller.say(first, &[said; 160]);
+            hears(&ai, said);
+            ai.say(first + 2, &[said; 160]);
+            hears(&caller, said);
+        }
+        engine
+            .send(0, Command::End { session: SessionId(1) })
+            .expect("there is room");
+        // The goodbye (RFC 3550 §6.6): a report first, 200 or 201.
+        let start = Instant::now();
+        let bye = loop {
+            assert!(start.elapsed() < PATIENCE, "it comes");
+            let (len, from) = caller.socket.recv_from(&mut heard).expect("a goodbye in time");
+            assert_eq!(from.port(), first);
+            if (200..=204).contains(&heard[1]) {
+                break &heard[..len];
+            }
+        };
+        assert!(matches!(bye[1], 200 | 201), "{bye:?}");
+        let stats = published(&engine, 0, |stats| stats.sessions == 0);
+        assert_eq!((stats.send_errors, stats.lost), (0, 0));
+        elsewhere.set_nonblocking(true).expect("an option");
+        assert!(elsewhere.recv_from(&mut heard).is_err(), "nothing");
+    }
+}
+
+#[test]
 fn it_starts_again_on_the_same_ports_at_once() {
     for backend in BOTH {
         let first = free_ports(4);
@@ -210,7 +267,7 @@ fn this_host_can_run_it() {
         (Backend::Uring, "io_uring"),
         (Backend::Epoll, "epoll, as is wished"),
     ] {
-        let probe = probe(100, backend);
+        let probe = probe(100, Rtcp::Pair, backend);
         assert!(probe.ok(), "{probe:#?}");
         let named: Vec<&str> = probe.findings.iter().map(|finding| finding.what).collect();
         let tried = named.contains(&"multishot receive into provided buffers");

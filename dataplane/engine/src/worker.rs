@@ -249,6 +249,11 @@ impl Worker {
                 self.unsent = false;
                 return;
             };
+            if !self.sockets.has(transmit.from) {
+                // RTCP where there is none beside RTP: nobody gets it.
+                self.net.recycle(buffer);
+                continue;
+            }
             let socket = self.sockets.index(transmit.from);
             if !self.net.send(socket, transmit.to, buffer, transmit.len) {
                 self.core.handle_loss(self.now, Loss::Sent(transmit.from, 1));

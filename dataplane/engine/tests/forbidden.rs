@@ -8,7 +8,7 @@ use std::net::UdpSocket;
 use std::sync::Arc;
 use std::thread;
 
-use baton_engine::{Backend, Engine, EngineConfig, WorkerConfig, probe};
+use baton_engine::{Backend, Engine, EngineConfig, Rtcp, WorkerConfig, probe};
 use common::{HEADER, LOCALHOST, Peer, free_ports, hears, leg, set};
 use media::command::{Codec, Hears, Play, PlayId, PromptId};
 use media::prompt::Prompts;
@@ -112,11 +112,11 @@ fn without_io_uring(errno: i32) {
     refuses(remedy);
     carries_a_call_on_epoll();
 
-    let must = probe(1, Backend::Uring);
+    let must = probe(1, Rtcp::Pair, Backend::Uring);
     assert!(!must.ok());
     let bad: Vec<_> = must.findings.iter().filter(|finding| !finding.ok).collect();
     assert!(bad.iter().any(|finding| finding.what == "io_uring"), "{bad:?}");
-    let may = probe(1, Backend::Auto);
+    let may = probe(1, Rtcp::Pair, Backend::Auto);
     assert!(may.ok(), "{may:?}");
     let io_uring: Vec<_> = may
         .findings

@@ -7,7 +7,7 @@ use std::net::UdpSocket;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use baton_engine::{Backend, Engine, EngineConfig, MoveError, WorkerConfig};
+use baton_engine::{Backend, Engine, EngineConfig, MoveError, Rtcp, WorkerConfig};
 use common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
 use media::command::{Codec, Command, Event, Hears, Play, PlayId, SessionId, Watch, WindowId};
 use media::evidence::Evidence;
@@ -19,6 +19,10 @@ const CALL: SessionId = SessionId(1);
 const AHEAD: u16 = 12;
 
 fn start(backend: Backend, first: u16, pairs: u16) -> Engine {
+    start_with(backend, Rtcp::Pair, first, pairs)
+}
+
+fn start_with(backend: Backend, rtcp: Rtcp, first: u16, pairs: u16) -> Engine {
     let worker = |first_port| WorkerConfig {
         core: None,
         address: LOCALHOST,
@@ -32,6 +36,7 @@ fn start(backend: Backend, first: u16, pairs: u16) -> Engine {
         sessions_per_worker: 4,
         buffers: 64,
         backend,
+        rtcp,
         prompts: prompts.into(),
         ..EngineConfig::default()
     })
@@ -94,10 +99,10 @@ fn heard(listener: &Peer, said: u16, number: &mut Option<u16>) {
     );
 }
 
-fn talks_on(backend: Backend) {
+fn talks_on(backend: Backend, rtcp: Rtcp) {
     const PACKETS: u16 = 1_500;
     let first = free_ports(8);
-    let engine = start(backend, first, 2);
+    let engine = start_with(backend, rtcp, first, 2);
     let (mut caller, mut ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcmu));
     let legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];
     engine.send(0, watched(set(1, 1, legs))).expect("there is room");
@@ -191,7 +196,8 @@ fn talks_on(backend: Backend) {
 #[test]
 fn a_stream_through_a_session_that_moves_to_and_fro_is_whole() {
     for backend in [Backend::Uring, Backend::Epoll] {
-        talks_on(backend);
+        talks_on(backend, Rtcp::Pair);
+        talks_on(backend, Rtcp::Mux);
     }
 }
 

@@ -16,7 +16,7 @@ use arrayvec::ArrayVec;
 
 use crate::comfort::Comfort;
 use crate::command::{Command, Event, Port, SessionId};
-use crate::leg::{SessionSlot, Slot};
+use crate::leg::{SILENT, SessionSlot, Slot};
 use crate::pending::Pending;
 use crate::prompt::Prompts;
 use crate::route::Feed;
@@ -77,6 +77,8 @@ pub struct Core {
     seed: Seed,
     /// ns.
     silence: u64,
+    /// ns.
+    comfort_after: u64,
     counters: Counters,
 }
 
@@ -112,8 +114,19 @@ impl Core {
             cname: config.cname,
             seed,
             silence: config.silence.as_nanos() as u64,
+            comfort_after: SILENT,
             counters: Counters::new(),
         }
+    }
+
+    /// Legs that come from now on get comfort noise only when their source has been silent for so long, instead of for [`SILENT_AFTER`]: for whoever
+    /// relays what is sent at other distances than speech.
+    ///
+    /// [`SILENT_AFTER`]: crate::command::SILENT_AFTER
+    #[must_use]
+    pub fn with_comfort_after(mut self, comfort_after: Duration) -> Core {
+        self.comfort_after = comfort_after.as_nanos() as u64;
+        self
     }
 
     /// One received packet: `buffer[..len]` holds it, and on [`Verdict::Send`] what is to be sent.

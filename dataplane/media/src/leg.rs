@@ -143,6 +143,8 @@ pub(crate) struct Leg {
     pub(crate) meter: Meter,
     pub(crate) timers: [u64; 4],
     pub(crate) ready: Ready,
+    /// Its row is silent for so long before comfort noise takes its place, ns.
+    pub(crate) comfort_after: u64,
     /// Packets of this line in [`crate::pending::Pending`]: what follows must not overtake them.
     pub(crate) waiting: u16,
     /// Packets on the line at the last report.
@@ -172,7 +174,14 @@ pub(crate) struct Source {
 }
 
 impl Leg {
-    pub(crate) fn new(spec: &LegSpec, slot: Slot, session: SessionSlot, now: u64, seed: &mut Seed) -> Leg {
+    pub(crate) fn new(
+        spec: &LegSpec,
+        slot: Slot,
+        session: SessionSlot,
+        now: u64,
+        comfort_after: u64,
+        seed: &mut Seed,
+    ) -> Leg {
         Leg {
             id: spec.leg,
             slot,
@@ -192,6 +201,7 @@ impl Leg {
             meter: Meter::default(),
             timers: [NEVER; 4],
             ready: Ready::default(),
+            comfort_after,
             waiting: 0,
             reported: 0,
         }

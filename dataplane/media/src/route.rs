@@ -288,7 +288,8 @@ impl Leg {
     }
 
     fn silent_from(&self) -> u64 {
-        self.line.at().unwrap_or(0).max(self.row.since) + SILENT
+        let since = self.line.at().unwrap_or(0).max(self.row.since);
+        since.saturating_add(self.comfort_after)
     }
 
     fn switch(&mut self, now: u64, feed: Feed, pending: &mut Pending) {

@@ -68,6 +68,7 @@ pub(super) fn node_config(
         sip,
         media_address: node.ip(),
         media_also: None,
+        rtcp_mux_only: false,
         budget: calls::config::Budget::default(),
         workers: (0..)
             .zip([scenario.pairs, scenario.second].into_iter().filter(|pairs| *pairs > 0))

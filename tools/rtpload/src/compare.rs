@@ -145,6 +145,7 @@ fn careful(lab: &Lab, wire: &mut Wire, subject: Subject, calls: usize, time: Dur
         calls,
         time,
         flood: 0,
+        rate: None,
         codecs: [Codec::Pcmu; 2],
         relay: &[],
     };

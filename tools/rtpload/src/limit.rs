@@ -36,6 +36,7 @@ pub(crate) fn limit(
             calls,
             time: TIME,
             flood: 0,
+            rate: None,
             codecs: [Codec::Pcmu; 2],
             relay: &[],
         };

@@ -10,7 +10,7 @@ use baton_lab::wire::Wire;
 use crate::frame::{self, Stream};
 use crate::judge::Judge;
 
-/// Packets that a stream sends in a second.
+/// Packets that a stream sends in a second, unless another rate is asked for.
 pub(crate) const RATE: u32 = 50;
 
 /// Packets that are queued before the kernel is asked to send them: it takes 32 at one time.
@@ -32,6 +32,8 @@ const LATE_SHARE: f64 = 0.005;
 #[derive(Debug)]
 pub(crate) struct Plan<'p> {
     pub(crate) streams: &'p mut [Stream],
+    /// Packets a second of all of them.
+    pub(crate) rate: u32,
     /// The first stream's peer floods: packets of this one, so many times the rate of the others. Neither of the two is judged.
     pub(crate) flood: Option<(Stream, u32)>,
     /// Sent, but not judged.
@@ -69,12 +71,13 @@ impl Outcome {
 pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>) -> io::Result<Outcome> {
     let Plan {
         streams,
+        rate,
         mut flood,
         warm_up,
         time,
     } = plan;
     let mut judge = Judge::new(streams.len(), flood.is_some());
-    let interval = 1e9 / (streams.len() as f64 * f64::from(RATE));
+    let interval = 1e9 / f64::from(rate);
     let flood_interval = flood
         .as_ref()
         .map_or(f64::MAX, |(_, times)| 1e9 / f64::from(RATE * times));

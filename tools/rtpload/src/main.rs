@@ -72,6 +72,7 @@ fn one(place: Place, run: &Run) -> Result<ExitCode, String> {
         calls: run.calls,
         time: Duration::from_secs(u64::from(run.seconds)),
         flood: run.flood,
+        rate: run.rate,
         codecs: run.codecs,
         relay: &run.relay,
     };

@@ -9,12 +9,15 @@ use media::command::Codec;
 use serde_json::{Value, json};
 
 use crate::frame::{FLOOD, Stream, port};
-use crate::load::{self, Outcome, Plan};
+use crate::load::{self, Outcome, Plan, RATE};
 use crate::subject::{Running, Subject};
 
 /// Before it is judged: rtpengine learns its peers for 3 s, and does more work in that time.
 const WARM_UP: Duration = Duration::from_millis(700);
 const LEARNING: Duration = Duration::from_millis(3500);
+
+/// In which each stream has sent 4 packets, where that takes longer: so many seconds at one packet a second.
+const SHOWN: Duration = Duration::from_secs(4);
 
 /// p99 of the latency that still counts as "the calls are carried": what is later is a queue that grows.
 pub(crate) const P99_MAX: Duration = Duration::from_millis(2);
@@ -102,6 +105,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) time: Duration,
     /// Times the rate of a stream; 0: nobody floods.
     pub(crate) flood: u32,
+    /// Packets a second of all streams together; `None`: 50 for each stream.
+    pub(crate) rate: Option<u32>,
     /// Of the two legs of each call.
     pub(crate) codecs: [Codec; 2],
     pub(crate) relay: &'a [String],
@@ -127,13 +132,17 @@ pub(crate) fn measure(lab: &Lab, wire: &mut Wire, ask: Ask<'_>) -> Result<Row, S
     let kernel_kib = slab_kib().saturating_sub(slab_before);
     let memory_kib = running.memory_kib();
     let before = running.counted();
+    let rate = ask.rate.unwrap_or(streams.len() as u32 * RATE);
+    let learning = match ask.subject {
+        Subject::Rtpengine => LEARNING,
+        _ => WARM_UP,
+    };
     let plan = Plan {
+        // Each stream has shown itself some times.
+        warm_up: learning.max(SHOWN * streams.len() as u32 / rate),
         streams: &mut streams,
+        rate,
         flood,
-        warm_up: match ask.subject {
-            Subject::Rtpengine => LEARNING,
-            _ => WARM_UP,
-        },
         time: ask.time,
     };
     let outcome = load::run(wire, lab, &running.watched(lab), plan).map_err(|error| format!("AF_XDP: {error}"))?;

@@ -1,7 +1,9 @@
 //! What is asked for.
 
+use std::time::Duration;
+
 use baton_load::words::Words;
-use engine::{Backend, EngineConfig, TaskRun};
+use engine::{Backend, EngineConfig, Rtcp, TaskRun};
 use media::command::Codec;
 
 use crate::subject::Subject;
@@ -31,6 +33,8 @@ pub(crate) struct Run {
     pub(crate) calls: usize,
     pub(crate) seconds: u32,
     pub(crate) flood: u32,
+    /// Packets a second of all streams together; `None`: 50 for each stream.
+    pub(crate) rate: Option<u32>,
     pub(crate) codecs: [Codec; 2],
     /// For Baton's process, as they were read.
     pub(crate) relay: Vec<String>,
@@ -52,7 +56,13 @@ pub(crate) struct Relay {
     /// `None`: as the data plane wishes.
     pub(crate) buffers: Option<u16>,
     pub(crate) codecs: [Codec; 2],
+    pub(crate) rtcp: Rtcp,
+    /// Packets may come at other distances than speech.
+    pub(crate) sparse: bool,
 }
+
+/// Longer than anybody measures.
+const NEVER: Duration = Duration::from_secs(86_400);
 
 /// Streams need a port each, from 12,000 up.
 const CALLS_MAX: u32 = 13_000;
@@ -71,6 +81,7 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         calls: 100,
         seconds: 5,
         flood: 0,
+        rate: None,
         codecs: [Codec::Pcmu; 2],
         relay: Vec::new(),
     };
@@ -86,6 +97,8 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         mode: TaskRun::Auto,
         buffers: None,
         codecs: [Codec::Pcmu; 2],
+        rtcp: Rtcp::Pair,
+        sparse: false,
     };
     if command == "compare"
         && let Some(peer) = words.option()
@@ -106,17 +119,22 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
                 relay.calls = run.calls;
             }
             ("run", "--seconds") => run.seconds = words.number(1, 3600)?,
+            ("run", "--rate") => {
+                run.rate = Some(words.number(100, 1_000_000)?);
+                run.relay.push("--sparse".to_owned());
+            }
+            ("relay", "--sparse") => relay.sparse = words.flag()?,
             ("run", "--flood") => run.flood = words.number(0, 1000)?,
             ("compare", "--quick") => compare.quick = words.flag()?,
             ("compare", "--rounds") => compare.rounds = words.number(1, 99)?,
             ("compare", "--seconds") => compare.seconds = words.number(1, 60)?,
-            ("run", "--mode" | "--buffers" | "--codecs") => {
+            ("run", "--mode" | "--buffers" | "--codecs" | "--rtcp") => {
                 let value = words.value()?;
                 relay.set(&name, &value)?;
                 run.codecs = relay.codecs;
                 run.relay.extend([name, value]);
             }
-            ("relay", "--mode" | "--buffers" | "--codecs" | "--io") => relay.set(&name, &words.value()?)?,
+            ("relay", "--mode" | "--buffers" | "--codecs" | "--rtcp" | "--io") => relay.set(&name, &words.value()?)?,
             ("relay", "--core") => relay.core = words.number(0, 1023)? as usize,
             _ => return Err(words.unknown()),
         }
@@ -156,6 +174,13 @@ impl Relay {
                     _ => return Err(wrong("io_uring or epoll")),
                 }
             }
+            "--rtcp" => {
+                self.rtcp = match value {
+                    "pair" => Rtcp::Pair,
+                    "mux" => Rtcp::Mux,
+                    _ => return Err(wrong("pair or mux")),
+                }
+            }
             "--codecs" => {
                 let codec = |name: &str| match name {
                     "pcmu" => Some(Codec::Pcmu),
@@ -180,6 +205,11 @@ impl Relay {
         config.backend = self.backend;
         config.mode = self.mode;
         config.buffers = self.buffers.unwrap_or(config.buffers);
+        config.rtcp = self.rtcp;
+        if self.sparse {
+            config.comfort_after = NEVER;
+            config.silence = NEVER;
+        }
     }
 }
 
@@ -194,8 +224,7 @@ mod tests {
 
     #[test]
     fn options_are_read() {
-        let line =
-            "run --subject baton-epoll --calls 7 --seconds=3 --flood 100 --buffers 512 --codecs pcmu,pcma --json";
+        let line = "run --subject baton-epoll --calls 7 --seconds=3 --flood 100 --buffers 512 --codecs pcmu,pcma --rate 20000 --rtcp mux --json";
         let Ok(Some(Options::Run(place, run))) = read(line) else {
             panic!("{:?}", read(line));
         };
@@ -213,6 +242,7 @@ mod tests {
             (Backend::Epoll, 7, 3, Some(512))
         );
         assert_eq!(relay.codecs, [Codec::Pcmu, Codec::Pcma]);
+        assert_eq!((run.rate, relay.rtcp, relay.sparse), (Some(20_000), Rtcp::Mux, true));
         let Ok(Some(Options::Compare(_, compare))) = read("compare rtpengine --quick") else {
             panic!("compare");
         };
@@ -231,6 +261,8 @@ mod tests {
             ("run --quick", "--quick: no such option"),
             ("run --mode fast", "--mode fast: auto, defer or coop"),
             ("run --buffers 100", "--buffers 100: a power of two"),
+            ("run --rtcp no", "--rtcp no: pair or mux"),
+            ("run --rate 7", "--rate 7: not a number from 100"),
             (
                 "run --subject rtpengine --codecs pcmu,pcma",
                 "--codecs: rtpengine is asked to relay only",

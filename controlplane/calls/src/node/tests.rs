@@ -9,6 +9,7 @@ mod families;
 mod join;
 mod load;
 mod moving;
+mod mux;
 mod plane;
 mod refer;
 mod second;

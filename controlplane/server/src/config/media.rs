@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ::media::command::Latch;
-use engine::Backend;
+use engine::{Backend, Rtcp};
 
 use super::reader::Table;
 use super::values::{self, count, milliseconds, seconds};
@@ -32,6 +32,8 @@ pub struct Media {
     pub buffers_per_worker: u16,
     /// The packets' way into the kernel.
     pub io: Backend,
+    /// Where RTCP is received.
+    pub rtcp: Rtcp,
     /// Who may send to a leg's port.
     pub latch: Latch,
     /// A party that sends nothing for so long is silent.
@@ -157,6 +159,9 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
                     ("epoll", Backend::Epoll),
                 ],
             )
+            .unwrap_or_default(),
+        rtcp: table
+            .choice("rtcp", &[("pair", Rtcp::Pair), ("mux", Rtcp::Mux)])
             .unwrap_or_default(),
         latch: table
             .choice(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calls::config::Peers;
-use engine::{EngineConfig, WorkerConfig};
+use engine::{EngineConfig, Rtcp, WorkerConfig};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Sip};
@@ -108,6 +108,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
         seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
         port_patience: PORTS,
         backend: media.io,
+        rtcp: media.rtcp,
         ..EngineConfig::default()
     }
 }
@@ -174,6 +175,7 @@ pub(super) fn node_config(
         },
         media_address: config.media.advertise.0,
         media_also: config.media.advertise.1,
+        rtcp_mux_only: config.media.rtcp == Rtcp::Mux,
         workers,
         budget: peers.budget,
         latch: peers.latch,

@@ -347,5 +347,35 @@ fn an_offered_stream_that_is_switched_off_stays_off() {
     assert_eq!((agreed.remote, agreed.direction), (None, Direction::Inactive));
 }
 
+#[test]
+fn without_a_port_for_rtcp_it_is_exchanged_only_with_peers_that_mux() {
+    let mux_only = || Local {
+        mux_only: true,
+        ..local()
+    };
+    let offer = mux_only().offer();
+    assert!(
+        offer.contains("a=rtcp-mux\r\n") && !offer.contains("a=rtcp:"),
+        "{offer}"
+    );
+    for theirs in ["", "a=rtcp:5007\r\n", "a=rtcp-mux\r\n", "a=rtcp:5007\r\na=rtcp-mux\r\n"] {
+        let sdp = format!(
+            "v=0\r\no=- 1 1 IN IP4 198.51.100.9\r\ns=-\r\nc=IN IP4 198.51.100.9\r\nt=0 0\r\nm=audio 5004 RTP/AVP 0\r\n{theirs}"
+        );
+        let muxes = theirs.contains("mux");
+        let mut ours = mux_only();
+        let (answer, agreed) = ours.answer(sdp.as_bytes()).unwrap();
+        assert_eq!(
+            (answer.contains("a=rtcp-mux"), answer.contains("a=rtcp:")),
+            (muxes, false)
+        );
+        let accepted = ours.accept(sdp.as_bytes()).unwrap();
+        for agreed in [agreed, accepted] {
+            assert_eq!(agreed.remote, Some("198.51.100.9:5004".parse().unwrap()));
+            assert_eq!(agreed.remote_rtcp, agreed.remote.filter(|_| muxes), "{theirs}");
+        }
+    }
+}
+
 mod families;
 mod variants;

@@ -8,7 +8,7 @@ use std::{fs, io, mem, panic, thread};
 use io_uring::opcode;
 
 use crate::channel::{Channel, Wake};
-use crate::config::{Backend, EngineConfig, StartError, TaskRun};
+use crate::config::{Backend, EngineConfig, Rtcp, StartError, TaskRun};
 use crate::net::{Completion, Net};
 use crate::uring::ring::Ring;
 use crate::{affinity, clock};
@@ -49,15 +49,15 @@ impl Probe {
     }
 }
 
-/// Asks the kernel, for a node of this many pairs of ports (one pair for each leg) and the way that is wished for its packets. It
+/// Asks the kernel, for a node of this many pairs of ports (one pair for each leg), RTCP and the way that is wished for its packets. It
 /// binds one port of loopback for a moment and leaves nothing behind.
-pub fn probe(pairs: usize, backend: Backend) -> Probe {
+pub fn probe(pairs: usize, rtcp: Rtcp, backend: Backend) -> Probe {
     aside(|| {
         let mut findings = way(backend);
         if backend != Backend::Epoll {
             findings.push(locked());
         }
-        findings.extend([files(pairs), queues(), cores()]);
+        findings.extend([files(pairs, rtcp), queues(), cores()]);
         Probe { findings }
     })
 }
@@ -160,17 +160,19 @@ fn receive(backend: Backend) -> Finding {
     finding("multishot receive into provided buffers", result)
 }
 
-fn files(pairs: usize) -> Finding {
+fn files(pairs: usize, rtcp: Rtcp) -> Finding {
     let (soft, hard) = limit(libc::RLIMIT_NOFILE);
-    let needed = pairs as u64 * 2 + OTHER_FILES;
-    let legs = hard.saturating_sub(OTHER_FILES) / 2;
+    let each = rtcp.sockets() as u64;
+    let needed = pairs as u64 * each + OTHER_FILES;
+    let legs = hard.saturating_sub(OTHER_FILES) / each;
+    let sockets = if each == 1 { "1 socket" } else { "2 sockets" };
     let ok = needed <= hard;
     let remedy = StartError::FileLimit { needed, limit: hard };
     Finding {
         what: "file descriptors",
         ok,
         found: format!(
-            "{soft} (can be raised to {hard}): enough for {legs} legs of 2 sockets each; {pairs} are configured"
+            "{soft} (can be raised to {hard}): enough for {legs} legs of {sockets} each; {pairs} are configured"
         ),
         remedy: (!ok).then(|| remedy.to_string()),
     }
@@ -424,10 +426,13 @@ mod tests {
 
     #[test]
     fn too_few_descriptors_are_found_with_their_remedy() {
-        let found = files(usize::MAX / 4);
+        let found = files(usize::MAX / 4, Rtcp::Pair);
         assert!(!found.ok);
         assert!(found.remedy.is_some_and(|remedy| remedy.contains("LimitNOFILE=")));
-        assert!(files(1).ok);
+        assert!(files(1, Rtcp::Pair).ok);
+        let (_, hard) = limit(libc::RLIMIT_NOFILE);
+        let legs = (hard - OTHER_FILES) as usize;
+        assert!(!files(legs, Rtcp::Pair).ok && files(legs, Rtcp::Mux).ok);
     }
 
     #[test]

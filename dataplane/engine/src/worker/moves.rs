@@ -98,25 +98,28 @@ impl Worker {
         for port in &step.quiet {
             // Its leg has gone meanwhile.
             if !ports.contains(port) {
-                for port in both(*port) {
-                    self.net.resume(self.sockets.index(port));
+                for (_, socket) in self.sockets.of(*port) {
+                    self.net.resume(socket);
                 }
             }
         }
         let mut quiet = true;
-        for port in ports.iter().copied().flat_map(both) {
-            quiet &= self.net.quiesce(self.sockets.index(port));
+        for (_, socket) in ports.iter().flat_map(|port| self.sockets.of(*port)) {
+            quiet &= self.net.quiesce(socket);
         }
         step.quiet = ports;
         quiet
     }
 
     fn give_sockets(&mut self, mut step: Box<Move>) {
-        for port in step.quiet.iter().copied().flat_map(both) {
-            if let Some(socket) = self.net.release(self.sockets.index(port)) {
+        for (port, socket) in step.quiet.iter().flat_map(|port| self.sockets.of(*port)) {
+            if let Some(socket) = self.net.release(socket) {
                 step.sockets.push((port.0, socket));
             }
+        }
+        for port in &step.quiet {
             self.sockets.remove(port.0);
+            self.sockets.remove(port.0 + 1);
         }
         step.stage = Stage::Arrive;
         self.moves.hand_on(step.to, step);
@@ -153,9 +156,4 @@ impl Worker {
         }
         told
     }
-}
-
-/// RTP and RTCP.
-fn both(port: Port) -> [Port; 2] {
-    [port, Port(port.0 + 1)]
 }

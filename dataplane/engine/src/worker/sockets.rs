@@ -18,10 +18,10 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Ports without a gap, whose indices begin at 0, and room for `guests` more.
-    pub(crate) fn new(first_port: u16, count: usize, guests: usize) -> Sockets {
+    /// Ports whose indices begin at 0, and room for `guests` more.
+    pub(crate) fn new(mut ports: Vec<u16>, guests: usize) -> Sockets {
         let mut indices = vec![NONE; 1 << 16].into_boxed_slice();
-        let mut ports: Vec<u16> = (first_port..=u16::MAX).take(count).collect();
+        let count = ports.len();
         for (index, port) in ports.iter().enumerate() {
             indices[usize::from(*port)] = index as u16;
         }
@@ -42,6 +42,17 @@ impl Sockets {
     /// One that no socket has, where the port is not ours.
     pub(crate) fn index(&self, port: Port) -> u16 {
         self.indices[usize::from(port.0)]
+    }
+
+    /// Whether a port has a socket here: that of RTCP may have none anywhere.
+    pub(crate) fn has(&self, port: Port) -> bool {
+        self.index(port) != NONE
+    }
+
+    /// The sockets of a leg: RTP, and where there is one RTCP.
+    pub(crate) fn of(&self, port: Port) -> impl Iterator<Item = (Port, u16)> {
+        let both = [port, Port(port.0 + 1)].into_iter();
+        both.filter(|&port| self.has(port)).map(|port| (port, self.index(port)))
     }
 
     /// Keeps room for so many; `false` where there is none.

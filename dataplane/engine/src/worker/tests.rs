@@ -8,7 +8,7 @@ use media::core::Config;
 use super::*;
 use crate::channel::{Events, Wake};
 use crate::common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
-use crate::config::{Backend, TaskRun};
+use crate::config::{Backend, Rtcp, TaskRun};
 use crate::net::Traced;
 use crate::socket::{Queues, Setup};
 
@@ -32,7 +32,8 @@ impl Rig {
         let setup = Setup {
             address: LOCALHOST,
             first_port: first,
-            sockets: 4,
+            pairs: 2,
+            rtcp: Rtcp::Pair,
             queues: Queues {
                 receive: receive_queue,
                 send: 256 * 1024,
@@ -59,7 +60,7 @@ impl Rig {
                 net,
                 channel.clone(),
                 page,
-                Sockets::new(first, 4, 0),
+                Sockets::new(setup.ports().collect(), 0),
                 Moves::new([channel.clone()].into()),
             ),
             caller: Peer::new(0x11, Codec::Pcmu),

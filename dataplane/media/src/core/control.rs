@@ -373,7 +373,7 @@ impl Core {
                 continue;
             };
             if self.table.leg(place).is_none() {
-                let leg = Leg::new(wanted, place, slot, at, &mut self.seed);
+                let leg = Leg::new(wanted, place, slot, at, self.comfort_after, &mut self.seed);
                 self.table.put_leg(place, leg);
             }
             let random = (self.seed.next() >> 32) as u32;

@@ -52,6 +52,7 @@ pub(super) fn config() -> Config {
         sip: endpoint(us()),
         media_address: us().ip(),
         media_also: None,
+        rtcp_mux_only: false,
         workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
         budget: Budget::default(),
         latch: media::command::Latch::SignalledIp,

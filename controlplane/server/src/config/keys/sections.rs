@@ -186,7 +186,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "first_port",
                 "20000",
-                "The lowest RTP port, even. Each leg takes two: RTP, and RTCP above it.",
+                "The lowest RTP port, even. Each leg takes two: RTP, and RTCP above it (`rtcp`).",
             )
             .fixed(WORKERS),
             key(
@@ -222,6 +222,15 @@ pub(super) const SECTIONS: &[Section] = &[
                 "The packets' way into the kernel: \"io_uring\", \"epoll\" (where containers forbid io_uring; near full \
                  load it takes more of a core), or \"auto\": io_uring where it is to be had, otherwise epoll with a \
                  warning in the log.",
+            )
+            .fixed(WORKERS),
+            key(
+                "rtcp",
+                r#""pair""#,
+                "Where RTCP is received: \"pair\" (two sockets for each leg: RTCP on the odd port above RTP, and from a peer \
+                 that does so on the port of RTP), or \"mux\" (one socket for each leg, so twice as many legs for the same \
+                 descriptors: RTCP on the port of RTP only; a peer that cannot do that has no RTCP from us, and its own is \
+                 not received).",
             )
             .fixed(WORKERS),
             key(
