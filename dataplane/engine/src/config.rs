@@ -162,7 +162,7 @@ pub enum StartError {
         remedy: &'static str,
     },
     /// The kernel is too old.
-    #[error("the kernel {found} cannot {missing}: Baton needs Linux 6.0 or newer, 6.1 is recommended")]
+    #[error("the kernel {found} cannot {missing}: for io_uring Baton needs Linux 6.1 or newer")]
     Kernel {
         /// Its release.
         found: String,

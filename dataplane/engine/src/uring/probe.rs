@@ -13,8 +13,8 @@ use crate::net::{Completion, Net};
 use crate::uring::ring::Ring;
 use crate::{affinity, clock};
 
-/// The oldest kernel with multishot `recvmsg`.
-const OLDEST: (u32, u32) = (6, 0);
+/// The oldest kernel with multishot `recvmsg` (6.0), and with `send` to an address.
+const OLDEST: (u32, u32) = (6, 1);
 
 /// What says which way packets take.
 const WAY: &str = "way of packets";
@@ -336,7 +336,8 @@ fn require_operations() -> Result<(), StartError> {
     })?;
     for (code, what) in [
         (opcode::RecvMsgMulti::CODE, "recvmsg through io_uring"),
-        (opcode::SendMsg::CODE, "sendmsg through io_uring"),
+        (opcode::Recv::CODE, "recv through io_uring"),
+        (opcode::Send::CODE, "send through io_uring"),
         (opcode::Read::CODE, "read through io_uring"),
         (opcode::AsyncCancel2::CODE, "cancel requests of io_uring"),
     ] {
@@ -420,7 +421,8 @@ mod tests {
         assert_eq!(version("5.19.17"), Some((5, 19)));
         assert_eq!(version("6.18.44-fc"), Some((6, 18)));
         assert!(version("5.19.17") < Some(OLDEST));
-        assert!(version("6.0.1") >= Some(OLDEST));
+        assert!(version("6.0.1") < Some(OLDEST));
+        assert!(version("6.1.0") >= Some(OLDEST));
         assert_eq!(version("unknown"), None);
     }
 
@@ -441,6 +443,6 @@ mod tests {
         assert!(explain(libc::EPERM).contains("kernel.io_uring_disabled=0"));
         assert!(explain(libc::ENOSYS).contains("seccomp"));
         assert!(explain(libc::ENOMEM).contains("LimitMEMLOCK="));
-        assert!(explain(libc::EINVAL).contains("Linux 6.0"));
+        assert!(explain(libc::EINVAL).contains("Linux 6.1"));
     }
 }

@@ -169,6 +169,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("media.sessions_per_worker", "1025"),
     ("media.buffers_per_worker", "8192"),
     ("media.io", "\"epoll\""),
+    ("media.rtcp", "\"mux\""),
     ("media.latch", "\"nat\""),
     ("media.applied_ms", "501"),
     ("media.silence_ms", "1001"),
