@@ -108,6 +108,12 @@ fn tell(row: &Row) {
     if let Some(calls) = row.calls_of_kernel {
         println!("  system calls for each packet: {calls:.4}");
     }
+    let moves = |name: &str| row.worker.as_ref().and_then(|worker| worker[name].as_u64());
+    if let (Some(moved), Some(stayed)) = (moves("moved"), moves("stayed"))
+        && moved + stayed > 0
+    {
+        println!("  calls that went to the other worker: {moved}; that were to go and stayed: {stayed}");
+    }
     if let Some(memory) = row.memory_kib {
         println!(
             "  memory, KiB: {memory}; of the kernel for its sockets {}",

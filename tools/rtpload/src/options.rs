@@ -51,6 +51,10 @@ pub(crate) struct Compare {
 pub(crate) struct Relay {
     pub(crate) core: usize,
     pub(crate) calls: usize,
+    /// All on that core.
+    pub(crate) workers: usize,
+    /// Calls a second that go from one worker to another.
+    pub(crate) moves: u32,
     pub(crate) backend: Backend,
     pub(crate) mode: TaskRun,
     /// `None`: as the data plane wishes.
@@ -93,6 +97,8 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     let mut relay = Relay {
         core: 0,
         calls: 100,
+        workers: 1,
+        moves: 0,
         backend: Backend::Uring,
         mode: TaskRun::Auto,
         buffers: None,
@@ -128,13 +134,15 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
             ("compare", "--quick") => compare.quick = words.flag()?,
             ("compare", "--rounds") => compare.rounds = words.number(1, 99)?,
             ("compare", "--seconds") => compare.seconds = words.number(1, 60)?,
-            ("run", "--mode" | "--buffers" | "--codecs" | "--rtcp") => {
+            ("run", "--mode" | "--buffers" | "--codecs" | "--rtcp" | "--moves") => {
                 let value = words.value()?;
                 relay.set(&name, &value)?;
                 run.codecs = relay.codecs;
                 run.relay.extend([name, value]);
             }
-            ("relay", "--mode" | "--buffers" | "--codecs" | "--rtcp" | "--io") => relay.set(&name, &words.value()?)?,
+            ("relay", "--mode" | "--buffers" | "--codecs" | "--rtcp" | "--moves" | "--io") => {
+                relay.set(&name, &words.value()?)?
+            }
             ("relay", "--core") => relay.core = words.number(0, 1023)? as usize,
             _ => return Err(words.unknown()),
         }
@@ -180,6 +188,11 @@ impl Relay {
                     "mux" => Rtcp::Mux,
                     _ => return Err(wrong("pair or mux")),
                 }
+            }
+            "--moves" => {
+                let moves = value.parse().ok().filter(|moves| (1..=1000).contains(moves));
+                self.moves = moves.ok_or_else(|| wrong("a number from 1 to 1000"))?;
+                self.workers = 2;
             }
             "--codecs" => {
                 let codec = |name: &str| match name {
@@ -267,6 +280,7 @@ mod tests {
                 "run --subject rtpengine --codecs pcmu,pcma",
                 "--codecs: rtpengine is asked to relay only",
             ),
+            ("run --moves 0", "--moves 0: a number from 1 to 1000"),
             ("run --codecs pcmu", "--codecs pcmu: two of pcmu and pcma"),
             ("limit --load-core 0", "--subject-core and --load-core are the same"),
         ] {

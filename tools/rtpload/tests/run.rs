@@ -38,6 +38,36 @@ fn is_possible() -> bool {
     !refused
 }
 
+/// The row of this run, from its JSON.
+fn row(words: &str) -> Value {
+    let output = rtpload(words);
+    let said = String::from_utf8_lossy(&output.stdout);
+    serde_json::from_str(&said).unwrap_or_else(|_| panic!("{words}: {output:?}"))
+}
+
+#[test]
+fn calls_that_go_from_one_worker_to_the_other_and_back_are_the_same_lines() {
+    if !is_possible() {
+        return;
+    }
+    for subject in ["baton-uring", "baton-epoll"] {
+        let row = row(&format!(
+            "run --subject {subject} --calls 10 --seconds 2 --moves 50 --json"
+        ));
+        let figure = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
+        let foreign = figure("duplicated") + figure("broken") + figure("strange");
+        assert!(figure("received") > 1800.0 && foreign == 0.0, "{row}");
+        let worker = |name: &str| row["worker"][name].as_u64().unwrap_or_else(|| panic!("{name}: {row}"));
+        // Each call there and back again, several times.
+        assert!(worker("moved") > 40, "{row}");
+        assert_eq!(
+            (worker("stayed"), worker("lost"), worker("kernel_drops")),
+            (0, 0, 0),
+            "{row}"
+        );
+    }
+}
+
 #[test]
 fn calls_go_through_either_way_into_the_kernel_and_nothing_stays_behind() {
     if !is_possible() {
@@ -46,11 +76,9 @@ fn calls_go_through_either_way_into_the_kernel_and_nothing_stays_behind() {
     let before = everything();
     for subject in ["baton-uring", "baton-epoll"] {
         for codecs in ["pcmu,pcmu", "pcmu,pcma"] {
-            let output = rtpload(&format!(
+            let row = row(&format!(
                 "run --subject {subject} --calls 10 --seconds 1 --codecs {codecs} --json"
             ));
-            let said = String::from_utf8_lossy(&output.stdout);
-            let row: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{subject}: {output:?}"));
             let figure = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
             assert_eq!(figure("sent"), 1000.0, "{subject}");
             let foreign = figure("duplicated") + figure("broken") + figure("strange");
