@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,9 @@ fn run(options: &[&str]) -> Option<Value> {
         eprintln!("skipped: {} is not built", server.display());
         return None;
     }
+    // Two that look for ports at the same moment may find the same.
+    static PORTS: Mutex<()> = Mutex::new(());
+    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let mut command = Command::new(tool);
     command.arg("--server").arg(server).arg("--json").args(options);
     if !options.contains(&"--lab") {
