@@ -159,9 +159,11 @@ impl Load {
 
     /// What each of the sessions of the measurement costs, the worker's own turning included.
     pub(crate) fn each(&self, budget: &Budget) -> f64 {
-        let measured = (self.settled + self.left.len()).max(1);
         let share = self.measured().unwrap_or_default();
-        (share / measured as f64).max(budget.session())
+        match self.settled + self.left.len() {
+            0 => budget.session(),
+            measured => (share / measured as f64).max(budget.session()),
+        }
     }
 
     /// The share that it is expected to use with what was admitted. Without a measurement every session counts as the budget says.
