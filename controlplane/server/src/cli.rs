@@ -23,7 +23,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Validate the configuration and this host.
     Check(CheckArgs),
-    /// Measure this host: print how many calls a core can carry, and a [budget] for the configuration.
+    /// Measure this host: print how many calls a core can carry, and the budget for the configuration.
     Tune(TuneArgs),
     /// Report on the handoffs of a period, and say what stands out.
     Report(ReportArgs),

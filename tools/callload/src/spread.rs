@@ -62,7 +62,7 @@ impl Spread {
         })
     }
 
-    /// In columns, below [`HEAD`].
+    /// A line of the table.
     pub(crate) fn line(&self, name: &str) -> String {
         let figure = |share| {
             let time = self.share(share);
