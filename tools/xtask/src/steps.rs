@@ -18,7 +18,7 @@ pub(crate) const BUILD: [&str; 6] = [
     "baton-parties",
 ];
 
-/// The same as the tests have them: what they need is built already.
+/// The same in the profile of the tests: most of it is built already.
 const PROGRAMS: [&str; 5] = ["build", "--package", "baton-server", "--package", "baton-parties"];
 
 /// Demos that run at the same time: each waits for its calls most of its 20 s.
