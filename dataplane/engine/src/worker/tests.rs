@@ -52,7 +52,8 @@ impl Rig {
             seed: 7,
             silence: media::core::SILENCE,
         };
-        let core = Core::new(core, clock::now());
+        // A machine that stands still for a moment must not make a peer hear noise.
+        let core = Core::new(core, clock::now()).with_comfort_after(Duration::from_secs(600));
         let page = Arc::new(Page::default());
         let mut rig = Rig {
             worker: Worker::new(
