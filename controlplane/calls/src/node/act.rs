@@ -222,7 +222,9 @@ impl Node {
         let Some(chosen) = chosen else {
             return Some(Input::NoCapacity);
         };
-        let Some(taken) = port.or_else(|| self.ports.take(live.worker)) else {
+        // A port of the worker that the session is leaving would be of no use.
+        let own = |node: &mut Node| live.way.is_none().then(|| node.ports.take(live.worker)).flatten();
+        let Some(taken) = port.or_else(|| own(self)) else {
             return self.look_for_a_port(now, live);
         };
         // A URI of a pattern asks for nothing; it goes the target's way.

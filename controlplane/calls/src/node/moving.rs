@@ -131,9 +131,10 @@ impl Node {
             self.ports.release(now, port);
         }
         let input = match (invites, moved) {
-            (true, true) => self.invite_target(now, &mut live, kept),
-            (true, false) => Some(Input::NoCapacity),
             (false, _) => None,
+            // It was to go for a port, and cannot.
+            (true, false) if way.port.is_some() => Some(Input::NoCapacity),
+            (true, _) => self.invite_target(now, &mut live, kept),
         };
         match input {
             Some(input) => self.drive(now, now, live, input),

@@ -212,6 +212,27 @@ fn sessions_leave_a_worker_that_is_busier_than_it_may_be() {
 }
 
 #[test]
+fn a_human_who_is_wanted_while_the_call_leaves_is_called_from_where_it_is_then() {
+    for moved in [true, false] {
+        let mut world = balanced();
+        world.measured(&[Some(0.8), Some(0.3)]);
+        world.settle();
+        let (session, ..) = world.ways[0];
+        assert_eq!(session.0, world.id().0, "the first call, of which the wish is");
+        world.ask(Mode::Cold);
+        assert!(
+            world.peers[SALES].log.is_empty(),
+            "its own worker has ports, and would not have the session"
+        );
+        world.moved(moved);
+        assert_eq!(world.peers[SALES].log, ["invite"]);
+        world.answer(SALES);
+        let port = world.leg(2).unwrap().port.0;
+        assert_eq!(port >= 20_040, moved, "{port}");
+    }
+}
+
+#[test]
 fn nobody_goes_where_it_is_no_better() {
     let mut world = balanced();
     for measured in [[0.9, 0.65], [0.9, 0.9], [0.6, 0.0]] {
