@@ -17,13 +17,49 @@ fn with(pairs: &[u16]) -> Config {
     }
 }
 
-/// A call whose worker has no port for a human, beside a worker that has some; a human is asked for.
-fn crowded(mode: Mode) -> World {
-    let mut world = World::new(with(&[2, 2]));
+/// A call whose worker has no port for a human, beside a worker that has so many.
+fn full_beside(pairs: u16) -> World {
+    let mut world = World::new(with(&[2, pairs]));
     world.talk();
     assert!(world.workers.iter().all(|worker| *worker == 0));
+    world
+}
+
+/// One that is on its way to a port: a human is asked for.
+fn crowded(mode: Mode) -> World {
+    let mut world = full_beside(2);
     world.ask(mode);
     world
+}
+
+/// One whose data plane does not answer what it was told when a human was asked for.
+fn crowded_and_unanswered() -> World {
+    let mut world = full_beside(2);
+    world.answers = false;
+    world.ask(Mode::Warm);
+    world
+}
+
+impl World {
+    /// The data plane answers the last command, and all that come.
+    fn answers_at_last(&mut self) {
+        self.answers = true;
+        let last = self.last.clone().unwrap();
+        self.answer_media(last);
+        self.settle();
+    }
+
+    /// The call ends, and nothing of it is left.
+    fn ends(&mut self) {
+        self.hang_up(CALLER);
+        self.conserve();
+    }
+
+    /// Two workers are so busy; what may go, goes.
+    fn busy(&mut self, shares: [f64; 2]) {
+        self.measured(&shares.map(Some));
+        self.settle();
+    }
 }
 
 #[test]
@@ -47,14 +83,12 @@ fn a_human_is_called_from_where_there_is_a_port() {
         );
         assert!(world.workers[before..].iter().all(|worker| *worker == 1));
         assert_eq!((world.node.moves().moved, world.node.moves().stayed), (1, 0));
-        world.hang_up(CALLER);
-        world.conserve();
+        world.ends();
         // Its ports are the other worker's now, the caller's and the AI's as well: the first has none left.
         world.peers[CALLER].log.clear();
         world.talk();
         assert_eq!(world.workers.last(), Some(&1));
-        world.hang_up(CALLER);
-        world.conserve();
+        world.ends();
     }
 }
 
@@ -70,48 +104,33 @@ fn where_the_other_worker_has_no_room_the_handoff_ends_as_without_a_port() {
     assert_eq!(world.hears("caller"), "play(failed)");
     assert!(world.workers.iter().all(|worker| *worker == 0));
     assert_eq!((world.node.moves().moved, world.node.moves().stayed), (0, 1));
-    world.hang_up(CALLER);
-    world.conserve();
+    world.ends();
 }
 
 #[test]
 fn nobody_moves_before_the_data_plane_has_answered() {
-    let mut world = World::new(with(&[2, 2]));
-    world.talk();
-    world.answers = false;
-    world.ask(Mode::Warm);
+    let mut world = crowded_and_unanswered();
     assert!(world.ways.is_empty());
     assert_eq!(world.closed(), None);
-    world.answers = true;
-    let last = world.last.clone().unwrap();
-    world.answer_media(last);
-    world.settle();
+    world.answers_at_last();
     assert_eq!(world.ways.len(), 1);
     world.moved(true);
     assert_eq!(world.peers[SALES].log, ["invite"]);
-    world.hang_up(CALLER);
-    world.conserve();
+    world.ends();
 }
 
 #[test]
 fn one_that_was_asked_twice_goes_once_no_copy_can_be_under_way() {
-    let mut world = World::new(with(&[2, 2]));
-    world.talk();
-    world.answers = false;
-    world.ask(Mode::Warm);
+    let mut world = crowded_and_unanswered();
     world.pass(Duration::from_millis(600));
-    world.answers = true;
     let asked = world.commands.len();
-    let last = world.last.clone().unwrap();
-    world.answer_media(last);
-    world.settle();
+    world.answers_at_last();
     // The worker was asked for the same once more, and has answered that.
     assert_eq!(world.commands.len(), asked + 1);
     assert_eq!(world.ways.len(), 1);
     world.moved(true);
     assert_eq!(world.peers[SALES].log, ["invite"]);
-    world.hang_up(CALLER);
-    world.conserve();
+    world.ends();
 }
 
 #[test]
@@ -140,8 +159,7 @@ fn what_its_worker_is_to_be_told_waits_until_it_is_there() {
 
 #[test]
 fn a_wish_that_is_taken_back_meanwhile_calls_nobody() {
-    let mut world = World::new(with(&[2, 1]));
-    world.talk();
+    let mut world = full_beside(1);
     let handoff = world.ask(Mode::Warm);
     world.request(Request::Cancel(handoff)).unwrap();
     world.moved(true);
@@ -152,8 +170,7 @@ fn a_wish_that_is_taken_back_meanwhile_calls_nobody() {
     world.ask(Mode::Warm);
     assert_eq!(world.peers[SALES].log, ["invite"]);
     assert!(world.ways.is_empty());
-    world.hang_up(CALLER);
-    world.conserve();
+    world.ends();
 }
 
 #[test]
@@ -177,7 +194,7 @@ fn balanced() -> World {
         ..with(&[20, 20])
     });
     for _ in 0..4 {
-        world.measured(&[Some(0.0), Some(0.6)]);
+        world.busy([0.0, 0.6]);
         world.peers[CALLER].log.clear();
         world.talk();
     }
@@ -189,25 +206,21 @@ fn balanced() -> World {
 #[test]
 fn sessions_leave_a_worker_that_is_busier_than_it_may_be() {
     let mut world = balanced();
-    world.measured(&[Some(0.7), Some(0.1)]);
+    world.busy([0.7, 0.1]);
     assert!(world.ways.is_empty(), "it may be as busy");
-    world.measured(&[Some(0.8), Some(0.3)]);
-    world.settle();
+    world.busy([0.8, 0.3]);
     // Each costs a fifth: one makes it 0.6 and 0.5.
     assert_eq!(world.ways.len(), 1);
     // On its way, and just there, it counts where it goes: nobody follows.
-    world.measured(&[Some(0.8), Some(0.3)]);
-    world.settle();
+    world.busy([0.8, 0.3]);
     assert_eq!(world.ways.len(), 1);
     world.moved(true);
-    world.measured(&[Some(0.8), Some(0.3)]);
-    world.settle();
+    world.busy([0.8, 0.3]);
     assert!(world.ways.is_empty());
     assert_eq!(world.node.moves().moved, 1);
     // A measurement that has it all.
     world.pass(Duration::from_secs(2));
-    world.measured(&[Some(0.9), Some(0.3)]);
-    world.settle();
+    world.busy([0.9, 0.3]);
     assert_eq!(world.ways.len(), 1);
 }
 
@@ -215,8 +228,7 @@ fn sessions_leave_a_worker_that_is_busier_than_it_may_be() {
 fn a_human_who_is_wanted_while_the_call_leaves_is_called_from_where_it_is_then() {
     for moved in [true, false] {
         let mut world = balanced();
-        world.measured(&[Some(0.8), Some(0.3)]);
-        world.settle();
+        world.busy([0.8, 0.3]);
         let (session, ..) = world.ways[0];
         assert_eq!(session.0, world.id().0, "the first call, of which the wish is");
         world.ask(Mode::Cold);
@@ -235,10 +247,9 @@ fn a_human_who_is_wanted_while_the_call_leaves_is_called_from_where_it_is_then()
 #[test]
 fn nobody_goes_where_it_is_no_better() {
     let mut world = balanced();
-    for measured in [[0.9, 0.65], [0.9, 0.9], [0.6, 0.0]] {
-        world.measured(&measured.map(Some));
-        world.settle();
-        assert!(world.ways.is_empty(), "{measured:?}");
+    for shares in [[0.9, 0.65], [0.9, 0.9], [0.6, 0.0]] {
+        world.busy(shares);
+        assert!(world.ways.is_empty(), "{shares:?}");
     }
     // Where it cannot be measured how busy one is, nobody knows where it is better.
     world.measured(&[Some(0.9), None]);
