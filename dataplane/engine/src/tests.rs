@@ -58,20 +58,8 @@ fn a_worker_hurries_and_nobody_else_does() {
     let first = free_ports(2);
     let engine = Engine::start(config(Backend::Epoll, &[(first, 1)])).expect("it starts");
     let slice = |thread: &str| {
-        let mut attributes = [0_u64; 6];
         let thread: i32 = thread.parse().expect("a number");
-        // SAFETY: the kernel writes at the most so many bytes there.
-        unsafe {
-            libc::syscall(
-                libc::SYS_sched_getattr,
-                thread,
-                attributes.as_mut_ptr(),
-                size_of_val(&attributes),
-                0,
-            )
-        };
-        // `sched_runtime` of `struct sched_attr`: the slice.
-        attributes[3]
+        priority::attributes(thread).map_or(0, |found| found.sched_runtime)
     };
     let own = slice("0");
     let tasks = std::fs::read_dir("/proc/self/task").expect("ours").flatten();

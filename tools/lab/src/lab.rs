@@ -463,29 +463,19 @@ fn relax(thread: i32) -> io::Result<()> {
 }
 
 fn schedule(thread: i32, nice: i32, slice_ns: u64) -> io::Result<()> {
-    let attributes = SchedulerAttributes {
-        size: size_of::<SchedulerAttributes>() as u32,
-        nice,
-        slice_ns,
-        ..SchedulerAttributes::default()
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: libc::SCHED_OTHER as u32,
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        sched_runtime: slice_ns,
+        sched_deadline: 0,
+        sched_period: 0,
     };
     // SAFETY: the kernel reads `size` bytes.
     let result = unsafe { libc::syscall(libc::SYS_sched_setattr, thread, &raw const attributes, 0) };
     check(result as i32)
-}
-
-/// `struct sched_attr`, its first version. Policy 0 is SCHED_OTHER.
-#[derive(Default)]
-#[repr(C)]
-struct SchedulerAttributes {
-    size: u32,
-    policy: u32,
-    flags: u64,
-    nice: i32,
-    priority: u32,
-    slice_ns: u64,
-    deadline: u64,
-    period: u64,
 }
 
 /// ethtool(8)'s `-K NAME gro on tso off`.
