@@ -6,18 +6,15 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use baton_lab::trial::{everything, is_refused, say_skipped};
 use serde_json::Value;
 
 /// What it printed; `None`: there is no server to run it against.
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever reads the test's output must see that it was skipped"
-)]
 fn run(options: &[&str]) -> Option<Value> {
     let tool = Path::new(env!("CARGO_BIN_EXE_callload"));
     let server = tool.with_file_name("baton");
     if !server.is_file() {
-        eprintln!("skipped: {} is not built", server.display());
+        say_skipped(&format!("{} is not built", server.display()));
         return None;
     }
     // Two that look for ports at the same moment may find the same.
@@ -29,11 +26,10 @@ fn run(options: &[&str]) -> Option<Value> {
         command.args(["--server-core", "any"]);
     }
     let output = command.output().expect("the tool");
-    let said = String::from_utf8_lossy(&output.stderr);
-    if options.contains(&"--lab") && output.status.code() == Some(2) {
-        eprintln!("skipped: {said}");
+    if options.contains(&"--lab") && is_refused(&output) {
         return None;
     }
+    let said = String::from_utf8_lossy(&output.stderr);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
     assert_eq!(report["schema"], "baton.callload/2");
     assert_eq!(report["faults"], 0, "{report:#}");
@@ -98,19 +94,6 @@ fn callers_on_hold_and_humans_being_briefed_are_judged_by_their_ticks() {
             .is_some_and(|count| count > 200),
         "{report:#}"
     );
-}
-
-/// Names of interfaces and network namespaces, as everybody sees them.
-fn everything() -> Vec<String> {
-    let names = |folder: &str| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect::<Vec<_>>()
-    };
-    let mut all = [names("/sys/class/net"), names("/run/netns")].concat();
-    all.sort();
-    all
 }
 
 /// Processes with this word in their command lines.

@@ -8,6 +8,7 @@
 pub mod bpf;
 pub mod cpu;
 pub mod lab;
+pub mod trial;
 pub mod udp;
 pub mod wire;
 mod xsk;

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Output};
 
+use baton_lab::trial::{everything, is_refused};
 use serde_json::Value;
 
 fn rtpload(words: &str) -> Output {
@@ -11,31 +12,9 @@ fn rtpload(words: &str) -> Output {
         .expect("the program runs")
 }
 
-/// Names of interfaces and network namespaces, as everybody sees them.
-fn everything() -> Vec<String> {
-    let names = |folder: &str| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect::<Vec<_>>()
-    };
-    let mut all = [names("/sys/class/net"), names("/run/netns")].concat();
-    all.sort();
-    all
-}
-
-/// Whether namespaces, XDP and two cores are to be had. Where not, the test has to say what it does not show.
-#[expect(
-    clippy::print_stderr,
-    reason = "whoever reads the test's output must see that it was skipped"
-)]
+/// Whether namespaces, XDP and two cores are to be had.
 fn is_possible() -> bool {
-    let tried = rtpload("run --subject reflector --calls 1 --seconds 1");
-    let refused = tried.status.code() == Some(2);
-    if refused {
-        eprintln!("skipped: {}", String::from_utf8_lossy(&tried.stderr));
-    }
-    !refused
+    !is_refused(&rtpload("run --subject reflector --calls 1 --seconds 1"))
 }
 
 /// The row of this run, from its JSON.
