@@ -1,8 +1,8 @@
 //! The tool against the real server, for a short time: where `baton` is built beside it, as in a test of the whole workspace.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,9 @@ fn run(options: &[&str]) -> Option<Value> {
         say_skipped(&format!("{} is not built", server.display()));
         return None;
     }
-    // Two that look for ports at the same moment may find the same.
-    static PORTS: Mutex<()> = Mutex::new(());
-    let _alone = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    // Two that look for ports at the same moment may find the same; and each test may be a process of its own.
+    let alone = File::create(Path::new(env!("CARGO_TARGET_TMPDIR")).join("callload-ports")).expect("a file");
+    alone.lock().expect("a lock");
     let mut command = Command::new(tool);
     command.arg("--server").arg(server).arg("--json").args(options);
     if !options.contains(&"--lab") {
