@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Instant;
 
 use baton_lab::lab::Lab;
 use baton_lab::udp::{self, End, HEADERS};
@@ -28,6 +29,17 @@ pub(crate) const PACKET: usize = 2048;
 pub(crate) enum Rtp {
     Loopback(Sockets),
     Lab(Box<Link>),
+}
+
+/// A packet that came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Came {
+    pub(crate) to: Role,
+    /// The server's port.
+    pub(crate) from: u16,
+    /// Through the lab: when it left the link, however long it waited for this tool then.
+    pub(crate) at: Instant,
+    pub(crate) length: usize,
 }
 
 /// By role: RTP, and RTCP so that reports of quality have somewhere to go.
@@ -135,8 +147,8 @@ impl Rtp {
         }
     }
 
-    /// The next packet that came: to whom, from which port of the server, and how long it is.
-    pub(crate) fn receive(&mut self, buffer: &mut [u8; PACKET]) -> Option<(Role, u16, usize)> {
+    /// The next packet that came.
+    pub(crate) fn receive(&mut self, buffer: &mut [u8; PACKET]) -> Option<Came> {
         match self {
             Rtp::Loopback(sockets) => sockets.receive(buffer),
             Rtp::Lab(link) => link.receive(buffer),
@@ -158,12 +170,19 @@ impl Rtp {
 }
 
 impl Sockets {
-    fn receive(&mut self, buffer: &mut [u8]) -> Option<(Role, u16, usize)> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Option<Came> {
         let mut empty = 0;
         while empty < ROLES.len() {
             let role = ROLES[self.next];
             match self.rtp[self.next].recv_from(buffer) {
-                Ok((length, from)) => return Some((role, from.port(), length)),
+                Ok((length, from)) => {
+                    return Some(Came {
+                        to: role,
+                        from: from.port(),
+                        at: Instant::now(),
+                        length,
+                    });
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     self.next = (self.next + 1) % ROLES.len();
                     empty += 1;
@@ -176,17 +195,22 @@ impl Sockets {
 }
 
 impl Link {
-    fn receive(&mut self, buffer: &mut [u8]) -> Option<(Role, u16, usize)> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Option<Came> {
         loop {
             let mut found = None;
-            let came = self.wire.receive(1, |frame| {
+            let came = self.wire.receive(1, |at, frame| {
                 // The program on the interface lets nothing through that is no UDP of IPv4.
                 let port = |at: usize| u16::from_be_bytes([frame[at], frame[at + 1]]);
                 let (from, to, packet) = (port(34), port(36), &frame[HEADERS..]);
                 let role = ROLES.into_iter().find(|role| to == FIRST_PORT + 2 * *role as u16);
                 if let Some(role) = role.filter(|_| packet.len() <= buffer.len()) {
                     buffer[..packet.len()].copy_from_slice(packet);
-                    found = Some((role, from, packet.len()));
+                    found = Some(Came {
+                        to: role,
+                        from,
+                        at,
+                        length: packet.len(),
+                    });
                 }
             });
             // Others are reports of quality.
@@ -262,9 +286,10 @@ mod tests {
         assert_eq!(rtp.receive(&mut buffer), None);
         for role in ROLES {
             sender.send_to(&[7; 5], (Ipv4Addr::LOCALHOST, rtp.port(role))).unwrap();
+            let came = rtp.receive(&mut buffer).unwrap();
             assert_eq!(
-                rtp.receive(&mut buffer),
-                Some((role, sender.local_addr().unwrap().port(), 5))
+                (came.to, came.from, came.length),
+                (role, sender.local_addr().unwrap().port(), 5)
             );
         }
         rtp.send(Role::Human, sender.local_addr().unwrap(), &[3; 9]);

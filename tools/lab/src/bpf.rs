@@ -21,6 +21,7 @@ const R3: u8 = 3;
 const R4: u8 = 4;
 const R5: u8 = 5;
 const R6: u8 = 6;
+const R7: u8 = 7;
 
 const XDP_PASS: i32 = 2;
 const XDP_TX: i32 = 3;
@@ -32,6 +33,7 @@ enum Width {
     Word = 0x00,
     Half = 0x08,
     Byte = 0x10,
+    Double = 0x18,
 }
 
 const fn instruction(opcode: u8, to: u8, from: u8, offset: i16, immediate: i32) -> Instruction {
@@ -90,7 +92,8 @@ const fn jump_less(left: u8, value: i32, over: i16) -> Instruction {
 
 const EXIT: Instruction = instruction(0x95, 0, 0, 0, 0);
 
-/// `bpf_redirect_map`, the helper with this number.
+/// Helpers, by their number: `bpf_ktime_get_ns` (CLOCK_MONOTONIC) and `bpf_redirect_map`.
+const NOW: Instruction = instruction(0x85, 0, 0, 0, 5);
 const REDIRECT_MAP: Instruction = instruction(0x85, 0, 0, 0, 51);
 
 // `struct xdp_md`
@@ -132,14 +135,20 @@ fn of_the_load(first_port: u16, over: i16) -> Vec<Instruction> {
 
 const PASS: [Instruction; 2] = [set(R0, XDP_PASS), EXIT];
 
-/// Packets of the load go to the AF_XDP socket of their queue.
+/// Packets of the load go to the AF_XDP socket of their queue; the time at which they came, ns, stands where their first MAC address and a part of the
+/// second one have been.
 fn to_socket(first_port: u16, sockets: &Map) -> Vec<Instruction> {
     // The address of a map takes two instructions.
     let map = [
         instruction(0x18, R1, 1, 0, sockets.0.as_raw_fd()),
         instruction(0, 0, 0, 0, 0),
     ];
-    let mut redirect = vec![load(Width::Word, R2, R6, QUEUE)];
+    let mut redirect = vec![
+        copy(R7, R2),
+        NOW,
+        store(Width::Double, R7, 0, R0),
+        load(Width::Word, R2, R6, QUEUE),
+    ];
     redirect.extend(map);
     redirect.extend([set(R3, XDP_PASS), REDIRECT_MAP, EXIT]);
     let mut program = of_the_load(first_port, redirect.len() as i16);

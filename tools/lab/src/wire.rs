@@ -1,6 +1,7 @@
 //! The tool's end of the link, for packets.
 
 use std::io;
+use std::time::{Duration, Instant};
 
 use crate::bpf::{Attached, Map};
 use crate::lab::Lab;
@@ -10,8 +11,35 @@ use crate::xsk::Socket;
 #[derive(Debug)]
 pub struct Wire {
     socket: Socket,
+    clock: Clock,
     _map: Map,
     _program: Attached,
+}
+
+/// The kernel's CLOCK_MONOTONIC, which [`Instant`] is, but does not tell.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    at: Instant,
+    then: Duration,
+}
+
+impl Clock {
+    fn new() -> Clock {
+        let mut read = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the kernel writes there.
+        unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut read) };
+        Clock {
+            at: Instant::now(),
+            then: Duration::new(read.tv_sec.unsigned_abs(), read.tv_nsec as u32),
+        }
+    }
+
+    fn instant(self, time: Duration) -> Instant {
+        match time.checked_sub(self.then) {
+            Some(since) => self.at + since,
+            None => self.at - (self.then - time),
+        }
+    }
 }
 
 impl Wire {
@@ -28,6 +56,7 @@ impl Wire {
             map.set(socket.descriptor())?;
             Ok(Wire {
                 socket,
+                clock: Clock::new(),
                 _map: map,
                 _program: program,
             })
@@ -59,13 +88,35 @@ impl Wire {
         self.socket.push()
     }
 
-    /// Calls `take` with each frame that has come, `most` at the most; how many these were.
-    pub fn receive(&mut self, most: usize, take: impl FnMut(&[u8])) -> usize {
-        self.socket.receive(most, take)
+    /// Calls `take` with each frame that has come, and when the kernel took it from the link, `most` at the most; how many these were. The frames'
+    /// addresses of Ethernet are gone.
+    pub fn receive(&mut self, most: usize, mut take: impl FnMut(Instant, &[u8])) -> usize {
+        let clock = self.clock;
+        self.socket.receive(most, |frame| {
+            let stamp = frame.first_chunk().map_or(0, |bytes| u64::from_ne_bytes(*bytes));
+            take(clock.instant(Duration::from_nanos(stamp)), frame);
+        })
     }
 
     /// Packets that came and found no place with us.
     pub fn overruns(&self) -> u64 {
         self.socket.overruns()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_s_clock_is_that_of_instants() {
+        let clock = Clock::new();
+        let second = Duration::from_secs(1);
+        assert_eq!(clock.instant(clock.then + second), clock.at + second);
+        assert_eq!(clock.instant(clock.then - second), clock.at - second);
+        // Whatever the time, both go on as far.
+        let later = Clock::new();
+        let off = later.at.duration_since(clock.at).abs_diff(later.then - clock.then);
+        assert!(off < second, "{off:?}");
     }
 }

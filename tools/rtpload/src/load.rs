@@ -124,7 +124,7 @@ pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>)
             after = Some(watched.spent());
         }
         let now = now_ns();
-        wire.receive(TAKE, |packet| match frame::read(packet) {
+        wire.receive(TAKE, |_, packet| match frame::read(packet) {
             Some(mark) => judge.came(&mark, now.saturating_sub(mark.sent_ns)),
             // Afterwards there may be noise of comfort where the load was.
             None => judge.strange += u64::from(now < end),

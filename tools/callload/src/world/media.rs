@@ -80,13 +80,13 @@ impl World {
         let mut buffer = [0; PACKET];
         let mut any = false;
         for _ in 0..AT_ONCE {
-            let Some((role, port, length)) = self.rtp.receive(&mut buffer) else {
+            let Some(came) = self.rtp.receive(&mut buffer) else {
                 return any;
             };
             any = true;
-            let place = self.by_port[role as usize][usize::from(port)];
-            if let (Some(place), Some(packet)) = (place.checked_sub(1), View::parse(&buffer[..length])) {
-                self.hears(place as usize, Instant::now(), &packet);
+            let place = self.by_port[came.to as usize][usize::from(came.from)];
+            if let (Some(place), Some(packet)) = (place.checked_sub(1), View::parse(&buffer[..came.length])) {
+                self.hears(place as usize, came.at, &packet);
             }
         }
         any
