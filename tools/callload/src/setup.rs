@@ -18,6 +18,9 @@ const SIP: (u16, u16) = (5060, 5061);
 /// Port of the server's API in the lab.
 const HTTP: u16 = 8080;
 
+/// What the names of the server's media workers begin with.
+const MEDIA: &str = "baton-media";
+
 /// Packets that may wait for this tool: a third of a second of 200 calls, or 20 ms of 3,000.
 const QUEUE: u32 = 6000;
 
@@ -90,9 +93,12 @@ impl Setup {
                 .map_err(|error| format!("the server's namespace: {error}"))?;
         }
         let server = Server::start_by(command, place, &config)?;
-        if let Some(lab) = rtp.lab().filter(|_| options.apart) {
-            lab.leave_core_to(server.id(), "baton-media")
-                .map_err(|error| format!("the server's threads: {error}"))?;
+        if let Some(lab) = rtp.lab() {
+            let said = |error| format!("the server's threads: {error}");
+            lab.let_hurry(server.id(), MEDIA).map_err(said)?;
+            if options.apart {
+                lab.leave_core_to(server.id(), MEDIA).map_err(said)?;
+            }
         }
         Ok(Setup { posts, rtp, server })
     }
