@@ -1,14 +1,22 @@
 //! Bounded queues between the control plane and the workers, with wake-ups that cost nothing while the other side is awake.
+//!
+//! A worker comes before whoever else is on its core, so it must never wait for anybody who may be interrupted there, not even for the few
+//! instructions in which a command is written: that would not end. Its ends of the queues are wait-free.
+
+mod handed;
 
 use std::io;
+use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam::queue::ArrayQueue;
+use arrayvec::ArrayVec;
 use media::command::{Command, Event, SessionId};
+use rtrb::{Consumer, Producer, RingBuffer};
 
 use crate::moving::{MOVES_MAX, Move, MoveError, Stage};
+use handed::Handed;
 
 /// The worker's queue of commands is full: the command comes back. Send it again when events have come.
 #[derive(Debug, thiserror::Error)]
@@ -69,13 +77,14 @@ pub(crate) enum Said {
 /// What the control plane and one worker share.
 #[derive(Debug)]
 pub(crate) struct Channel {
-    commands: ArrayQueue<Command>,
-    events: ArrayQueue<Said>,
+    /// Locked among those who send.
+    commands: Mutex<Producer<Command>>,
+    commands_max: usize,
     /// Moves of sessions that this worker is to bring a step further.
-    moves: ArrayQueue<Box<Move>>,
+    moves: Handed,
     /// The worker waits, or is about to, and wants to be woken for a command.
     sleeping: AtomicBool,
-    /// The worker found `events` full and wants to be woken when there is room.
+    /// The worker found the queue of events full and wants to be woken when there is room.
     starved: AtomicBool,
     /// The worker is to turn its loop once more.
     nudged: AtomicBool,
@@ -89,47 +98,73 @@ pub(crate) struct Channel {
     events_wake: Arc<Wake>,
 }
 
-impl Channel {
-    pub(crate) fn new(commands: usize, events: usize, events_wake: Arc<Wake>) -> io::Result<Channel> {
-        Ok(Channel {
-            commands: ArrayQueue::new(commands),
-            events: ArrayQueue::new(events),
-            moves: ArrayQueue::new(MOVES_MAX),
-            sleeping: AtomicBool::new(false),
-            starved: AtomicBool::new(false),
-            nudged: AtomicBool::new(false),
-            stop: AtomicBool::new(false),
-            ended: AtomicBool::new(false),
-            #[cfg(test)]
-            fails: AtomicBool::new(false),
-            wake: Wake::new(true)?,
-            events_wake,
-        })
-    }
+/// The worker's side of it, which nobody else has.
+#[derive(Debug)]
+pub(crate) struct WorkerSide {
+    channel: Arc<Channel>,
+    commands: Consumer<Command>,
+    events: Producer<Said>,
+}
 
+/// The side of who reads the events.
+#[derive(Debug)]
+pub(crate) struct ReaderSide {
+    channel: Arc<Channel>,
+    events: Consumer<Said>,
+    /// Events that come before all others: what the worker said before a session went from it.
+    owed: usize,
+}
+
+/// Room for so many commands and events.
+pub(crate) fn channel(commands: usize, events: usize, events_wake: Arc<Wake>) -> io::Result<(WorkerSide, ReaderSide)> {
+    let (commands_in, commands_out) = RingBuffer::new(commands);
+    let (events_in, events_out) = RingBuffer::new(events);
+    let channel = Arc::new(Channel {
+        commands: Mutex::new(commands_in),
+        commands_max: commands,
+        moves: Handed::default(),
+        sleeping: AtomicBool::new(false),
+        starved: AtomicBool::new(false),
+        nudged: AtomicBool::new(false),
+        stop: AtomicBool::new(false),
+        ended: AtomicBool::new(false),
+        #[cfg(test)]
+        fails: AtomicBool::new(false),
+        wake: Wake::new(true)?,
+        events_wake,
+    });
+    let worker = WorkerSide {
+        channel: channel.clone(),
+        commands: commands_out,
+        events: events_in,
+    };
+    let reader = ReaderSide {
+        channel,
+        events: events_out,
+        owed: 0,
+    };
+    Ok((worker, reader))
+}
+
+impl Channel {
     /// The control plane's side.
     #[expect(clippy::result_large_err, reason = "as `Engine::send`")]
     pub(crate) fn send(&self, command: Command) -> Result<(), Full> {
-        self.commands.push(command).map_err(Full)?;
+        let pushed = locked(&self.commands).push(command);
+        pushed.map_err(|rtrb::PushError::Full(command)| Full(command))?;
         self.wake_sleeper();
         Ok(())
     }
 
-    /// Anybody's side: how many commands and events wait.
-    pub(crate) fn waiting(&self) -> (usize, usize) {
-        (self.commands.len(), self.events.len())
+    /// The control plane's side: how many commands wait.
+    pub(crate) fn commands_waiting(&self) -> usize {
+        self.commands_max - locked(&self.commands).slots()
     }
 
-    /// Anybody's side: hands a move on. There is room for all that can be under way.
+    /// Anybody's side: hands a move on.
     pub(crate) fn hand_on(&self, step: Box<Move>) {
-        let pushed = self.moves.push(step);
-        debug_assert!(pushed.is_ok(), "more moves than there can be");
+        self.moves.push(step);
         self.wake_sleeper();
-    }
-
-    /// The worker's side: the next move that it is to bring further.
-    pub(crate) fn next_move(&self) -> Option<Box<Move>> {
-        self.moves.pop()
     }
 
     /// The control plane's side: the worker ends after what it is doing now.
@@ -174,22 +209,9 @@ impl Channel {
         self.wake.as_fd()
     }
 
-    /// The worker's side: the next command.
-    pub(crate) fn command(&self) -> Option<Command> {
-        self.commands.pop()
-    }
-
     /// The worker's side: whether it has to end.
     pub(crate) fn stopping(&self) -> bool {
         self.stop.load(Ordering::Acquire)
-    }
-
-    /// The worker's side: asks for a wake-up; `false` where there is something to do already.
-    pub(crate) fn may_sleep(&self) -> bool {
-        self.sleeping.store(true, Ordering::Relaxed);
-        fence(Ordering::SeqCst);
-        let nudged = self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::Relaxed);
-        !nudged && self.commands.is_empty() && self.moves.is_empty() && !self.stop.load(Ordering::Relaxed)
     }
 
     /// The worker's side: it is awake and looks at the queues by itself.
@@ -197,7 +219,37 @@ impl Channel {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
-    /// The worker's side: whether an event can be pushed. If not, a wake-up comes when it can.
+    /// The worker's side: events were pushed.
+    pub(crate) fn wake_reader(&self) {
+        self.events_wake.wake();
+    }
+}
+
+impl WorkerSide {
+    /// For who is to send, or to wake.
+    pub(crate) fn shared(&self) -> Arc<Channel> {
+        self.channel.clone()
+    }
+
+    /// The next command.
+    pub(crate) fn command(&mut self) -> Option<Command> {
+        self.commands.pop().ok()
+    }
+
+    /// The moves that it is to bring further, in their order.
+    pub(crate) fn moves(&self) -> ArrayVec<Box<Move>, MOVES_MAX> {
+        self.moves.take()
+    }
+
+    /// Asks for a wake-up; `false` where there is something to do already. What is being handed over at this moment comes with a wake-up.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        let nudged = self.nudged.load(Ordering::Relaxed) && self.nudged.swap(false, Ordering::Relaxed);
+        !nudged && self.commands.is_empty() && self.moves.is_empty() && !self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether an event can be pushed. If not, a wake-up comes when it can.
     pub(crate) fn room_for_event(&self) -> bool {
         if !self.events.is_full() {
             return true;
@@ -207,25 +259,35 @@ impl Channel {
         !self.events.is_full()
     }
 
-    /// The worker's side, after [`Channel::room_for_event`]: only the worker pushes, so the room is still there.
-    pub(crate) fn push_event(&self, said: Said) {
+    /// After [`WorkerSide::room_for_event`]: only the worker pushes, so the room is still there.
+    pub(crate) fn push_event(&mut self, said: Said) {
         let pushed = self.events.push(said);
         debug_assert!(pushed.is_ok(), "there was room for the event");
     }
+}
 
-    /// The worker's side: events were pushed.
-    pub(crate) fn wake_reader(&self) {
-        self.events_wake.wake();
+impl Deref for WorkerSide {
+    type Target = Channel;
+
+    fn deref(&self) -> &Channel {
+        &self.channel
     }
+}
 
-    fn try_recv(&self) -> Option<Said> {
-        let event = self.events.pop()?;
+impl ReaderSide {
+    fn try_recv(&mut self) -> Option<Said> {
+        let event = self.events.pop().ok()?;
         fence(Ordering::SeqCst);
-        if self.starved.load(Ordering::Relaxed) && self.starved.swap(false, Ordering::Relaxed) {
-            self.wake.wake();
+        if self.channel.starved.load(Ordering::Relaxed) && self.channel.starved.swap(false, Ordering::Relaxed) {
+            self.channel.wake.wake();
         }
         Some(event)
     }
+}
+
+/// No thread panics while it has one of our locks; and if one did, what it guards is whole.
+fn locked<T>(it: &Mutex<T>) -> MutexGuard<'_, T> {
+    it.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Events of all workers, for one reader.
@@ -235,22 +297,25 @@ impl Channel {
 #[derive(Debug)]
 pub struct Events {
     channels: Vec<Arc<Channel>>,
+    reader: Mutex<Reader>,
     wake: Arc<Wake>,
-    /// The worker that is asked first next time: none waits for the others.
-    next: AtomicUsize,
-    /// Events of each worker that come before all others: what it said before a session went from it.
-    owed: Box<[AtomicUsize]>,
     /// Moves that have not been told.
     under_way: AtomicUsize,
 }
 
+#[derive(Debug)]
+struct Reader {
+    sides: Vec<ReaderSide>,
+    /// The worker that is asked first next time: none waits for the others.
+    next: usize,
+}
+
 impl Events {
-    pub(crate) fn new(channels: Vec<Arc<Channel>>, wake: Arc<Wake>) -> Events {
+    pub(crate) fn new(sides: Vec<ReaderSide>, wake: Arc<Wake>) -> Events {
         Events {
-            owed: channels.iter().map(|_| AtomicUsize::new(0)).collect(),
-            channels,
+            channels: sides.iter().map(|side| side.channel.clone()).collect(),
+            reader: Mutex::new(Reader { sides, next: 0 }),
             wake,
-            next: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
         }
     }
@@ -267,50 +332,61 @@ impl Events {
         Ok(())
     }
 
-    /// The next event, with the index of its worker. Those of one worker come in their order, and those of a session in theirs, though
-    /// it moves. Never waits.
-    pub fn try_recv(&self) -> Option<(usize, Event)> {
-        for (worker, owed) in self.owed.iter().enumerate() {
-            let left = owed.load(Ordering::Relaxed);
-            if left > 0 {
-                owed.store(left - 1, Ordering::Relaxed);
-                if let Some(event) = self.take(worker) {
-                    return Some((worker, event));
-                }
-                owed.store(0, Ordering::Relaxed);
-            }
-        }
-        let count = self.channels.len();
-        let first = self.next.load(Ordering::Relaxed);
-        (0..count).find_map(|step| {
-            let worker = (first + step) % count;
-            let event = self.take(worker)?;
-            self.next.store((worker + 1) % count, Ordering::Relaxed);
-            Some((worker, event))
-        })
+    /// How many events of a worker wait.
+    pub(crate) fn waiting(&self, worker: usize) -> usize {
+        locked(&self.reader).sides[worker].events.slots()
     }
 
-    fn take(&self, worker: usize) -> Option<Event> {
-        match self.channels[worker].try_recv()? {
-            Said::Event(event) => Some(event),
+    /// The next event, with the index of its worker. Those of one worker come in their order, and those of a session in theirs, though
+    /// it moves. Never waits for a worker.
+    pub fn try_recv(&self) -> Option<(usize, Event)> {
+        let (worker, said) = locked(&self.reader).next()?;
+        let event = match said {
+            Said::Event(event) => event,
             Said::Moved(step) => {
-                // What the others have said until now they said before it came.
-                for (channel, owed) in self.channels.iter().zip(&self.owed) {
-                    owed.store(channel.events.len(), Ordering::Relaxed);
-                }
-                self.owed[worker].store(0, Ordering::Relaxed);
                 self.under_way.fetch_sub(1, Ordering::Relaxed);
-                Some(Event::Moved {
+                Event::Moved {
                     session: step.session,
                     moved: step.stage == Stage::Told(true),
-                })
+                }
             }
-        }
+        };
+        Some((worker, event))
     }
 
     /// Makes the descriptor unreadable until the next event. To be called before reading, not after.
     pub fn clear(&self) {
         self.wake.clear();
+    }
+}
+
+impl Reader {
+    fn next(&mut self) -> Option<(usize, Said)> {
+        let (worker, said) = self.owed().or_else(|| self.any())?;
+        if let Said::Moved(_) = said {
+            // What the others have said until now they said before it came.
+            for (at, side) in self.sides.iter_mut().enumerate() {
+                side.owed = if at == worker { 0 } else { side.events.slots() };
+            }
+        }
+        Some((worker, said))
+    }
+
+    fn owed(&mut self) -> Option<(usize, Said)> {
+        let (worker, side) = self.sides.iter_mut().enumerate().find(|(_, side)| side.owed > 0)?;
+        side.owed -= 1;
+        Some((worker, side.try_recv()?))
+    }
+
+    fn any(&mut self) -> Option<(usize, Said)> {
+        let count = self.sides.len();
+        let first = self.next;
+        (0..count).find_map(|step| {
+            let worker = (first + step) % count;
+            let said = self.sides[worker].try_recv()?;
+            self.next = (worker + 1) % count;
+            Some((worker, said))
+        })
     }
 }
 
@@ -355,14 +431,14 @@ mod tests {
 
     #[test]
     fn a_full_queue_gives_the_command_back() {
-        let channel = Channel::new(2, 1, wake()).expect("a channel");
+        let (mut channel, _reader) = channel(2, 1, wake()).expect("a channel");
         assert!(channel.send(end(1)).is_ok());
         assert!(channel.send(end(2)).is_ok());
         let Err(Full(back)) = channel.send(end(3)) else {
             panic!("the queue holds two");
         };
         assert_eq!(back, end(3));
-        assert_eq!(channel.waiting(), (2, 0));
+        assert_eq!(channel.commands_waiting(), 2);
         assert_eq!(channel.command(), Some(end(1)));
         assert!(channel.send(back).is_ok());
         assert_eq!(channel.command(), Some(end(2)));
@@ -371,8 +447,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_interrupted_while_it_sends_holds_up_no_worker() {
+        let (mut channel, _reader) = channel(8, 1, wake()).expect("a channel");
+        let shared = channel.shared();
+        {
+            let mut sender = locked(&shared.commands);
+            let _half = sender.write_chunk_uninit(1).expect("there is room");
+            assert_eq!(channel.command(), None);
+            assert!(
+                channel.may_sleep(),
+                "or it would take the processor from who is to send the rest"
+            );
+        }
+        assert!(shared.send(end(1)).is_ok());
+        assert!(readable(&channel.wake));
+        assert_eq!(channel.command(), Some(end(1)));
+    }
+
+    #[test]
     fn only_a_sleeper_is_woken() {
-        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        let (mut channel, _reader) = channel(8, 1, wake()).expect("a channel");
         assert!(channel.send(end(1)).is_ok());
         assert!(!readable(&channel.wake), "it is awake");
         assert!(!channel.may_sleep(), "there is a command");
@@ -385,7 +479,7 @@ mod tests {
 
     #[test]
     fn a_stop_wakes_too() {
-        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        let (channel, _reader) = channel(8, 1, wake()).expect("a channel");
         assert!(channel.may_sleep());
         channel.stop();
         assert!(readable(&channel.wake));
@@ -395,7 +489,7 @@ mod tests {
 
     #[test]
     fn a_nudge_is_good_for_one_turn_whether_it_finds_the_worker_asleep_or_not() {
-        let channel = Channel::new(8, 1, wake()).expect("a channel");
+        let (channel, _reader) = channel(8, 1, wake()).expect("a channel");
         channel.nudge();
         assert!(!readable(&channel.wake), "it is awake");
         assert!(!channel.may_sleep());
@@ -408,8 +502,8 @@ mod tests {
     #[test]
     fn a_full_queue_of_events_asks_for_a_wake_up() {
         let wake = wake();
-        let channel = Arc::new(Channel::new(1, 2, wake.clone()).expect("a channel"));
-        let events = Events::new(vec![channel.clone()], wake);
+        let (mut channel, reader) = channel(1, 2, wake.clone()).expect("a channel");
+        let events = Events::new(vec![reader], wake);
         for session in [1, 2] {
             assert!(channel.room_for_event());
             channel.push_event(Said::Event(ended(session)));
@@ -424,12 +518,11 @@ mod tests {
     #[test]
     fn no_worker_waits_for_the_others() {
         let wake = wake();
-        let channels: Vec<_> = (0..3)
-            .map(|_| Arc::new(Channel::new(1, 4, wake.clone()).expect("a channel")))
-            .collect();
-        let events = Events::new(channels.clone(), wake);
+        let sides = (0..3).map(|_| channel(1, 4, wake.clone()).expect("a channel"));
+        let (mut channels, readers): (Vec<_>, Vec<_>) = sides.unzip();
+        let events = Events::new(readers, wake);
         assert!(!readable(&events));
-        for (worker, channel) in channels.iter().enumerate() {
+        for (worker, channel) in channels.iter_mut().enumerate() {
             channel.push_event(Said::Event(ended(worker as u64)));
             channel.push_event(Said::Event(ended(worker as u64 + 10)));
             channel.wake_reader();
@@ -446,16 +539,15 @@ mod tests {
     #[test]
     fn what_was_said_of_a_session_before_it_moved_comes_first() {
         let wake = wake();
-        let channels: Vec<_> = (0..3)
-            .map(|_| Arc::new(Channel::new(1, 8, wake.clone()).expect("a channel")))
-            .collect();
-        let events = Events::new(channels.clone(), wake);
+        let sides = (0..3).map(|_| channel(1, 8, wake.clone()).expect("a channel"));
+        let (mut channels, readers): (Vec<_>, Vec<_>) = sides.unzip();
+        let events = Events::new(readers, wake);
         assert_eq!(events.begin(SessionId(1), 1, 1), Err(MoveError::Same));
         for _ in 0..MOVES_MAX {
             assert_eq!(events.begin(SessionId(1), 0, 2), Ok(()));
         }
         assert_eq!(events.begin(SessionId(1), 0, 2), Err(MoveError::TooMany));
-        let mut step = channels[2].next_move().expect("the new worker is asked first");
+        let mut step = channels[2].moves().remove(0);
         assert_eq!((step.stage, step.from, step.to), (Stage::Room, 0, 2));
         for session in [1, 2, 3] {
             channels[0].push_event(Said::Event(ended(session)));
@@ -464,7 +556,7 @@ mod tests {
         channels[2].push_event(Said::Moved(step));
         channels[2].push_event(Said::Event(ended(4)));
         // The new worker is asked first.
-        events.next.store(2, Ordering::Relaxed);
+        locked(&events.reader).next = 2;
         let told: Vec<_> = std::iter::from_fn(|| events.try_recv()).collect();
         let moved = Event::Moved {
             session: SessionId(1),

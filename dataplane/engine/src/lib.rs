@@ -35,7 +35,7 @@ pub use moving::MoveError;
 pub use stats::{BATCH_BOUNDS, BATCHES, Histogram, Snapshot, TIME_BOUNDS_US, TIMES};
 pub use uring::probe::{Finding, Probe, probe};
 
-use channel::{Channel, Wake};
+use channel::{Channel, Wake, WorkerSide};
 use net::Net;
 use socket::{Queues, Setup};
 use stats::Page;
@@ -87,15 +87,15 @@ impl Engine {
             workers: Vec::new(),
             events: Events::new(Vec::new(), wake.clone()),
         };
-        let channel = |_| Channel::new(config.commands, config.events, wake.clone()).map(Arc::new);
-        let channels = (0..config.workers.len()).map(channel).collect::<Result<Vec<_>, _>>();
-        let channels: Arc<[Arc<Channel>]> = channels.map_err(system("eventfd"))?.into();
+        let sides = |_: &WorkerConfig| channel::channel(config.commands, config.events, wake.clone());
+        let sides = config.workers.iter().map(sides).collect::<Result<Vec<_>, _>>();
+        let (ours, theirs): (Vec<_>, Vec<_>) = sides.map_err(system("eventfd"))?.into_iter().unzip();
+        let channels: Arc<[Arc<Channel>]> = ours.iter().map(WorkerSide::shared).collect();
         // One moment for all: a session that moves keeps its times.
         let started = clock::now();
         let (ready, came) = mpsc::channel::<(usize, Ready)>();
-        for (at, sockets) in sockets.into_iter().enumerate() {
+        for (at, (sockets, channel)) in sockets.into_iter().zip(ours).enumerate() {
             let worker = &config.workers[at];
-            let channel = channels[at].clone();
             let page = Arc::new(Page::default());
             let start = Start {
                 core: core_config(&config, at),
@@ -107,7 +107,7 @@ impl Engine {
                 buffers: config.buffers,
                 backend,
                 mode: config.mode,
-                channel: channel.clone(),
+                channel,
                 page: page.clone(),
             };
             let ready = ready.clone();
@@ -116,7 +116,7 @@ impl Engine {
                 .spawn(move || start.run(at, sockets, ready))
                 .map_err(system("clone of a thread"))?;
             engine.workers.push(Handle {
-                channel,
+                channel: channels[at].clone(),
                 page,
                 ports: (0..worker.pairs).map(|pair| worker.first_port + 2 * pair).collect(),
                 backend,
@@ -139,7 +139,7 @@ impl Engine {
             );
             waiting.retain(|other| *other != worker);
         }
-        engine.events = Events::new(channels.to_vec(), wake);
+        engine.events = Events::new(theirs, wake);
         Ok(engine)
     }
 
@@ -164,7 +164,7 @@ impl Engine {
         self.workers[worker].backend
     }
 
-    /// Gives a command to a worker. Never waits.
+    /// Gives a command to a worker. Never waits for it.
     ///
     /// # Panics
     /// Where there is no such worker.
@@ -199,11 +199,10 @@ impl Engine {
     /// Where there is no such worker.
     pub fn stats(&self, worker: usize) -> Snapshot {
         let handle = &self.workers[worker];
-        let (commands, events) = handle.channel.waiting();
         Snapshot {
             backend: handle.backend,
-            commands_waiting: commands as u64,
-            events_waiting: events as u64,
+            commands_waiting: handle.channel.commands_waiting() as u64,
+            events_waiting: self.events.waiting(worker) as u64,
             cpu_ns: self.processor_time(worker).map_or(0, |time| time.as_nanos() as u64),
             ..handle.page.read()
         }
@@ -302,7 +301,7 @@ struct Start {
     buffers: u16,
     backend: Backend,
     mode: TaskRun,
-    channel: Arc<Channel>,
+    channel: WorkerSide,
     page: Arc<Page>,
 }
 
@@ -310,7 +309,7 @@ impl Start {
     /// The whole life of the thread.
     fn run(self, at: usize, sockets: Vec<OwnedFd>, ready: mpsc::Sender<(usize, Ready)>) {
         // However the thread ends, the reader of the events learns of it.
-        let _leaving = Leaving(self.channel.clone());
+        let _leaving = Leaving(self.channel.shared());
         let made = self.make(sockets);
         let mut worker = match made {
             Ok((worker, way)) => {
@@ -343,7 +342,7 @@ impl Start {
             self.backend,
             self.buffers,
             self.mode,
-            self.channel.clone(),
+            self.channel.shared(),
         )?;
         let way = (net.backend(), net.mode());
         let core = Core::new(self.core, self.started).with_comfort_after(self.comfort_after);

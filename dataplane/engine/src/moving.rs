@@ -8,6 +8,8 @@
 //! A move lies in a box that [`Engine::move_session`](crate::Engine::move_session) makes and who reads the events frees; workers only hand
 //! it on.
 
+use std::sync::atomic::AtomicPtr;
+
 use arrayvec::ArrayVec;
 use media::command::{Port, SessionId};
 use media::core::{LEGS_PLACED_MAX, Parcel};
@@ -31,6 +33,8 @@ pub(crate) struct Move {
     /// RTP ports whose receives are ending, or have ended.
     pub(crate) quiet: ArrayVec<Port, LEGS_PLACED_MAX>,
     pub(crate) sockets: ArrayVec<(u16, Socket), SOCKETS_MAX>,
+    /// The one that was handed to the same worker before it, while both wait there.
+    pub(crate) below: AtomicPtr<Move>,
 }
 
 /// What is to be done next, and by whom.
@@ -56,6 +60,7 @@ impl Move {
             state: Parcel::default(),
             quiet: ArrayVec::new(),
             sockets: ArrayVec::new(),
+            below: AtomicPtr::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use media::command::{Command, Port, SessionId};
 use media::core::{Core, Loss};
 use media::verdict::Verdict;
 
-use crate::channel::{Channel, Said};
+use crate::channel::{Said, WorkerSide};
 use crate::clock;
 use crate::config::Backend;
 use crate::net::{Completion, Net, Received};
@@ -40,7 +40,7 @@ const LATENCY_MAX: Duration = Duration::from_secs(10);
 pub(crate) struct Worker {
     core: Core,
     net: Net,
-    channel: Arc<Channel>,
+    channel: WorkerSide,
     page: Arc<Page>,
     sockets: Sockets,
     moves: Moves,
@@ -61,7 +61,7 @@ impl Worker {
     pub(crate) fn new(
         core: Core,
         net: Net,
-        channel: Arc<Channel>,
+        channel: WorkerSide,
         page: Arc<Page>,
         sockets: Sockets,
         moves: Moves,

@@ -4,7 +4,7 @@ use media::command::{Command, SessionId};
 
 use super::*;
 use crate::buffers::PACKET_BYTES;
-use crate::channel::Wake;
+use crate::channel::{self, Wake, WorkerSide};
 use crate::clock;
 use crate::socket::{self, Queues};
 
@@ -34,7 +34,7 @@ fn bound(address: IpAddr, queues: Queues, stamped: bool) -> OwnedFd {
 /// A ring with two sockets, and a peer for each.
 struct Rig {
     net: Net,
-    channel: Arc<Channel>,
+    channel: WorkerSide,
     peers: [UdpSocket; 2],
     ours: [SocketAddr; 2],
     /// The same sockets once more.
@@ -47,7 +47,7 @@ struct Rig {
 impl Rig {
     fn new(address: IpAddr, entries: u16, way: Way, queues: Queues) -> Rig {
         let wake = Arc::new(Wake::new(false).expect("an eventfd"));
-        let channel = Arc::new(Channel::new(1, 1, wake).expect("an eventfd"));
+        let (channel, _) = channel::channel(1, 1, wake).expect("an eventfd");
         let peer = || {
             let peer = UdpSocket::bind((address, 0)).expect("a port for the peer");
             peer.set_read_timeout(Some(PATIENCE)).expect("a time-out");
@@ -59,7 +59,7 @@ impl Rig {
             .map(|fd| UdpSocket::from(fd.try_clone().expect("a descriptor")));
         let ours = copies.each_ref().map(|socket| socket.local_addr().expect("a name"));
         Rig {
-            net: Net::new(bound.into(), 2, way.0, entries, way.1, channel.clone()).expect("a way"),
+            net: Net::new(bound.into(), 2, way.0, entries, way.1, channel.shared()).expect("a way"),
             channel,
             peers: [peer(), peer()],
             ours,
@@ -331,7 +331,7 @@ fn the_worker_is_woken_for_each_command() {
         let mut rig = Rig::v4(4, way);
         for round in 0..3 {
             assert!(rig.channel.may_sleep());
-            let channel = rig.channel.clone();
+            let channel = rig.channel.shared();
             let command = Command::End {
                 session: SessionId(round),
             };

@@ -7,7 +7,7 @@ use std::{fs, io, mem, panic, thread};
 
 use io_uring::opcode;
 
-use crate::channel::{Channel, Wake};
+use crate::channel::{self, Wake};
 use crate::config::{Backend, EngineConfig, Rtcp, StartError, TaskRun};
 use crate::net::{Completion, Net};
 use crate::uring::ring::Ring;
@@ -354,8 +354,8 @@ fn trial(backend: Backend) -> Result<(), StartError> {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(system("bind"))?;
     let to = socket.local_addr().map_err(system("getsockname"))?;
     let wake = Arc::new(Wake::new(false).map_err(system("eventfd"))?);
-    let channel = Arc::new(Channel::new(1, 1, wake).map_err(system("eventfd"))?);
-    let mut net = Net::new(vec![socket.into()], 1, backend, 2, TaskRun::Auto, channel)?;
+    let (channel, _) = channel::channel(1, 1, wake).map_err(system("eventfd"))?;
+    let mut net = Net::new(vec![socket.into()], 1, backend, 2, TaskRun::Auto, channel.shared())?;
     let start = clock::now();
     let mut now = start;
     let spare = net.take_spare();

@@ -44,7 +44,7 @@ impl Worker {
         for step in std::mem::take(&mut self.moves.leaving) {
             self.leave(step);
         }
-        while let Some(mut step) = self.channel.next_move() {
+        for mut step in self.channel.moves() {
             match step.stage {
                 Stage::Room => {
                     if self.make_room() {

@@ -6,7 +6,7 @@ use media::command::{Codec, Command, Event, Latch, LegId, SessionId, Watch, Wind
 use media::core::Config;
 
 use super::*;
-use crate::channel::{Events, Wake};
+use crate::channel::{self, Events, Wake};
 use crate::common::{HEADER, LOCALHOST, PATIENCE, Peer, free_ports, hears, leg, set};
 use crate::config::{Backend, Rtcp, TaskRun};
 use crate::net::Traced;
@@ -27,8 +27,9 @@ impl Rig {
     fn new(backend: Backend, buffers: u16, receive_queue: usize) -> Rig {
         let first = free_ports(4);
         let wake = Arc::new(Wake::new(false).expect("an eventfd"));
-        let channel = Arc::new(Channel::new(4, 4, wake.clone()).expect("an eventfd"));
-        let events = Events::new(vec![channel.clone()], wake);
+        let (side, reader) = channel::channel(4, 4, wake.clone()).expect("an eventfd");
+        let channel = side.shared();
+        let events = Events::new(vec![reader], wake);
         let setup = Setup {
             address: LOCALHOST,
             first_port: first,
@@ -59,7 +60,7 @@ impl Rig {
             worker: Worker::new(
                 core,
                 net,
-                channel.clone(),
+                side,
                 page,
                 Sockets::new(setup.ports().collect(), 0),
                 Moves::new([channel.clone()].into()),
