@@ -69,3 +69,6 @@ fn zip<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) -> usize 
     }
     from.len().min(to.len())
 }
+
+#[cfg(test)]
+mod vectors;

@@ -1,35 +1,7 @@
-use std::path::PathBuf;
-
 use super::*;
 use crate::codec::transcode;
+use crate::codec::vectors::{digest, first_difference, vector};
 use crate::command::Codec;
-
-/// The words of a vector of ITU-T G.191: 16 bits, little-endian. Linear samples are left-justified; a code
-/// lies in the lower byte of its word.
-fn vector(name: &str) -> Option<Vec<i16>> {
-    let Some(folder) = std::env::var_os("BATON_VECTORS") else {
-        skip(name);
-        return None;
-    };
-    let path = PathBuf::from(folder).join("itu-g191").join(name);
-    let Ok(bytes) = std::fs::read(path) else {
-        skip(name);
-        return None;
-    };
-    Some(
-        bytes
-            .as_chunks::<2>()
-            .0
-            .iter()
-            .map(|&word| i16::from_le_bytes(word))
-            .collect(),
-    )
-}
-
-#[expect(clippy::print_stderr, reason = "a check that is skipped must be seen")]
-fn skip(name: &str) {
-    eprintln!("skipped: no itu-g191/{name} in the folder that BATON_VECTORS names");
-}
 
 fn check(codec: Codec, coded: &str, decoded: &str, tandem: &str) {
     let (Some(source), Some(coded), Some(decoded), Some(tandem)) =
@@ -53,12 +25,6 @@ fn check(codec: Codec, coded: &str, decoded: &str, tandem: &str) {
     assert_eq!(first_difference(&samples, &tandem), None);
 }
 
-fn first_difference<T: PartialEq + Copy>(ours: &[T], theirs: &[T]) -> Option<(usize, T, T)> {
-    assert_eq!(ours.len(), theirs.len());
-    let at = ours.iter().zip(theirs).position(|(a, b)| a != b)?;
-    Some((at, ours[at], theirs[at]))
-}
-
 #[test]
 fn mu_law_is_bit_exact_to_the_vectors() {
     check(Codec::Pcmu, "sweep-r.u", "sweep-r.reu", "sweep-r.u-u");
@@ -67,13 +33,6 @@ fn mu_law_is_bit_exact_to_the_vectors() {
 #[test]
 fn a_law_is_bit_exact_to_the_vectors() {
     check(Codec::Pcma, "sweep-r.a", "sweep-r.rea", "sweep-r.a-a");
-}
-
-/// FNV-1a, 64 bit.
-fn digest(bytes: impl IntoIterator<Item = u8>) -> u64 {
-    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
 }
 
 /// Digests of what we make of every sample and every code, taken in a run in which the vectors passed.
