@@ -1,6 +1,7 @@
 //! Codecs, dispatched by an enum. Sample slices are linear, mono, 16 bit, at the codec's clock.
 
 pub mod g711;
+pub mod g722;
 
 use crate::command::Codec;
 

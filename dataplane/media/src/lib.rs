@@ -8,6 +8,7 @@ pub mod core;
 pub mod dtmf;
 mod events;
 pub mod evidence;
+mod fir;
 pub mod latch;
 mod leg;
 mod line;
