@@ -15,6 +15,7 @@ mod line;
 mod pending;
 mod playing;
 pub mod prompt;
+pub mod resample;
 mod route;
 pub mod rtcp;
 pub mod rtp;
