@@ -4,10 +4,12 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use media::codec::g722::{Decoder, Encoder, Mode};
 use media::codec::transcode;
 use media::command::{Codec, Latch};
 use media::dtmf::Tone;
 use media::latch::Latched;
+use media::resample::{Downsampler, Upsampler};
 use media::rtcp::{Compound, Packet, Reception, Report, ReportBlock, SenderInfo};
 use media::rtp::{self, Header, Seq};
 
@@ -106,5 +108,52 @@ fn codecs(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packets, codecs);
+/// Something with pitch, noise and loudness that changes, so that the codec's quantizers have their usual work.
+fn speech_like<const N: usize>(hz: f64) -> [i16; N] {
+    let mut state = 1u32;
+    std::array::from_fn(|at| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let noise = f64::from((state >> 16) as i16) / 16.0;
+        let time = at as f64 / hz;
+        let pitch = (time * 150.0).fract() * 8000.0 - 4000.0;
+        ((pitch + noise) * (time * 25.0).sin()) as i16
+    })
+}
+
+/// 20 ms: 320 samples of 16 kHz, 160 of 8 kHz, 160 bytes of G.722.
+fn wideband(criterion: &mut Criterion) {
+    let wide: [i16; 320] = speech_like(16_000.0);
+    let narrow: [i16; 160] = speech_like(8000.0);
+
+    let mut group = criterion.benchmark_group("g722, 20 ms");
+    group.throughput(Throughput::Elements(1));
+    let mut payload = [0; 160];
+    let mut encoder = Encoder::new();
+    group.bench_function("encode", |bencher| {
+        bencher.iter(|| encoder.encode(black_box(&wide), black_box(&mut payload)));
+    });
+    let mut samples = [0; 320];
+    for mode in [Mode::Kbit64, Mode::Kbit56, Mode::Kbit48] {
+        let mut decoder = Decoder::new();
+        group.bench_function(format!("decode {mode:?}"), |bencher| {
+            bencher.iter(|| decoder.decode(mode, black_box(&payload), black_box(&mut samples)));
+        });
+    }
+    group.finish();
+
+    let mut group = criterion.benchmark_group("resample, 20 ms");
+    group.throughput(Throughput::Elements(1));
+    let mut upsampler = Upsampler::new();
+    group.bench_function("8 to 16 kHz", |bencher| {
+        bencher.iter(|| upsampler.process(black_box(&narrow), black_box(&mut samples)));
+    });
+    let mut downsampler = Downsampler::new();
+    let mut halved = [0; 160];
+    group.bench_function("16 to 8 kHz", |bencher| {
+        bencher.iter(|| downsampler.process(black_box(&wide), black_box(&mut halved)));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, packets, codecs, wideband);
 criterion_main!(benches);
