@@ -413,7 +413,7 @@ fn a_prompt_that_cannot_be_played_is_named() {
     let found = problems("[prompts]\nhold = \"Cargo.toml\"\nbusy = \"nowhere.wav\"\n");
     assert_eq!(found.len(), 2);
     assert!(
-        found[0].contains("Cargo.toml: not a WAV file") && found[0].contains("mono, 8000 Hz"),
+        found[0].contains("Cargo.toml: not a WAV file") && found[0].contains("4000 to 192000 Hz"),
         "{found:?}"
     );
     assert!(found[1].contains("nowhere.wav cannot be read"), "{found:?}");

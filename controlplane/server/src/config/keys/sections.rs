@@ -469,7 +469,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "briefing",
                 r#""support.wav""#,
-                "What the human hears before the join: a WAV file, mono, 8000 Hz, 16 bit. Default: prompts.briefing.",
+                "What the human hears before the join: a WAV file. Default: prompts.briefing.",
             )
             .example(),
         ],
@@ -547,7 +547,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "prompts",
         kind: Kind::Table,
-        about: "WAV files, mono, 8000 Hz, 16 bit, in place of those that come with the program.",
+        about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program.",
         keys: &[
             key(
                 "announcement",

@@ -1,0 +1,291 @@
+//! A WAV file of any usual kind, as the data plane wants it: mono, 8000 Hz, 16 bit.
+
+use std::io::Read;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use hound::{SampleFormat, WavReader, WavSpec};
+use rubato::audioadapter_buffers::direct::InterleavedSlice;
+use rubato::{Fft, FixedSync, Resampler as _};
+
+/// What it must be, for who made one that is not.
+pub(crate) const WANTED: &str = "it must be a WAV file of PCM, 8 to 32 bit or float, 4000 to 192000 Hz, up to 8 channels (`sox IN -b 16 OUT.wav` makes one)";
+
+/// Samples a second of what comes out.
+const RATE: u32 = 8000;
+
+const RATES: RangeInclusive<u32> = 4000..=192_000;
+
+const CHANNELS_MAX: u16 = 8;
+
+/// The longest one, 10 minutes: it is held in memory once per codec.
+const SECONDS_MAX: u32 = 600;
+
+/// Samples that are resampled at one time, at the least. With more the filter is steeper: with 4,096 all is there up to 3.7 kHz of a file of 48 kHz.
+const CHUNK: u32 = 4096;
+
+/// The samples, or what is wrong with the file.
+pub(crate) fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
+    let mut reader = WavReader::new(bytes).map_err(|error| format!("not a WAV file that can be read ({error})"))?;
+    let spec = reader.spec();
+    check(spec)?;
+    if reader.duration() > spec.sample_rate.saturating_mul(SECONDS_MAX) {
+        return Err("longer than 10 minutes".to_owned());
+    }
+    let samples = mono(&mut reader, spec).map_err(|error| format!("cut off ({error})"))?;
+    if samples.is_empty() {
+        return Err("no sample in it".to_owned());
+    }
+    let samples = match spec.sample_rate {
+        RATE => samples,
+        rate => resample(&samples, rate).map_err(|why| format!("{rate} Hz: {why}"))?,
+    };
+    Ok(samples.into_iter().map(to_16_bit).collect())
+}
+
+fn check(spec: WavSpec) -> Result<(), String> {
+    let known = match spec.sample_format {
+        SampleFormat::Int => matches!(spec.bits_per_sample, 8 | 16 | 24 | 32),
+        SampleFormat::Float => spec.bits_per_sample == 32,
+    };
+    if !known {
+        return Err(format!("{} bits a sample", spec.bits_per_sample));
+    }
+    if !(1..=CHANNELS_MAX).contains(&spec.channels) {
+        return Err(format!("{} channels", spec.channels));
+    }
+    if !RATES.contains(&spec.sample_rate) {
+        return Err(format!("{} Hz", spec.sample_rate));
+    }
+    Ok(())
+}
+
+/// The mean of the channels; full scale is 1.
+fn mono<R: Read>(reader: &mut WavReader<R>, spec: WavSpec) -> Result<Vec<f32>, hound::Error> {
+    let channels = usize::from(spec.channels);
+    let mut mono = Vec::with_capacity(reader.duration() as usize);
+    let mut sum = 0.0;
+    let mut add = |at: usize, sample: f32| {
+        sum += sample;
+        if at % channels == channels - 1 {
+            mono.push(sum / channels as f32);
+            sum = 0.0;
+        }
+    };
+    match spec.sample_format {
+        SampleFormat::Int => {
+            let full = (1_i64 << (spec.bits_per_sample - 1)) as f32;
+            for (at, sample) in reader.samples::<i32>().enumerate() {
+                add(at, sample? as f32 / full);
+            }
+        }
+        SampleFormat::Float => {
+            for (at, sample) in reader.samples::<f32>().enumerate() {
+                // What is no number is no sound.
+                add(at, Some(sample?).filter(|sample| sample.is_finite()).unwrap_or(0.0));
+            }
+        }
+    }
+    Ok(mono)
+}
+
+/// As long as it was, and without delay.
+fn resample(samples: &[f32], rate: u32) -> Result<Vec<f32>, String> {
+    let failed = |error: &dyn std::error::Error| error.to_string();
+    // An even number of samples in and out, or its delay would be no whole number of them.
+    let step = 2 * rate / gcd(rate, RATE);
+    let mut resampler = Fft::<f32>::new_custom(
+        rate as usize,
+        RATE as usize,
+        (CHUNK.div_ceil(step) * step) as usize,
+        1,
+        1,
+        rubato::WindowFunction::BlackmanHarris2,
+        FixedSync::Input,
+    )
+    .map_err(|error| failed(&error))?;
+    let delay = resampler.output_delay();
+    let wanted = (samples.len() as u64 * u64::from(RATE)).div_ceil(u64::from(rate)) as usize;
+    let mut came = Vec::with_capacity(delay + wanted + resampler.output_frames_max());
+    let mut chunk = vec![0.0; resampler.input_frames_max()];
+    let mut left = samples;
+    while came.len() < delay + wanted {
+        let frames = resampler.input_frames_next();
+        let (now, later) = left.split_at(frames.min(left.len()));
+        // Behind the end comes silence, until all that went in has come out.
+        chunk[..now.len()].copy_from_slice(now);
+        chunk[now.len()..].fill(0.0);
+        left = later;
+        let input = InterleavedSlice::new(&chunk, 1, frames).map_err(|error| failed(&error))?;
+        let output = resampler.process(&input, None).map_err(|error| failed(&error))?;
+        came.extend(output.take_data());
+    }
+    came.drain(..delay);
+    came.truncate(wanted);
+    Ok(came)
+}
+
+fn gcd(one: u32, other: u32) -> u32 {
+    match other {
+        0 => one,
+        other => gcd(other, one % other),
+    }
+}
+
+fn to_16_bit(sample: f32) -> i16 {
+    // Saturates.
+    (sample * 32_768.0).round() as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use std::f64::consts::TAU;
+    use std::io::Cursor;
+
+    use super::*;
+
+    const INT: SampleFormat = SampleFormat::Int;
+
+    fn spec(channels: u16, sample_rate: u32, bits_per_sample: u16, sample_format: SampleFormat) -> WavSpec {
+        WavSpec {
+            channels,
+            sample_rate,
+            bits_per_sample,
+            sample_format,
+        }
+    }
+
+    /// Frames of a sound, −1 to 1; each channel has it.
+    fn wav(spec: WavSpec, frames: u32, sound: impl Fn(f64) -> f64) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec).expect("a writer");
+        for frame in 0..frames {
+            let sample = sound(f64::from(frame) / f64::from(spec.sample_rate));
+            for _ in 0..spec.channels {
+                match spec.sample_format {
+                    SampleFormat::Float => writer.write_sample(sample as f32),
+                    INT => {
+                        let full = ((1_i64 << (spec.bits_per_sample - 1)) - 1) as f64;
+                        writer.write_sample((sample * full).round() as i32)
+                    }
+                }
+                .expect("a sample");
+            }
+        }
+        writer.finalize().expect("a header");
+        bytes.into_inner()
+    }
+
+    fn tone(hz: f64) -> impl Fn(f64) -> f64 {
+        move |seconds| 0.5 * (TAU * hz * seconds).sin()
+    }
+
+    /// Of full scale, in dB.
+    fn power(samples: impl ExactSizeIterator<Item = f64>) -> f64 {
+        let count = samples.len() as f64;
+        10.0 * (samples.map(|sample| sample * sample).sum::<f64>() / count)
+            .max(1e-12)
+            .log10()
+    }
+
+    #[test]
+    fn a_file_of_the_lines_own_kind_is_taken_as_it_is() {
+        let sound = |seconds: f64| (seconds * 8000.0 % 100.0 - 50.0) / 32_767.0;
+        let samples = decode(&wav(spec(1, 8000, 16, INT), 250, sound)[..]).expect("right");
+        assert_eq!(samples.len(), 250);
+        assert_eq!((samples[107], samples[149], samples[200]), (-43, -1, -50));
+    }
+
+    #[test]
+    fn whatever_the_rate_the_sound_is_the_same_at_the_same_time() {
+        for (kind, frames) in [
+            (spec(1, 16_000, 16, INT), 24_001),
+            (spec(2, 44_100, 16, INT), 66_151),
+            (spec(1, 48_000, 24, INT), 72_000),
+            (spec(6, 48_000, 32, INT), 72_000),
+            (spec(2, 96_000, 32, SampleFormat::Float), 144_000),
+            (spec(1, 11_025, 8, INT), 16_538),
+            (spec(1, 22_050, 16, INT), 33_075),
+            (spec(1, 4000, 16, INT), 6000),
+            (spec(1, 44_101, 16, INT), 66_152),
+        ] {
+            let samples = decode(&wav(kind, frames, tone(1000.0))[..]).expect("it is read");
+            assert!(
+                (12_000..=12_001).contains(&samples.len()),
+                "{kind:?}: {}",
+                samples.len()
+            );
+            let wrong = samples.iter().enumerate().map(|(at, sample)| {
+                let wanted = tone(1000.0)(at as f64 / 8000.0);
+                f64::from(*sample) / 32_768.0 - wanted
+            });
+            // The tone begins and ends at once, which takes the filter a moment.
+            let wrong = wrong.skip(400).take(11_200).collect::<Vec<_>>();
+            let off = power(wrong.into_iter());
+            // 8 bit have noise of their own.
+            let most = if kind.bits_per_sample == 8 { -45.0 } else { -70.0 };
+            assert!(off < most, "{kind:?}: {off:.1} dB");
+        }
+    }
+
+    #[test]
+    fn what_8000_hz_cannot_carry_is_gone_and_not_heard_as_something_else() {
+        for rate in [11_025, 16_000, 44_100, 48_000] {
+            let level = |hz: f64| {
+                let samples = decode(&wav(spec(1, rate, 16, INT), rate, tone(hz))[..]).expect("it is read");
+                power(samples[1000..7000].iter().map(|sample| f64::from(*sample) / 32_768.0))
+            };
+            let whole = level(1000.0);
+            assert!(
+                (level(3700.0) - whole).abs() < 0.5,
+                "{rate} Hz: {}",
+                level(3700.0) - whole
+            );
+            assert!(level(4600.0) < whole - 80.0, "{rate} Hz: {}", level(4600.0) - whole);
+        }
+    }
+
+    #[test]
+    fn channels_are_mixed_and_full_scale_does_not_wrap() {
+        let mut bytes = Cursor::new(Vec::new());
+        let mut writer = hound::WavWriter::new(&mut bytes, spec(2, 8000, 16, INT)).expect("a writer");
+        for (left, right) in [(1000, 3000), (-8, 8), (i16::MAX, i16::MAX), (i16::MIN, i16::MIN)] {
+            writer.write_sample(left).expect("a sample");
+            writer.write_sample(right).expect("a sample");
+        }
+        writer.finalize().expect("a header");
+        assert_eq!(*decode(&bytes.into_inner()[..]).unwrap(), [2000, 0, i16::MAX, i16::MIN]);
+        // A square has more at its edges once what lies above is gone.
+        let square = |seconds: f64| if (seconds * 500.0).fract() < 0.5 { 1.0 } else { -1.0 };
+        let samples = decode(&wav(spec(1, 48_000, 16, INT), 48_000, square)[..]).unwrap();
+        assert_eq!(
+            (samples.iter().max(), samples.iter().min()),
+            (Some(&i16::MAX), Some(&i16::MIN))
+        );
+        assert!(
+            samples[800..]
+                .chunks(16)
+                .all(|period| period.iter().map(|sample| i32::from(*sample)).sum::<i32>().abs() < 8000)
+        );
+    }
+
+    #[test]
+    fn what_is_no_number_is_no_sound() {
+        let sound = |seconds: f64| if seconds < 0.01 { f64::NAN } else { f64::INFINITY };
+        let samples = decode(&wav(spec(1, 48_000, 32, SampleFormat::Float), 4800, sound)[..]).unwrap();
+        assert!(samples.len() == 800 && samples.iter().all(|sample| *sample == 0));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let of = |channels, rate, frames| decode(&wav(spec(channels, rate, 16, INT), frames, |_| 0.0)[..]);
+        assert_eq!(of(9, 8000, 10), Err("9 channels".to_owned()));
+        assert_eq!(of(1, 3999, 10), Err("3999 Hz".to_owned()));
+        assert_eq!(of(1, 192_001, 10), Err("192001 Hz".to_owned()));
+        assert_eq!(of(1, 8000, 0), Err("no sample in it".to_owned()));
+        assert_eq!(of(1, 4000, 4000 * 600 + 1), Err("longer than 10 minutes".to_owned()));
+        assert!(decode(&b"RIFF"[..]).unwrap_err().starts_with("not a WAV file"));
+        let cut = wav(spec(1, 48_000, 16, INT), 100, |_| 0.0);
+        assert!(decode(&cut[..cut.len() - 50]).unwrap_err().starts_with("cut off"));
+    }
+}
