@@ -23,7 +23,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Validate the configuration and this host.
     Check(CheckArgs),
-    /// Measure this host: print how many calls a core can carry, and the budget for the configuration.
+    /// Measure this host: print how many calls a core can carry, and the way into the kernel and the budget for the configuration.
     Tune(TuneArgs),
     /// Report on the handoffs of a period, and say what stands out.
     Report(ReportArgs),
@@ -120,7 +120,8 @@ pub struct CheckArgs {
 /// `baton tune`.
 #[derive(Clone, Debug, Args)]
 pub struct TuneArgs {
-    /// The configuration file: its addresses, ports and cores are measured. Without it every key has its default.
+    /// The configuration file: its addresses, ports and cores are measured, by its way into the kernel, or where `media.io` is
+    /// "auto" by both. Without it every key has its default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// How long it may take, about. A short one says less.

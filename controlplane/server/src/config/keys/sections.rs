@@ -219,9 +219,9 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "io",
                 r#""auto""#,
-                "The packets' way into the kernel: \"io_uring\", \"epoll\" (where containers forbid io_uring; near full \
-                 load it takes more of a core), or \"auto\": io_uring where it is to be had, otherwise epoll with a \
-                 warning in the log.",
+                "The packets' way into the kernel: \"io_uring\", \"epoll\" (where containers forbid io_uring), \
+                 or \"auto\": io_uring where it is to be had, otherwise epoll with a \
+                 warning in the log. On some hosts epoll is the cheaper one: with \"auto\", `baton tune` measures both.",
             )
             .fixed(WORKERS),
             key(
