@@ -37,7 +37,7 @@ const HOLDS: u32 = 500;
 const PER_CALL: u32 = 100;
 
 /// How often a rate that is not good is tried, while there is time: it may be the fault of the host, which has other things to do.
-const TRIES: u32 = 3;
+const TRIES: u32 = 5;
 
 /// The workers of the ways that are measured, and who calls.
 pub(super) struct Wire {
