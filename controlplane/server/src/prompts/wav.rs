@@ -32,15 +32,22 @@ pub(crate) fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
     if reader.duration() > spec.sample_rate.saturating_mul(SECONDS_MAX) {
         return Err("longer than 10 minutes".to_owned());
     }
-    let samples = mono(&mut reader, spec).map_err(|error| format!("cut off ({error})"))?;
-    if samples.is_empty() {
-        return Err("no sample in it".to_owned());
+    let cut_off = |error| format!("cut off ({error})");
+    let mut samples = Vec::new();
+    if spec.sample_rate == RATE {
+        samples.reserve_exact(reader.duration() as usize);
+        mono(&mut reader, spec, |sample| samples.push(to_16_bit(sample))).map_err(cut_off)?;
+    } else {
+        let mut all = Vec::with_capacity(reader.duration() as usize);
+        mono(&mut reader, spec, |sample| all.push(sample)).map_err(cut_off)?;
+        let rate = spec.sample_rate;
+        let all = resample(&all, rate).map_err(|why| format!("{rate} Hz: {why}"))?;
+        samples.extend(all.into_iter().map(to_16_bit));
     }
-    let samples = match spec.sample_rate {
-        RATE => samples,
-        rate => resample(&samples, rate).map_err(|why| format!("{rate} Hz: {why}"))?,
-    };
-    Ok(samples.into_iter().map(to_16_bit).collect())
+    match samples.is_empty() {
+        true => Err("no sample in it".to_owned()),
+        false => Ok(samples.into()),
+    }
 }
 
 fn check(spec: WavSpec) -> Result<(), String> {
@@ -60,15 +67,14 @@ fn check(spec: WavSpec) -> Result<(), String> {
     Ok(())
 }
 
-/// The mean of the channels; full scale is 1.
-fn mono<R: Read>(reader: &mut WavReader<R>, spec: WavSpec) -> Result<Vec<f32>, hound::Error> {
+/// Gives away the mean of the channels, sample by sample; full scale is 1.
+fn mono<R: Read>(reader: &mut WavReader<R>, spec: WavSpec, mut give: impl FnMut(f32)) -> Result<(), hound::Error> {
     let channels = usize::from(spec.channels);
-    let mut mono = Vec::with_capacity(reader.duration() as usize);
     let mut sum = 0.0;
     let mut add = |at: usize, sample: f32| {
         sum += sample;
         if at % channels == channels - 1 {
-            mono.push(sum / channels as f32);
+            give(sum / channels as f32);
             sum = 0.0;
         }
     };
@@ -86,7 +92,7 @@ fn mono<R: Read>(reader: &mut WavReader<R>, spec: WavSpec) -> Result<Vec<f32>, h
             }
         }
     }
-    Ok(mono)
+    Ok(())
 }
 
 /// As long as it was, and without delay.
