@@ -1,7 +1,8 @@
 //! Bounded queues between the control plane and the workers, with wake-ups that cost nothing while the other side is awake.
 //!
 //! A worker comes before whoever else is on its core, so it must never wait for anybody who may be interrupted there, not even for the few
-//! instructions in which a command is written: that would not end. Its ends of the queues are wait-free.
+//! instructions in which a command is written: that would not end. Its ends of the queues are wait-free, and where workers hand moves to each other
+//! none waits for one that is interrupted.
 
 mod handed;
 
@@ -104,6 +105,8 @@ pub(crate) struct WorkerSide {
     channel: Arc<Channel>,
     commands: Consumer<Command>,
     events: Producer<Said>,
+    /// Events that were pushed.
+    said: u64,
 }
 
 /// The side of who reads the events.
@@ -111,8 +114,10 @@ pub(crate) struct WorkerSide {
 pub(crate) struct ReaderSide {
     channel: Arc<Channel>,
     events: Consumer<Said>,
-    /// Events that come before all others: what the worker said before a session went from it.
-    owed: usize,
+    /// Events that were read.
+    read: u64,
+    /// The next one is read once so many of that worker's are: a session has come from there, and what was said of it there comes first.
+    after: Option<(usize, u64)>,
 }
 
 /// Room for so many commands and events.
@@ -137,11 +142,13 @@ pub(crate) fn channel(commands: usize, events: usize, events_wake: Arc<Wake>) ->
         channel: channel.clone(),
         commands: commands_out,
         events: events_in,
+        said: 0,
     };
     let reader = ReaderSide {
         channel,
         events: events_out,
-        owed: 0,
+        read: 0,
+        after: None,
     };
     Ok((worker, reader))
 }
@@ -263,6 +270,12 @@ impl WorkerSide {
     pub(crate) fn push_event(&mut self, said: Said) {
         let pushed = self.events.push(said);
         debug_assert!(pushed.is_ok(), "there was room for the event");
+        self.said += 1;
+    }
+
+    /// How many events were pushed until now.
+    pub(crate) fn said(&self) -> u64 {
+        self.said
     }
 }
 
@@ -277,6 +290,7 @@ impl Deref for WorkerSide {
 impl ReaderSide {
     fn try_recv(&mut self) -> Option<Said> {
         let event = self.events.pop().ok()?;
+        self.read += 1;
         fence(Ordering::SeqCst);
         if self.channel.starved.load(Ordering::Relaxed) && self.channel.starved.swap(false, Ordering::Relaxed) {
             self.channel.wake.wake();
@@ -362,31 +376,27 @@ impl Events {
 
 impl Reader {
     fn next(&mut self) -> Option<(usize, Said)> {
-        let (worker, said) = self.owed().or_else(|| self.any())?;
-        if let Said::Moved(_) = said {
-            // What the others have said until now they said before it came.
-            for (at, side) in self.sides.iter_mut().enumerate() {
-                side.owed = if at == worker { 0 } else { side.events.slots() };
-            }
-        }
-        Some((worker, said))
-    }
-
-    fn owed(&mut self) -> Option<(usize, Said)> {
-        let (worker, side) = self.sides.iter_mut().enumerate().find(|(_, side)| side.owed > 0)?;
-        side.owed -= 1;
-        Some((worker, side.try_recv()?))
-    }
-
-    fn any(&mut self) -> Option<(usize, Said)> {
         let count = self.sides.len();
         let first = self.next;
         (0..count).find_map(|step| {
             let worker = (first + step) % count;
+            if self.waits(worker) {
+                return None;
+            }
             let said = self.sides[worker].try_recv()?;
+            self.sides[worker].after = match &said {
+                Said::Event(_) => None,
+                Said::Moved(step) => Some((step.from, step.said)),
+            };
             self.next = (worker + 1) % count;
             Some((worker, said))
         })
+    }
+
+    /// Whom it waits for has something to be read: what was said there was said before the session came here. So no two wait for each other.
+    fn waits(&self, worker: usize) -> bool {
+        let after = self.sides[worker].after;
+        after.is_some_and(|(other, said)| self.sides[other].read < said)
     }
 }
 
@@ -552,7 +562,7 @@ mod tests {
         for session in [1, 2, 3] {
             channels[0].push_event(Said::Event(ended(session)));
         }
-        step.stage = Stage::Told(true);
+        (step.stage, step.said) = (Stage::Told(true), channels[0].said());
         channels[2].push_event(Said::Moved(step));
         channels[2].push_event(Said::Event(ended(4)));
         // The new worker is asked first.
@@ -565,5 +575,103 @@ mod tests {
         let wanted = [(2, moved), (0, ended(1)), (0, ended(2)), (0, ended(3)), (2, ended(4))];
         assert_eq!(told, wanted);
         assert_eq!(events.begin(SessionId(1), 0, 2), Ok(()), "one is over");
+    }
+
+    #[test]
+    fn so_it_does_where_another_comes_to_where_it_was() {
+        let wake = wake();
+        let sides = (0..3).map(|_| channel(1, 8, wake.clone()).expect("a channel"));
+        let (mut channels, readers): (Vec<_>, Vec<_>) = sides.unzip();
+        let events = Events::new(readers, wake);
+        let moved = |from: usize, to: usize, channels: &mut Vec<WorkerSide>| {
+            assert_eq!(events.begin(SessionId(from as u64), from, to), Ok(()));
+            let mut step = channels[to].moves().remove(0);
+            (step.stage, step.said) = (Stage::Told(true), channels[from].said());
+            channels[to].push_event(Said::Moved(step));
+        };
+        // One comes from 1 to 0, and then another, of which 0 has said something, goes from there to 2.
+        channels[1].push_event(Said::Event(ended(10)));
+        moved(1, 0, &mut channels);
+        channels[0].push_event(Said::Event(ended(20)));
+        moved(0, 2, &mut channels);
+        channels[2].push_event(Said::Event(ended(21)));
+        locked(&events.reader).next = 2;
+        let told: Vec<_> = std::iter::from_fn(|| events.try_recv()).collect();
+        let place = |wanted: &Event| told.iter().position(|(_, event)| event == wanted);
+        assert_eq!(told.len(), 5);
+        assert!(place(&ended(20)) < place(&ended(21)), "{told:?}");
+    }
+
+    /// Waits until it is woken, as a worker does.
+    fn sleep(channel: &WorkerSide) {
+        let mut poll = libc::pollfd {
+            fd: channel.wake_fd().as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one writable `pollfd` for the length of the call.
+        assert_eq!(unsafe { libc::poll(&mut poll, 1, 20_000) }, 1, "nobody has woken it");
+        channel.woken();
+    }
+
+    #[test]
+    fn no_wake_up_for_a_command_is_lost() {
+        const COMMANDS: usize = 20_000;
+        let (mut channel, _reader) = channel(1, 1, wake()).expect("a channel");
+        let (shared, taken) = (channel.shared(), AtomicUsize::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..COMMANDS {
+                    assert!(shared.send(end(number as u64)).is_ok());
+                    // At once: so it meets the worker where that is about to sleep.
+                    for waited in 0_u32.. {
+                        if taken.load(Ordering::Acquire) > number {
+                            break;
+                        }
+                        match waited % 1000 {
+                            999 => std::thread::yield_now(),
+                            _ => std::hint::spin_loop(),
+                        }
+                    }
+                }
+            });
+            while taken.load(Ordering::Relaxed) < COMMANDS {
+                if channel.may_sleep() {
+                    sleep(&channel);
+                }
+                channel.awake();
+                while let Some(command) = channel.command() {
+                    assert_eq!(command, end(taken.load(Ordering::Relaxed) as u64));
+                    taken.fetch_add(1, Ordering::Release);
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn no_wake_up_for_room_is_lost() {
+        const EVENTS: u64 = 20_000;
+        let wake = wake();
+        let (mut channel, reader) = channel(1, 1, wake.clone()).expect("a channel");
+        let events = Events::new(vec![reader], wake);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..EVENTS {
+                    let next = std::iter::from_fn(|| Some(events.try_recv())).find_map(|event| {
+                        if event.is_none() {
+                            std::thread::yield_now();
+                        }
+                        event
+                    });
+                    assert_eq!(next, Some((0, ended(number))));
+                }
+            });
+            for number in 0..EVENTS {
+                while !channel.room_for_event() {
+                    sleep(&channel);
+                }
+                channel.push_event(Said::Event(ended(number)));
+            }
+        });
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Move {
     /// RTP ports whose receives are ending, or have ended.
     pub(crate) quiet: ArrayVec<Port, LEGS_PLACED_MAX>,
     pub(crate) sockets: ArrayVec<(u16, Socket), SOCKETS_MAX>,
+    /// Events that the old worker had said when the session went: those of this session are among them.
+    pub(crate) said: u64,
     /// The one that was handed to the same worker before it, while both wait there.
     pub(crate) below: AtomicPtr<Move>,
 }
@@ -60,6 +62,7 @@ impl Move {
             state: Parcel::default(),
             quiet: ArrayVec::new(),
             sockets: ArrayVec::new(),
+            said: 0,
             below: AtomicPtr::default(),
         }
     }

@@ -44,7 +44,8 @@ impl Handed {
         }
         let mut top = self.top.swap(ptr::null_mut(), Ordering::Acquire);
         while !top.is_null() {
-            // SAFETY: `push` made it from a box, and who has taken the stack has each of its moves for itself.
+            // SAFETY: `push` made it from a box, and who has taken the stack has each of its moves for itself. (A `below` that was read while another
+            // move lay at the same address is that of the one that lies there now: what is compared is what is there.)
             let step = unsafe { Box::from_raw(top) };
             top = step.below.swap(ptr::null_mut(), Ordering::Relaxed);
             all.push(step);

@@ -84,7 +84,11 @@ impl Worker {
         }
         self.ask_drops(step.session);
         match self.core.depart(step.session, &mut step.state) {
-            Departure::Gone | Departure::NotYet => self.moves.leaving.push(step),
+            Departure::Gone => {
+                step.said = self.channel.said();
+                self.moves.leaving.push(step);
+            }
+            Departure::NotYet => self.moves.leaving.push(step),
             Departure::Unknown => {
                 step.stage = Stage::Arrive;
                 self.moves.hand_on(step.to, step);
