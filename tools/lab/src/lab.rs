@@ -233,9 +233,11 @@ impl Lab {
     /// # Errors
     /// Where the kernel refuses.
     pub fn let_hurry(&self, process: u32, names: &str) -> io::Result<()> {
-        threads(process, |name| name.starts_with(names))?
-            .into_iter()
-            .try_for_each(hurry)
+        let threads = threads(process, |name| name.starts_with(names))?;
+        match threads.is_empty() {
+            true => Err(io::Error::other(format!("no thread's name begins with {names}"))),
+            false => threads.into_iter().try_for_each(hurry),
+        }
     }
 
     fn put(

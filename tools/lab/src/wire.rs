@@ -24,7 +24,17 @@ struct Clock {
 }
 
 impl Clock {
+    /// The one of several looks at both clocks that took the least time: what lies between them would be in every latency.
     fn new() -> Clock {
+        let looks = (0..16).map(|_| {
+            let begin = Instant::now();
+            (Clock::look(), begin.elapsed())
+        });
+        let best = looks.min_by_key(|(_, took)| *took);
+        best.map_or_else(Clock::look, |(clock, _)| clock)
+    }
+
+    fn look() -> Clock {
         let mut read = libc::timespec { tv_sec: 0, tv_nsec: 0 };
         // SAFETY: the kernel writes there.
         unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut read) };
