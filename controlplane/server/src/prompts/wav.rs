@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use hound::{SampleFormat, WavReader, WavSpec};
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
-use rubato::{Fft, FixedSync, Resampler as _};
+use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 
 /// What it must be, for who made one that is not.
-pub(crate) const WANTED: &str = "it must be a WAV file of PCM, 8 to 32 bit or float, 4000 to 192000 Hz, up to 8 channels (`sox IN -b 16 OUT.wav` makes one)";
+pub(crate) const WANTED: &str = "it must be a WAV file of PCM, 8 to 32 bit or float, 4000 to 192000 Hz, up to 8 channels (`sox IN -r 8000 -c 1 -e signed -b 16 OUT.wav` makes one)";
 
 /// Samples a second of what comes out.
 const RATE: u32 = 8000;
@@ -17,6 +17,9 @@ const RATE: u32 = 8000;
 const RATES: RangeInclusive<u32> = 4000..=192_000;
 
 const CHANNELS_MAX: u16 = 8;
+
+/// Full scale is 1.
+const LOUDEST: f32 = 8.0;
 
 /// The longest one, 10 minutes: it is held in memory once per codec.
 const SECONDS_MAX: u32 = 600;
@@ -32,18 +35,12 @@ pub(crate) fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
     if reader.duration() > spec.sample_rate.saturating_mul(SECONDS_MAX) {
         return Err("longer than 10 minutes".to_owned());
     }
-    let cut_off = |error| format!("cut off ({error})");
-    let mut samples = Vec::new();
-    if spec.sample_rate == RATE {
-        samples.reserve_exact(reader.duration() as usize);
-        mono(&mut reader, spec, |sample| samples.push(to_16_bit(sample))).map_err(cut_off)?;
-    } else {
-        let mut all = Vec::with_capacity(reader.duration() as usize);
-        mono(&mut reader, spec, |sample| all.push(sample)).map_err(cut_off)?;
-        let rate = spec.sample_rate;
-        let all = resample(&all, rate).map_err(|why| format!("{rate} Hz: {why}"))?;
-        samples.extend(all.into_iter().map(to_16_bit));
-    }
+    let mut line = match spec.sample_rate {
+        RATE => Line::Same(Vec::new()),
+        rate => Line::Other(Box::new(Resampling::new(rate)?)),
+    };
+    mono(&mut reader, spec, |sample| line.take(sample))?;
+    let samples = line.end()?;
     match samples.is_empty() {
         true => Err("no sample in it".to_owned()),
         false => Ok(samples.into()),
@@ -68,67 +65,128 @@ fn check(spec: WavSpec) -> Result<(), String> {
 }
 
 /// Gives away the mean of the channels, sample by sample; full scale is 1.
-fn mono<R: Read>(reader: &mut WavReader<R>, spec: WavSpec, mut give: impl FnMut(f32)) -> Result<(), hound::Error> {
+fn mono<R: Read>(
+    reader: &mut WavReader<R>,
+    spec: WavSpec,
+    mut give: impl FnMut(f32) -> Result<(), String>,
+) -> Result<(), String> {
     let channels = usize::from(spec.channels);
     let mut sum = 0.0;
     let mut add = |at: usize, sample: f32| {
         sum += sample;
-        if at % channels == channels - 1 {
-            give(sum / channels as f32);
-            sum = 0.0;
+        match at % channels == channels - 1 {
+            true => give(std::mem::take(&mut sum) / channels as f32),
+            false => Ok(()),
         }
     };
     match spec.sample_format {
         SampleFormat::Int => {
             let full = (1_i64 << (spec.bits_per_sample - 1)) as f32;
             for (at, sample) in reader.samples::<i32>().enumerate() {
-                add(at, sample? as f32 / full);
+                add(at, sample.map_err(unreadable)? as f32 / full)?;
             }
         }
         SampleFormat::Float => {
             for (at, sample) in reader.samples::<f32>().enumerate() {
-                // What is no number is no sound.
-                add(at, Some(sample?).filter(|sample| sample.is_finite()).unwrap_or(0.0));
+                let sample = Some(sample.map_err(unreadable)?).filter(|sample| sample.is_finite());
+                // What is no number is no sound, and what is far too loud makes none of what is beside it.
+                add(at, sample.unwrap_or(0.0).clamp(-LOUDEST, LOUDEST))?;
             }
         }
     }
     Ok(())
 }
 
-/// As long as it was, and without delay.
-fn resample(samples: &[f32], rate: u32) -> Result<Vec<f32>, String> {
-    let failed = |error: &dyn std::error::Error| error.to_string();
-    // An even number of samples in and out, or its delay would be no whole number of them.
-    let step = 2 * rate / gcd(rate, RATE);
-    let mut resampler = Fft::<f32>::new_custom(
-        rate as usize,
-        RATE as usize,
-        (CHUNK.div_ceil(step) * step) as usize,
-        1,
-        1,
-        rubato::WindowFunction::BlackmanHarris2,
-        FixedSync::Input,
-    )
-    .map_err(|error| failed(&error))?;
-    let delay = resampler.output_delay();
-    let wanted = (samples.len() as u64 * u64::from(RATE)).div_ceil(u64::from(rate)) as usize;
-    let mut came = Vec::with_capacity(delay + wanted + resampler.output_frames_max());
-    let mut chunk = vec![0.0; resampler.input_frames_max()];
-    let mut left = samples;
-    while came.len() < delay + wanted {
-        let frames = resampler.input_frames_next();
-        let (now, later) = left.split_at(frames.min(left.len()));
-        // Behind the end comes silence, until all that went in has come out.
-        chunk[..now.len()].copy_from_slice(now);
-        chunk[now.len()..].fill(0.0);
-        left = later;
-        let input = InterleavedSlice::new(&chunk, 1, frames).map_err(|error| failed(&error))?;
-        let output = resampler.process(&input, None).map_err(|error| failed(&error))?;
-        came.extend(output.take_data());
+fn unreadable(error: hound::Error) -> String {
+    match error {
+        hound::Error::IoError(error) => format!("cut off ({error})"),
+        other => other.to_string(),
     }
-    came.drain(..delay);
-    came.truncate(wanted);
-    Ok(came)
+}
+
+/// What becomes of the samples. What the header says of their number is believed by nobody: memory is taken as they come.
+enum Line {
+    Same(Vec<i16>),
+    Other(Box<Resampling>),
+}
+
+impl Line {
+    fn take(&mut self, sample: f32) -> Result<(), String> {
+        match self {
+            Line::Same(samples) => {
+                samples.push(to_16_bit(sample));
+                Ok(())
+            }
+            Line::Other(resampling) => resampling.take(sample),
+        }
+    }
+
+    fn end(self) -> Result<Vec<i16>, String> {
+        match self {
+            Line::Same(samples) => Ok(samples),
+            Line::Other(resampling) => resampling.end(),
+        }
+    }
+}
+
+/// From another rate, as long as it was, and without delay.
+struct Resampling {
+    rate: u32,
+    resampler: Fft<f32>,
+    chunk: Vec<f32>,
+    taken: u64,
+    came: Vec<i16>,
+}
+
+impl Resampling {
+    fn new(rate: u32) -> Result<Resampling, String> {
+        // An even number of samples in and out, or its delay would be no whole number of them.
+        let step = 2 * rate / gcd(rate, RATE);
+        let chunk = (CHUNK.div_ceil(step) * step) as usize;
+        let (from, to) = (rate as usize, RATE as usize);
+        let window = WindowFunction::BlackmanHarris2;
+        let made = Fft::new_custom(from, to, chunk, 1, 1, window, FixedSync::Input);
+        Ok(Resampling {
+            rate,
+            resampler: made.map_err(|error| format!("{rate} Hz: {error}"))?,
+            chunk: Vec::with_capacity(chunk),
+            taken: 0,
+            came: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, sample: f32) -> Result<(), String> {
+        self.chunk.push(sample);
+        self.taken += 1;
+        match self.chunk.len() == self.resampler.input_frames_next() {
+            true => self.turn(),
+            false => Ok(()),
+        }
+    }
+
+    /// What is missing of the chunk is silence.
+    fn turn(&mut self) -> Result<(), String> {
+        let rate = self.rate;
+        let frames = self.resampler.input_frames_next();
+        self.chunk.resize(frames, 0.0);
+        let input = InterleavedSlice::new(&self.chunk, 1, frames).map_err(|error| format!("{rate} Hz: {error}"))?;
+        let output = self.resampler.process(&input, None);
+        let output = output.map_err(|error| format!("{rate} Hz: {error}"))?;
+        self.came.extend(output.take_data().into_iter().map(to_16_bit));
+        self.chunk.clear();
+        Ok(())
+    }
+
+    fn end(mut self) -> Result<Vec<i16>, String> {
+        let delay = self.resampler.output_delay();
+        let wanted = (self.taken * u64::from(RATE)).div_ceil(u64::from(self.rate)) as usize;
+        while self.came.len() < delay + wanted {
+            self.turn()?;
+        }
+        self.came.drain(..delay);
+        self.came.truncate(wanted);
+        Ok(self.came)
+    }
 }
 
 fn gcd(one: u32, other: u32) -> u32 {
@@ -280,6 +338,23 @@ mod tests {
         let sound = |seconds: f64| if seconds < 0.01 { f64::NAN } else { f64::INFINITY };
         let samples = decode(&wav(spec(1, 48_000, 32, SampleFormat::Float), 4800, sound)[..]).unwrap();
         assert!(samples.len() == 800 && samples.iter().all(|sample| *sample == 0));
+        // One that is far too loud is heard, and takes nothing from what is a moment later.
+        let click = |seconds: f64| if seconds < 1e-9 { 1e38 } else { tone(1000.0)(seconds) };
+        let samples = decode(&wav(spec(2, 48_000, 32, SampleFormat::Float), 48_000, click)[..]).unwrap();
+        let heard = power(samples[400..7600].iter().map(|sample| f64::from(*sample) / 32_768.0));
+        assert!((heard + 9.03).abs() < 0.1, "{heard:.2} dB");
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_there_is_costs_nothing_and_is_named() {
+        for rate in [8000_u32, 192_000] {
+            let mut lies = wav(spec(1, rate, 8, INT), 1, |_| 0.0);
+            // The length of `data`, the last field of the header.
+            lies[40..44].copy_from_slice(&(rate * SECONDS_MAX).to_le_bytes());
+            assert!(decode(&lies[..]).unwrap_err().starts_with("cut off"), "{rate} Hz");
+            lies[40..44].copy_from_slice(&u32::MAX.to_le_bytes());
+            assert_eq!(decode(&lies[..]), Err("longer than 10 minutes".to_owned()));
+        }
     }
 
     #[test]
