@@ -123,13 +123,7 @@ impl Wire {
             });
         }
         for calls in CALLS {
-            for (at, way) in ways.iter_mut().enumerate() {
-                if way.end == End::Top {
-                    let found = self.rate(at, calls, (rate / share, until), |rate| told(way.io, rate))?;
-                    way.end = found.ends().unwrap_or(End::Top);
-                    way.rates.push(found);
-                }
-            }
+            self.rate(&mut ways, calls, (rate / share, until), &told)?;
         }
         Ok(ways)
     }
@@ -151,23 +145,36 @@ impl Wire {
         Ok((after.time - before.time).as_secs_f64() * 1e6 / times)
     }
 
-    /// One rate, as it was when it was good or at last.
+    /// One rate, for each way that has not ended, as it was when it was good or at last. They take turns, and where one is tried again for the last
+    /// time, so is the other: a stall of this host meets both.
     fn rate(
         &mut self,
-        at: usize,
+        ways: &mut [Way],
         calls: u32,
         (time, until): (Duration, Instant),
-        told: impl Fn(&Rate),
-    ) -> Result<Rate, String> {
-        let mut tries = 1;
-        loop {
-            let rate = self.rate_once(at, calls, time)?;
-            told(&rate);
-            if rate.ends().is_none() || tries == TRIES || Instant::now() + time > until {
-                return Ok(rate);
+        told: &impl Fn(&str, &Rate),
+    ) -> Result<(), String> {
+        let going: Vec<usize> = (0..ways.len()).filter(|&at| ways[at].end == End::Top).collect();
+        let mut found: Vec<Option<Rate>> = going.iter().map(|_| None).collect();
+        for tried in 0..TRIES {
+            if tried > 0 && Instant::now() + time * going.len() as u32 > until {
+                break;
             }
-            tries += 1;
+            for (&at, found) in going.iter().zip(&mut found) {
+                if found.as_ref().is_none_or(|rate| rate.ends().is_some()) {
+                    let rate = self.rate_once(at, calls, time)?;
+                    told(ways[at].io, &rate);
+                    *found = Some(rate);
+                }
+            }
         }
+        for (at, found) in going.into_iter().zip(found) {
+            if let Some(rate) = found {
+                ways[at].end = rate.ends().unwrap_or(End::Top);
+                ways[at].rates.push(rate);
+            }
+        }
+        Ok(())
     }
 
     fn rate_once(&mut self, at: usize, calls: u32, time: Duration) -> Result<Rate, String> {
