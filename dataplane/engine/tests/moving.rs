@@ -346,3 +346,46 @@ fn a_session_that_is_ended_on_its_way_leaves_ports_that_work() {
         }
     }
 }
+
+/// Waits until so many events of a worker lie there, unread.
+fn unread(engine: &Engine, worker: usize, events: u64) {
+    let start = Instant::now();
+    while engine.stats(worker).events_waiting < events {
+        assert!(start.elapsed() < PATIENCE, "worker {worker} says it");
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn what_was_said_of_a_session_where_it_was_is_read_before_what_is_said_where_it_is() {
+    for backend in [Backend::Uring, Backend::Epoll] {
+        let first = free_ports(8);
+        let engine = start(backend, first, 2);
+        let (caller, ai) = (Peer::new(1, Codec::Pcmu), Peer::new(2, Codec::Pcmu));
+        let state = |generation| {
+            let legs = [leg(1, first, &caller, hears(&[2])), leg(2, first + 2, &ai, hears(&[1]))];
+            set(1, generation, legs)
+        };
+        // Nobody reads meanwhile: when the first word from where it is now is asked for, there is still much from where it was.
+        for generation in 1..=4 {
+            engine.send(0, state(generation)).expect("there is room");
+            unread(&engine, 0, generation);
+        }
+        engine.move_session(CALL, 0, 1).expect("nothing else is under way");
+        unread(&engine, 1, 1);
+        engine.send(1, state(5)).expect("there is room");
+        unread(&engine, 1, 2);
+        let mut told = Vec::new();
+        while told.last() != Some(&5) {
+            await_event(&engine, |_, event| match event {
+                Event::Applied { generation, .. } => {
+                    told.push(generation.0);
+                    Some(())
+                }
+                _ => None,
+            });
+        }
+        assert_eq!(told, [1, 2, 3, 4, 5]);
+        engine.stop();
+    }
+}
