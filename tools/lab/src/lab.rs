@@ -44,8 +44,8 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// This process moves into the load's namespace, and onto its core. `moderation_us`: how long the receive path of each end
-    /// gathers packets.
+    /// This process moves into the load's namespace, and onto its core. `moderation_us`: how long the receive path of the
+    /// subject's end gathers packets.
     ///
     /// # Errors
     /// Where the kernel refuses: it wants root, or CAP_SYS_ADMIN and CAP_NET_ADMIN.
