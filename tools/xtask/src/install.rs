@@ -27,6 +27,19 @@ const NEEDS: &[Need] = &[
         is_there: || Path::new("/usr/include/stdio.h").exists(),
     },
     Need {
+        package: "cmake",
+        what_for: "configures libopus, which is built with us and linked in",
+        purpose: Purpose::Build,
+        is_there: || runs("cmake", &["--version"]),
+    },
+    Need {
+        // To cmake's package it is a recommendation, and those are not installed.
+        package: "make",
+        what_for: "builds what cmake has configured",
+        purpose: Purpose::Build,
+        is_there: || runs("make", &["--version"]),
+    },
+    Need {
         package: "sip-tester",
         what_for: "sipp, a peer of other hands in tests/interop",
         purpose: Purpose::Tests,
@@ -247,12 +260,14 @@ mod tests {
     #[test]
     fn a_build_needs_no_peers_of_other_hands() {
         let names = |purpose| needs(purpose).map(|need| need.package).collect::<Vec<_>>();
-        assert_eq!(names(Purpose::Build), ["gcc", "libc6-dev"]);
+        assert_eq!(names(Purpose::Build), ["gcc", "libc6-dev", "cmake", "make"]);
         assert_eq!(
             names(Purpose::Tests),
             [
                 "gcc",
                 "libc6-dev",
+                "cmake",
+                "make",
                 "sip-tester",
                 "baresip-core",
                 "postgresql",
@@ -260,10 +275,10 @@ mod tests {
                 "iproute2"
             ]
         );
-        assert_eq!(names(Purpose::Load), ["gcc", "libc6-dev", "iproute2"]);
+        assert_eq!(names(Purpose::Load), ["gcc", "libc6-dev", "cmake", "make", "iproute2"]);
         assert_eq!(
             names(Purpose::Comparison),
-            ["gcc", "libc6-dev", "rtpengine-daemon", "iproute2"]
+            ["gcc", "libc6-dev", "cmake", "make", "rtpengine-daemon", "iproute2"]
         );
     }
 
