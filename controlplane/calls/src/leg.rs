@@ -115,7 +115,10 @@ impl Leg {
             codec: codec(agreed.encoding),
             send: agreed.send,
             receive: agreed.receive,
-            events: agreed.events.map(|(send, receive)| EventFormat { send, receive }),
+            events: agreed.events.map(|events| EventFormat {
+                send: events.send,
+                receive: events.receive,
+            }),
             comfort_noise: agreed.comfort_noise.then_some(COMFORT_NOISE),
         }
     }
@@ -155,12 +158,19 @@ fn codec(encoding: Encoding) -> Codec {
     match encoding {
         Encoding::Pcmu => Codec::Pcmu,
         Encoding::Pcma => Codec::Pcma,
+        // The data plane has none of these yet, and none is offered.
+        Encoding::G722 | Encoding::L16 | Encoding::L16Wide | Encoding::Opus => Codec::Pcmu,
     }
 }
 
+/// As records, the API and metrics say it.
 fn name(encoding: Encoding) -> &'static str {
     match encoding {
         Encoding::Pcmu => "PCMU",
         Encoding::Pcma => "PCMA",
+        Encoding::G722 => "G722",
+        Encoding::L16 => "L16",
+        Encoding::L16Wide => "L16-16000",
+        Encoding::Opus => "opus",
     }
 }

@@ -1,18 +1,18 @@
 //! Offer and answer (RFC 3264) for one audio stream.
 
+mod encoding;
+mod numbers;
+
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
 use sdp_types::{Attribute, Media, Session};
 
-/// An encoding that we can offer, best first in lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Encoding {
-    /// PCMU/8000, static payload type 0.
-    Pcmu,
-    /// PCMA/8000, static payload type 8.
-    Pcma,
-}
+pub use encoding::{Encoding, Opus};
+pub use numbers::Numbers;
+
+use encoding::Map;
+use numbers::Meaning;
 
 /// Direction, from the point of view of whoever's description it stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,8 +44,15 @@ pub struct Local {
     pub port: u16,
     /// There is no port for RTCP above it: RTCP is exchanged only with a peer that sends it to the port of its RTP (RFC 5761).
     pub mux_only: bool,
-    /// Encodings, best first in our offers. Answers follow the offerer's order.
+    /// Encodings, best first in our offers.
     pub encodings: Vec<Encoding>,
+    /// Whose order our answers follow.
+    pub order: Order,
+    /// What our answers take before all else, where it is offered: what the other leg speaks.
+    pub wanted: Option<Encoding>,
+    /// The RTP clock of the last agreement, Hz. What we offer begins with encodings of it, and what we answer has it where the offer
+    /// lets us: a line whose clock changes is broken for its listener (RFC 7160).
+    pub clock_hz: Option<u32>,
     /// Our direction.
     pub direction: Direction,
     /// `o=` session id.
@@ -54,9 +61,41 @@ pub struct Local {
     pub version: u64,
     /// The last description sent, to know whether it changed.
     pub last: Option<String>,
-    /// Payload type of telephone-event in what we receive: 101, or the number of the peer's last offer, which "MUST NOT"
-    /// be bound to another format later in the session (RFC 3264 §8.3.2).
-    pub events: u8,
+    /// Payload types, which "MUST NOT" be bound to another format later in the session (RFC 3264 §8.3.2).
+    pub numbers: Numbers,
+}
+
+/// Whose order of codecs an answer follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// The offerer's (RFC 3264 §6.1: "in the same relative order").
+    Theirs,
+    /// Ours.
+    Ours,
+}
+
+/// Why an encoding was taken, of those that both sides have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Chosen {
+    /// It is the peer's first, in its offer or in its answer.
+    TheirFirst,
+    /// It is our first ([`Order::Ours`]).
+    OurFirst,
+    /// It is [`Local::wanted`].
+    Wanted,
+    /// Another one came first, at another RTP clock than the dialog has.
+    SameClock,
+}
+
+/// telephone-event (RFC 4733), as agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Events {
+    /// Payload type in what we send.
+    pub send: u8,
+    /// Payload type in what we receive.
+    pub receive: u8,
+    /// The clock of its timestamps and durations, Hz. That of the codec; or 8000, where the peer knows no other.
+    pub clock_hz: u32,
 }
 
 /// What both sides agreed on, seen from us.
@@ -72,11 +111,16 @@ pub struct Agreed {
     pub send: u8,
     /// Its payload type in what we receive (our number).
     pub receive: u8,
-    /// telephone-event/8000: payload types in what we send and in what we receive.
-    pub events: Option<(u8, u8)>,
-    /// Comfort noise (13) agreed.
+    /// Why this one.
+    pub chosen: Chosen,
+    /// What the peer says of it, where it is Opus.
+    pub opus: Option<Opus>,
+    /// telephone-event, where both have it.
+    pub events: Option<Events>,
+    /// Comfort noise (13) agreed: only beside a codec of its clock, 8000 Hz.
     pub comfort_noise: bool,
-    /// The peer's wish, ms: 10, 20, 30 or 40; 20 where it says nothing or wishes anything else.
+    /// The peer's wish, ms: 10, 20, 30, 40, 50 or 60, and 20 where it says nothing or wishes anything else; no more than its
+    /// `a=maxptime`, but 10 at least.
     pub ptime_ms: u8,
     /// Our direction now (already turned round from the peer's).
     pub direction: Direction,
@@ -97,28 +141,12 @@ pub enum Incompatible {
 
 /// Comfort noise, static (RFC 3389).
 const COMFORT_NOISE: u8 = 13;
+/// The clock of telephone-event that all peers know.
+const EVENTS_CLOCK: u32 = 8_000;
 /// The digits 0–9, *, #, A–D and flash (RFC 4733 §3.2).
 const EVENT_CODES: &str = "0-16";
 /// Streams that one description may have. Real ones have three at the most.
 const STREAMS_MAX: usize = 32;
-
-impl Encoding {
-    /// Its name in `a=rtpmap`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Encoding::Pcmu => "PCMU",
-            Encoding::Pcma => "PCMA",
-        }
-    }
-
-    /// Its static payload type (RFC 3551).
-    pub fn payload_type(self) -> u8 {
-        match self {
-            Encoding::Pcmu => 0,
-            Encoding::Pcma => 8,
-        }
-    }
-}
 
 impl Direction {
     /// Whether its owner sends.
@@ -167,11 +195,14 @@ impl Local {
             port,
             mux_only: false,
             encodings: encodings.to_vec(),
+            order: Order::Theirs,
+            wanted: None,
+            clock_hz: None,
             direction: Direction::SendRecv,
             session,
             version: 1,
             last: None,
-            events: 101,
+            numbers: Numbers::default(),
         }
     }
 
@@ -196,17 +227,31 @@ impl Local {
         Ok(())
     }
 
-    /// Our offer.
+    /// Our offer: the encodings of the dialog's clock first. Dynamic payload types are those that the dialog has, or 96 and on.
     pub fn offer(&mut self) -> String {
+        let mut encodings = self.encodings.clone();
+        encodings.sort_by_key(|encoding| self.clock_hz.is_some_and(|clock| clock != encoding.clock_hz()));
+        let mut formats = Vec::new();
+        for &encoding in &encodings {
+            let number = match encoding.is_static() {
+                true => Some(encoding.payload_type()),
+                false => self.numbers.choose(Meaning::Audio(encoding), encoding.payload_type()),
+            };
+            formats.extend(number.map(|number| (number, encoding)));
+        }
+        let mut events: Vec<(u8, u32)> = Vec::new();
+        for (_, encoding) in &formats {
+            let clock = encoding.clock_hz();
+            if !events.iter().any(|(_, other)| *other == clock) {
+                let number = self.numbers.choose(Meaning::Events(clock), events_payload_type(clock));
+                events.extend(number.map(|number| (number, clock)));
+            }
+        }
         let stream = Stream {
             protocol: "RTP/AVP",
-            formats: self
-                .encodings
-                .iter()
-                .map(|encoding| (encoding.payload_type(), *encoding))
-                .collect(),
-            events: Some(self.events),
-            comfort_noise: true,
+            comfort_noise: formats.iter().any(|(_, encoding)| has_noise(*encoding)),
+            formats,
+            events,
             ptime_ms: 20,
             direction: self.direction,
             rtcp: !self.mux_only,
@@ -225,14 +270,8 @@ impl Local {
         for (index, media) in offer.medias.iter().enumerate().filter(|(_, media)| is_audio(media)) {
             match Remote::read(&offer, media).and_then(|remote| {
                 let remote = remote.within_reach(self)?;
-                // The offerer's preference (RFC 3264 §6.1: "in the same relative order"): what a leg is offered begins
-                // with what the other leg speaks, so following it avoids transcoding.
-                let &(payload, encoding) = remote
-                    .formats
-                    .iter()
-                    .find(|(_, theirs)| self.encodings.contains(theirs))
-                    .ok_or(Incompatible::NoCodec)?;
-                Ok((index, remote, payload, encoding))
+                let (format, chosen) = self.pick(&remote.formats).ok_or(Incompatible::NoCodec)?;
+                Ok((index, remote, format, chosen))
             }) {
                 Ok(stream) if media.port != 0 => {
                     chosen = Ok(stream);
@@ -242,15 +281,22 @@ impl Local {
                 Err(error) => chosen = chosen.or(Err(error)),
             }
         }
-        let (chosen, remote, payload, encoding) = chosen?;
+        let (chosen, remote, format, why) = chosen?;
         if let Some(rtp) = remote.rtp {
             self.face(rtp.ip())?;
         }
 
-        let agreed = remote.agree(self, encoding, payload, payload, remote.events);
-        if let Some(events) = remote.events {
-            self.events = events;
+        let events = remote.events(format.encoding);
+        for &(number, meaning) in &remote.numbers {
+            self.numbers.offered(number, meaning);
         }
+        // "that same payload type number SHOULD be used for that codec in the answer" (RFC 3264 §6.1).
+        self.numbers.bind(format.number, Meaning::Audio(format.encoding));
+        if let Some((number, clock)) = events {
+            self.numbers.bind(number, Meaning::Events(clock));
+        }
+        let agreed = remote.agree(self, format, format.number, events.map(|(number, _)| number), why);
+        self.clock_hz = Some(format.encoding.clock_hz());
         let mut body = String::new();
         // "the "t=" line in the answer MUST be equal to the one in the offer" (RFC 3264 §6).
         match offer.times.first() {
@@ -263,8 +309,8 @@ impl Local {
             if index == chosen && media.port != 0 {
                 let stream = Stream {
                     protocol: &media.proto,
-                    formats: vec![(payload, encoding)],
-                    events: remote.events,
+                    formats: vec![(format.number, format.encoding)],
+                    events: events.into_iter().collect(),
                     comfort_noise: agreed.comfort_noise,
                     ptime_ms: agreed.ptime_ms,
                     direction: agreed.direction,
@@ -281,8 +327,8 @@ impl Local {
         Ok((self.send(&body), agreed))
     }
 
-    /// What the peer's answer to our last offer means.
-    pub fn accept(&self, answer: &[u8]) -> Result<Agreed, Incompatible> {
+    /// What the peer's answer to our last offer means. After an error nothing has changed.
+    pub fn accept(&mut self, answer: &[u8]) -> Result<Agreed, Incompatible> {
         let answer = read(answer)?;
         let media = answer
             .medias
@@ -291,12 +337,46 @@ impl Local {
             .ok_or(Incompatible::NoAudio)?;
         let remote = Remote::read(&answer, media)?.within_reach(self)?;
         // The order of the answer is the answerer's preference (RFC 3264 §6.1).
-        let &(payload, encoding) = remote
-            .formats
-            .iter()
-            .find(|(_, encoding)| self.encodings.contains(encoding))
-            .ok_or(Incompatible::NoCodec)?;
-        Ok(remote.agree(self, encoding, payload, encoding.payload_type(), Some(self.events)))
+        let mut offered = remote.formats.iter().filter_map(|format| {
+            let encoding = format.encoding;
+            let ours = match encoding.is_static() {
+                true => Some(encoding.payload_type()),
+                false => self.numbers.ours(Meaning::Audio(encoding)),
+            };
+            let offered = self.encodings.contains(&encoding);
+            Some((*format, ours.filter(|_| offered)?))
+        });
+        let (format, receive) = offered.next().ok_or(Incompatible::NoCodec)?;
+        for &(number, meaning) in &remote.numbers {
+            self.numbers.answered(number, meaning);
+        }
+        let clock = remote.events(format.encoding).map(|(_, clock)| clock);
+        let events = clock.and_then(|clock| self.numbers.ours(Meaning::Events(clock)));
+        self.clock_hz = Some(format.encoding.clock_hz());
+        Ok(remote.agree(self, format, receive, events, Chosen::TheirFirst))
+    }
+
+    /// Of the formats of an offer, the one that our answer takes: of the dialog's clock, then the wanted one, then the first of
+    /// whose order it is.
+    fn pick(&self, formats: &[Format]) -> Option<(Format, Chosen)> {
+        let place = |format: &Format| self.encodings.iter().position(|ours| *ours == format.encoding);
+        let order = |format: &Format| match self.order {
+            Order::Theirs => 0,
+            Order::Ours => place(format).unwrap_or(usize::MAX),
+        };
+        let known = || formats.iter().filter(|format| place(format).is_some()).copied();
+        let unwanted = |format: &Format| self.wanted != Some(format.encoding);
+        let other_clock = |format: &Format| self.clock_hz.is_some_and(|clock| clock != format.encoding.clock_hz());
+        // Of equals the first.
+        let first = known().min_by_key(|format| (unwanted(format), order(format)))?;
+        let taken = known().min_by_key(|format| (other_clock(format), unwanted(format), order(format)))?;
+        let why = match self.order {
+            _ if taken != first => Chosen::SameClock,
+            _ if !unwanted(&taken) => Chosen::Wanted,
+            Order::Theirs => Chosen::TheirFirst,
+            Order::Ours => Chosen::OurFirst,
+        };
+        Some((taken, why))
     }
 
     /// Puts our session lines before the streams; the version rises where the text is not the last one's.
@@ -324,7 +404,8 @@ impl Local {
 struct Stream<'a> {
     protocol: &'a str,
     formats: Vec<(u8, Encoding)>,
-    events: Option<u8>,
+    /// telephone-event: numbers and clocks.
+    events: Vec<(u8, u32)>,
     comfort_noise: bool,
     ptime_ms: u8,
     direction: Direction,
@@ -342,21 +423,24 @@ impl Stream<'_> {
             .iter()
             .map(|(payload, _)| *payload)
             .chain(noise)
-            .chain(self.events)
+            .chain(self.events.iter().map(|(payload, _)| *payload))
         {
             _ = write!(out, " {payload}");
         }
         out.push_str("\r\n");
         for (payload, encoding) in &self.formats {
-            _ = write!(out, "a=rtpmap:{payload} {}/8000\r\n", encoding.name());
+            _ = write!(out, "a=rtpmap:{payload} {}\r\n", encoding.rtpmap());
+            if let Some(parameters) = encoding.fmtp() {
+                _ = write!(out, "a=fmtp:{payload} {parameters}\r\n");
+            }
         }
         if let Some(payload) = noise {
             _ = write!(out, "a=rtpmap:{payload} CN/8000\r\n");
         }
-        if let Some(payload) = self.events {
+        for (payload, clock) in &self.events {
             _ = write!(
                 out,
-                "a=rtpmap:{payload} telephone-event/8000\r\na=fmtp:{payload} {EVENT_CODES}\r\n"
+                "a=rtpmap:{payload} telephone-event/{clock}\r\na=fmtp:{payload} {EVENT_CODES}\r\n"
             );
         }
         _ = write!(out, "a=ptime:{}\r\n", self.ptime_ms);
@@ -375,11 +459,23 @@ struct Remote {
     rtp: Option<SocketAddr>,
     rtcp: Option<SocketAddr>,
     rtcp_mux: bool,
-    formats: Vec<(u8, Encoding)>,
-    events: Option<u8>,
+    /// What we know of it, in its order.
+    formats: Vec<Format>,
+    /// telephone-event: numbers and clocks, in its order.
+    events: Vec<(u8, u32)>,
     comfort_noise: bool,
+    /// Every number of it, known or not.
+    numbers: Vec<(u8, Meaning)>,
     ptime_ms: u8,
     direction: Direction,
+}
+
+/// One of a peer's formats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Format {
+    number: u8,
+    encoding: Encoding,
+    opus: Option<Opus>,
 }
 
 impl Remote {
@@ -420,23 +516,43 @@ impl Remote {
             Direction::of(stated.sends(), stated.receives() && reachable)
         };
 
-        let (mut formats, mut events, mut comfort_noise) = (Vec::new(), None, false);
+        let (mut formats, mut events, mut comfort_noise) = (Vec::new(), Vec::new(), false);
+        let mut numbers: Vec<(u8, Meaning)> = Vec::new();
         let payloads = media
             .fmt
             .split_whitespace()
             .filter_map(|payload| payload.parse::<u8>().ok());
-        for payload in payloads.filter(|payload| *payload < 128) {
-            let (name, clock) = rtpmap(media, payload);
-            match (name.to_ascii_uppercase().as_str(), clock) {
-                ("PCMU", "8000") => formats.push((payload, Encoding::Pcmu)),
-                ("PCMA", "8000") => formats.push((payload, Encoding::Pcma)),
-                ("TELEPHONE-EVENT", "8000") => events = events.or(Some(payload)),
-                ("CN", "8000") if payload == COMFORT_NOISE => comfort_noise = true,
-                _ => {}
+        for number in payloads.filter(|payload| *payload < 128) {
+            if numbers.iter().any(|(known, _)| *known == number) {
+                continue;
             }
+            let map = rtpmap(media, number);
+            let encoding = Encoding::of(&map);
+            let clock = map.clock.parse::<u32>().ok().filter(|clock| *clock > 0);
+            let clock = clock.filter(|_| map.name.eq_ignore_ascii_case("telephone-event"));
+            let meaning = match (encoding, clock) {
+                (Some(encoding), _) => Meaning::Audio(encoding),
+                (None, Some(clock)) => Meaning::Events(clock),
+                (None, None) => Meaning::Other,
+            };
+            numbers.push((number, meaning));
+            if let Some(encoding) = encoding {
+                let is_opus = encoding == Encoding::Opus;
+                let parameters = is_opus.then(|| of_payload(media, "fmtp", number).unwrap_or(""));
+                formats.push(Format {
+                    number,
+                    encoding,
+                    opus: parameters.map(Opus::read),
+                });
+            }
+            events.extend(clock.map(|clock| (number, clock)));
+            let is_noise = map.name.eq_ignore_ascii_case("CN") && map.clock == "8000";
+            comfort_noise |= is_noise && number == COMFORT_NOISE;
         }
-        let ptime = attribute("ptime").and_then(|value| value.trim().parse().ok());
-        let ptime_ms = ptime.filter(|ptime| matches!(ptime, 10 | 20 | 30 | 40)).unwrap_or(20);
+        let number = |name: &str| attribute(name).and_then(|value| value.trim().parse::<u32>().ok());
+        let wish = number("ptime").filter(|ptime| (10..=60).contains(ptime) && ptime % 10 == 0);
+        let most = number("maxptime").map_or(u32::MAX, |most| (most / 10 * 10).max(10));
+        let ptime_ms = wish.unwrap_or(20).min(most) as u8;
         Ok(Remote {
             rtp,
             rtcp,
@@ -444,6 +560,7 @@ impl Remote {
             formats,
             events,
             comfort_noise,
+            numbers,
             ptime_ms,
             direction,
         })
@@ -463,19 +580,47 @@ impl Remote {
         })
     }
 
-    /// `receive_events` is our number; it counts only where the peer has one too.
-    fn agree(&self, local: &Local, encoding: Encoding, send: u8, receive: u8, receive_events: Option<u8>) -> Agreed {
+    /// The telephone-event beside this encoding: that of its clock, for both are one stream (RFC 4733 §2.1); or that of all peers, where
+    /// this one has no other (there are many that speak Opus and know it at 8000 alone).
+    fn events(&self, encoding: Encoding) -> Option<(u8, u32)> {
+        let at = |clock| self.events.iter().find(|(_, theirs)| *theirs == clock).copied();
+        at(encoding.clock_hz()).or_else(|| at(EVENTS_CLOCK))
+    }
+
+    /// `receive` and `receive_events` are our numbers; the latter counts only where the peer has one too.
+    fn agree(&self, local: &Local, format: Format, receive: u8, receive_events: Option<u8>, chosen: Chosen) -> Agreed {
+        let events = self.events(format.encoding).zip(receive_events);
         Agreed {
             remote: self.rtp,
             remote_rtcp: self.rtcp,
-            encoding,
-            send,
+            encoding: format.encoding,
+            send: format.number,
             receive,
-            events: self.events.zip(receive_events),
-            comfort_noise: self.comfort_noise,
+            chosen,
+            opus: format.opus,
+            events: events.map(|((send, clock_hz), receive)| Events {
+                send,
+                receive,
+                clock_hz,
+            }),
+            comfort_noise: self.comfort_noise && has_noise(format.encoding),
             ptime_ms: self.ptime_ms,
             direction: local.direction.against(self.direction),
         }
+    }
+}
+
+/// Whether comfort noise can stand beside it: the static payload type is for a clock of 8000 Hz (RFC 3389 §4).
+fn has_noise(encoding: Encoding) -> bool {
+    encoding.clock_hz() == 8_000
+}
+
+/// telephone-event of this clock in our first offer.
+fn events_payload_type(clock_hz: u32) -> u8 {
+    match clock_hz {
+        EVENTS_CLOCK => 101,
+        48_000 => 102,
+        _ => 103,
     }
 }
 
@@ -529,31 +674,19 @@ fn direction(attributes: &[Attribute]) -> Option<Direction> {
     .find(|direction| find(attributes, direction.name()).is_some())
 }
 
-/// Name and clock of a payload type. Static ones need no line (RFC 3551 §6).
-fn rtpmap(media: &Media, payload: u8) -> (&str, &str) {
-    for attribute in media
-        .attributes
-        .iter()
-        .filter(|attribute| attribute.attribute.eq_ignore_ascii_case("rtpmap"))
-    {
-        let Some((number, map)) = attribute
-            .value
-            .as_deref()
-            .and_then(|value| value.trim().split_once(' '))
-        else {
-            continue;
-        };
-        if number.parse() == Ok(payload) {
-            let mut parts = map.trim().split('/');
-            return (parts.next().unwrap_or("").trim(), parts.next().unwrap_or("").trim());
-        }
-    }
-    match payload {
-        0 => ("PCMU", "8000"),
-        8 => ("PCMA", "8000"),
-        COMFORT_NOISE => ("CN", "8000"),
-        _ => ("", ""),
-    }
+/// What a payload type stands for. Static ones need no line (RFC 3551 §6).
+fn rtpmap(media: &Media, payload: u8) -> Map<'_> {
+    of_payload(media, "rtpmap", payload).map_or_else(|| Map::of_static(payload), Map::read)
+}
+
+/// The value of the first attribute of this name and payload type, without the latter.
+fn of_payload<'a>(media: &'a Media, name: &str, payload: u8) -> Option<&'a str> {
+    let attributes = media.attributes.iter();
+    let mut values = attributes
+        .filter(|attribute| attribute.attribute.eq_ignore_ascii_case(name))
+        .filter_map(|attribute| attribute.value.as_deref()?.trim().split_once(' '));
+    let found = values.find(|(number, _)| number.parse() == Ok(payload));
+    found.map(|(_, value)| value)
 }
 
 #[cfg(test)]

@@ -14,7 +14,13 @@ pub(crate) const WORDS: &[&str] = &[
     "c=IN IP6 2001:db8::1\r\n",
     "c=IN IP4 224.2.1.1/127/3\r\n",
     "a=rtpmap:0 PCMU/8000\r\n",
+    "m=audio 4000 RTP/AVP 96 9 97 98 102\r\n",
     "a=rtpmap:96 opus/48000/2\r\n",
+    "a=rtpmap:97 L16/16000/1\r\n",
+    "a=rtpmap:98 L16/8000\r\n",
+    "a=rtpmap:102 telephone-event/48000\r\n",
+    "a=fmtp:96 useinbandfec=1; maxaveragebitrate=20000; maxplaybackrate=16000; stereo=1; usedtx=1; cbr=1\r\n",
+    "a=maxptime:40\r\n",
     "a=rtpmap:101 telephone-event/8000\r\n",
     "a=fmtp:101 0-16\r\n",
     "a=sendonly\r\n",
@@ -31,7 +37,7 @@ pub(crate) const WORDS: &[&str] = &[
 
 fn local(port: u16) -> Local {
     let address = IpAddr::from([192, 0, 2, 1]);
-    Local::new(address, port, &[Encoding::Pcmu, Encoding::Pcma], 7)
+    Local::new(address, port, &Encoding::ALL, 7)
 }
 
 pub(crate) fn target(data: &[u8]) {
@@ -82,8 +88,15 @@ pub(crate) fn target(data: &[u8]) {
 
 fn agreement(agreed: &Agreed) {
     assert!(agreed.send < 128 && agreed.receive < 128);
-    assert!(agreed.events.is_none_or(|(send, receive)| send < 128 && receive < 128));
-    assert!(matches!(agreed.ptime_ms, 10 | 20 | 30 | 40));
+    let clock = agreed.encoding.clock_hz();
+    assert!(
+        agreed.events.is_none_or(|events| events.send < 128
+            && events.receive < 128
+            && [8_000, clock].contains(&events.clock_hz))
+    );
+    assert!(!agreed.comfort_noise || clock == 8_000);
+    assert_eq!(agreed.opus.is_some(), agreed.encoding == Encoding::Opus);
+    assert!(matches!(agreed.ptime_ms, 10 | 20 | 30 | 40 | 50 | 60));
     for remote in [agreed.remote, agreed.remote_rtcp].into_iter().flatten() {
         assert!(
             remote.port() != 0 && !remote.ip().is_unspecified(),

@@ -106,7 +106,7 @@ impl Ua {
         self.timestamp = self.timestamp.wrapping_add(160);
         self.samples += 160;
         let agreed = self.agreed.as_ref();
-        if let (Some(key), Some((events, _))) = (self.key.as_mut(), agreed.and_then(|agreed| agreed.events)) {
+        if let (Some(key), Some(events)) = (self.key.as_mut(), agreed.and_then(|agreed| agreed.events)) {
             key.packets += 1;
             let (marker, end) = (key.packets == 1, key.packets > 5);
             let duration = key.packets.min(5) * 160;
@@ -118,7 +118,7 @@ impl Ua {
             ];
             let packet = Packet {
                 marker,
-                payload_type: events,
+                payload_type: events.send,
                 sequence,
                 timestamp: key.timestamp,
                 ssrc: self.ssrc,

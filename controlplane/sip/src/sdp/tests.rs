@@ -13,6 +13,14 @@ fn both() -> Local {
     }
 }
 
+fn at_8000(send: u8, receive: u8) -> Option<Events> {
+    Some(Events {
+        send,
+        receive,
+        clock_hz: 8_000,
+    })
+}
+
 /// An offer with one audio stream of PCMU, PCMA and telephone-event, and more lines.
 fn offer(more: &str) -> Vec<u8> {
     format!(
@@ -70,7 +78,9 @@ fn answer_has_one_codec_of_the_offer_s_preference_and_its_numbers() {
             encoding: Encoding::Pcma,
             send: 8,
             receive: 8,
-            events: Some((96, 96)),
+            chosen: Chosen::TheirFirst,
+            opus: None,
+            events: at_8000(96, 96),
             comfort_noise: true,
             ptime_ms: 30,
             direction: Direction::SendRecv,
@@ -277,7 +287,7 @@ fn accept_takes_the_peers_numbers_and_order() {
         m=audio 5004 RTP/AVP 8 0 96\r\na=rtpmap:96 telephone-event/8000\r\na=rtcp-mux\r\na=recvonly\r\n";
     let agreed = local.accept(answer.as_bytes()).unwrap();
     assert_eq!((agreed.encoding, agreed.send, agreed.receive), (Encoding::Pcma, 8, 8));
-    assert_eq!(agreed.events, Some((96, 101)));
+    assert_eq!(agreed.events, at_8000(96, 101));
     assert_eq!(agreed.remote_rtcp, agreed.remote);
     assert_eq!(agreed.direction, Direction::SendOnly);
 }
@@ -290,7 +300,7 @@ fn our_offer_and_our_answer_agree() {
     let ours = caller.accept(answer.as_bytes()).unwrap();
     assert_eq!(ours.encoding, Encoding::Pcma);
     assert_eq!(theirs.encoding, Encoding::Pcma);
-    assert_eq!(ours.events, Some((101, 101)));
+    assert_eq!(ours.events, at_8000(101, 101));
     assert_eq!(ours.remote, Some("198.51.100.2:50000".parse().unwrap()));
     assert_eq!(ours.remote_rtcp, ours.remote);
     assert_eq!(theirs.remote_rtcp, theirs.remote);
@@ -377,5 +387,6 @@ fn without_a_port_for_rtcp_it_is_exchanged_only_with_peers_that_mux() {
     }
 }
 
+mod codecs;
 mod families;
 mod variants;
