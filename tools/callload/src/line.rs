@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use baton_parties::g711::Codec;
+use baton_parties::codec::Codec;
+use baton_parties::g711::G711;
 
 /// One packet time.
 pub(crate) const PTIME: Duration = Duration::from_millis(20);
@@ -48,7 +49,7 @@ pub(crate) struct Law {
 }
 
 impl Law {
-    fn of(codec: Codec) -> Law {
+    fn of(codec: G711) -> Law {
         let level = |bits: u8| {
             let level = LEVELS[usize::from(bits & 7)];
             if bits & 8 == 0 { level } else { -level }
@@ -120,10 +121,10 @@ pub(crate) struct Laws([Law; 2]);
 
 impl Laws {
     pub(crate) fn new() -> Laws {
-        Laws([Law::of(Codec::Pcmu), Law::of(Codec::Pcma)])
+        Laws([Law::of(G711::Pcmu), Law::of(G711::Pcma)])
     }
 
-    pub(crate) fn of(&self, codec: Codec) -> &Law {
+    pub(crate) fn of(&self, codec: G711) -> &Law {
         &self.0[codec as usize]
     }
 }
@@ -167,11 +168,11 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(role: Role, number: u32, codec: Codec, ssrc: u32, next: Instant) -> Stream {
+    pub(crate) fn new(role: Role, number: u32, codec: G711, ssrc: u32, next: Instant) -> Stream {
         // What is behind the message is silence.
         let mut packet = [codec.encode(0); PACKET];
         // Version 2; the first packet has the marker.
-        packet[..2].copy_from_slice(&[0x80, 0x80 | codec.payload_type()]);
+        packet[..2].copy_from_slice(&[0x80, 0x80 | Codec::from(codec).payload_type()]);
         packet[8..HEADER].copy_from_slice(&ssrc.to_be_bytes());
         let message = Message {
             role,
@@ -214,7 +215,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// So many packets of a stream, as they are sent.
-    pub(crate) fn packets(role: Role, codec: Codec, ssrc: u32, count: u32) -> Vec<Vec<u8>> {
+    pub(crate) fn packets(role: Role, codec: G711, ssrc: u32, count: u32) -> Vec<Vec<u8>> {
         let (laws, now) = (Laws::new(), Instant::now());
         let mut stream = Stream::new(role, 7, codec, ssrc, now);
         assert!(stream.poll(now, 0, laws.of(codec)).is_none(), "nobody to send to");
@@ -233,10 +234,10 @@ pub(crate) mod tests {
     fn a_packet_says_who_speaks_and_when_in_either_law_and_after_a_transcode() {
         let laws = Laws::new();
         for (from, to) in [
-            (Codec::Pcmu, Codec::Pcmu),
-            (Codec::Pcmu, Codec::Pcma),
-            (Codec::Pcma, Codec::Pcmu),
-            (Codec::Pcma, Codec::Pcma),
+            (G711::Pcmu, G711::Pcmu),
+            (G711::Pcmu, G711::Pcma),
+            (G711::Pcma, G711::Pcmu),
+            (G711::Pcma, G711::Pcma),
         ] {
             let sent = packets(Role::Human, from, u32::MAX, 3).remove(2);
             let view = View::parse(&sent).unwrap();
@@ -260,9 +261,9 @@ pub(crate) mod tests {
     #[test]
     fn what_is_no_packet_of_ours_says_nothing() {
         let laws = Laws::new();
-        let sent = packets(Role::Ai, Codec::Pcmu, 1, 1).remove(0);
+        let sent = packets(Role::Ai, G711::Pcmu, 1, 1).remove(0);
         let mut payload = View::parse(&sent).unwrap().payload.to_vec();
-        let law = laws.of(Codec::Pcmu);
+        let law = laws.of(G711::Pcmu);
         assert!(law.parse(&payload).is_some());
         assert_eq!(law.parse(&payload[..39]), None);
         // Another level somewhere.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use baton_load::words::Words;
-use baton_parties::g711::Codec;
+use baton_parties::g711::G711;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Callers on hold, with as many humans being briefed, in place of all else.
     pub(crate) hold: u32,
     /// Of the caller, the AI and the human.
-    pub(crate) codecs: [Codec; 3],
+    pub(crate) codecs: [G711; 3],
     pub(crate) seconds: u32,
     /// How long the calls that live the whole time are measured by themselves, before.
     pub(crate) alone: u32,
@@ -60,7 +60,7 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         handoffs: 50,
         warm: false,
         hold: 0,
-        codecs: [Codec::Pcmu; 3],
+        codecs: [G711::Pcmu; 3],
         seconds: 20,
         alone: 5,
         warm_up: 5,
@@ -127,8 +127,13 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     Ok(Some(options))
 }
 
-fn codecs(text: &str) -> Result<[Codec; 3], String> {
-    let named: Option<Vec<Codec>> = text.split(',').map(Codec::from_name).collect();
+fn codecs(text: &str) -> Result<[G711; 3], String> {
+    let named = text.split(',').map(|name| match name {
+        "pcmu" => Some(G711::Pcmu),
+        "pcma" => Some(G711::Pcma),
+        _ => None,
+    });
+    let named: Option<Vec<G711>> = named.collect();
     let named = named.and_then(|named| named.try_into().ok());
     named.ok_or_else(|| {
         format!("--codecs {text}: three of pcmu and pcma, of the caller, the AI and the human, as pcmu,pcmu,pcma")
@@ -166,7 +171,7 @@ mod tests {
         ];
         assert_eq!(figures, [7, 8, 9, 3, 2, 4, 70, 1]);
         assert!(options.warm && options.json && options.apart);
-        assert_eq!(options.codecs, [Codec::Pcmu, Codec::Pcma, Codec::Pcmu]);
+        assert_eq!(options.codecs, [G711::Pcmu, G711::Pcma, G711::Pcmu]);
         assert_eq!((options.store.as_deref(), options.server_core), (Some("x"), None));
         assert_eq!(
             (options.way, options.moderation_us, options.io.as_str()),

@@ -1,53 +1,28 @@
 //! ITU-T G.711, by its definition: segments and steps, no tables.
 
-/// A codec that the parties speak.
+/// One of its two laws.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codec {
-    /// µ-law, payload type 0.
+pub enum G711 {
+    /// µ-law.
     Pcmu,
-    /// A-law, payload type 8.
+    /// A-law.
     Pcma,
 }
 
-impl Codec {
-    /// By the name on the command line.
-    pub fn from_name(name: &str) -> Option<Codec> {
-        match name {
-            "pcmu" => Some(Codec::Pcmu),
-            "pcma" => Some(Codec::Pcma),
-            _ => None,
-        }
-    }
-
-    /// The encoding name in SDP.
-    pub fn sdp_name(self) -> &'static str {
-        match self {
-            Codec::Pcmu => "PCMU",
-            Codec::Pcma => "PCMA",
-        }
-    }
-
-    /// The static payload type (RFC 3551 §6).
-    pub fn payload_type(self) -> u8 {
-        match self {
-            Codec::Pcmu => 0,
-            Codec::Pcma => 8,
-        }
-    }
-
+impl G711 {
     /// One sample of 16 bit.
     pub fn encode(self, sample: i16) -> u8 {
         match self {
-            Codec::Pcmu => encode_mu(sample),
-            Codec::Pcma => encode_a(sample),
+            G711::Pcmu => encode_mu(sample),
+            G711::Pcma => encode_a(sample),
         }
     }
 
     /// To a sample of 16 bit.
     pub fn decode(self, byte: u8) -> i16 {
         match self {
-            Codec::Pcmu => decode_mu(byte),
-            Codec::Pcma => decode_a(byte),
+            G711::Pcmu => decode_mu(byte),
+            G711::Pcma => decode_a(byte),
         }
     }
 }
@@ -135,7 +110,7 @@ mod tests {
     #[test]
     fn the_error_is_below_half_a_step() {
         for sample in i16::MIN..=i16::MAX {
-            for codec in [Codec::Pcmu, Codec::Pcma] {
+            for codec in [G711::Pcmu, G711::Pcma] {
                 let back = i32::from(codec.decode(codec.encode(sample)));
                 let error = (back - i32::from(sample)).abs();
                 assert!(error <= 16 + i32::from(sample).abs() / 16, "{codec:?} {sample} {back}");

@@ -5,18 +5,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::codec::{Codec, Decoder};
 use crate::events;
-use crate::g711::Codec;
 use crate::rtp::{Packet, TelephoneEvent};
+use crate::sdp::Numbers;
 
 /// Packets that are kept: 20 minutes. What comes later is counted only.
 const LOG_MAX: usize = 60_000;
 
-/// The recording's length at most: 20 minutes.
-const SAMPLES_MAX: usize = 20 * 60 * 8000;
-
-/// A timestamp that differs by more from the passed time starts the recording's clock anew.
-const CLOCK_OFF_MAX: i64 = 8000;
+/// The recording's length at most, seconds.
+const SECONDS_MAX: usize = 20 * 60;
 
 /// A sound of at least this level is a voice or music: −40 dBm0, as mean square of 16 bit samples.
 const VOICE_POWER: f64 = 32_768.0 * 32_768.0 / 2.0 * 4.85e-5;
@@ -30,6 +28,7 @@ struct Arrival {
     ssrc: u32,
     payload_type: u8,
     marker: bool,
+    /// What was heard of it, at the codec's rate.
     samples: usize,
 }
 
@@ -41,12 +40,15 @@ struct Clock {
 }
 
 /// Everything that was received on one port.
-#[derive(Default)]
 pub(crate) struct Heard {
+    codec: Codec,
+    /// Of the newest SSRC: each is a line of its own (RFC 3550 §3).
+    decoder: (u32, Decoder),
     arrivals: Vec<Arrival>,
     beyond_log: u64,
     not_rtp: u64,
     unexpected_type: u64,
+    undecodable: u64,
     clock: Option<Clock>,
     restarted_clocks: u64,
     recording: Vec<i16>,
@@ -59,8 +61,29 @@ pub(crate) struct Heard {
 }
 
 impl Heard {
-    /// A datagram came on the RTP port. `event_type` is the payload type of telephone-event.
-    pub(crate) fn handle(&mut self, at: Instant, bytes: &[u8], codec: Codec, event_type: u8) {
+    /// Nothing yet, of this codec.
+    pub(crate) fn new(codec: Codec) -> Heard {
+        Heard {
+            codec,
+            decoder: (0, Decoder::new(codec)),
+            arrivals: Vec::new(),
+            beyond_log: 0,
+            not_rtp: 0,
+            unexpected_type: 0,
+            undecodable: 0,
+            clock: None,
+            restarted_clocks: 0,
+            recording: Vec::new(),
+            digit: None,
+            sender_reports: 0,
+            rtcp_byes: 0,
+            voiced: Duration::ZERO,
+            last_voice: None,
+        }
+    }
+
+    /// A datagram came on the RTP port, where we receive by these payload types.
+    pub(crate) fn handle(&mut self, at: Instant, bytes: &[u8], numbers: Numbers) {
         let Some(packet) = Packet::parse(bytes) else {
             self.not_rtp += 1;
             return;
@@ -70,7 +93,8 @@ impl Heard {
         } else if self.arrivals.last().is_some_and(|last| last.ssrc != packet.ssrc) {
             events::emit(at, "ssrc_change", json!({ "ssrc": packet.ssrc }));
         }
-        let audio = packet.payload_type == codec.payload_type();
+        let audio = packet.payload_type == numbers.audio;
+        let samples = if audio { self.decode(&packet) } else { Vec::new() };
         if self.arrivals.len() < LOG_MAX {
             self.arrivals.push(Arrival {
                 at,
@@ -79,16 +103,15 @@ impl Heard {
                 ssrc: packet.ssrc,
                 payload_type: packet.payload_type,
                 marker: packet.marker,
-                samples: if audio { packet.payload.len() } else { 0 },
+                samples: samples.len(),
             });
         } else {
             self.beyond_log += 1;
         }
         if audio {
-            let samples: Vec<i16> = packet.payload.iter().map(|byte| codec.decode(*byte)).collect();
             self.listen(at, &samples);
             self.place(at, &packet, &samples);
-        } else if packet.payload_type == event_type {
+        } else if numbers.event == Some(packet.payload_type) {
             self.digit(at, &packet);
         } else if packet.payload_type != 13 {
             // 13: comfort noise (RFC 3389) is silence here.
@@ -96,23 +119,38 @@ impl Heard {
         }
     }
 
+    fn decode(&mut self, packet: &Packet) -> Vec<i16> {
+        if self.decoder.0 != packet.ssrc {
+            self.decoder = (packet.ssrc, Decoder::new(self.codec));
+        }
+        self.decoder.1.decode(&packet.payload).unwrap_or_else(|_| {
+            self.undecodable += 1;
+            Vec::new()
+        })
+    }
+
     fn listen(&mut self, at: Instant, samples: &[i16]) {
         let power = samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>() / samples.len().max(1) as f64;
         if power >= VOICE_POWER {
             self.last_voice = Some(at);
-            self.voiced += Duration::from_micros(samples.len() as u64 * 125);
+            self.voiced += Duration::from_secs_f64(samples.len() as f64 / f64::from(self.codec.rate()));
         }
     }
 
     fn place(&mut self, at: Instant, packet: &Packet, samples: &[i16]) {
         let passed = self.first().map_or(0.0, |first| (at - first).as_secs_f64());
-        let expected = (passed * 8000.0) as i64;
+        let (rate, clock_rate) = (i64::from(self.codec.rate()), i64::from(self.codec.clock()));
+        let expected = (passed * rate as f64) as i64;
         let by_clock = self
             .clock
             .as_ref()
             .filter(|clock| clock.ssrc == packet.ssrc)
-            .map(|clock| clock.sample + i64::from(packet.timestamp.wrapping_sub(clock.timestamp) as i32))
-            .filter(|sample| (sample - expected).abs() <= CLOCK_OFF_MAX);
+            .map(|clock| {
+                let ticks = i64::from(packet.timestamp.wrapping_sub(clock.timestamp) as i32);
+                clock.sample + ticks * rate / clock_rate
+            })
+            // A timestamp that differs by more than a second from the passed time starts the recording's clock anew.
+            .filter(|sample| (sample - expected).abs() <= rate);
         let sample = by_clock.unwrap_or_else(|| {
             self.restarted_clocks += u64::from(self.clock.is_some());
             self.clock = Some(Clock {
@@ -124,7 +162,7 @@ impl Heard {
         });
         let Ok(start) = usize::try_from(sample) else { return };
         let end = start + samples.len();
-        if end > SAMPLES_MAX {
+        if end > SECONDS_MAX * rate as usize {
             return;
         }
         if self.recording.len() < end {
@@ -159,7 +197,7 @@ impl Heard {
         self.last_voice
     }
 
-    /// The sound: sample 0 is the first packet's.
+    /// The sound, at the codec's rate: sample 0 is the first packet's.
     pub(crate) fn recording(&self) -> &[i16] {
         &self.recording
     }
@@ -192,7 +230,7 @@ impl Heard {
                 ssrcs.push(arrival.ssrc);
             }
         }
-        let mut counts = Counts::default();
+        let mut counts = Counts::of(self.codec);
         for ssrc in &ssrcs {
             counts.add(self.arrivals.iter().filter(|arrival| arrival.ssrc == *ssrc));
         }
@@ -212,6 +250,7 @@ impl Heard {
             "restarted_clocks": self.restarted_clocks,
             "not_rtp": self.not_rtp,
             "unexpected_type": self.unexpected_type,
+            "undecodable": self.undecodable,
             "longest_gap_ms": gap.map(|(gap, _)| events::millis(gap)),
             "longest_gap_at_ms": gap.map(|(_, at)| events::ms(at)),
             "first_ms": self.first().map(events::ms),
@@ -223,8 +262,10 @@ impl Heard {
 }
 
 /// Counts of one SSRC.
-#[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
+    /// Of RTP's timestamps and of the sound, Hz.
+    clock: u32,
+    rate: u32,
     /// Sequence numbers between the first and the last that never came.
     lost: u64,
     duplicated: u64,
@@ -236,10 +277,22 @@ struct Counts {
     timestamp_breaks: u64,
 }
 
-/// How far the timestamp of a new talkspurt may be from the time that passed: a packet time, and an arrival's jitter.
-const TALKSPURT_OFF_MAX: i64 = 8 * 60;
+/// How far the timestamp of a new talkspurt may be from the time that passed, ms: a packet time, and an arrival's jitter.
+const TALKSPURT_OFF_MAX_MS: i64 = 60;
 
 impl Counts {
+    fn of(codec: Codec) -> Counts {
+        Counts {
+            clock: codec.clock(),
+            rate: codec.rate(),
+            lost: 0,
+            duplicated: 0,
+            reordered: 0,
+            sequence_breaks: 0,
+            timestamp_breaks: 0,
+        }
+    }
+
     fn add<'a>(&mut self, arrivals: impl Iterator<Item = &'a Arrival>) {
         let mut seen = HashSet::new();
         let mut highest: Option<i64> = None;
@@ -269,9 +322,11 @@ impl Counts {
             }
             if let Some((last, sequence)) = audio {
                 let advanced = i64::from(arrival.timestamp.wrapping_sub(last.timestamp) as i32);
-                let by_sequence = (extended - sequence) * last.samples as i64;
-                let by_time = ((arrival.at - last.at).as_secs_f64() * 8000.0) as i64;
-                if advanced != by_sequence && (advanced - by_time).abs() > TALKSPURT_OFF_MAX {
+                let ticks = last.samples as i64 * i64::from(self.clock) / i64::from(self.rate);
+                let by_sequence = (extended - sequence) * ticks;
+                let by_time = ((arrival.at - last.at).as_secs_f64() * f64::from(self.clock)) as i64;
+                let off_max = TALKSPURT_OFF_MAX_MS * i64::from(self.clock) / 1000;
+                if advanced != by_sequence && (advanced - by_time).abs() > off_max {
                     self.timestamp_breaks += 1;
                 }
             }
@@ -287,10 +342,18 @@ impl Counts {
 mod tests {
     use super::*;
 
+    use crate::codec::Encoder;
+    use baton_parties::g711::G711;
+
+    const NUMBERS: Numbers = Numbers {
+        audio: 0,
+        event: Some(101),
+    };
+
     /// A tone of 160 samples in every packet, as (ms, sequence, timestamp, ssrc).
     fn hear(packets: &[(u64, u16, u32, u32)]) -> Heard {
         let start = Instant::now();
-        let mut heard = Heard::default();
+        let mut heard = Heard::new(Codec::Pcmu);
         for (ms, sequence, timestamp, ssrc) in packets {
             let packet = Packet {
                 marker: false,
@@ -298,9 +361,9 @@ mod tests {
                 sequence: *sequence,
                 timestamp: *timestamp,
                 ssrc: *ssrc,
-                payload: vec![Codec::Pcmu.encode(1000 + i16::try_from(sequence % 1000).unwrap()); 160],
+                payload: vec![G711::Pcmu.encode(1000 + i16::try_from(sequence % 1000).unwrap()); 160],
             };
-            heard.handle(start + Duration::from_millis(*ms), &packet.print(), Codec::Pcmu, 101);
+            heard.handle(start + Duration::from_millis(*ms), &packet.print(), NUMBERS);
         }
         heard
     }
@@ -377,13 +440,13 @@ mod tests {
         let heard = hear(&[(0, 1, 0, 7), (20, 3, 320, 7), (21, 2, 160, 7)]);
         for (n, sequence) in [1, 2, 3].into_iter().enumerate() {
             let sample = heard.recording()[n * 160];
-            assert_eq!(sample, Codec::Pcmu.decode(Codec::Pcmu.encode(1000 + sequence)));
+            assert_eq!(sample, G711::Pcmu.decode(G711::Pcmu.encode(1000 + sequence)));
         }
     }
 
     #[test]
     fn a_digit_is_said_once_and_not_recorded() {
-        let mut heard = Heard::default();
+        let mut heard = Heard::new(Codec::Pcmu);
         let now = Instant::now();
         for sequence in 0..5 {
             let event = TelephoneEvent {
@@ -399,12 +462,83 @@ mod tests {
                 ssrc: 4,
                 payload: event.print().unwrap(),
             };
-            heard.handle(now, &packet.print(), Codec::Pcmu, 101);
+            heard.handle(now, &packet.print(), NUMBERS);
         }
         assert_eq!(heard.digit, Some((3, '1')));
         assert!(heard.recording().is_empty());
         assert_eq!(count(&heard, "unexpected_type"), 0);
-        heard.handle(now, b"no", Codec::Pcmu, 101);
+        heard.handle(now, b"no", NUMBERS);
         assert_eq!(count(&heard, "not_rtp"), 1);
+    }
+
+    #[test]
+    fn each_codec_is_placed_by_its_own_clock() {
+        for codec in crate::codec::ALL {
+            let numbers = Numbers { audio: 96, event: None };
+            let (start, mut heard, mut encoder) = (Instant::now(), Heard::new(codec), Encoder::new(codec));
+            let frame = vec![1000; codec.samples(20)];
+            // The fourth is lost; the fifth is where its timestamp says.
+            for n in [0, 1, 2, 4, 5] {
+                let packet = Packet {
+                    marker: n == 0,
+                    payload_type: 96,
+                    sequence: n,
+                    timestamp: (u32::MAX - 100).wrapping_add(u32::from(n) * codec.ticks(20)),
+                    ssrc: 9,
+                    payload: encoder.encode(&frame),
+                };
+                // Late by 300 ms: the timestamp counts, not the arrival.
+                let late = Duration::from_millis(u64::from(n) * 20 + if n > 2 { 300 } else { 0 });
+                heard.handle(start + late, &packet.print(), numbers);
+            }
+            assert_eq!(counts(&heard), [1, 0, 0, 1, 0, 0], "{codec:?}");
+            assert_eq!(heard.recording().len(), 6 * frame.len(), "{codec:?}");
+            assert!(
+                heard.recording()[3 * frame.len()..4 * frame.len()]
+                    .iter()
+                    .all(|sample| *sample == 0)
+            );
+        }
+    }
+
+    #[test]
+    fn a_timestamp_of_another_clock_is_a_break() {
+        // As of a sender that thinks that Opus has a clock of 16 kHz.
+        let numbers = Numbers {
+            audio: 111,
+            event: None,
+        };
+        let (start, mut heard, mut encoder) = (Instant::now(), Heard::new(Codec::Opus), Encoder::new(Codec::Opus));
+        for n in 0..20 {
+            let packet = Packet {
+                marker: n == 0,
+                payload_type: 111,
+                sequence: n,
+                timestamp: u32::from(n) * 320,
+                ssrc: 9,
+                payload: encoder.encode(&[0; 320]),
+            };
+            heard.handle(
+                start + Duration::from_millis(u64::from(n) * 80),
+                &packet.print(),
+                numbers,
+            );
+        }
+        assert_eq!(count(&heard, "timestamp_breaks"), 19);
+    }
+
+    #[test]
+    fn a_payload_that_is_none_is_counted() {
+        let mut heard = Heard::new(Codec::L16);
+        let packet = Packet {
+            marker: true,
+            payload_type: 0,
+            sequence: 1,
+            timestamp: 0,
+            ssrc: 1,
+            payload: vec![1, 2, 3],
+        };
+        heard.handle(Instant::now(), &packet.print(), NUMBERS);
+        assert_eq!((count(&heard, "undecodable"), heard.recording().len()), (1, 0));
     }
 }

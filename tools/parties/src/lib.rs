@@ -1,9 +1,11 @@
-//! SIP, SDP, RTP and G.711 of the parties and of the load tools: nothing in it is of the product, so that a fault of the product is
+//! SIP, SDP, RTP and codecs of the parties and of the load tools: nothing in it is of the product, so that a fault of the product is
 //! not repeated by who checks it.
 #![forbid(unsafe_code)]
 
+pub mod codec;
 pub mod events;
 pub mod g711;
+pub mod g722;
 pub mod rng;
 pub mod rtp;
 pub mod sdp;

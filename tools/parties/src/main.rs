@@ -17,13 +17,14 @@ mod prompts;
 
 use std::process::ExitCode;
 
-use baton_parties::{events, g711, rng, rtp, sdp, sip};
+use baton_parties::{codec, events, rng, rtp, sdp, sip};
 
 const USAGE: &str = "\
 baton-party caller --to URI --via ADDRESS [--hangup-after-ms N] [--hangup-heard-ms N]
 baton-party ai [--api ADDRESS] [--mode warm|cold|auto] [--target NAME] [--reason TEXT]   (key in BATON_PARTY_KEY)
 baton-party human [--answer-after MS] [--busy|--reject|--no-answer] [--accept key|none] [--no-briefing] [--press-after MS]
-each: [--codec pcmu|pcma] [--say PROMPT,…] [--wav FILE] [--packets FILE] [--epoch-ms T] [--limit-s N] [--watch-stdin]";
+each: [--codec pcmu|pcma|g722|opus|l16|l16-16000] [--ptime 10|20|30|40|60] [--say PROMPT,…]
+      [--wav FILE] [--packets FILE] [--epoch-ms T] [--limit-s N] [--watch-stdin]";
 
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 fn main() -> ExitCode {

@@ -1,4 +1,4 @@
-//! The sound of a party: one thread sends a packet every 20 ms by an absolute clock, one receives.
+//! The sound of a party: one thread sends a packet every packet time by an absolute clock, one receives.
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -9,20 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use crate::codec::{Codec, Encoder};
 use crate::events;
-use crate::g711::Codec;
 use crate::heard::Heard;
 use crate::rng::Rng;
 use crate::rtp::{Packet, TelephoneEvent};
+use crate::sdp::{EVENT_TYPE, Numbers};
 
-/// Time of one packet.
-const PACKET: Duration = Duration::from_millis(20);
-
-/// Samples of one packet.
-const SAMPLES: usize = 160;
-
-/// Packets of a key press: 80 ms.
-const KEY_PACKETS: u16 = 4;
+/// How long a key is pressed at least, ms: as long as it takes whole packets.
+const KEY_MS: u32 = 80;
 
 /// Who must stop the other threads asks here this often.
 const ATTENTION: Duration = Duration::from_millis(50);
@@ -41,12 +36,25 @@ struct Shared {
     heard: Mutex<Heard>,
 }
 
+/// Where a line leads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Way {
+    /// Nobody where the peer does not receive.
+    pub(crate) to: Option<SocketAddr>,
+    /// Payload types as the peer numbers what it receives.
+    pub(crate) theirs: Numbers,
+    /// As we number what we receive.
+    pub(crate) ours: Numbers,
+}
+
 /// What is to be sent, and where.
-#[derive(Default)]
 struct Speech {
-    to: Option<SocketAddr>,
-    /// Payload type of telephone-event as the peer numbered it.
-    event_type: u8,
+    encoder: Encoder,
+    ptime_ms: u32,
+    /// Of a packet: samples of sound, and what the timestamp advances by.
+    samples: usize,
+    ticks: u32,
+    way: Way,
     said: VecDeque<(String, VecDeque<i16>)>,
     /// Whether a packet of the first prompt is sent.
     begun: bool,
@@ -64,13 +72,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Media {
     /// Binds an even port and the odd one above it (RFC 3550 §11) on loopback, and starts to receive.
-    pub(crate) fn start(codec: Codec) -> std::io::Result<Media> {
+    pub(crate) fn start(codec: Codec, ptime_ms: u32) -> std::io::Result<Media> {
         let (rtp, rtcp) = bind_pair()?;
         let port = rtp.local_addr()?.port();
         let shared = Arc::new(Shared {
             stop: AtomicBool::new(false),
-            speech: Mutex::default(),
-            heard: Mutex::default(),
+            speech: Mutex::new(Speech::new(codec, ptime_ms)),
+            heard: Mutex::new(Heard::new(codec)),
         });
         rtp.set_read_timeout(Some(ATTENTION))?;
         rtcp.set_nonblocking(true)?;
@@ -78,11 +86,11 @@ impl Media {
         let threads = vec![
             std::thread::spawn({
                 let shared = Arc::clone(&shared);
-                move || receive(&rtp, &rtcp, codec, &shared)
+                move || receive(&rtp, &rtcp, &shared)
             }),
             std::thread::spawn({
                 let shared = Arc::clone(&shared);
-                move || send(&sender, codec, &shared)
+                move || send(&sender, &shared)
             }),
         ];
         Ok(Media {
@@ -101,11 +109,14 @@ impl Media {
         self.codec
     }
 
-    /// Sends to this address from now on, or to nobody.
-    pub(crate) fn send_to(&self, to: Option<SocketAddr>, event_type: u8) {
-        let mut speech = lock(&self.shared.speech);
-        speech.to = to;
-        speech.event_type = event_type;
+    /// Sends and receives this way from now on.
+    pub(crate) fn go(&self, way: Way) {
+        lock(&self.shared.speech).way = way;
+    }
+
+    /// Sends nothing any more.
+    pub(crate) fn hush(&self) {
+        lock(&self.shared.speech).way.to = None;
     }
 
     /// Says a prompt after what is still to be said.
@@ -170,14 +181,13 @@ fn bind_pair() -> std::io::Result<(UdpSocket, UdpSocket)> {
     }
 }
 
-fn receive(rtp: &UdpSocket, rtcp: &UdpSocket, codec: Codec, shared: &Shared) {
+fn receive(rtp: &UdpSocket, rtcp: &UdpSocket, shared: &Shared) {
     let mut buffer = [0u8; 2048];
     while !shared.stop.load(Ordering::Relaxed) {
         if let Ok((length, _)) = rtp.recv_from(&mut buffer) {
             let at = Instant::now();
-            // Both directions use our number, because each answer takes over the number of its offer and we offer 101.
-            let event_type = lock(&shared.speech).event_type;
-            lock(&shared.heard).handle(at, &buffer[..length], codec, event_type);
+            let numbers = lock(&shared.speech).way.ours;
+            lock(&shared.heard).handle(at, &buffer[..length], numbers);
         }
         while let Ok((length, _)) = rtcp.recv_from(&mut buffer) {
             let mut heard = lock(&shared.heard);
@@ -204,10 +214,10 @@ struct Line {
     ssrc: u32,
     marker: bool,
     /// The key that is down, and for how many packets already.
-    key: Option<(char, u16)>,
+    key: Option<(char, u32)>,
 }
 
-fn send(socket: &UdpSocket, codec: Codec, shared: &Shared) {
+fn send(socket: &UdpSocket, shared: &Shared) {
     let mut rng = Rng::new();
     let mut line = Line {
         sequence: rng.bits() as u16,
@@ -216,18 +226,19 @@ fn send(socket: &UdpSocket, codec: Codec, shared: &Shared) {
         marker: true,
         key: None,
     };
+    let packet_time = lock(&shared.speech).packet_time();
     let mut due = Instant::now();
     while !shared.stop.load(Ordering::Relaxed) {
-        due += PACKET;
+        due += packet_time;
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
         let mut speech = lock(&shared.speech);
-        let Some(to) = speech.to else {
+        let Some(to) = speech.way.to else {
             line.marker = true;
-            line.timestamp = line.timestamp.wrapping_add(SAMPLES as u32);
+            line.timestamp = line.timestamp.wrapping_add(speech.ticks);
             continue;
         };
         speech.longest_oversleep = speech.longest_oversleep.max(due.elapsed());
-        let packets = speech.next(&mut line, codec, &mut rng);
+        let packets = speech.next(&mut line, &mut rng);
         speech.sent += packets.len() as u64;
         drop(speech);
         for packet in packets {
@@ -238,8 +249,35 @@ fn send(socket: &UdpSocket, codec: Codec, shared: &Shared) {
 }
 
 impl Speech {
+    fn new(codec: Codec, ptime_ms: u32) -> Speech {
+        // A call whose answer is on its way may be heard already.
+        let offered = Numbers::offered(codec);
+        Speech {
+            encoder: Encoder::new(codec),
+            ptime_ms,
+            samples: codec.samples(ptime_ms),
+            ticks: codec.ticks(ptime_ms),
+            way: Way {
+                to: None,
+                theirs: offered,
+                ours: offered,
+            },
+            said: VecDeque::new(),
+            begun: false,
+            keys: VecDeque::new(),
+            busy: false,
+            idle_since: None,
+            sent: 0,
+            longest_oversleep: Duration::ZERO,
+        }
+    }
+
+    fn packet_time(&self) -> Duration {
+        Duration::from_millis(u64::from(self.ptime_ms))
+    }
+
     /// What is sent at one packet time: a packet of sound, or those of a key.
-    fn next(&mut self, line: &mut Line, codec: Codec, rng: &mut Rng) -> Vec<Packet> {
+    fn next(&mut self, line: &mut Line, rng: &mut Rng) -> Vec<Packet> {
         let now = Instant::now();
         if line.key.is_none()
             && let Some(key) = self.keys.pop_front()
@@ -251,41 +289,36 @@ impl Speech {
             Some((digit, pressed)) => {
                 let event = TelephoneEvent {
                     digit,
-                    end: pressed + 1 == KEY_PACKETS,
-                    duration: (pressed + 1) * SAMPLES as u16,
+                    end: (pressed + 1) * self.ptime_ms >= KEY_MS,
+                    duration: ((pressed + 1) * self.ticks) as u16,
                 };
                 line.key = (!event.end).then_some((digit, pressed + 1));
                 // All packets of an event have the timestamp of its start, and its end is sent three times
                 // (RFC 4733 §2.5.1.1, §2.5.1.4).
-                let timestamp = line.timestamp.wrapping_sub(u32::from(pressed) * SAMPLES as u32);
+                let timestamp = line.timestamp.wrapping_sub(pressed * self.ticks);
                 let payload = event.print().unwrap_or_default();
+                let payload_type = self.way.theirs.event.unwrap_or(EVENT_TYPE);
                 (0..if event.end { 3 } else { 1 })
-                    .map(|_| line.packet(self.event_type, pressed == 0, timestamp, payload.clone()))
+                    .map(|_| line.packet(payload_type, pressed == 0, timestamp, payload.clone()))
                     .collect()
             }
             None => {
-                let payload = self
-                    .samples(now, rng)
-                    .iter()
-                    .map(|sample| codec.encode(*sample))
-                    .collect();
+                let frame = self.frame(now, rng);
+                let payload = self.encoder.encode(&frame);
                 let marker = std::mem::take(&mut line.marker);
-                vec![line.packet(codec.payload_type(), marker, line.timestamp, payload)]
+                vec![line.packet(self.way.theirs.audio, marker, line.timestamp, payload)]
             }
         };
-        line.timestamp = line.timestamp.wrapping_add(SAMPLES as u32);
+        line.timestamp = line.timestamp.wrapping_add(self.ticks);
         if self.busy && self.said.is_empty() && self.keys.is_empty() && line.key.is_none() {
             (self.busy, self.idle_since) = (false, Some(now));
         }
         packets
     }
 
-    /// 20 ms of speech, or of noise at about −62 dBm0.
-    fn samples(&mut self, now: Instant, rng: &mut Rng) -> [i16; SAMPLES] {
-        let mut frame = [0i16; SAMPLES];
-        for sample in &mut frame {
-            *sample = (rng.bits() % 41) as i16 - 20;
-        }
+    /// A packet time of speech, or of noise at about −62 dBm0.
+    fn frame(&mut self, now: Instant, rng: &mut Rng) -> Vec<i16> {
+        let mut frame: Vec<i16> = (0..self.samples).map(|_| (rng.bits() % 41) as i16 - 20).collect();
         let Some((name, samples)) = self.said.front_mut() else {
             return frame;
         };
@@ -317,6 +350,78 @@ impl Line {
             timestamp,
             ssrc: self.ssrc,
             payload,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> Line {
+        Line {
+            sequence: 0,
+            timestamp: 0,
+            ssrc: 1,
+            marker: true,
+            key: None,
+        }
+    }
+
+    #[test]
+    fn a_key_has_the_clock_of_the_codec_and_lasts_for_80_ms_at_least() {
+        for (codec, ptime_ms, packets, duration) in [
+            (Codec::Pcmu, 20, 4, 640),
+            (Codec::Opus, 20, 4, 3840),
+            (Codec::G722, 30, 3, 720),
+            (Codec::L16Wide, 10, 8, 1280),
+            (Codec::Opus, 60, 2, 5760),
+        ] {
+            let (mut speech, mut line, mut rng) = (Speech::new(codec, ptime_ms), line(), Rng::new());
+            speech.way.theirs.event = Some(99);
+            speech.keys.push_back('5');
+            let mut sent = Vec::new();
+            while sent.is_empty() || line.key.is_some() {
+                sent.extend(speech.next(&mut line, &mut rng));
+            }
+            assert_eq!(sent.len(), packets + 2, "{codec:?}");
+            assert!(
+                sent.iter()
+                    .all(|packet| packet.payload_type == 99 && packet.timestamp == 0)
+            );
+            let last = TelephoneEvent::parse(&sent.last().unwrap().payload).unwrap();
+            assert_eq!(
+                (last.digit, last.end, last.duration),
+                ('5', true, duration),
+                "{codec:?}"
+            );
+            assert_eq!(line.timestamp, packets as u32 * codec.ticks(ptime_ms));
+        }
+    }
+
+    #[test]
+    fn what_is_said_goes_out_in_packets_of_the_codec() {
+        for codec in crate::codec::ALL {
+            for ptime_ms in crate::codec::PTIMES
+                .into_iter()
+                .filter(|ptime| codec.check_ptime(*ptime).is_ok())
+            {
+                let (mut speech, mut line, mut rng) = (Speech::new(codec, ptime_ms), line(), Rng::new());
+                speech.way.theirs.audio = 77;
+                speech
+                    .said
+                    .push_back(("x".to_owned(), vec![3000; codec.samples(ptime_ms) + 1].into()));
+                speech.busy = true;
+                let packets: Vec<Packet> = (0..3).flat_map(|_| speech.next(&mut line, &mut rng)).collect();
+                let ticks = codec.ticks(ptime_ms);
+                let heads = packets
+                    .iter()
+                    .map(|one| (one.payload_type, one.sequence, one.timestamp, one.marker));
+                let wanted = [(77, 0, 0, true), (77, 1, ticks, false), (77, 2, 2 * ticks, false)];
+                assert_eq!(heads.collect::<Vec<_>>(), wanted, "{codec:?}");
+                // The second packet has the last sample.
+                assert!(speech.idle_since.is_some());
+            }
         }
     }
 }

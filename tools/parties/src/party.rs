@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::args::Args;
+use crate::codec::{self, Codec};
 use crate::events;
-use crate::g711::Codec;
-use crate::media::Media;
+use crate::media::{Media, Way};
 use crate::prompts;
 use crate::rng::Rng;
-use crate::sdp::{Description, EVENT_TYPE, Local};
+use crate::sdp::{Description, Local, Numbers};
 use crate::sip::{Event, Ua};
 
 /// Options of every role.
-pub(crate) const COMMON: [&str; 6] = ["codec", "say", "wav", "packets", "epoch-ms", "limit-s"];
+pub(crate) const COMMON: [&str; 7] = ["codec", "ptime", "say", "wav", "packets", "epoch-ms", "limit-s"];
 
 /// A run ends by itself after this, unless `--limit-s` says otherwise.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -53,20 +53,28 @@ impl Party {
     pub(crate) fn start(role: &str, say: &str, args: &Args) -> Result<Party, String> {
         events::start(args.parsed("epoch-ms")?);
         let codec = args.text("codec").unwrap_or("pcmu");
-        let codec = Codec::from_name(codec).ok_or_else(|| format!("the codec {codec} is not built yet"))?;
+        let codec = Codec::from_name(codec).ok_or_else(|| {
+            let names = codec::ALL.map(Codec::name).join(", ");
+            format!("--codec {codec}: {names}")
+        })?;
+        let ptime_ms = args.parsed("ptime")?.unwrap_or(20);
+        codec
+            .check_ptime(ptime_ms)
+            .map_err(|error| format!("--ptime: {error}"))?;
         let say = args.text("say").unwrap_or(say);
         let say = say
             .split(',')
             .filter(|name| !name.is_empty())
-            .map(|name| prompts::load(name).map(|samples| (name.to_owned(), samples)))
+            .map(|name| prompts::load(name, codec.rate()).map(|samples| (name.to_owned(), samples)))
             .collect::<Result<Vec<_>, _>>()?;
-        let media = Media::start(codec).map_err(|error| format!("RTP: {error}"))?;
+        let media = Media::start(codec, ptime_ms).map_err(|error| format!("RTP: {error}"))?;
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| format!("SIP: {error}"))?;
         let address = socket.local_addr().map_err(|error| format!("SIP: {error}"))?;
         let local = Local {
             address: Ipv4Addr::LOCALHOST,
             port: media.port(),
             codec,
+            ptime_ms,
             session: Rng::new().bits() as u32,
             version: 1,
         };
@@ -114,7 +122,7 @@ impl Party {
             match &event {
                 Event::Answered(sdp) | Event::Changed(sdp) | Event::Up(Some(sdp)) => self.stream(sdp),
                 Event::Ended | Event::Over | Event::Refused(_) | Event::TimedOut => {
-                    self.media.send_to(None, EVENT_TYPE);
+                    self.media.hush();
                     self.over = true;
                 }
                 Event::Invited { .. } | Event::Up(None) => {}
@@ -133,8 +141,19 @@ impl Party {
 
     /// Sends its sound to where the description says, if that receives.
     pub(crate) fn stream(&self, sdp: &Description) {
-        let to = sdp.direction.receives().then_some(sdp.audio);
-        self.media.send_to(to, sdp.event_type.unwrap_or(EVENT_TYPE));
+        let codec = self.media.codec();
+        let Some(audio) = sdp.number(codec) else {
+            // It has taken our codec away: there is nothing that it would understand.
+            return self.media.hush();
+        };
+        self.media.go(Way {
+            to: sdp.direction.receives().then_some(sdp.audio),
+            theirs: Numbers {
+                audio,
+                event: sdp.event_number(codec),
+            },
+            ours: self.ua.numbers(),
+        });
     }
 
     /// The call is over, or the run was told to end, or has lasted too long.
@@ -201,14 +220,15 @@ impl Party {
             .media
             .heard(|heard| (heard.summary(), heard.recording().to_vec(), heard.log()));
         if let Some(path) = &self.wav {
-            write_wav(path, &recording).map_err(|error| format!("{}: {error}", path.display()))?;
+            write_wav(path, self.media.codec().rate(), &recording)
+                .map_err(|error| format!("{}: {error}", path.display()))?;
         }
         if let Some(path) = &self.packets {
             std::fs::write(path, log).map_err(|error| format!("{}: {error}", path.display()))?;
         }
         if let Value::Object(summary) = &mut summary {
             summary.insert("role".to_owned(), json!(role));
-            summary.insert("codec".to_owned(), json!(self.media.codec().sdp_name()));
+            summary.insert("codec".to_owned(), json!(self.media.codec().name()));
             summary.insert("sent".to_owned(), json!(sent));
             summary.insert("longest_oversleep_ms".to_owned(), json!(events::millis(oversleep)));
         }
@@ -231,10 +251,10 @@ impl Party {
     }
 }
 
-fn write_wav(path: &PathBuf, samples: &[i16]) -> hound::Result<()> {
+fn write_wav(path: &PathBuf, rate: u32, samples: &[i16]) -> hound::Result<()> {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8000,
+        sample_rate: rate,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::events;
 use crate::rng::Rng;
-use crate::sdp::{Description, Local};
+use crate::sdp::{Description, Local, Numbers};
 use message::{Message, Start};
 
 /// RFC 3261 §17.1.1.1: the estimate of a round trip.
@@ -58,6 +58,8 @@ pub struct Ua {
     local: SocketAddr,
     user: String,
     media: Local,
+    /// What the newest description of ours numbers.
+    numbers: Numbers,
     rng: Rng,
     call: Option<Call>,
     repeated: Vec<Repeated>,
@@ -124,6 +126,7 @@ impl Ua {
             local,
             user: user.to_owned(),
             media,
+            numbers: Numbers::offered(media.codec),
             rng: Rng::new(),
             call: None,
             repeated: Vec::new(),
@@ -231,6 +234,11 @@ impl Ua {
             State::Ending => {}
         }
         self.call = Some(call);
+    }
+
+    /// The payload types that we receive by: each side's own description says them (RFC 3264 §5.1).
+    pub fn numbers(&self) -> Numbers {
+        self.numbers
     }
 
     /// Nothing waits for an answer any more.
@@ -486,7 +494,7 @@ impl Ua {
         self.transmit(now, call.peer, &ack);
         call.ack = Some(ack.print());
         call.state = State::Up;
-        let answer = Description::parse(&response.body).filter(|answer| answer.has(self.media.codec));
+        let answer = Description::parse(&response.body).filter(|answer| answer.number(self.media.codec).is_some());
         match answer {
             Some(answer) if !cancel => self.events.push_back(Event::Answered(answer)),
             // It crossed our CANCEL, or is no answer to our offer.
@@ -512,13 +520,14 @@ impl Ua {
     }
 
     /// Our description for a request with an offer, or without one. `None` where the offer lacks our codec.
-    fn describe(&self, request: &Message) -> Option<String> {
+    fn describe(&mut self, request: &Message) -> Option<String> {
         if request.body.is_empty() {
+            self.numbers = Numbers::offered(self.media.codec);
             return Some(self.media.offer());
         }
-        Description::parse(&request.body)
-            .filter(|offer| offer.has(self.media.codec))
-            .map(|offer| self.media.answer(&offer))
+        let offer = Description::parse(&request.body)?;
+        self.numbers = self.media.answered(&offer)?;
+        self.media.answer(&offer)
     }
 
     /// Answers the INVITE of the call. A final answer is sent until its ACK comes.

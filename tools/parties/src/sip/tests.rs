@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::*;
-use crate::g711::Codec;
+use crate::codec::Codec;
 
 const CALLER: &str = "127.0.0.1:1000";
 const CALLED: &str = "127.0.0.1:2000";
@@ -24,6 +24,7 @@ impl World {
                 address: Ipv4Addr::LOCALHOST,
                 port,
                 codec,
+                ptime_ms: 20,
                 session: 1,
                 version: 1,
             };
