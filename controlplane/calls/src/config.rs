@@ -7,6 +7,7 @@ use media::command::{Latch, PromptId};
 use playbook::Playbook;
 use sip::digest::Credentials;
 use sip::endpoint::Transport;
+use sip::sdp::Encoding;
 
 pub use crate::load::Budget;
 pub use crate::pattern::{NoPattern, Pattern};
@@ -28,6 +29,10 @@ pub struct Config {
     pub budget: Budget,
     /// Who may send to a leg's port.
     pub latch: Latch,
+    /// What we speak, best first.
+    pub codecs: Vec<Encoding>,
+    /// By what a codec is chosen, of those that both sides have.
+    pub prefer: Prefer,
     /// Who may call us.
     pub trunks: Vec<Trunk>,
     /// Who answers first. A call goes to the first agent that the trunk names, or to the first of all.
@@ -52,6 +57,8 @@ pub struct Config {
 pub struct Peers {
     pub budget: Budget,
     pub latch: Latch,
+    pub codecs: Vec<Encoding>,
+    pub prefer: Prefer,
     pub trunks: Vec<Trunk>,
     pub ai_agents: Vec<AiAgent>,
     pub targets: Vec<Target>,
@@ -67,6 +74,8 @@ impl Config {
         Config {
             budget: peers.budget,
             latch: peers.latch,
+            codecs: peers.codecs,
+            prefer: peers.prefer,
             trunks: peers.trunks,
             ai_agents: peers.ai_agents,
             targets: peers.targets,
@@ -77,6 +86,18 @@ impl Config {
             ..self
         }
     }
+}
+
+/// By what a codec is chosen, of those that both sides have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Prefer {
+    /// A caller gets its first choice, and whoever is called is offered first what the caller speaks.
+    #[default]
+    NoTranscode,
+    /// The widest band first.
+    Quality,
+    /// The cheapest first.
+    Cost,
 }
 
 /// A carrier or PBX that may call us.
@@ -90,6 +111,8 @@ pub struct Trunk {
     pub ai_agent: Option<String>,
     /// It takes REFER: a cold handoff is its affair first, and ours where that fails.
     pub refer: bool,
+    /// What we speak with it, best first; `None`: all that we speak.
+    pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).
     pub auth: Option<Credentials>,
 }
@@ -107,6 +130,8 @@ pub struct AiAgent {
     pub auth: Option<Credentials>,
     /// Over what; `None`: as `uri` asks.
     pub transport: Option<Transport>,
+    /// What we speak with it, best first; `None`: all that we speak.
+    pub codecs: Option<Vec<Encoding>>,
 }
 
 /// A human, or a queue of them.
@@ -126,6 +151,8 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
     pub briefing: Option<PromptId>,
+    /// What we speak with it, best first; `None`: all that we speak.
+    pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).
     pub auth: Option<Credentials>,
 }

@@ -145,9 +145,9 @@ impl Leg {
         }
     }
 
-    /// The codec's name, once agreed.
-    pub(crate) fn codec(&self) -> Option<&'static str> {
-        self.agreed.as_ref().map(|agreed| name(agreed.encoding))
+    /// What it speaks, once agreed.
+    pub(crate) fn encoding(&self) -> Option<Encoding> {
+        self.agreed.as_ref().map(|agreed| agreed.encoding)
     }
 }
 
@@ -160,17 +160,5 @@ fn codec(encoding: Encoding) -> Codec {
         Encoding::Pcma => Codec::Pcma,
         // The data plane has none of these yet, and none is offered.
         Encoding::G722 | Encoding::L16 | Encoding::L16Wide | Encoding::Opus => Codec::Pcmu,
-    }
-}
-
-/// As records, the API and metrics say it.
-fn name(encoding: Encoding) -> &'static str {
-    match encoding {
-        Encoding::Pcmu => "PCMU",
-        Encoding::Pcma => "PCMA",
-        Encoding::G722 => "G722",
-        Encoding::L16 => "L16",
-        Encoding::L16Wide => "L16-16000",
-        Encoding::Opus => "opus",
     }
 }

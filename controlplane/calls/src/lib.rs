@@ -11,6 +11,7 @@
 
 mod action;
 pub mod call;
+mod codecs;
 pub mod config;
 mod desired;
 pub mod handoff;

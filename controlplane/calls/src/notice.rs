@@ -124,6 +124,17 @@ pub struct StandingLeg {
     pub dialog: Standing,
 }
 
+/// What a party speaks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoken {
+    /// Who.
+    pub party: Party,
+    /// The codec's name: `PCMU`, `PCMA`, `G722`, `L16`, `L16-16000`, `opus`.
+    pub codec: &'static str,
+    /// Why this one, in a few words.
+    pub why: &'static str,
+}
+
 /// A step of a handoff, in the order in which they can come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -158,8 +169,8 @@ pub enum Step {
     Accepted,
     /// Caller and human hear each other.
     Joined {
-        /// Codec names of caller, AI (where it is still there) and human.
-        codecs: Vec<(Party, String)>,
+        /// What caller, AI (where it is still there) and human speak.
+        codecs: Vec<Spoken>,
     },
     /// The human's first audible word went to the caller.
     FirstHumanWord,

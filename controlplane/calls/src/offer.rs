@@ -13,6 +13,7 @@ use sip::sdp::{Encoding, Incompatible, Local};
 use sip::uri::Uri;
 
 use crate::call::{Call, Scene};
+use crate::codecs::{self, Plan};
 use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, RETRY_AFTER};
@@ -86,6 +87,7 @@ impl Node {
             return Err(refused(Refusal::Offer, 415, accept));
         }
         let credentials = trunk.auth.iter().cloned().collect();
+        let plan = codecs::plan_of(&self.config, trunk.codecs.as_deref(), None);
         let trunk = trunk.name.clone();
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).map_err(|why| match why {
@@ -97,7 +99,7 @@ impl Node {
             return Err(busy(Refusal::Ports));
         };
 
-        let mut local = self.local(taken.port, &[Encoding::Pcmu, Encoding::Pcma], session);
+        let mut local = self.local(taken.port, plan, session);
         let first = match request.sdp() {
             Some(offer) => local
                 .answer(&offer)
@@ -110,7 +112,7 @@ impl Node {
             Err(error) => {
                 self.ports.release(now, taken);
                 self.ports.close(worker, None);
-                return Err(refused(Refusal::Offer, 488, self.warning(error)));
+                return Err(refused(Refusal::Offer, 488, self.warning(error, &local.encodings)));
             }
         };
         let id = self.new_call();
@@ -178,21 +180,23 @@ impl Node {
     }
 
     /// Our side of a leg before its first description.
-    pub(crate) fn local(&self, port: u16, encodings: &[Encoding], session: u64) -> Local {
+    pub(crate) fn local(&self, port: u16, plan: Plan, session: u64) -> Local {
         Local {
             also: self.config.media_also,
             mux_only: self.config.rtcp_mux_only,
-            ..Local::new(self.config.media_address, port, encodings, session)
+            order: plan.order,
+            wanted: plan.wanted,
+            ..Local::new(self.config.media_address, port, &plan.encodings, session)
         }
     }
 
     /// Why a description was refused, for whoever looks for the mistake (RFC 3261 §20.43).
-    pub(crate) fn warning(&self, error: Incompatible) -> Vec<(String, String)> {
+    pub(crate) fn warning(&self, error: Incompatible, ours: &[Encoding]) -> Vec<(String, String)> {
         let (code, text) = match error {
-            Incompatible::NoAddress => (301, "No media address of that family here"),
-            Incompatible::NoCodec => (305, "PCMU or PCMA is wanted"),
-            Incompatible::NoAudio => (304, "An audio stream over RTP/AVP is wanted"),
-            Incompatible::Malformed => (399, "The session description cannot be read"),
+            Incompatible::NoAddress => (301, "No media address of that family here".to_owned()),
+            Incompatible::NoCodec => (305, format!("{} is wanted", codecs::names(ours))),
+            Incompatible::NoAudio => (304, "An audio stream over RTP/AVP is wanted".to_owned()),
+            Incompatible::Malformed => (399, "The session description cannot be read".to_owned()),
         };
         let warning = format!("{code} {} \"{text}\"", self.config.sip.advertise);
         vec![("Warning".to_owned(), warning)]

@@ -6,9 +6,10 @@ use std::time::Instant;
 use media::command::LegId;
 
 use crate::call::Input;
+use crate::codecs;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node};
-use crate::notice::CallId;
+use crate::notice::{CallId, Party};
 use crate::spec::Role;
 
 impl Node {
@@ -52,7 +53,15 @@ impl Node {
 
     /// A re-INVITE came on a leg.
     pub(crate) fn reinvited(&mut self, now: Instant, live: &mut Live, leg: LegId, body: Option<&[u8]>) {
+        let caller = live.legs.caller.encoding();
+        let prefer = live.config.prefer;
         let Some(leg) = live.legs.find(leg) else { return };
+        if leg.party != Party::Caller {
+            // The caller may speak something else by now.
+            let plan = codecs::plan(prefer, &leg.local.encodings, caller);
+            leg.local.wanted = plan.wanted;
+            leg.local.encodings = plan.encodings;
+        }
         let dialog = leg.dialog;
         match body {
             Some(offer) => match leg.local.answer(offer) {

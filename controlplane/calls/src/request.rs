@@ -110,6 +110,8 @@ pub struct LegView {
     pub sip_call_id: String,
     /// Codec, once agreed.
     pub codec: Option<String>,
+    /// Why this one, in a few words.
+    pub codec_reason: Option<String>,
     /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `play(hold)`, `comfort`,
     /// `nothing` where we may not send or do not know where to.
     pub hears: String,

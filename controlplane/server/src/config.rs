@@ -139,11 +139,11 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let sip = sip::read(root.table("sip"));
     let (media, media_times) = media::read(root.table("media"));
     let budget = budget::read(root.table("budget"));
-    let ai_agents = peers::ai_agents(&root);
+    let ai_agents = peers::ai_agents(&root, &media.codecs);
     let http = http::read(root.table("http"), &ai_agents);
     let store = store::read(root.table("store"));
-    let trunks = peers::trunks(&root, &ai_agents);
-    let targets = peers::targets(&root);
+    let trunks = peers::trunks(&root, &ai_agents, &media.codecs);
+    let targets = peers::targets(&root, &media.codecs);
     let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
     let hep = hep::read(root.table("hep"));

@@ -118,11 +118,11 @@ impl Metrics {
                 *self.targets_failed.entry(key).or_default() += 1;
             }
             Step::Joined { codecs } => {
-                for (party, codec) in codecs {
-                    let codec = ["PCMU", "PCMA"].into_iter().find(|known| known == codec);
+                for spoken in codecs {
+                    let codec = list::CODECS.iter().find(|known| **known == spoken.codec);
                     *self
                         .legs
-                        .entry((party_name(*party), codec.unwrap_or("other")))
+                        .entry((party_name(spoken.party), codec.copied().unwrap_or("other")))
                         .or_default() += 1;
                 }
             }

@@ -5,7 +5,7 @@ pub(crate) mod deliveries;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Step, What};
+use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Spoken, Step, What};
 use media::evidence::Evidence;
 use playbook::Mode;
 use playbook::context::Package;
@@ -67,7 +67,7 @@ pub(crate) struct Record {
     context: Option<Box<Package>>,
     token: Option<String>,
     invited: Option<Instant>,
-    codecs: Vec<(Party, String)>,
+    codecs: Vec<Spoken>,
     evidence: Option<Vec<(Party, Evidence)>>,
     /// Of the last event about it.
     pub(crate) sequence: u64,
@@ -308,7 +308,8 @@ impl Records {
                     json!({ "target": target, "reason": reason_name(*reason), "status": status })
                 })
                 .collect::<Vec<_>>(),
-            "codecs": by_party(record.codecs.iter().map(|(party, codec)| (*party, json!(codec)))),
+            "codecs": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.codec)))),
+            "codec_reasons": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.why)))),
             "evidence": record.evidence.as_deref().map(evidence_by_party),
         })
     }

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use calls::config::{AiAgent, Deadlines, Prompts, Target, Trunk};
+use calls::config::{AiAgent, Deadlines, Prefer, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
+use sip::sdp::Encoding;
 
 use crate::scenario::{Carriage, Scenario, Trust};
 use crate::tone::Sound;
@@ -62,6 +63,7 @@ pub(super) fn node_config(
         ring: scenario.ring,
         patterns: Vec::new(),
         briefing: None,
+        codecs: None,
         auth: None,
     });
     calls::config::Config {
@@ -75,12 +77,15 @@ pub(super) fn node_config(
             .map(|(worker, pairs)| (0..pairs).map(|n| first_port(worker) + 2 * n).collect())
             .collect(),
         latch: Latch::SignalledIp,
+        codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+        prefer: Prefer::NoTranscode,
         trunks: vec![Trunk {
             name: "carrier".into(),
             addresses: vec![caller.sip.ip()],
             ai_agent: None,
             refer: scenario.refer,
             auth: credentials(scenario.trust),
+            codecs: None,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
@@ -88,6 +93,7 @@ pub(super) fn node_config(
             next_hop: ai.sip,
             auth: None,
             transport: ai_by,
+            codecs: None,
         }],
         targets: targets.collect(),
         playbook: Playbook {

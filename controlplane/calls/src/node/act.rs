@@ -8,10 +8,11 @@ use sip::sdp::Encoding;
 use sip::uri::Uri;
 
 use crate::call::{Action, Input, Scene};
+use crate::codecs;
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
-use crate::notice::{HandoffId, Notice, Party, Step, What};
+use crate::notice::{HandoffId, Notice, Party, Spoken, Step, What};
 use crate::offer;
 use crate::ports::Taken;
 use crate::spec::spec;
@@ -93,8 +94,12 @@ impl Node {
                 self.tell(now, live, What::Handoff(handoff, step));
             }
             Action::TellJoined(handoff) => {
-                let codec = |leg: &Leg| leg.codec().map(|codec| (leg.party, codec.to_owned()));
-                let codecs = live.legs.iter().filter_map(codec).collect();
+                let spoken = |leg| {
+                    let (codec, why) = live.codec(leg)?;
+                    let party = leg.party;
+                    Some(Spoken { party, codec, why })
+                };
+                let codecs = live.legs.iter().filter_map(spoken).collect();
                 self.tell(now, live, What::Handoff(handoff, Step::Joined { codecs }));
             }
             Action::TellEnded(by) => {
@@ -174,6 +179,9 @@ impl Node {
             None => {
                 // The INVITE had no offer: ours goes with the 200, the answer comes with the ACK (RFC 3261 §13.2.1).
                 caller.offered = true;
+                let ai = live.legs.peer.as_ref().and_then(Leg::encoding);
+                let plan = codecs::plan(live.config.prefer, &caller.local.encodings, ai);
+                caller.local.encodings = plan.encodings;
                 caller.local.offer()
             }
         };
@@ -209,7 +217,7 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.peer = self.invite(now, live, (Party::Ai, chosen.name), taken, invite);
+        live.legs.peer = self.invite(now, live, (Party::Ai, chosen.name), chosen.codecs, taken, invite);
         live.legs.peer.is_none().then_some(Input::PeerFailed(NO_WAY))
     }
 
@@ -242,7 +250,14 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.target = self.invite(now, live, (Party::Human, chosen.name.clone()), taken, invite);
+        live.legs.target = self.invite(
+            now,
+            live,
+            (Party::Human, chosen.name.clone()),
+            chosen.codecs,
+            taken,
+            invite,
+        );
         if live.legs.target.is_none() {
             return Some(Input::TargetFailed(NO_WAY));
         }
@@ -288,22 +303,20 @@ impl Node {
         }
     }
 
-    /// INVITE with an offer of ours: the caller's codec first, so that nothing needs to be transcoded. The offer names our
+    /// INVITE with an offer of ours, of these codecs (`None`: all), in the order that goes with what the caller speaks. The offer names our
     /// address of the next hop's family; `None` where we have none: nothing is sent, and the port is free again.
     fn invite(
         &mut self,
         now: Instant,
         live: &mut Live,
         (party, name): (Party, String),
+        ours: Option<Vec<Encoding>>,
         taken: Taken,
         invite: Invite,
     ) -> Option<Leg> {
-        let encodings: &[Encoding] = match live.legs.caller.agreed.as_ref().map(|agreed| agreed.encoding) {
-            Some(Encoding::Pcma) => &[Encoding::Pcma, Encoding::Pcmu],
-            _ => &[Encoding::Pcmu, Encoding::Pcma],
-        };
+        let plan = codecs::plan_of(&live.config, ours.as_deref(), live.legs.caller.encoding());
         let session = offer::session(&mut self.random);
-        let mut local = self.local(taken.port, encodings, session);
+        let mut local = self.local(taken.port, plan, session);
         if invite.next_hop.is_some_and(|hop| local.face(hop.ip()).is_err()) {
             self.ports.release(now, taken);
             return None;

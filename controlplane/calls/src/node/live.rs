@@ -9,9 +9,10 @@ use playbook::context::Context;
 use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
+use crate::codecs;
 use crate::config::Config;
 use crate::desired::Desired;
-use crate::leg::LegState;
+use crate::leg::{Leg, LegState};
 use crate::node::Way;
 use crate::notice::{CallId, Party, StandingLeg};
 use crate::ports::Taken;
@@ -117,6 +118,15 @@ impl Live {
                     .iter()
                     .any(|leg| leg.hears.play.as_ref().is_some_and(|row| row.id == *play))
         });
+    }
+
+    /// What a leg speaks, and why; `None` before that is agreed.
+    pub(crate) fn codec(&self, leg: &Leg) -> Option<(&'static str, &'static str)> {
+        let agreed = leg.agreed.as_ref()?;
+        let caller = self.legs.caller.encoding().filter(|_| leg.party != Party::Caller);
+        let first = leg.local.encodings.first().copied();
+        let why = codecs::why(self.config.prefer, agreed, first, caller);
+        Some((codecs::name(agreed.encoding), why))
     }
 
     /// A provisional answer came.

@@ -2,6 +2,7 @@
 
 mod auth;
 mod bytes;
+mod codecs;
 mod conserve;
 mod exchange;
 mod failure;

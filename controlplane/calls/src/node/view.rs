@@ -27,11 +27,13 @@ impl Node {
 
     fn leg_view(&self, live: &Live, leg: &Leg) -> LegView {
         let row = live.desired.spec().legs.iter().find(|row| row.leg == leg.id);
+        let codec = live.codec(leg);
         LegView {
             party: party(leg.party).to_owned(),
             state: leg.state.name().to_owned(),
             sip_call_id: leg.call_id.clone(),
-            codec: leg.codec().map(str::to_owned),
+            codec: codec.map(|(name, _)| name.to_owned()),
+            codec_reason: codec.map(|(_, why)| why.to_owned()),
             hears: row.map_or_else(|| "nothing".to_owned(), |row| self.hears(live, row)),
         }
     }

@@ -4,10 +4,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use ::media::command::Latch;
+use ::sip::sdp::Encoding;
+use calls::config::Prefer;
 use engine::{Backend, Rtcp};
 
 use super::reader::Table;
-use super::values::{self, count, milliseconds, seconds};
+use super::values::{self, codecs, count, milliseconds, seconds};
+
+/// What we speak where nothing is said of it.
+const CODECS: [Encoding; 2] = [Encoding::Pcmu, Encoding::Pcma];
 
 /// `[media]`
 #[derive(Clone, Debug)]
@@ -36,6 +41,10 @@ pub struct Media {
     pub rtcp: Rtcp,
     /// Who may send to a leg's port.
     pub latch: Latch,
+    /// What we speak, best first.
+    pub codecs: Vec<Encoding>,
+    /// By what a codec is chosen.
+    pub prefer: Prefer,
     /// A party that sends nothing for so long is silent.
     pub silence: Duration,
 }
@@ -173,6 +182,21 @@ pub(super) fn read(table: Table<'_, '_>) -> (Media, MediaTimes) {
                 ],
             )
             .unwrap_or(Latch::SignalledIp),
+        codecs: codecs(&table, "codecs")
+            .filter(|codecs| !codecs.is_empty())
+            .map_or(CODECS.to_vec(), |codecs| {
+                codecs.into_iter().map(|codec| codec.value).collect()
+            }),
+        prefer: table
+            .choice(
+                "prefer",
+                &[
+                    ("no-transcode", Prefer::NoTranscode),
+                    ("quality", Prefer::Quality),
+                    ("cost", Prefer::Cost),
+                ],
+            )
+            .unwrap_or_default(),
         silence: milliseconds(&table, "silence_ms", 100..=60_000, 1000),
     };
     if let Some(cores) = cores

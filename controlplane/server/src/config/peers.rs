@@ -5,12 +5,13 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use ::sip::endpoint::Transport;
+use ::sip::sdp::Encoding;
 use ::sip::uri::Uri;
 use calls::config::{AiAgent, Pattern, Trunk};
 use sip::digest::Credentials;
 
 use super::reader::Table;
-use super::values::{prompt, reference, seconds, unique};
+use super::values::{self, prompt, reference, seconds, unique};
 use crate::prompts::Prompt;
 
 /// `[[targets]]`
@@ -30,16 +31,19 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
     pub briefing: Option<Prompt>,
+    /// What we speak with it, best first; `None`: all that we speak.
+    pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours.
     pub auth: Option<Credentials>,
 }
 
-pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
+pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
     let mut names = BTreeMap::new();
     let mut agents = Vec::new();
     for entry in root.tables("ai_agents") {
         let name = unique(&entry, "name", &mut names);
         let (peer, auth) = (sip_peer(&entry), credentials(&entry));
+        let codecs = codecs(&entry, spoken);
         if let (Some(name), Some(peer)) = (name, peer) {
             agents.push(AiAgent {
                 name,
@@ -47,6 +51,7 @@ pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
                 next_hop: peer.next_hop,
                 transport: peer.transport,
                 auth,
+                codecs,
             });
         }
         entry.finish();
@@ -54,7 +59,7 @@ pub(super) fn ai_agents(root: &Table<'_, '_>) -> Vec<AiAgent> {
     agents
 }
 
-pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
+pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encoding]) -> Vec<Trunk> {
     let mut names = BTreeMap::new();
     let mut trunks = Vec::new();
     for entry in root.tables("trunks") {
@@ -93,6 +98,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
             );
         }
         let refer = entry.boolean("refer").unwrap_or(false);
+        let codecs = codecs(&entry, spoken);
         let auth = credentials(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
@@ -100,6 +106,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
                 addresses,
                 ai_agent: ai_agent.map(|agent| agent.value),
                 refer,
+                codecs,
                 auth,
             });
         }
@@ -108,7 +115,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent]) -> Vec<Trunk> {
     trunks
 }
 
-pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
+pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> {
     let mut names = BTreeMap::new();
     let mut targets = Vec::new();
     for entry in root.tables("targets") {
@@ -117,6 +124,7 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let patterns = patterns(&entry);
         let briefing = prompt(&entry, "briefing");
+        let codecs = codecs(&entry, spoken);
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
             targets.push(Target {
@@ -127,12 +135,25 @@ pub(super) fn targets(root: &Table<'_, '_>) -> Vec<Target> {
                 ring,
                 patterns,
                 briefing,
+                codecs,
                 auth,
             });
         }
         entry.finish();
     }
     targets
+}
+
+/// `codecs`: of those that we speak.
+fn codecs(entry: &Table<'_, '_>, spoken: &[Encoding]) -> Option<Vec<Encoding>> {
+    let codecs = values::codecs(entry, "codecs")?;
+    for codec in &codecs {
+        if !spoken.contains(&codec.value) {
+            let message = format!("{:?} is not in media.codecs", values::codec_name(codec.value));
+            entry.problem(codec.line, "codecs", message);
+        }
+    }
+    Some(codecs.into_iter().map(|codec| codec.value).collect())
 }
 
 fn patterns(entry: &Table<'_, '_>) -> Vec<Pattern> {

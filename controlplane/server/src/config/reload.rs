@@ -113,6 +113,8 @@ impl Config {
         config.node.stop = new.node.stop;
         config.node.log = new.node.log;
         config.media.latch = new.media.latch;
+        config.media.codecs = new.media.codecs;
+        config.media.prefer = new.media.prefer;
         config.budget = new.budget;
         config.deadlines = new.deadlines;
         config.trunks = new.trunks;

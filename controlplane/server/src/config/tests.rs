@@ -3,6 +3,8 @@ use std::time::Duration;
 use super::*;
 use ::playbook::Mode;
 use ::sip::endpoint::Transport;
+use ::sip::sdp::Encoding;
+use calls::config::Prefer;
 
 const KEY: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
@@ -501,4 +503,45 @@ fn a_reload_does_not_open_an_api_that_others_reach() {
     let after = outside.reloaded(inside.clone());
     assert_eq!(after.http.keys, outside.http.keys);
     assert_eq!(Difference::of(&after, &inside), difference);
+}
+
+#[test]
+fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
+    let config = good(
+        "[media]\ncodecs = [\"pcma\", \"pcmu\"]\nprefer = \"cost\"\n[[ai_agents]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1\"\n\
+         codecs = [\"pcmu\"]\n[[trunks]]\nname = \"t\"\ncodecs = [\"pcmu\", \"pcma\"]\n[[targets]]\nname = \"s\"\nuri = \"sip:s@127.0.0.1\"\n",
+    );
+    assert_eq!(config.media.codecs, [Encoding::Pcma, Encoding::Pcmu]);
+    assert_eq!(config.media.prefer, Prefer::Cost);
+    assert_eq!(config.ai_agents[0].codecs, Some(vec![Encoding::Pcmu]));
+    assert_eq!(config.trunks[0].codecs, Some(vec![Encoding::Pcmu, Encoding::Pcma]));
+    assert_eq!(config.targets[0].codecs, None);
+    assert_eq!(good("").media.prefer, Prefer::NoTranscode);
+
+    let media = |value: &str| problems(&format!("[media]\ncodecs = {value}\n"));
+    for (value, message) in [
+        ("[]", "names no codec"),
+        ("[\"pcmu\", \"pcmu\"]", "names \"pcmu\" twice"),
+        ("[\"pcnu\"]", "did you mean \"pcmu\"?"),
+        ("[\"PCMU\"]", "\"PCMU\" is none"),
+        ("[8]", "a list of strings"),
+        ("\"pcmu\"", "a list of strings"),
+    ] {
+        let told = media(value);
+        assert!(told.len() == 1 && told[0].contains(message), "{value}: {told:?}");
+        assert!(told[0].contains("media.codecs"), "{told:?}");
+    }
+    let trunk =
+        "[[ai_agents]]\nname = \"a\"\nuri = \"sip:a@127.0.0.1\"\n[[trunks]]\nname = \"t\"\ncodecs = [\"pcma\"]\n";
+    assert_eq!(problems(trunk), [""; 0]);
+    let told = problems(&format!("[media]\ncodecs = [\"pcmu\"]\n{trunk}"));
+    assert!(
+        told.len() == 1 && told[0].contains("\"pcma\" is not in media.codecs"),
+        "{told:?}"
+    );
+    let told = problems("[media]\nprefer = \"qualitty\"\n");
+    assert!(
+        told.len() == 1 && told[0].contains("did you mean \"quality\"?"),
+        "{told:?}"
+    );
 }

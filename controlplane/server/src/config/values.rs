@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use ::sip::sdp::Encoding;
+
 use super::reader::{self, At, Table};
 use crate::prompts::{self, Prompt};
 
@@ -82,6 +84,51 @@ impl Address for IpAddr {
     fn is_v4(&self) -> bool {
         self.is_ipv4()
     }
+}
+
+/// What is spoken, by name.
+const CODECS: [(&str, Encoding); 6] = [
+    ("pcmu", Encoding::Pcmu),
+    ("pcma", Encoding::Pcma),
+    ("g722", Encoding::G722),
+    ("opus", Encoding::Opus),
+    ("l16", Encoding::L16),
+    ("l16-16000", Encoding::L16Wide),
+];
+
+/// What the data plane carries. Later all.
+const CARRIED: [Encoding; 2] = [Encoding::Pcmu, Encoding::Pcma];
+
+pub(super) fn codec_name(codec: Encoding) -> &'static str {
+    let found = CODECS.iter().find(|(_, known)| *known == codec);
+    found.map_or("", |(name, _)| name)
+}
+
+/// Codecs, each once; `None` where the key is not there.
+pub(super) fn codecs(table: &Table<'_, '_>, key: &'static str) -> Option<Vec<At<Encoding>>> {
+    let found = table.strings(key)?;
+    if table.is_empty_list(key) {
+        table.problem(found.line, key, "names no codec: leave it out for the default");
+    }
+    let mut codecs: Vec<At<Encoding>> = Vec::new();
+    for At { line, value } in found.value {
+        match CODECS.iter().find(|(name, _)| *name == value) {
+            None => {
+                let names: Vec<_> = CODECS.iter().map(|(name, _)| format!("{name:?}")).collect();
+                let hint = reader::nearest(&value, CODECS.iter().map(|(name, _)| *name));
+                let message = format!("must be of {}; {value:?} is none{hint}", names.join(", "));
+                table.problem(line, key, message);
+            }
+            Some((name, codec)) if !CARRIED.contains(codec) => {
+                table.problem(line, key, format!("{name:?} is not built yet: pcmu and pcma are"));
+            }
+            Some((name, codec)) if codecs.iter().any(|other| other.value == *codec) => {
+                table.problem(line, key, format!("names {name:?} twice"));
+            }
+            Some((_, codec)) => codecs.push(At { line, value: *codec }),
+        }
+    }
+    Some(codecs)
 }
 
 pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt> {

@@ -289,6 +289,10 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("sip_call_id", text()),
         ("codec", json!({ "type": ["string", "null"] })),
         (
+            "codec_reason",
+            json!({ "type": ["string", "null"], "description": "Why this one, in a few words." }),
+        ),
+        (
             "hears",
             json!({
                 "type": "string",
@@ -449,6 +453,14 @@ fn records() -> Vec<(&'static str, Value)> {
             ("timeline", timeline),
             ("failed_targets", json!({ "type": "array", "items": failed_target })),
             ("codecs", json!({ "type": "object", "additionalProperties": text() })),
+            (
+                "codec_reasons",
+                json!({
+                    "type": "object",
+                    "description": "Why each has this one, in a few words.",
+                    "additionalProperties": text(),
+                }),
+            ),
             ("evidence", or_null(to("EvidenceByParty"))),
             ("context", or_null(to("Package"))),
             ("context_delivery", context_delivery),

@@ -53,6 +53,8 @@ pub(crate) const SIP_METHODS: &[&str] = &[
 ];
 pub(crate) const SIP_CLASSES: &[&str] = &["1xx", "2xx", "3xx", "4xx", "5xx", "6xx"];
 const DIRECTION: Label = one_of("direction", &["in", "out"]);
+/// Codecs as the calls name them, and any other.
+pub(crate) const CODECS: &[&str] = &["PCMU", "PCMA", "G722", "opus", "L16", "L16-16000", "other"];
 pub(crate) const TRIGGERS: &[&str] = &["api", "rule", "refer"];
 const PARTY: Label = one_of("party", &["caller", "ai", "human"]);
 const LISTENER: Label = one_of("listener", &["caller", "ai", "human"]);
@@ -166,7 +168,7 @@ list! {
     DEAD_AIR_SECONDS = "baton_handoff_dead_air_seconds", Histogram(GAPS), "s", [LISTENER],
         "How long a listener got nothing at all in a handoff.";
     LOST_PACKETS = "baton_handoff_lost_packets_total", Counter, "packets", [LISTENER], "Packets lost inside us during handoffs.";
-    LEGS = "baton_handoff_legs_total", Counter, "legs", [PARTY, one_of("codec", &["PCMU", "PCMA", "other"])],
+    LEGS = "baton_handoff_legs_total", Counter, "legs", [PARTY, one_of("codec", CODECS)],
         "Legs of joined handoffs, by codec.";
 
     SIP_REQUESTS = "baton_sip_requests_total", Counter, "messages", [DIRECTION, one_of("method", SIP_METHODS)],

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use calls::notice::{CallId, End, HandoffId, Outcome, Party, Reason};
+use calls::notice::{CallId, End, HandoffId, Outcome, Party, Reason, Spoken};
 use media::evidence::Evidence;
 
 use super::text::Kind;
@@ -80,7 +80,10 @@ pub(crate) fn eventful() -> String {
     tell(300, step(Step::Ringing));
     tell(400, step(Step::Answered));
     tell(500, step(Step::Accepted));
-    let codecs = vec![(Party::Caller, "PCMA".to_owned()), (Party::Human, "G729".to_owned())];
+    let spoken = |(party, codec)| Spoken { party, codec, why: "" };
+    let codecs = [(Party::Caller, "PCMA"), (Party::Ai, "opus"), (Party::Human, "G729")]
+        .map(spoken)
+        .into();
     tell(600, step(Step::Joined { codecs }));
     tell(3000, step(Step::FirstHumanWord));
     let evidence = Evidence {
@@ -270,6 +273,7 @@ fn each_figure_is_what_happened() {
         ("baton_handoff_targets_failed_total{target=\"t\",reason=\"busy\"}", 1.0),
         ("baton_handoff_records", 1.0),
         ("baton_handoff_legs_total{party=\"caller\",codec=\"PCMA\"}", 1.0),
+        ("baton_handoff_legs_total{party=\"ai\",codec=\"opus\"}", 1.0),
         ("baton_handoff_legs_total{party=\"human\",codec=\"other\"}", 1.0),
         ("baton_handoff_step_seconds_count{step=\"joined\"}", 1.0),
         ("baton_handoff_step_seconds_sum{step=\"joined\"}", 0.6),

@@ -139,7 +139,11 @@ fn a_handoff_from_trigger_to_first_word() {
     assert_eq!(story.view(1)["state"], "briefing");
     story.step(2500, 1, Step::Accepted);
     assert_eq!(story.view(1)["state"], "accepted");
-    let codecs = vec![(Party::Human, "PCMA".to_owned()), (Party::Caller, "PCMU".to_owned())];
+    let spoken = |party, codec, why| Spoken { party, codec, why };
+    let codecs = vec![
+        spoken(Party::Human, "PCMA", "the peer's first choice"),
+        spoken(Party::Caller, "PCMU", "first of prefer = cost"),
+    ];
     story.step(2520, 1, Step::Joined { codecs });
     assert_eq!(story.view(1)["state"], "joined");
     story.step(2900, 1, Step::FirstHumanWord);
@@ -171,6 +175,10 @@ fn a_handoff_from_trigger_to_first_word() {
         })
     );
     assert_eq!(view["codecs"], json!({ "caller": "PCMU", "human": "PCMA" }));
+    assert_eq!(
+        view["codec_reasons"],
+        json!({ "caller": "first of prefer = cost", "human": "the peer's first choice" })
+    );
     let caller = &view["evidence"]["caller"];
     assert_eq!((&caller["sent"], &caller["lost"]), (&json!(100), &json!(0)));
     assert_eq!(caller["longest_gap_ms"], json!(20.125));

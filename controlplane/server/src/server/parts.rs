@@ -127,12 +127,15 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             ring: target.ring,
             patterns: target.patterns.clone(),
             briefing,
+            codecs: target.codecs.clone(),
             auth: target.auth.clone(),
         })
         .collect();
     Peers {
         budget: config.budget,
         latch: config.media.latch,
+        codecs: config.media.codecs.clone(),
+        prefer: config.media.prefer,
         trunks: config.trunks.clone(),
         ai_agents: config.ai_agents.clone(),
         targets,
@@ -179,6 +182,8 @@ pub(super) fn node_config(
         workers,
         budget: peers.budget,
         latch: peers.latch,
+        codecs: peers.codecs,
+        prefer: peers.prefer,
         trunks: peers.trunks,
         ai_agents: peers.ai_agents,
         targets: peers.targets,

@@ -96,7 +96,7 @@ fn a_caller_of_a_family_that_we_have_not_is_refused_with_the_reason() {
     }
     let world = World::new(config());
     assert_eq!(
-        world.node.warning(sip::sdp::Incompatible::NoAddress),
+        world.node.warning(sip::sdp::Incompatible::NoAddress, &[]),
         [(
             "Warning".to_owned(),
             "301 10.0.0.1:5060 \"No media address of that family here\"".to_owned()

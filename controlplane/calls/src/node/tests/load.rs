@@ -131,6 +131,8 @@ fn peers(config: &Config) -> Peers {
     Peers {
         budget: config.budget,
         latch: config.latch,
+        codecs: config.codecs,
+        prefer: config.prefer,
         trunks: config.trunks,
         ai_agents: config.ai_agents,
         targets: config.targets,

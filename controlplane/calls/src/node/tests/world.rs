@@ -10,7 +10,7 @@ use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
-use crate::config::{AiAgent, Budget, Deadlines, Pattern, Prompts, Target, Trunk};
+use crate::config::{AiAgent, Budget, Deadlines, Pattern, Prefer, Prompts, Target, Trunk};
 use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
@@ -46,6 +46,7 @@ pub(super) fn config() -> Config {
         ring: Duration::from_secs(20),
         patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
+        codecs: None,
         auth: None,
     };
     Config {
@@ -56,12 +57,15 @@ pub(super) fn config() -> Config {
         workers: vec![(0..8).map(|n| 20_000 + 2 * n).collect()],
         budget: Budget::default(),
         latch: media::command::Latch::SignalledIp,
+        codecs: vec![Encoding::Pcmu, Encoding::Pcma],
+        prefer: Prefer::NoTranscode,
         trunks: vec![Trunk {
             name: "carrier".to_owned(),
             addresses: vec![address(CALLER).ip()],
             ai_agent: None,
             refer: false,
             auth: None,
+            codecs: None,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -69,6 +73,7 @@ pub(super) fn config() -> Config {
             next_hop: address(AI),
             auth: None,
             transport: None,
+            codecs: None,
         }],
         targets: vec![target("sales", SALES), target("support", SUPPORT)],
         playbook: Playbook {
@@ -109,6 +114,8 @@ pub(super) struct Peer {
     pub(super) log: Vec<&'static str>,
     /// The descriptions that came in a re-INVITE or in the answer to one.
     pub(super) bodies: Vec<Bytes>,
+    /// … in the answer to an INVITE.
+    pub(super) answers: Vec<Bytes>,
     /// The last REFER that came, and what came of those that it sent: the answer, then each NOTIFY, the last with a dot.
     pub(super) asked: Option<(ReferId, sip::message::Message)>,
     pub(super) told: Vec<String>,
@@ -151,6 +158,7 @@ impl World {
             request: None,
             log: Vec::new(),
             bodies: Vec::new(),
+            answers: Vec::new(),
             asked: None,
             told: Vec::new(),
         };
@@ -576,7 +584,10 @@ impl Peer {
             }
             Event::Cancelled { .. } => "cancelled",
             Event::Progress { .. } => "progress",
-            Event::Answered { .. } => "answered",
+            Event::Answered { body, .. } => {
+                self.answers.extend(body);
+                "answered"
+            }
             Event::Refused { status, .. } => match status {
                 403 => "403",
                 480 => "480",

@@ -24,6 +24,8 @@ const URI: &str = "With ;transport=tcp at its end its calls run over TCP.";
 const NEXT_HOP: &str = "Where its INVITE is sent; ;transport=tcp may follow here, too. Default: the host of `uri`, \
                         where that is an address.";
 
+const OWN_CODECS: &str = "What is spoken with it, of media.codecs, best first. Default: all of them, in their order.";
+
 /// In the order of the example.
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -240,6 +242,18 @@ pub(super) const SECTIONS: &[Section] = &[
                  first valid stream after an offer or answer), \"off\" (exactly the address and port of its SDP).",
             ),
             key(
+                "codecs",
+                r#"["pcmu", "pcma"]"#,
+                "What Baton speaks, best first.",
+            ),
+            key(
+                "prefer",
+                r#""no-transcode""#,
+                "By what a codec is chosen, of those that both sides have: \"no-transcode\" (a caller gets its first \
+                 choice, and whoever is called is offered first what the caller speaks), \"quality\" (the widest band \
+                 first, as far as the caller's), \"cost\" (what the caller speaks, then the cheapest).",
+            ),
+            key(
                 "applied_ms",
                 "500",
                 "A worker must answer within, ms: a change of who hears whom is in force, or waits for a human's \
@@ -424,6 +438,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "false",
                 "Whether it takes REFER: a cold handoff is asked of it first, and done by us where that fails.",
             ),
+            key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
         ],
     },
     Section {
@@ -441,6 +456,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("name", r#""assistant""#, "").example(),
             key("uri", r#""sip:assistant@127.0.0.1:5070""#, URI).example(),
             key("next_hop", r#""127.0.0.1:5070""#, NEXT_HOP),
+            key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
         ],
     },
     Section {
@@ -458,6 +474,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("uri", r#""sip:support@127.0.0.1:5080""#, URI).example(),
             key("next_hop", r#""127.0.0.1:5080""#, NEXT_HOP),
             key("ring_s", "20", "How long it may ring, seconds."),
+            key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
             key(
                 "patterns",
                 r#"["sip:+4930*@pbx.example.com"]"#,
