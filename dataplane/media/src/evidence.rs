@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use crate::codec::g711::{BELOW_40_DBM0, BELOW_50_DBM0};
 use crate::leg::{Origin, Outgoing, Sound};
-use crate::line::TICK;
 use crate::rtp::{Arrival, Seq, timestamp_distance};
 
 /// The evidence of one listener over one window. What was not measured is `None`, never 0.
@@ -48,8 +47,8 @@ pub struct Evidence {
 const DEAD: u64 = 300_000_000;
 /// A run above −40 dBm0 of this length is a word, ns.
 const WORD: u64 = 60_000_000;
-/// Ticks by which a timestamp may differ from the time that passed: our wake-ups are late by less.
-const TOLERANCE: i64 = 60 * 8;
+/// By how much a timestamp may differ from the time that passed, ms: our wake-ups are late by less.
+const TOLERANCE: u32 = 60;
 
 /// Measures what one listener is really sent, packet by packet, from what is in the packets; it knows nothing of routes.
 /// Order and time are followed always, so that the packet before the window counts for the first gap in it; figures only
@@ -196,13 +195,14 @@ impl Meter {
             Sound::Event => u32::MAX,
             Sound::Noise => 0,
         };
-        let ends = now + u64::from(packet.duration) * TICK;
+        let lasts = packet.clock.ns(packet.duration.into());
+        let ends = now + lasts;
         if level >= BELOW_50_DBM0 {
             self.dead += dead_span(self.loud_until, now);
             self.loud_until = self.loud_until.max(ends);
         }
         if packet.origin == Origin::StandIn {
-            self.concealed += u64::from(packet.duration) * TICK;
+            self.concealed += lasts;
         }
         if word_of != Some(packet.origin) || packet.sound != Sound::Audio {
             return None;
@@ -286,9 +286,10 @@ impl Meter {
         let duration = i64::from(last.duration);
         // An event's timestamp is that of its beginning: time since then is its duration, and what passed since.
         let begun = if event { duration } else { 0 };
-        let passed = (now.saturating_sub(last.at) / TICK) as i64 + begun;
-        let earliest = duration.max(passed - self.lead - TOLERANCE);
-        let latest = duration.max(passed) + TOLERANCE;
+        let passed = packet.clock.ticks(now.saturating_sub(last.at)) as i64 + begun;
+        let tolerance = i64::from(packet.clock.ticks_of_ms(TOLERANCE));
+        let earliest = duration.max(passed - self.lead - tolerance);
+        let latest = duration.max(passed) + tolerance;
         if step < earliest || step > latest {
             self.evidence.timestamp_breaks += 1;
         } else {

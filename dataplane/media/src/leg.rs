@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
+use crate::clock::Clock;
 use crate::command::{Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
 use crate::dtmf;
 use crate::evidence::Meter;
@@ -58,13 +59,15 @@ pub(crate) struct Outgoing {
     pub(crate) ssrc: u32,
     pub(crate) sequence: Seq,
     pub(crate) timestamp: u32,
+    /// The line's.
+    pub(crate) clock: Clock,
     /// Ticks until its sound ends.
     pub(crate) duration: u32,
     pub(crate) sound: Sound,
     pub(crate) origin: Origin,
     /// Numbers that upstream passed over since the last packet of this source on the line, and those that found no buffer.
     pub(crate) missing: u16,
-    /// Ticks that upstream stepped since then, where that is known.
+    /// Ticks of the line that upstream stepped since then, where that is known.
     pub(crate) ticks: Option<u32>,
     /// What its number upstream says, where it came from there.
     pub(crate) arrival: Option<Arrival>,
@@ -195,7 +198,7 @@ impl Leg {
             send: false,
             in_force: false,
             latch: Latched::new(spec.latch),
-            line: Line::new(seed),
+            line: Line::new(seed, Clock::of(spec.format.codec)),
             row: Row::new(now),
             source: Source::new(spec.format),
             meter: Meter::default(),

@@ -1,6 +1,7 @@
 //! Everything that a packet can experience, without a system call, a clock or a thread.
 #![forbid(unsafe_code)]
 
+mod clock;
 pub mod codec;
 pub mod comfort;
 pub mod command;

@@ -1,20 +1,17 @@
 //! The outgoing line of a leg: one SSRC, one sequence, one clock for the life of the leg (RFC 3550 §5.1).
 //!
 //! Sources come and go; each brings an [`Epoch`], in which the line is a map of what came in:
-//! `out_seq = in_seq + Δs`, `out_ts = in_ts + Δt`. What is lost, late or doubled upstream passes as it is.
+//! `out_seq = in_seq + Δs`, `out_ts = in_ts + Δt`, in the line's clock. What is lost, late or doubled upstream passes as it is.
 
-use std::ops::RangeInclusive;
-
+use crate::clock::{Clock, TimestampMap};
 use crate::rtp::{Arrival, Seq, Sequence, timestamp_distance};
 use crate::seed::Seed;
-
-/// One tick of the 8000 Hz RTP clock, ns.
-pub(crate) const TICK: u64 = 125_000;
 
 /// The line of one leg.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) ssrc: u32,
+    pub(crate) clock: Clock,
     /// The highest number sent.
     sequence: Seq,
     /// Timestamp that belongs to the moment `at`: of the packet with the highest number; of an event, of its latest part.
@@ -35,10 +32,11 @@ pub(crate) struct Line {
 
 impl Line {
     /// A line of its own; its first values are random (RFC 3550 §5.1).
-    pub(crate) fn new(seed: &mut Seed) -> Line {
+    pub(crate) fn new(seed: &mut Seed, clock: Clock) -> Line {
         let timestamp = seed.next() as u32;
         Line {
             ssrc: (seed.next() >> 32) as u32,
+            clock,
             sequence: Seq(seed.next() as u16),
             position: timestamp,
             end: timestamp,
@@ -72,7 +70,7 @@ impl Line {
         let Some(at) = self.at else {
             return (self.next_sequence(), self.end);
         };
-        let passed = now.saturating_sub(at) / TICK;
+        let passed = self.clock.ticks(now.saturating_sub(at));
         let duration = u64::from(self.end.wrapping_sub(self.position));
         let advance = duration.max(passed.saturating_sub(self.lead));
         self.lead = (self.lead + advance).saturating_sub(passed);
@@ -104,7 +102,7 @@ impl Line {
 
     /// The timestamp that corresponds to `now` (RFC 3550 §6.4.1).
     pub(crate) fn timestamp_at(&self, now: u64) -> u32 {
-        let passed = now.saturating_sub(self.at.unwrap_or(now)) / TICK;
+        let passed = self.clock.ticks(now.saturating_sub(self.at.unwrap_or(now)));
         self.position.wrapping_add(passed as u32)
     }
 }
@@ -122,7 +120,7 @@ pub(crate) struct Epoch {
     position: u32,
     at: u64,
     sequence_shift: u16,
-    timestamp_shift: u32,
+    timestamps: TimestampMap,
     /// Bit n: `highest − n` was taken out without leaving a hole.
     taken: u64,
 }
@@ -140,11 +138,11 @@ pub(crate) enum Place {
     Broken,
 }
 
-/// Ticks that a timestamp may differ from the time that passed: 5 s.
-const MAX_DRIFT: i64 = 5 * 8000;
+/// That a timestamp may differ from the time that passed, ms.
+const MAX_DRIFT: u32 = 5000;
 
-/// Ticks of a packet: 10 to 60 ms.
-const PACKET_TICKS: RangeInclusive<i64> = 80..=480;
+/// The shortest and the longest packet, ms.
+const PACKET_MS: (u32, u32) = (10, 60);
 
 impl Epoch {
     /// Begins with a packet; `position` is its timestamp, or of an event, that of its latest part.
@@ -154,7 +152,7 @@ impl Epoch {
         sequence: Seq,
         position: u32,
         sequence_shift: u16,
-        timestamp_shift: u32,
+        timestamps: TimestampMap,
     ) -> Epoch {
         Epoch {
             ssrc,
@@ -163,7 +161,7 @@ impl Epoch {
             position,
             at: now,
             sequence_shift,
-            timestamp_shift,
+            timestamps,
             taken: 0,
         }
     }
@@ -179,17 +177,18 @@ impl Epoch {
         if ahead == 0 {
             Place::Behind(0)
         } else if ahead < Sequence::MAX_DROPOUT {
-            let passed = (now.saturating_sub(self.at) / TICK) as i64;
+            let passed = self.clock().ticks(now.saturating_sub(self.at)) as i64;
             // A jump that the source's own count does not know came from a single packet out of the run.
             let jumps = matches!(arrival, Arrival::Ahead { missing } if missing.wrapping_add(1) != ahead);
-            if jumps || (stepped - passed).abs() > MAX_DRIFT {
+            if jumps || (stepped - passed).abs() > i64::from(self.clock().ticks_of_ms(MAX_DRIFT)) {
                 Place::Broken
             } else {
                 Place::Ahead(ahead)
             }
         } else if behind >= Sequence::MAX_MISORDER {
             // A run that starts anew does not go back by number and time alike: that is one that was long on its way.
-            let late = PACKET_TICKS.start() * i64::from(behind)..=PACKET_TICKS.end() * i64::from(behind);
+            let [least, most] = [PACKET_MS.0, PACKET_MS.1].map(|ms| i64::from(self.clock().ticks_of_ms(ms)));
+            let late = least * i64::from(behind)..=most * i64::from(behind);
             if arrival == Arrival::Wild && behind < Sequence::MAX_DROPOUT && late.contains(&-stepped) {
                 Place::Superseded
             } else {
@@ -202,8 +201,21 @@ impl Epoch {
         }
     }
 
-    /// The number on the line of a packet at this place, and the shift of its timestamp. `None` where it has none.
-    pub(crate) fn forward(&mut self, now: u64, place: Place, sequence: Seq, position: u32) -> Option<(Seq, u32)> {
+    /// The source's clock.
+    fn clock(&self) -> Clock {
+        self.timestamps.from
+    }
+
+    /// The number on the line of a packet at this place, and its timestamp there. `None` where it has none. `position` as in
+    /// [`Epoch::new`].
+    pub(crate) fn forward(
+        &mut self,
+        now: u64,
+        place: Place,
+        sequence: Seq,
+        position: u32,
+        timestamp: u32,
+    ) -> Option<(Seq, u32)> {
         let shift = match place {
             Place::Ahead(by) => {
                 self.advance(now, by, position);
@@ -215,7 +227,7 @@ impl Epoch {
                 .wrapping_add((self.taken & low_bits(by)).count_ones() as u16),
             Place::Superseded | Place::Broken => return None,
         };
-        Some((sequence.plus(shift), self.timestamp_shift))
+        Some((sequence.plus(shift), self.timestamps.map(timestamp)))
     }
 
     /// Takes a packet out so that the line has no hole: what follows moves up. A late one has its hole already.
@@ -233,6 +245,7 @@ impl Epoch {
         self.taken = self.taken.checked_shl(u32::from(by)).unwrap_or(0);
         self.position = position;
         self.at = now;
+        self.timestamps.follow(position);
     }
 }
 
@@ -243,6 +256,7 @@ fn low_bits(count: u16) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Codec;
 
     const MS: u64 = 1_000_000;
 
@@ -256,7 +270,7 @@ mod tests {
 
     #[test]
     fn what_overlaps_gain_is_taken_off_the_next_advance() {
-        let mut line = Line::new(&mut Seed::new(1));
+        let mut line = Line::new(&mut Seed::new(1), Clock::of(Codec::Pcmu));
         let steps = [0, 5, 10, 15, 100, 120].map(|at| begin(&mut line, at));
         // Three overlaps of 15 ms; the pause of 85 ms gives them back, and the line is on time again.
         assert_eq!(steps, [0, 160, 160, 160, 320, 160]);
@@ -265,7 +279,7 @@ mod tests {
 
     #[test]
     fn the_line_wraps_like_its_numbers() {
-        let mut line = Line::new(&mut Seed::new(1));
+        let mut line = Line::new(&mut Seed::new(1), Clock::of(Codec::Pcmu));
         (line.sequence, line.position, line.end) = (Seq(65_534), u32::MAX - 100, u32::MAX - 100);
         let steps = [0, 20, 40, 60].map(|at| begin(&mut line, at));
         assert_eq!(steps, [0, 160, 160, 160]);

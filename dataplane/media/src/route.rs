@@ -3,6 +3,7 @@
 //! What comes from a leg is relayed or transcoded on arrival ([`Leg::deliver`]); prompts and comfort noise are made
 //! on the listener's own tick ([`Leg::frame`]).
 
+use crate::clock::{Clock, TimestampMap};
 use crate::codec::transcode;
 use crate::comfort::Comfort;
 use crate::command::{Dtmf, Play, PlayId};
@@ -360,6 +361,7 @@ impl Leg {
             Plan::Tone { offset, .. } => u32::from(offset),
             _ => 0,
         };
+        let from_clock = Clock::of(inbound.format.codec);
         let heard_from = timestamp.wrapping_add(offset);
         if fresh {
             self.end_digit(now, pending);
@@ -371,19 +373,20 @@ impl Leg {
             self.row.missing = 0;
             self.row.ticks = None;
             let to = self.line.begin(now);
-            let shift = (to.0.0.wrapping_sub(sequence.0), to.1.wrapping_sub(heard_from));
-            self.row.epoch = Some(Epoch::new(now, ssrc, sequence, position, shift.0, shift.1));
+            let shift = to.0.0.wrapping_sub(sequence.0);
+            let timestamps = TimestampMap::new(from_clock, self.line.clock, (heard_from, to.1));
+            self.row.epoch = Some(Epoch::new(now, ssrc, sequence, position, shift, timestamps));
         }
         let place = if fresh { Place::Behind(0) } else { place };
         let epoch = self.row.epoch.as_mut().ok_or(Reason::Superseded)?;
-        let (sequence, shift) = epoch
-            .forward(now, place, sequence, position)
+        let (sequence, heard_at) = epoch
+            .forward(now, place, sequence, position, heard_from)
             .ok_or(Reason::Superseded)?;
         let mut header = Header {
             marker: inbound.header.marker || fresh,
             payload_type: self.format.send,
             sequence,
-            timestamp: heard_from.wrapping_add(shift),
+            timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
         let (len, sound, duration) = match plan {
@@ -413,6 +416,7 @@ impl Leg {
             ssrc: header.ssrc,
             sequence,
             timestamp: header.timestamp,
+            clock: self.line.clock,
             duration,
             sound,
             origin: Origin::Leg(from),
@@ -420,13 +424,19 @@ impl Leg {
             ticks: None,
             arrival: Some(inbound.arrival),
         };
+        // Back where a late one steps back.
+        let line_clock = self.line.clock;
+        let stepped = |ticks: u32| match ticks as i32 {
+            0.. => from_clock.to(line_clock, ticks),
+            _ => from_clock.to(line_clock, ticks.wrapping_neg()).wrapping_neg(),
+        };
         if !late {
             outgoing.missing = std::mem::take(&mut self.row.missing).saturating_add(self.line.take_unsent());
-            outgoing.ticks = self.row.ticks.replace(0);
+            outgoing.ticks = self.row.ticks.replace(0).map(stepped);
         } else if let Ok(missing) = u16::try_from(past) {
             // What it was overtaken by was taken out: on the line it is the newest, and explains what lies before it.
             outgoing.missing = missing;
-            outgoing.ticks = self.row.ticks.map(|ticks| ticks.wrapping_add(inbound.ticks));
+            outgoing.ticks = self.row.ticks.map(|ticks| stepped(ticks.wrapping_add(inbound.ticks)));
             self.row.missing = self.row.missing.saturating_sub(missing.saturating_add(1));
             self.row.ticks = self.row.ticks.map(|_| inbound.ticks.wrapping_neg());
         }
@@ -555,6 +565,7 @@ impl Leg {
                     ssrc: header.ssrc,
                     sequence: header.sequence,
                     timestamp,
+                    clock: self.line.clock,
                     duration,
                     sound: Sound::Event,
                     origin,
@@ -623,6 +634,7 @@ impl Leg {
             ssrc: header.ssrc,
             sequence,
             timestamp,
+            clock: self.line.clock,
             duration: len as u32,
             sound: Sound::Audio,
             origin,

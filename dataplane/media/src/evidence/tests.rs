@@ -11,6 +11,7 @@ fn relayed(n: u16) -> Outgoing {
         ssrc: 1,
         sequence: Seq(65_530).plus(n),
         timestamp: 4_294_967_000u32.wrapping_add(160 * u32::from(n)),
+        clock: crate::clock::Clock::hz(8000),
         duration: 160,
         sound: Sound::Audio,
         origin: Origin::Leg(Slot(1)),
