@@ -76,6 +76,7 @@ impl Bench {
             prompts: Arc::new(prompts),
             cname: "baton".to_owned(),
             seed: 1,
+            coders: Arc::default(),
             silence: SILENCE,
         };
         let mut core = Core::new(config, now);
@@ -169,6 +170,10 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) ->
     let number = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
     };
     LegSpec {
         leg,
@@ -183,6 +188,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) ->
             events: Some(EventFormat {
                 send: 101,
                 receive: 101,
+                clock_hz: 8_000,
             }),
             comfort_noise: None,
         },

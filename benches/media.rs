@@ -4,9 +4,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use media::codec::g711::Law;
 use media::codec::g722::{Decoder, Encoder, Mode};
-use media::codec::transcode;
-use media::command::{Codec, Latch};
+use media::command::Latch;
 use media::dtmf::Tone;
 use media::latch::Latched;
 use media::resample::{Downsampler, Upsampler};
@@ -82,27 +82,27 @@ fn packets(criterion: &mut Criterion) {
 fn codecs(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("g711, 160 samples");
     group.throughput(Throughput::Elements(160));
-    for codec in [Codec::Pcmu, Codec::Pcma] {
+    for law in Law::ALL {
         let mut samples: [i16; 160] = std::array::from_fn(|at| (at as i16).wrapping_mul(28_673));
         let mut payload = [0; 160];
-        group.bench_function(format!("encode {codec:?}"), |bencher| {
-            bencher.iter(|| codec.encode(black_box(&samples), black_box(&mut payload)));
+        group.bench_function(format!("encode {law:?}"), |bencher| {
+            bencher.iter(|| law.encode(black_box(&samples), black_box(&mut payload)));
         });
-        group.bench_function(format!("decode {codec:?}"), |bencher| {
-            bencher.iter(|| codec.decode(black_box(&payload), black_box(&mut samples)));
+        group.bench_function(format!("decode {law:?}"), |bencher| {
+            bencher.iter(|| law.decode(black_box(&payload), black_box(&mut samples)));
         });
-        group.bench_function(format!("mean square {codec:?}"), |bencher| {
-            bencher.iter(|| codec.mean_square(black_box(&payload)));
+        group.bench_function(format!("mean square {law:?}"), |bencher| {
+            bencher.iter(|| law.mean_square(black_box(&payload)));
         });
         let tone = Tone::of(5).expect("a digit");
-        group.bench_function(format!("tone {codec:?}"), |bencher| {
-            bencher.iter(|| tone.encode(codec, black_box(160), black_box(&mut payload)));
+        group.bench_function(format!("tone {law:?}"), |bencher| {
+            bencher.iter(|| tone.encode(law, black_box(160), black_box(&mut payload)));
         });
     }
-    for (from, to) in [(Codec::Pcmu, Codec::Pcma), (Codec::Pcma, Codec::Pcmu)] {
+    for (from, to) in [(Law::Mu, Law::A), (Law::A, Law::Mu)] {
         let mut payload = [0x55; 160];
         group.bench_function(format!("transcode {from:?} to {to:?}"), |bencher| {
-            bencher.iter(|| transcode(from, to, black_box(&mut payload)));
+            bencher.iter(|| from.transcode(to, black_box(&mut payload)));
         });
     }
     group.finish();

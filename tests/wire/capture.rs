@@ -163,6 +163,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
             events: Some(EventFormat {
                 send: 101,
                 receive: 101,
+                clock_hz: 8_000,
             }),
             comfort_noise: None,
         },

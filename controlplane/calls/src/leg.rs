@@ -118,6 +118,7 @@ impl Leg {
             events: agreed.events.map(|events| EventFormat {
                 send: events.send,
                 receive: events.receive,
+                clock_hz: events.clock_hz,
             }),
             comfort_noise: agreed.comfort_noise.then_some(COMFORT_NOISE),
         }

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use media::coders::Coders;
 use media::command::SILENT_AFTER;
 use media::core::SILENCE;
 use media::prompt::Prompts;
@@ -30,6 +31,8 @@ pub struct EngineConfig {
     pub send_buffer: usize,
     /// Everything that can be played.
     pub prompts: Arc<Prompts>,
+    /// States for codecs with a memory, for all workers.
+    pub coders: Arc<Coders>,
     /// Canonical name in RTCP SDES (RFC 3550 §6.5.1).
     pub cname: String,
     /// SSRCs, first sequence numbers and timestamps come from it. Each worker derives its own.
@@ -65,6 +68,7 @@ impl Default for EngineConfig {
             send_buffer: 256 * 1024,
             prompts: Arc::default(),
             cname: "baton".to_owned(),
+            coders: Arc::default(),
             seed: 0,
             silence: SILENCE,
             comfort_after: SILENT_AFTER,

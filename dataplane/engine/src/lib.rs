@@ -283,6 +283,7 @@ fn core_config(config: &EngineConfig, at: usize) -> Config {
         sessions: config.sessions_per_worker,
         pending: PENDING,
         prompts: config.prompts.clone(),
+        coders: config.coders.clone(),
         cname: config.cname.clone(),
         // The golden ratio's bits keep the workers' seeds apart.
         seed: config.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),

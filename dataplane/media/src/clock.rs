@@ -61,7 +61,9 @@ impl TimestampMap {
             return self.origin.1.wrapping_add(step);
         }
         let step = i64::from(step as i32) * i64::from(self.to.khz);
-        self.origin.1.wrapping_add(step.div_euclid(i64::from(self.from.khz)) as u32)
+        self.origin
+            .1
+            .wrapping_add(step.div_euclid(i64::from(self.from.khz)) as u32)
     }
 
     /// The source has got so far: the origin follows, where that changes no timestamp by rounding.
@@ -92,7 +94,12 @@ mod tests {
 
     #[test]
     fn timestamps_keep_their_distances_for_ever() {
-        for (from, to) in [(NARROW, OPUS), (OPUS, NARROW), (NARROW, NARROW), (Clock::hz(16_000), OPUS)] {
+        for (from, to) in [
+            (NARROW, OPUS),
+            (OPUS, NARROW),
+            (NARROW, NARROW),
+            (Clock::hz(16_000), OPUS),
+        ] {
             let mut map = TimestampMap::new(from, to, (u32::MAX - 5, 17));
             let (step_in, step_out) = (from.ticks_of_ms(20), to.ticks_of_ms(20));
             let (mut at, mut expected) = (u32::MAX - 5, 17);

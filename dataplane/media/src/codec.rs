@@ -1,74 +1,82 @@
-//! Codecs, dispatched by an enum. Sample slices are linear, mono, 16 bit, at the codec's clock.
+//! Codecs. Sample slices are linear, mono, 16 bit.
 
 pub mod g711;
 pub mod g722;
+pub mod l16;
+pub mod opus;
 
+use crate::codec::g711::Law;
+use crate::codec::opus::Band;
 use crate::command::Codec;
 
 impl Codec {
-    /// RTP clock, Hz.
+    /// All.
+    pub const ALL: [Codec; 6] = [
+        Codec::Pcmu,
+        Codec::Pcma,
+        Codec::G722,
+        Codec::L16,
+        Codec::L16Wide,
+        Codec::Opus,
+    ];
+
+    /// RTP clock, Hz. That of G.722 is not its rate, for history's sake (RFC 3551, section 4.5.2).
     pub const fn clock_hz(self) -> u32 {
         match self {
-            Codec::Pcmu | Codec::Pcma => 8000,
+            Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::L16 => 8_000,
+            Codec::L16Wide => 16_000,
+            Codec::Opus => 48_000,
         }
     }
 
-    /// Ticks of the RTP clock in a packet of `ptime_ms`; here also the bytes of its payload.
+    /// Ticks of the RTP clock in a packet of `ptime_ms`.
     pub const fn ticks(self, ptime_ms: u8) -> u32 {
         self.clock_hz() / 1000 * ptime_ms as u32
     }
 
-    /// The byte of digital silence.
-    pub const fn silence(self) -> u8 {
+    /// The rate of its samples. `None` for Opus, which has that of the other side.
+    pub const fn band(self) -> Option<Band> {
         match self {
-            Codec::Pcmu => 0xff,
-            Codec::Pcma => 0xd5,
+            Codec::Pcmu | Codec::Pcma | Codec::L16 => Some(Band::Narrow),
+            Codec::G722 | Codec::L16Wide => Some(Band::Wide),
+            Codec::Opus => None,
         }
     }
 
-    /// Encodes as many samples as both slices have room for; returns how many.
-    pub fn encode(self, samples: &[i16], payload: &mut [u8]) -> usize {
+    /// Which law of G.711 it is, if one.
+    pub const fn law(self) -> Option<Law> {
         match self {
-            Codec::Pcmu => zip(samples, payload, g711::encode_ulaw),
-            Codec::Pcma => zip(samples, payload, g711::encode_alaw),
+            Codec::Pcmu => Some(Law::Mu),
+            Codec::Pcma => Some(Law::A),
+            _ => None,
         }
     }
 
-    /// Decodes as many samples as both slices have room for; returns how many.
-    pub fn decode(self, payload: &[u8], samples: &mut [i16]) -> usize {
+    /// Bytes of 125 µs, a tick of 8000 Hz. `None` for Opus, whose packets have any length.
+    pub const fn bytes_a_tick(self) -> Option<usize> {
         match self {
-            Codec::Pcmu => zip(payload, samples, g711::decode_ulaw),
-            Codec::Pcma => zip(payload, samples, g711::decode_alaw),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(1),
+            Codec::L16 => Some(2),
+            Codec::L16Wide => Some(4),
+            Codec::Opus => None,
         }
     }
 
-    /// Mean square of the decoded samples; compare it with [`g711::BELOW_50_DBM0`] and its like. 0 for an empty payload.
-    pub fn mean_square(self, payload: &[u8]) -> u32 {
+    /// How long a payload sounds, ticks of the RTP clock. `None` where it is none of this codec.
+    pub fn duration(self, payload: &[u8]) -> Option<u32> {
         match self {
-            Codec::Pcmu => g711::mean_square(&g711::ULAW_SQUARE, payload),
-            Codec::Pcma => g711::mean_square(&g711::ALAW_SQUARE, payload),
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(payload.len() as u32),
+            Codec::L16 | Codec::L16Wide => Some(payload.len() as u32 / 2),
+            Codec::Opus => opus::duration(payload),
         }
+        .filter(|&ticks| ticks != 0)
     }
 }
 
-/// Rewrites a payload from one codec to another in place, without going through linear samples. Both have the
-/// same clock and one byte a sample, so length and timestamps stay.
-pub fn transcode(from: Codec, to: Codec, payload: &mut [u8]) {
-    let table = match (from, to) {
-        (Codec::Pcmu, Codec::Pcmu) | (Codec::Pcma, Codec::Pcma) => return,
-        (Codec::Pcmu, Codec::Pcma) => &g711::ULAW_TO_ALAW,
-        (Codec::Pcma, Codec::Pcmu) => &g711::ALAW_TO_ULAW,
-    };
-    for byte in payload {
-        *byte = table[usize::from(*byte)];
-    }
-}
-
-fn zip<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) -> usize {
-    for (from, to) in from.iter().zip(to.iter_mut()) {
-        *to = convert(*from);
-    }
-    from.len().min(to.len())
+/// Mean square of samples; compare it with [`g711::BELOW_50_DBM0`] and its like. 0 of none.
+pub fn mean_square(samples: &[i16]) -> u32 {
+    let sum: u64 = samples.iter().map(|&sample| i64::from(sample).pow(2) as u64).sum();
+    sum.checked_div(samples.len() as u64).unwrap_or(0) as u32
 }
 
 #[cfg(test)]

@@ -94,7 +94,8 @@ pub struct LegSpec {
     pub exchange: u32,
     /// Payload types, both ways.
     pub format: Format,
-    /// Length of the packets that we make ourselves, ms: 10, 20, 30 or 40. Relayed packets keep their own.
+    /// Length of the packets that we make ourselves, ms: 10, 20, 30, 40, 50 or 60; of Opus always 20. Packets that are relayed or
+    /// put into another codec keep their own.
     pub ptime_ms: u8,
     /// Who may send to this port.
     pub latch: Latch,
@@ -118,19 +119,21 @@ pub struct Format {
     pub send: u8,
     /// Payload type of the codec in what we receive.
     pub receive: u8,
-    /// telephone-event/8000 (RFC 4733), sent and received, where negotiated.
+    /// telephone-event, sent and received, where negotiated.
     pub events: Option<EventFormat>,
-    /// Payload type of comfort noise (RFC 3389, 8000 Hz) where negotiated, both ways.
+    /// Payload type of comfort noise (RFC 3389, 8000 Hz) where negotiated, both ways. None where the codec has another clock.
     pub comfort_noise: Option<u8>,
 }
 
-/// Payload types of telephone-event.
+/// telephone-event (RFC 4733) as it was negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventFormat {
-    /// In what we send.
+    /// Payload type in what we send.
     pub send: u8,
-    /// In what we receive.
+    /// Payload type in what we receive.
     pub receive: u8,
+    /// Hz, of the durations in it: the codec's clock, or 8000 where a peer has no other.
+    pub clock_hz: u32,
 }
 
 /// A codec that the core can carry.
@@ -140,6 +143,14 @@ pub enum Codec {
     Pcmu,
     /// ITU-T G.711 A-law, 8000 Hz.
     Pcma,
+    /// ITU-T G.722, 64 kbit/s.
+    G722,
+    /// Linear samples (RFC 3551) of 8000 Hz, mono.
+    L16,
+    /// … of 16,000 Hz.
+    L16Wide,
+    /// Opus (RFC 6716), whatever its band and bit rate.
+    Opus,
 }
 
 /// Who may send to a leg's port. Never decided by RTCP or STUN.
@@ -342,6 +353,8 @@ pub enum Refusal {
     Mix,
     /// A packet time that we cannot make.
     PacketTime,
+    /// A row puts one codec into another, and all coder states for that are taken.
+    Coders,
     /// A leg was not heard within [`Hears::patience`].
     Silent,
 }

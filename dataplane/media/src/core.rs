@@ -6,6 +6,7 @@ mod packet;
 #[cfg(test)]
 mod tests;
 mod time;
+mod voices;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
+use crate::coders::Coders;
 use crate::comfort::Comfort;
 use crate::command::{Command, Event, Port, SessionId};
 use crate::leg::{SILENT, SessionSlot, Slot};
@@ -44,6 +46,8 @@ pub struct Config {
     pub pending: usize,
     /// Everything that can be played.
     pub prompts: Arc<Prompts>,
+    /// States for codecs with a memory, shared with other cores. Without any, rows relay, or put one law of G.711 into the other.
+    pub coders: Arc<Coders>,
     /// Canonical name in RTCP SDES (RFC 3550 §6.5.1).
     pub cname: String,
     /// SSRCs, first sequence numbers and timestamps come from it.
@@ -73,6 +77,7 @@ pub struct Core {
     places: usize,
     comfort: Comfort,
     prompts: Arc<Prompts>,
+    coders: Arc<Coders>,
     cname: String,
     seed: Seed,
     /// ns.
@@ -111,6 +116,7 @@ impl Core {
             places,
             comfort: Comfort::new(seed.next()),
             prompts: config.prompts,
+            coders: config.coders,
             cname: config.cname,
             seed,
             silence: config.silence.as_nanos() as u64,

@@ -1,6 +1,8 @@
 //! Digits: telephone-event payloads (RFC 4733 §2.3) and the tones themselves (ITU-T Q.23).
 
-use crate::command::Codec;
+use crate::clock::Clock;
+use crate::codec::g711::Law;
+use crate::codec::opus::Band;
 
 /// Length of a telephone-event payload.
 pub const EVENT: usize = 4;
@@ -34,6 +36,15 @@ impl Event {
     pub fn write(&self) -> [u8; EVENT] {
         let [high, low] = self.duration.to_be_bytes();
         [self.code, u8::from(self.end) << 7 | self.volume & 0x3f, high, low]
+    }
+
+    /// Its duration in another clock, as far as the field goes: 1.36 s of 48,000 Hz.
+    pub(crate) fn counted(self, from: Clock, to: Clock) -> Event {
+        let duration = from.to(to, self.duration.into());
+        Event {
+            duration: duration.min(u16::MAX.into()) as u16,
+            ..self
+        }
     }
 
     /// The key of the event, if it is one.
@@ -70,21 +81,29 @@ impl Tone {
         })
     }
 
-    /// Writes linear samples (8000 Hz), of which the first is the `offset`th of the tone. −11 dBm0 in the low group, −9 in the
-    /// high one (ITU-T Q.23 wants it 2 dB stronger against the line's slope): −7 dBm0 together.
-    pub fn fill(&self, offset: u32, samples: &mut [i16]) {
-        let mut at = offset;
+    /// Writes linear samples, from the `offset`th of 8 kHz on. −11 dBm0 in the low group, −9 in the high one (ITU-T Q.23 wants it
+    /// 2 dB stronger against the line's slope): −7 dBm0 together.
+    pub fn fill(&self, band: Band, offset: u32, samples: &mut [i16]) {
+        let parts = match band {
+            Band::Narrow => 1,
+            Band::Wide => 2,
+        };
+        let tone = Tone {
+            low: self.low / parts,
+            high: self.high / parts,
+        };
+        let mut at = offset.wrapping_mul(parts);
         for sample in samples {
-            *sample = self.sample(at);
+            *sample = tone.sample(at);
             at = at.wrapping_add(1);
         }
     }
 
-    /// The same, encoded.
-    pub fn encode(&self, codec: Codec, offset: u32, payload: &mut [u8]) {
+    /// The same of 8 kHz, encoded.
+    pub fn encode(&self, law: Law, offset: u32, payload: &mut [u8]) {
         let mut at = offset;
         for byte in payload {
-            codec.encode(&[self.sample(at)], std::slice::from_mut(byte));
+            law.encode(&[self.sample(at)], std::slice::from_mut(byte));
             at = at.wrapping_add(1);
         }
     }

@@ -77,6 +77,8 @@ pub(crate) struct Meter {
     dropped: u64,
     concealed: u64,
     dead: u64,
+    /// There were packets of which nobody knows how loud they are.
+    unheard: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,14 @@ impl Meter {
         self.loud_until = if sends { now } else { u64::MAX };
     }
 
+    /// What follows has another SSRC, and numbers of its own.
+    pub(crate) fn line_changed(&mut self) {
+        self.last = None;
+        self.hole = None;
+        self.seen = 0;
+        self.lead = 0;
+    }
+
     pub(crate) fn is_open(&self) -> bool {
         self.opened.is_some()
     }
@@ -122,7 +132,7 @@ impl Meter {
         self.opened.take()?;
         let mut evidence = self.evidence;
         let dead = self.dead + dead_span(self.loud_until, quiet_until);
-        evidence.dead_air = Some(Duration::from_nanos(dead));
+        evidence.dead_air = Some(Duration::from_nanos(dead)).filter(|_| !self.unheard);
         evidence.concealed = Some(Duration::from_nanos(self.concealed));
         Some(evidence)
     }
@@ -174,14 +184,15 @@ impl Meter {
         }
     }
 
-    /// A packet goes out. `mean_square` is asked for its level. Returns when the first word began if this packet
+    /// A packet goes out. `mean_square` is asked for its level; `None` where nobody knows: then dead air is not measured, and no word is
+    /// found. Returns when the first word began if this packet
     /// makes it a word of `word_of`.
     pub(crate) fn sent(
         &mut self,
         now: u64,
         packet: &Outgoing,
         word_of: Option<Origin>,
-        mean_square: impl FnOnce() -> u32,
+        mean_square: impl FnOnce() -> Option<u32>,
     ) -> Option<u64> {
         self.order(now, packet);
         self.change(now, packet);
@@ -190,7 +201,10 @@ impl Meter {
         }
         self.evidence.sent += 1;
         let level = match packet.sound {
-            Sound::Audio => mean_square(),
+            Sound::Audio => mean_square().unwrap_or_else(|| {
+                self.unheard = true;
+                BELOW_50_DBM0
+            }),
             // A key is heard at the far end; a description of noise is none.
             Sound::Event => u32::MAX,
             Sound::Noise => 0,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 
 use crate::clock::Clock;
-use crate::command::{Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
+use crate::command::{Codec, Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
 use crate::dtmf;
 use crate::evidence::Meter;
 use crate::latch::Latched;
@@ -16,6 +16,7 @@ use crate::rtcp::{Ntp, Reception, Report, ReportBlock, SenderInfo};
 use crate::rtp::{Arrival, Header, Seq};
 use crate::seed::Seed;
 use crate::timers::NEVER;
+use crate::voice::Voice;
 
 /// A leg's pair of ports, the same on every core: half of its port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub(crate) struct Outgoing {
     pub(crate) ticks: Option<u32>,
     /// What its number upstream says, where it came from there.
     pub(crate) arrival: Option<Arrival>,
+    /// Mean square of its samples, where it is known already.
+    pub(crate) level: Option<u32>,
 }
 
 /// A received packet, checked and understood.
@@ -86,6 +89,20 @@ pub(crate) struct Inbound {
     pub(crate) arrival: Arrival,
     /// Step of the timestamp from the packet that was ahead of all until now, for one that is ahead of it or late.
     pub(crate) ticks: u32,
+}
+
+impl Inbound {
+    /// The clock in which its digits are counted.
+    pub(crate) fn event_clock(&self) -> Clock {
+        let events = self.format.events;
+        events.map_or(Clock::of(self.format.codec), |events| Clock::hz(events.clock_hz))
+    }
+
+    /// How long its samples sound, ticks of another clock. `None` where they are none of its codec.
+    pub(crate) fn duration(&self, clock: Clock, payload: &[u8]) -> Option<u32> {
+        let codec = self.format.codec;
+        Some(Clock::of(codec).to(clock, codec.duration(payload)?))
+    }
 }
 
 /// What is in a received packet.
@@ -144,6 +161,7 @@ pub(crate) struct Leg {
     pub(crate) row: Row,
     pub(crate) source: Source,
     pub(crate) meter: Meter,
+    pub(crate) voice: Voice,
     pub(crate) timers: [u64; 4],
     pub(crate) ready: Ready,
     /// Its row is silent for so long before comfort noise takes its place, ns.
@@ -164,6 +182,8 @@ pub(crate) struct Source {
     pub(crate) heard_at: Option<u64>,
     /// The last digit and the one before: their timestamps, and what becomes of them.
     digits: [Option<(u32, Dtmf)>; 2],
+    /// Where the last segment of a key ends that is longer than a packet can say, and which key that is.
+    segment: Option<(u32, u8)>,
     /// When the last packet came that is of use, ns.
     pub(crate) received_at: u64,
     /// Since when it should send, ns.
@@ -202,6 +222,7 @@ impl Leg {
             row: Row::new(now),
             source: Source::new(spec.format),
             meter: Meter::default(),
+            voice: Voice::default(),
             timers: [NEVER; 4],
             ready: Ready::default(),
             comfort_after,
@@ -211,13 +232,35 @@ impl Leg {
     }
 
     /// Takes over what the control plane says about the peer.
-    pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec) {
+    pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec, seed: &mut Seed) {
+        if self.format.codec != spec.format.codec {
+            self.change_codec(spec.format.codec, seed);
+        }
         self.format = spec.format;
-        self.ptime_ms = spec.ptime_ms;
+        self.ptime_ms = match spec.format.codec {
+            // Prompts and noise are coded once for all.
+            Codec::Opus => 20,
+            _ => spec.ptime_ms,
+        };
         self.remote = spec.remote;
         self.remote_rtcp = spec.remote_rtcp;
         self.send = spec.send;
         self.latch.set(now, spec.latch, spec.remote, spec.exchange);
+    }
+
+    /// Its peer wants another codec. With another clock the line begins anew (RFC 7160): nothing is known of how the two clocks go
+    /// together at the far end.
+    fn change_codec(&mut self, codec: Codec, seed: &mut Seed) {
+        let clock = Clock::of(codec);
+        if clock != self.line.clock {
+            self.source.ssrc = None;
+            self.line = Line::new(seed, clock);
+            self.row.line_changed();
+            self.meter.line_changed();
+            // What waits belongs to the old line.
+            self.waiting = 0;
+            self.reported = 0;
+        }
     }
 
     /// Where its row goes: nowhere before the peer's SDP, nor while it holds us.
@@ -300,6 +343,7 @@ impl Source {
             timestamp: 0,
             heard_at: None,
             digits: [None; 2],
+            segment: None,
             received_at: 0,
             expected: None,
             told_silent: false,
@@ -314,6 +358,7 @@ impl Source {
             self.ssrc = Some(header.ssrc);
             self.reception = Reception::new(clock_hz);
             self.digits = [None; 2];
+            self.segment = None;
         }
         let arrival = self.reception.receive(now, header.sequence, header.timestamp);
         let ticks = match arrival {
@@ -357,14 +402,24 @@ impl Source {
     /// Whether an event's packet is the first of a new digit, and what becomes of that digit: every digit has its own
     /// timestamp (RFC 4733 §2.5.1.2), and a late packet of an old one has an older. A digit stays what it was when it
     /// began: the rest of the key that accepted a call is not the caller's to hear.
-    pub(crate) fn digit(&mut self, timestamp: u32, mode: Dtmf) -> (bool, Dtmf) {
-        /// Ticks: a source does not send packets of a digit that was 10 s ago.
-        const LATE_MAX: u32 = 80_000;
+    /// A key that is held for longer than a packet can say goes on with another timestamp, where the last segment ended (RFC 4733
+    /// §2.5.1.3): 1.36 s in a clock of 48,000 Hz.
+    pub(crate) fn digit(&mut self, timestamp: u32, event: dtmf::Event, mode: Dtmf, clock_hz: u32) -> (bool, Dtmf) {
+        /// A source does not send packets of a digit that was so long ago, s.
+        const LATE_MAX: u32 = 10;
+        let goes_on = self.segment == Some((timestamp, event.code));
+        if event.duration == u16::MAX && !event.end {
+            self.segment = Some((timestamp.wrapping_add(u16::MAX.into()), event.code));
+        }
         if let Some((_, began)) = self.digits.into_iter().flatten().find(|digit| digit.0 == timestamp) {
             return (false, began);
         }
         match self.digits {
-            [Some((last, _)), _] if last.wrapping_sub(timestamp) <= LATE_MAX => (false, mode),
+            [Some((_, began)), _] if goes_on => {
+                self.digits = [Some((timestamp, began)), self.digits[0]];
+                (false, began)
+            }
+            [Some((last, _)), _] if last.wrapping_sub(timestamp) <= LATE_MAX * clock_hz => (false, mode),
             [last, _] => {
                 self.digits = [Some((timestamp, mode)), last];
                 (true, mode)

@@ -3,6 +3,7 @@
 
 mod clock;
 pub mod codec;
+pub mod coders;
 pub mod comfort;
 pub mod command;
 pub mod core;
@@ -25,3 +26,4 @@ mod session;
 mod table;
 mod timers;
 pub mod verdict;
+mod voice;

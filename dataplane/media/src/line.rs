@@ -202,7 +202,7 @@ impl Epoch {
     }
 
     /// The source's clock.
-    fn clock(&self) -> Clock {
+    pub(crate) fn clock(&self) -> Clock {
         self.timestamps.from
     }
 

@@ -2,8 +2,8 @@
 
 use arrayvec::ArrayVec;
 
-use crate::command::{Codec, Play, PlayId, PromptId, QUEUE_MAX};
-use crate::prompt::Prompts;
+use crate::command::{Play, PlayId, PromptId, QUEUE_MAX};
+use crate::prompt::{Progress, Prompts, TICKS_A_FRAME};
 
 /// An act of playing, and how far it has got.
 #[derive(Debug)]
@@ -12,6 +12,7 @@ pub(crate) struct Playing {
     queue: ArrayVec<PromptId, QUEUE_MAX>,
     repeat_last: bool,
     item: usize,
+    /// Samples of 8 kHz.
     offset: usize,
     /// Bit n: that the item was played to its end has been said.
     said: u8,
@@ -37,17 +38,21 @@ impl Playing {
         self.item >= self.queue.len()
     }
 
-    /// Fills a payload; one item follows the other without a gap, and what the queue does not fill stays as it is.
-    /// Returns the items that ended, bit n for the nth, each once.
-    pub(crate) fn fill(&mut self, prompts: &Prompts, codec: Codec, payload: &mut [u8]) -> u8 {
+    /// Fills a payload or a run of samples; one item follows the other without a gap, and what the queue does not fill stays as it is.
+    /// `fill` is one of those of [`Prompts`]. Returns the items that ended, bit n for the nth, each once.
+    pub(crate) fn fill<T>(
+        &mut self,
+        to: &mut [T],
+        fill: impl Fn(PromptId, usize, bool, &mut [T]) -> Option<Progress>,
+    ) -> u8 {
         let mut ended = 0;
         let mut filled = 0;
-        while filled < payload.len() {
+        while filled < to.len() {
             let Some(&prompt) = self.queue.get(self.item) else {
                 break;
             };
-            let repeat = self.repeat_last && self.item + 1 == self.queue.len();
-            let progress = prompts.fill(prompt, codec, self.offset, repeat, &mut payload[filled..]);
+            let repeat = self.repeats();
+            let progress = fill(prompt, self.offset, repeat, &mut to[filled..]);
             // Prompts of a spec are checked when it comes; one that is not there has ended.
             let (more, offset, end) = progress.map_or((0, 0, true), |now| (now.filled, now.offset, now.ended));
             filled += more;
@@ -62,6 +67,36 @@ impl Playing {
                 }
             }
         }
+        self.say(ended)
+    }
+
+    /// The next packet of Opus, its mean square, and the items that ended with it. Each item begins with a packet.
+    pub(crate) fn opus<'a>(&mut self, prompts: &'a Prompts) -> (Option<(&'a [u8], u32)>, u8) {
+        let mut ended = 0;
+        let mut packet = None;
+        while let Some(&prompt) = self.queue.get(self.item)
+            && packet.is_none()
+        {
+            packet = prompts.opus(prompt, self.offset);
+            self.offset = (self.offset / TICKS_A_FRAME + 1) * TICKS_A_FRAME;
+            if prompts.opus(prompt, self.offset).is_none() {
+                ended |= 1 << self.item;
+                self.offset = 0;
+                if !self.repeats() {
+                    self.item += 1;
+                } else if packet.is_none() {
+                    break;
+                }
+            }
+        }
+        (packet, self.say(ended))
+    }
+
+    fn repeats(&self) -> bool {
+        self.repeat_last && self.item + 1 == self.queue.len()
+    }
+
+    fn say(&mut self, ended: u8) -> u8 {
         let new = ended & !self.said;
         self.said |= ended;
         new

@@ -4,7 +4,8 @@
 //! on the listener's own tick ([`Leg::frame`]).
 
 use crate::clock::{Clock, TimestampMap};
-use crate::codec::transcode;
+use crate::codec::mean_square;
+use crate::codec::opus::Band;
 use crate::comfort::Comfort;
 use crate::command::{Dtmf, Play, PlayId};
 use crate::dtmf::{EVENT, Event, Tone};
@@ -16,6 +17,7 @@ use crate::prompt::Prompts;
 use crate::rtp::{Arrival, HEADER, Header, Seq};
 use crate::timers::NEVER;
 use crate::verdict::Reason;
+use crate::voice::{SAMPLES_MAX, Standing};
 
 /// What serves a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub(crate) struct Row {
     run: Option<Origin>,
     /// A digit that is on the line and has not ended: its timestamp there, and its last state.
     digit: Option<(u32, Event)>,
-    /// A digit that goes out as a tone: SSRC and timestamp, and how far it has got.
+    /// A digit that goes out as a tone: SSRC and timestamp, and how many samples of 8 kHz it has got.
     tone: Option<(u32, u32, u16)>,
     /// When it began to be sent.
     since: u64,
@@ -79,21 +81,37 @@ pub(crate) struct Ended {
 /// What becomes of a received packet on this listener's line.
 enum Plan {
     /// It goes on, with this payload type.
-    Forward {
-        payload_type: u8,
-        sound: Sound,
-        duration: u32,
-    },
-    /// A stretch of a tone goes instead.
+    Forward { payload_type: u8, sound: Sound },
+    /// A stretch of a tone goes instead, from the `offset`th of its samples of 8 kHz to the `duration`th.
     Tone { tone: Tone, offset: u16, duration: u16 },
     /// It is taken out, and the line has no hole for it.
     TakeOut(Reason),
 }
 
+/// What a received packet has become on a listener's line.
+struct Part {
+    len: usize,
+    sound: Sound,
+    /// Ticks of the line.
+    duration: u32,
+    /// Mean square, where it is known already.
+    level: Option<u32>,
+}
+
+/// A payload of ours.
+struct Made {
+    len: usize,
+    /// Mean square, where it is known already.
+    level: Option<u32>,
+}
+
+/// In what tones and prompts are counted.
+const NARROW: Clock = Clock::hz(8_000);
+
 /// The longest that a row waits for a leg that sends, but nothing that can be heard, ns.
 const WAIT_MAX: u64 = 1_000_000_000;
 
-/// The longest stretch of tone in one packet, ticks.
+/// The longest stretch of tone in one packet, samples of 8 kHz.
 const TONE_MAX: u16 = 480;
 
 impl Row {
@@ -114,6 +132,16 @@ impl Row {
             missing: 0,
             ticks: None,
         }
+    }
+
+    /// The line begins anew: what was on the old one is no part of it.
+    pub(crate) fn line_changed(&mut self) {
+        self.epoch = None;
+        self.run = None;
+        self.digit = None;
+        self.tone = None;
+        self.missing = 0;
+        self.ticks = None;
     }
 
     /// Whether this play would be what is heard: it is another one, or not at its end.
@@ -327,12 +355,17 @@ impl Leg {
             ssrc,
             ..
         } = inbound.header;
+        let from_clock = Clock::of(inbound.format.codec);
         let position = match inbound.content {
-            Content::Event(event) => timestamp.wrapping_add(u32::from(event.duration)),
+            Content::Event(event) => {
+                timestamp.wrapping_add(inbound.event_clock().to(from_clock, event.duration.into()))
+            }
             _ => timestamp,
         };
         let place = match &self.row.epoch {
-            Some(epoch) if heard => epoch.place(now, ssrc, sequence, position, inbound.arrival),
+            Some(epoch) if heard && epoch.clock() == from_clock => {
+                epoch.place(now, ssrc, sequence, position, inbound.arrival)
+            }
             // No beginning: what comes next continues the numbers that are gone already, not this one's.
             _ if matches!(inbound.arrival, Arrival::Late | Arrival::Duplicate | Arrival::Wild) => Place::Superseded,
             _ => Place::Broken,
@@ -346,6 +379,10 @@ impl Leg {
             return Err(Reason::Superseded);
         }
         let fresh = !heard || self.row.standing_in || place == Place::Broken;
+        let renewed = place == Place::Broken;
+        if inbound.arrival == Arrival::Duplicate && self.remembers(inbound) {
+            return Err(Reason::Repeated);
+        }
         let plan = self.plan(inbound, fresh, buffer.len());
         if let Plan::TakeOut(reason) = plan {
             if !heard {
@@ -358,10 +395,9 @@ impl Leg {
             return Err(reason);
         }
         let offset = match plan {
-            Plan::Tone { offset, .. } => u32::from(offset),
+            Plan::Tone { offset, .. } => NARROW.to(from_clock, offset.into()),
             _ => 0,
         };
-        let from_clock = Clock::of(inbound.format.codec);
         let heard_from = timestamp.wrapping_add(offset);
         if fresh {
             self.end_digit(now, pending);
@@ -389,24 +425,32 @@ impl Leg {
             timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
-        let (len, sound, duration) = match plan {
-            Plan::Forward {
-                payload_type,
-                sound,
-                duration,
-            } => {
+        let part = match plan {
+            Plan::Forward { payload_type, sound } => {
                 header.payload_type = payload_type;
-                self.relay(inbound, sound, header.timestamp, late, buffer);
-                (inbound.len, sound, duration)
+                let standing = Standing {
+                    first: !heard || renewed,
+                    lost: if late { 0 } else { self.row.missing },
+                };
+                self.relay(inbound, sound, standing, header.timestamp, late, buffer)
             }
             Plan::Tone { tone, offset, duration } => {
                 header.marker = fresh;
-                let len = usize::from(duration - offset);
-                tone.encode(self.format.codec, offset.into(), &mut buffer[HEADER..HEADER + len]);
                 self.row.tone = Some((ssrc, timestamp, duration));
-                (len, Sound::Audio, len as u32)
+                self.sound(tone, offset, duration, buffer)
             }
             Plan::TakeOut(reason) => return Err(reason),
+        };
+        let Some(Part {
+            len,
+            sound,
+            duration,
+            level,
+        }) = part
+        else {
+            // Upstream's fault: to the listener it is lost.
+            self.row.missing = self.row.missing.saturating_add(1);
+            return Err(Reason::Untranscodable);
         };
         header.write(buffer);
         let past = sequence.distance_from(self.line.next_sequence());
@@ -423,6 +467,7 @@ impl Leg {
             missing: 0,
             ticks: None,
             arrival: Some(inbound.arrival),
+            level,
         };
         // Back where a late one steps back.
         let line_clock = self.line.clock;
@@ -443,35 +488,32 @@ impl Leg {
         Ok((HEADER + len, outgoing))
     }
 
+    /// Whether the listener hears it through a codec with a memory.
+    fn remembers(&self, inbound: &Inbound) -> bool {
+        let (from, to) = (inbound.format.codec, self.format.codec);
+        inbound.content == Content::Audio && from != to && (from.law().is_none() || to.law().is_none())
+    }
+
     fn plan(&self, inbound: &Inbound, fresh: bool, room: usize) -> Plan {
         match inbound.content {
             Content::Audio => Plan::Forward {
                 payload_type: self.format.send,
                 sound: Sound::Audio,
-                duration: inbound.len as u32,
             },
             Content::Noise => match self.format.comfort_noise {
-                Some(payload_type) => {
-                    let duration = self.format.codec.ticks(self.ptime_ms);
-                    Plan::Forward {
-                        payload_type,
-                        sound: Sound::Noise,
-                        duration,
-                    }
-                }
+                Some(payload_type) => Plan::Forward {
+                    payload_type,
+                    sound: Sound::Noise,
+                },
                 None => Plan::TakeOut(Reason::UnmappedPayload),
             },
             Content::Unmapped => Plan::TakeOut(Reason::UnmappedPayload),
             Content::Event(_) if inbound.dtmf != Dtmf::Relay => Plan::TakeOut(Reason::Digit),
             Content::Event(event) => match self.format.events {
-                Some(events) => {
-                    let duration = u32::from(event.duration);
-                    Plan::Forward {
-                        payload_type: events.send,
-                        sound: Sound::Event,
-                        duration,
-                    }
-                }
+                Some(events) => Plan::Forward {
+                    payload_type: events.send,
+                    sound: Sound::Event,
+                },
                 None => self.tone(inbound, event, fresh, room),
             },
         }
@@ -479,9 +521,10 @@ impl Leg {
 
     /// The stretch of tone between the last packet of a digit and this one. The repeated last packet brings none.
     fn tone(&self, inbound: &Inbound, event: Event, fresh: bool, room: usize) -> Plan {
-        let Some(tone) = Tone::of(event.code) else {
+        let (Some(tone), Some(bytes)) = (Tone::of(event.code), self.format.codec.bytes_a_tick()) else {
             return Plan::TakeOut(Reason::UnmappedPayload);
         };
+        let event = event.counted(inbound.event_clock(), NARROW);
         let done = match self.row.tone {
             Some((ssrc, timestamp, done)) if (ssrc, timestamp) == (inbound.header.ssrc, inbound.header.timestamp) => {
                 done
@@ -489,10 +532,10 @@ impl Leg {
             // Of a digit that began before the switch, what is new.
             _ if fresh => event
                 .duration
-                .saturating_sub(self.format.codec.ticks(self.ptime_ms) as u16),
+                .saturating_sub(NARROW.ticks_of_ms(self.ptime_ms.into()) as u16),
             _ => 0,
         };
-        let room = room.saturating_sub(HEADER).min(usize::from(TONE_MAX)) as u16;
+        let room = (room.saturating_sub(HEADER) / bytes).min(usize::from(TONE_MAX)) as u16;
         let offset = done.max(event.duration.saturating_sub(room));
         if offset >= event.duration {
             return Plan::TakeOut(Reason::Digit);
@@ -504,27 +547,72 @@ impl Leg {
         }
     }
 
-    /// Moves the payload behind a plain header and puts it into the listener's codec.
+    /// Writes a stretch of a tone in the listener's codec.
+    fn sound(&mut self, tone: Tone, offset: u16, until: u16, buffer: &mut [u8]) -> Option<Part> {
+        let (codec, ticks) = (self.format.codec, until - offset);
+        let mut samples = [0; 2 * TONE_MAX as usize];
+        let band = codec.band()?;
+        let samples = &mut samples[..usize::from(ticks) * (band.hz() / 8_000) as usize];
+        tone.fill(band, offset.into(), samples);
+        let level = Some(mean_square(samples));
+        let len = self.voice.encode(codec, samples, &mut buffer[HEADER..])?;
+        Some(Part {
+            len,
+            sound: Sound::Audio,
+            duration: NARROW.to(self.line.clock, ticks.into()),
+            level,
+        })
+    }
+
+    /// Moves the payload behind a plain header and puts it into the listener's codec and clock.
     /// What is `late` says nothing of the digit that is on the line now, but for its end.
-    fn relay(&mut self, inbound: &Inbound, sound: Sound, timestamp: u32, late: bool, buffer: &mut [u8]) {
+    fn relay(
+        &mut self,
+        inbound: &Inbound,
+        sound: Sound,
+        standing: Standing,
+        timestamp: u32,
+        late: bool,
+        buffer: &mut [u8],
+    ) -> Option<Part> {
         if inbound.start != HEADER {
             buffer.copy_within(inbound.start..inbound.start + inbound.len, HEADER);
         }
-        if sound == Sound::Audio {
-            transcode(
-                inbound.format.codec,
-                self.format.codec,
-                &mut buffer[HEADER..HEADER + inbound.len],
-            );
-        }
+        let payload = buffer.get_mut(HEADER..)?;
+        let mut part = Part {
+            len: inbound.len,
+            sound,
+            duration: NARROW.to(self.line.clock, NARROW.ticks_of_ms(self.ptime_ms.into())),
+            level: None,
+        };
         match inbound.content {
-            Content::Event(event) if late => {
-                self.row.digit = self.row.digit.filter(|&(began, _)| !event.end || began != timestamp);
+            Content::Audio => {
+                part.duration = inbound.duration(self.line.clock, &payload[..inbound.len])?;
+                let (from, to) = (inbound.format.codec, self.format.codec);
+                if let (Some(from), Some(to)) = (from.law(), to.law()) {
+                    from.transcode(to, &mut payload[..inbound.len]);
+                } else if from != to {
+                    let coded = self.voice.transcode(from, to, standing, payload, inbound.len)?;
+                    (part.len, part.level) = (coded.len, Some(coded.level));
+                }
             }
-            Content::Event(event) => self.row.digit = (!event.end).then_some((timestamp, event)),
-            Content::Audio | Content::Noise | Content::Unmapped if late => {}
-            Content::Audio | Content::Noise | Content::Unmapped => self.row.digit = None,
+            Content::Event(event) => {
+                let clock = self.format.events.map_or(NARROW, |events| Clock::hz(events.clock_hz));
+                let event = event.counted(inbound.event_clock(), clock);
+                payload[..EVENT].copy_from_slice(&event.write());
+                part.duration = clock.to(self.line.clock, event.duration.into());
+                if !late {
+                    self.row.digit = (!event.end).then_some((timestamp, event));
+                } else if event.end {
+                    self.row.digit = self.row.digit.filter(|&(began, _)| began != timestamp);
+                }
+            }
+            Content::Noise | Content::Unmapped => {}
         }
+        if !late && !matches!(inbound.content, Content::Event(_)) {
+            self.row.digit = None;
+        }
+        Some(part)
     }
 
     /// Ends a digit that is on the line: its last packet three times (RFC 4733 §2.5.1.4).
@@ -572,6 +660,7 @@ impl Leg {
                     missing: self.line.take_unsent(),
                     ticks: None,
                     arrival: None,
+                    level: None,
                 },
             ));
             pending.commit();
@@ -590,8 +679,7 @@ impl Leg {
         buffer: &mut [u8],
     ) -> (Option<(usize, Outgoing)>, Ended) {
         let mut ended = Ended::default();
-        let len = self.format.codec.ticks(self.ptime_ms) as usize;
-        if self.waits_for_silence() || self.destination().is_none() || buffer.len() < HEADER + len {
+        if self.waits_for_silence() || self.destination().is_none() {
             self.arm(now);
             return (None, ended);
         }
@@ -599,12 +687,14 @@ impl Leg {
         let stalled = now.saturating_sub(at) > SILENT;
         let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
-        let payload = &mut buffer[HEADER..HEADER + len];
-        let codec = self.format.codec;
-        comfort.fill(codec, timestamp, payload);
-        let origin = match (self.row.feed, &mut self.row.playing) {
+        let Some((Made { len, level }, items)) = self.make(timestamp, comfort, prompts, &mut buffer[HEADER..]) else {
+            // No room, or no state for its codec: neither is ever so.
+            self.arm(now);
+            return (None, ended);
+        };
+        let duration = self.line.clock.ticks_of_ms(self.ptime_ms.into());
+        let origin = match (self.row.feed, &self.row.playing) {
             (Feed::Play, Some(playing)) => {
-                let items = playing.fill(prompts, codec, payload);
                 ended.items = Some((playing.id, items)).filter(|(_, items)| *items != 0);
                 Origin::Play(playing.id)
             }
@@ -620,7 +710,7 @@ impl Leg {
         };
         header.write(buffer);
         self.row.run = Some(origin);
-        self.line.put(at, sequence, timestamp, len as u32, false, len);
+        self.line.put(at, sequence, timestamp, duration, false, len);
         if self.row.feed == Feed::Play && self.row.playing.as_ref().is_none_or(Playing::is_done) {
             ended.switched = true;
             self.prompts_end(silent);
@@ -635,14 +725,56 @@ impl Leg {
             sequence,
             timestamp,
             clock: self.line.clock,
-            duration: len as u32,
+            duration,
             sound: Sound::Audio,
             origin,
             missing: self.line.take_unsent(),
             ticks: None,
             arrival: None,
+            level,
         };
         (Some((HEADER + len, outgoing)), ended)
+    }
+
+    /// A payload of ours: what is played, or noise. And bit n for the nth item that ended with it.
+    fn make(&mut self, timestamp: u32, comfort: &Comfort, prompts: &Prompts, payload: &mut [u8]) -> Option<(Made, u8)> {
+        let codec = self.format.codec;
+        let ticks = NARROW.ticks_of_ms(self.ptime_ms.into()) as usize;
+        // Noise goes on as time does.
+        let offset = self.line.clock.to(NARROW, timestamp);
+        let playing = self.row.playing.as_mut().filter(|_| self.row.feed == Feed::Play);
+        if let Some(law) = codec.law() {
+            let payload = payload.get_mut(..ticks)?;
+            comfort.fill(law, offset, payload);
+            let fill = |id, offset, repeat, to: &mut [u8]| prompts.fill(id, law, offset, repeat, to);
+            let items = playing.map_or(0, |playing| playing.fill(payload, fill));
+            let len = payload.len();
+            return Some((Made { len, level: None }, items));
+        }
+        let Some(band) = codec.band() else {
+            let (packet, items) = playing.map_or((None, 0), |playing| playing.opus(prompts));
+            let (packet, level) = packet.or_else(|| Some((comfort.opus(offset)?, 0)))?;
+            payload.get_mut(..packet.len())?.copy_from_slice(packet);
+            let len = packet.len();
+            return Some((
+                Made {
+                    len,
+                    level: Some(level),
+                },
+                items,
+            ));
+        };
+        let mut samples = [0; SAMPLES_MAX];
+        let samples = samples.get_mut(..ticks * (band.hz() / 8_000) as usize)?;
+        match band {
+            Band::Narrow => comfort.narrow(offset, samples),
+            Band::Wide => comfort.wide(offset, samples),
+        }
+        let fill = |id, offset, repeat, to: &mut [i16]| prompts.linear(id, band, offset, repeat, to);
+        let items = playing.map_or(0, |playing| playing.fill(samples, fill));
+        let level = Some(mean_square(samples));
+        let len = self.voice.encode(codec, samples, payload)?;
+        Some((Made { len, level }, items))
     }
 
     /// The queue is done: the leg of the row is heard, or nobody.

@@ -46,11 +46,16 @@ pub enum Reason {
     NotSending,
     /// A second listener's copy found no free buffer; counted as lost.
     NoBuffer,
+    /// It cannot be put into the listener's codec: it is broken, longer than 120 ms, of a length that the codec has not, or too long
+    /// for a packet there.
+    Untranscodable,
+    /// It came twice, and a codec with a memory has heard it already.
+    Repeated,
 }
 
 impl Reason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Reason; 10] = [
+    pub const ALL: [Reason; 12] = [
         Reason::NoLeg,
         Reason::Malformed,
         Reason::Stranger,
@@ -61,6 +66,8 @@ impl Reason {
         Reason::Digit,
         Reason::NotSending,
         Reason::NoBuffer,
+        Reason::Untranscodable,
+        Reason::Repeated,
     ];
 
     /// As in a metric's label.
@@ -76,6 +83,8 @@ impl Reason {
             Reason::Digit => "digit",
             Reason::NotSending => "not_sending",
             Reason::NoBuffer => "no_buffer",
+            Reason::Untranscodable => "untranscodable",
+            Reason::Repeated => "repeated",
         }
     }
 }

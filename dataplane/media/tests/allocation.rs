@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use baton_media::codec::opus::{Band, Encoder, Settings};
+use baton_media::coders::{Coders, Sizes};
 use baton_media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
@@ -60,8 +62,31 @@ fn remote(leg: u16) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, 1 + leg as u8], 4_000))
 }
 
+fn payload_type(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
+    }
+}
+
+/// 20 ms of something loud.
+fn spoken(codec: Codec) -> Vec<u8> {
+    let Some(bytes) = codec.bytes_a_tick() else {
+        let samples: Vec<i16> = (0..320).map(|at| (at % 40 - 20) * 500).collect();
+        let mut packet = [0; 400];
+        let mut encoder = Encoder::new(Band::Wide, &Settings::default()).expect("an encoder");
+        let len = encoder.encode(&samples, &mut packet).expect("20 ms");
+        return packet[..len].to_vec();
+    };
+    vec![0x2a; 160 * bytes]
+}
+
 fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play>) -> LegSpec {
-    let payload_type = if codec == Codec::Pcmu { 0 } else { 8 };
+    let payload_type = payload_type(codec);
     LegSpec {
         leg: LegId(leg),
         port: Port(10_000 + 2 * leg),
@@ -72,10 +97,11 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
             codec,
             send: payload_type,
             receive: payload_type,
-            // The AI is sent keys as tones.
-            events: (leg != AI).then_some(EventFormat {
+            // The AI is sent keys as tones, where its codec has any.
+            events: (leg != AI || codec == Codec::Opus).then_some(EventFormat {
                 send: 101,
                 receive: 101,
+                clock_hz: codec.clock_hz(),
             }),
             comfort_noise: None,
         },
@@ -98,6 +124,7 @@ struct World {
     generation: u64,
     sequence: u16,
     timestamp: u32,
+    ai: (Codec, Vec<u8>),
     sent: u64,
     events: u64,
 }
@@ -128,7 +155,7 @@ impl World {
         for &leg in talk {
             let (payload_type, payload): (u8, &[u8]) = match key {
                 Some(duration) => (101, &[5, 10, (duration >> 8) as u8, duration as u8]),
-                None if leg == AI => (8, &[0x2a; 160]),
+                None if leg == AI => (payload_type(self.ai.0), &self.ai.1),
                 None => (0, &[0x10; 160]),
             };
             let header = Header {
@@ -137,6 +164,7 @@ impl World {
                 sequence: Seq(self.sequence),
                 timestamp: match key {
                     Some(duration) => self.timestamp.wrapping_sub(u32::from(duration)),
+                    None if leg == AI => self.timestamp.wrapping_mul(self.ai.0.clock_hz() / 8_000),
                     None => self.timestamp,
                 },
                 ssrc: 0x100 + u32::from(leg),
@@ -170,7 +198,8 @@ impl World {
     /// A whole call: relay, transcode, two listeners of one leg, keys, prompts, noise, losses, reports, the end.
     fn call(&mut self, session: u64, hold: &Play) {
         let talk = |dtmf, heard| leg(CALLER, Codec::Pcmu, dtmf, heard, None);
-        let ai = |heard| leg(AI, Codec::Pcma, Dtmf::Relay, heard, None);
+        let codec = self.ai.0;
+        let ai = |heard| leg(AI, codec, Dtmf::Relay, heard, None);
         let human = |dtmf, heard, play| leg(HUMAN, Codec::Pcmu, dtmf, heard, play);
         let held = leg(CALLER, Codec::Pcmu, Dtmf::Relay, None, Some(hold.clone()));
         let listens = human(Dtmf::Take, Some(CALLER), None);
@@ -227,6 +256,12 @@ fn nothing_allocates_after_the_core_was_made() {
         queue: [hold].into_iter().collect(),
         repeat_last: true,
     };
+    let sizes = Sizes {
+        wide: 3,
+        opus_narrow: 3,
+        opus_wide: 3,
+    };
+    let coders = Coders::new(sizes, &Settings::default()).expect("coders");
     let now = Instant::now();
     let config = Config {
         first_port: Port(10_000),
@@ -237,6 +272,7 @@ fn nothing_allocates_after_the_core_was_made() {
         prompts: Arc::new(prompts),
         cname: "test@baton".to_owned(),
         seed: 1,
+        coders: Arc::new(coders),
         silence: SILENCE,
     };
     let mut world = World {
@@ -245,13 +281,23 @@ fn nothing_allocates_after_the_core_was_made() {
         generation: 0,
         sequence: 65_500,
         timestamp: u32::MAX - 10_000,
+        ai: (Codec::Pcma, Vec::new()),
         sent: 0,
         events: 0,
     };
-    let counted = allocations(|| (1..=3).for_each(|session| world.call(session, &hold)));
-    assert_eq!(counted, 0);
+    let mut session = 0;
+    for codec in Codec::ALL {
+        world.ai = (codec, spoken(codec));
+        let counted = allocations(|| {
+            for _ in 0..3 {
+                session += 1;
+                world.call(session, &hold);
+            }
+        });
+        assert_eq!(counted, 0, "{codec:?}");
+    }
     let totals = *world.core.counters();
-    assert!(totals.forwarded > 2_000 && totals.transcoded > 1_500, "{totals:?}");
+    assert!(totals.forwarded > 12_000 && totals.transcoded > 7_500, "{totals:?}");
     assert!(
         totals.played > 100 && totals.comfort > 100 && totals.rtcp > 3,
         "{totals:?}"

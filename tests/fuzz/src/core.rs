@@ -89,6 +89,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
             events: (leg != 1).then_some(EventFormat {
                 send: 101,
                 receive: 101,
+                clock_hz: 8_000,
             }),
             comfort_noise: Some(13),
         },
@@ -115,6 +116,7 @@ impl World {
             prompts: Arc::new(Prompts::new()),
             cname: "fuzz".into(),
             seed: 5,
+            coders: Arc::default(),
             silence: SILENCE,
         };
         let now = *START;

@@ -43,6 +43,7 @@ impl Plane {
                 prompts: Arc::clone(prompts),
                 cname: "baton".into(),
                 seed: scenario.seed ^ u64::from(1 + 8 * worker),
+                coders: Arc::default(),
                 silence: media::core::SILENCE,
             };
             Core::new(config, now)

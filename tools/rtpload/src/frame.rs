@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use baton_lab::udp::{self, End, HEADERS};
-use media::codec::g711::{ALAW_TO_ULAW, ULAW_TO_ALAW};
+use media::codec::g711::{self, ALAW_TO_ULAW, ULAW_TO_ALAW};
 use media::command::Codec;
 
 /// RTP's.
@@ -54,17 +54,21 @@ pub(crate) fn port(stream: usize) -> u16 {
     FIRST_PORT + 2 * stream as u16
 }
 
-/// Payload types of RFC 3551.
+/// Payload types: those of RFC 3551, and others from 96 on.
 pub(crate) fn payload_type(codec: Codec) -> u8 {
     match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
     }
 }
 
 impl Stream {
     pub(crate) fn new(number: u32, codec: Codec, from: (End, u16), to: (End, u16)) -> Stream {
-        let mut packet = [codec.silence(); LEN];
+        let mut packet = [codec.law().map_or(0, g711::Law::silence); LEN];
         udp::write(&mut packet, from, to, LEN - HEADERS);
         packet[42..44].copy_from_slice(&[0x80, payload_type(codec)]);
         packet[50..54].copy_from_slice(&(number ^ 0x5eed_0000).to_be_bytes());
@@ -142,10 +146,7 @@ impl Law {
 
 /// Where a codec stands in [`LAWS`].
 fn law(codec: Codec) -> usize {
-    match codec {
-        Codec::Pcmu => 0,
-        Codec::Pcma => 1,
-    }
+    usize::from(codec.law() == Some(g711::Law::A))
 }
 
 /// Samples that are the same again after they went from one law to the other and back: the mark outlives a change of law.
@@ -168,8 +169,6 @@ static LAWS: LazyLock<[Law; 2]> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
-
-    use media::codec::transcode;
 
     use super::*;
 
@@ -210,7 +209,9 @@ mod tests {
             let mut frame = [0; LEN];
             stream.write(&mut frame, 0x89ab_cdef_0000_1111);
             let sent = read(&frame);
-            transcode(from, to, &mut frame[HEADERS + RTP..]);
+            from.law()
+                .unwrap()
+                .transcode(to.law().unwrap(), &mut frame[HEADERS + RTP..]);
             frame[HEADERS + 1] = payload_type(to);
             assert!(sent.is_some_and(|mark| mark.stream == 0x0123_4567));
             assert_eq!(read(&frame), sent);

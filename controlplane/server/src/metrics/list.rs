@@ -108,6 +108,8 @@ const fn drops() -> [&'static str; DropReason::ALL.len()] {
         "digit",
         "not_sending",
         "no_buffer",
+        "untranscodable",
+        "repeated",
     ]
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::codec::transcode;
+use media::codec::g711::Law;
 use media::command::{
     Codec, Command, Dtmf, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionId,
     SessionSpec,
@@ -54,20 +54,16 @@ pub(super) fn frames(time: Duration) -> Vec<Cost> {
     let mut payload = [0_u8; FRAME];
     let mut samples: [i16; FRAME] = std::array::from_fn(|at| (at as i16 - 80) * 300);
     let mut costs = Vec::new();
-    for (name, codec) in [("PCMU encode", Codec::Pcmu), ("PCMA encode", Codec::Pcma)] {
-        let ns = cost(time, || {
-            black_box(codec.encode(black_box(&samples), &mut payload)).min(1)
-        });
+    for (name, law) in [("PCMU encode", Law::Mu), ("PCMA encode", Law::A)] {
+        let ns = cost(time, || black_box(law.encode(black_box(&samples), &mut payload)).min(1));
         costs.push(Cost { name, ns });
     }
-    for (name, codec) in [("PCMU decode", Codec::Pcmu), ("PCMA decode", Codec::Pcma)] {
-        let ns = cost(time, || {
-            black_box(codec.decode(black_box(&payload), &mut samples)).min(1)
-        });
+    for (name, law) in [("PCMU decode", Law::Mu), ("PCMA decode", Law::A)] {
+        let ns = cost(time, || black_box(law.decode(black_box(&payload), &mut samples)).min(1));
         costs.push(Cost { name, ns });
     }
     let ns = cost(time, || {
-        transcode(Codec::Pcmu, Codec::Pcma, black_box(&mut payload));
+        Law::Mu.transcode(Law::A, black_box(&mut payload));
         1
     });
     costs.push(Cost {
@@ -130,6 +126,7 @@ impl Bench {
             prompts: Arc::new(prompts),
             cname: "baton".to_owned(),
             seed: 1,
+            coders: Arc::default(),
             silence: SILENCE,
         };
         let mut core = Core::new(config, now);
@@ -255,6 +252,10 @@ pub(super) fn leg(leg: u16, port: u16, remote: SocketAddr, codec: Codec, hears: 
     let number = match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
     };
     LegSpec {
         leg: LegId(leg),

@@ -51,6 +51,7 @@ impl Rig {
             prompts: Arc::default(),
             cname: "test".to_owned(),
             seed: 7,
+            coders: Arc::default(),
             silence: media::core::SILENCE,
         };
         // A machine that stands still for a moment must not make a peer hear noise.

@@ -78,6 +78,10 @@ pub(crate) fn payload_type(codec: Codec) -> u8 {
     match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
     }
 }
 

@@ -8,6 +8,64 @@
 //! of the 256 codes, and only the tables keep bits 1 to 7 through A–µ–A (Note 3 to the tables: µ-80 goes to to µ-79
 //! for its sake).
 
+/// Which of the two: a byte is a sample, and there is nothing to remember between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
+
+impl Law {
+    /// Both.
+    pub const ALL: [Law; 2] = [Law::Mu, Law::A];
+
+    /// The byte of digital silence.
+    pub const fn silence(self) -> u8 {
+        match self {
+            Law::Mu => 0xff,
+            Law::A => 0xd5,
+        }
+    }
+
+    /// Encodes as many samples as both slices have room for; returns how many.
+    pub fn encode(self, samples: &[i16], payload: &mut [u8]) -> usize {
+        match self {
+            Law::Mu => zip(samples, payload, encode_ulaw),
+            Law::A => zip(samples, payload, encode_alaw),
+        }
+    }
+
+    /// Decodes as many samples as both slices have room for; returns how many.
+    pub fn decode(self, payload: &[u8], samples: &mut [i16]) -> usize {
+        match self {
+            Law::Mu => zip(payload, samples, decode_ulaw),
+            Law::A => zip(payload, samples, decode_alaw),
+        }
+    }
+
+    /// Mean square of the decoded samples; compare it with [`BELOW_50_DBM0`] and its like. 0 for an empty payload.
+    pub fn mean_square(self, payload: &[u8]) -> u32 {
+        match self {
+            Law::Mu => mean_square(&ULAW_SQUARE, payload),
+            Law::A => mean_square(&ALAW_SQUARE, payload),
+        }
+    }
+
+    /// Rewrites a payload into another law in place, without going through linear samples.
+    pub fn transcode(self, to: Law, payload: &mut [u8]) {
+        let table = match (self, to) {
+            (Law::Mu, Law::Mu) | (Law::A, Law::A) => return,
+            (Law::Mu, Law::A) => &ULAW_TO_ALAW,
+            (Law::A, Law::Mu) => &ALAW_TO_ULAW,
+        };
+        for byte in payload {
+            *byte = table[usize::from(*byte)];
+        }
+    }
+}
+
 /// Decodes a µ-law byte.
 #[inline]
 pub fn decode_ulaw(code: u8) -> i16 {
@@ -55,8 +113,8 @@ pub static ULAW_TO_ALAW: [u8; 256] = ulaw_to_alaw();
 /// PCMA to PCMU, Table 4.
 pub static ALAW_TO_ULAW: [u8; 256] = alaw_to_ulaw();
 
-pub(super) static ULAW_SQUARE: [u32; 256] = squares(&ULAW_LINEAR);
-pub(super) static ALAW_SQUARE: [u32; 256] = squares(&ALAW_LINEAR);
+static ULAW_SQUARE: [u32; 256] = squares(&ULAW_LINEAR);
+static ALAW_SQUARE: [u32; 256] = squares(&ALAW_LINEAR);
 
 static ULAW_LINEAR: [i16; 256] = ulaw_linear();
 static ALAW_LINEAR: [i16; 256] = alaw_linear();
@@ -65,7 +123,7 @@ static ULAW_CODE: [u8; 8192] = ulaw_code();
 /// By 11-bit magnitude, of positive samples.
 static ALAW_CODE: [u8; 2048] = alaw_code();
 
-pub(super) fn mean_square(squares: &[u32; 256], payload: &[u8]) -> u32 {
+fn mean_square(squares: &[u32; 256], payload: &[u8]) -> u32 {
     if payload.is_empty() {
         return 0;
     }
@@ -226,6 +284,13 @@ const fn alaw_to_ulaw() -> [u8; 256] {
         value += 1;
     }
     table
+}
+
+fn zip<A: Copy, B>(from: &[A], to: &mut [B], convert: impl Fn(A) -> B) -> usize {
+    for (from, to) in from.iter().zip(to.iter_mut()) {
+        *to = convert(*from);
+    }
+    from.len().min(to.len())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use arrayvec::ArrayVec;
 
+use super::voices::Voices;
 use super::{Core, STRAYS_MAX};
 use crate::command::{Event, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch};
 use crate::events::{Listeners, Mailbox};
@@ -34,9 +35,13 @@ impl Core {
                 .refusal(found, spec)
                 .or_else(|| (!self.has_places(found, spec)).then_some(Refusal::NoSession)),
         };
-        match (refusal, found) {
-            (None, _) => self.accept(now, found, id, generation, spec),
-            (Some(reason), Some(slot)) => {
+        let voices = match refusal {
+            Some(reason) => Err(reason),
+            None => self.voices(found, spec).ok_or(Refusal::Coders),
+        };
+        match (voices, found) {
+            (Ok(voices), _) => self.accept(now, found, id, generation, spec, voices),
+            (Err(reason), Some(slot)) => {
                 if let Some(session) = self.table.session_mut(slot) {
                     session.answer = Answer::Refused(reason);
                 }
@@ -45,7 +50,7 @@ impl Core {
                     true
                 });
             }
-            (Some(reason), None) => self.stray(Event::Refused {
+            (Err(reason), None) => self.stray(Event::Refused {
                 session: id,
                 generation,
                 reason,
@@ -91,7 +96,7 @@ impl Core {
             if earlier.iter().any(|other| other.port == leg.port) || !self.may_have(found, leg) {
                 return Some(Refusal::Port);
             }
-            if !matches!(leg.ptime_ms, 10 | 20 | 30 | 40) {
+            if !matches!(leg.ptime_ms, 10 | 20 | 30 | 40 | 50 | 60) {
                 return Some(Refusal::PacketTime);
             }
             let heard = &leg.hears.legs;
@@ -157,6 +162,7 @@ impl Core {
         id: SessionId,
         generation: Generation,
         spec: &SessionSpec,
+        voices: Voices,
     ) {
         let slot = match found {
             Some(slot) => slot,
@@ -175,6 +181,7 @@ impl Core {
             Some(waiting) => self.wait(now, slot, waiting),
             None => self.carry_out(now, slot, generation, spec),
         }
+        self.lend(spec, voices);
     }
 
     /// Makes everything so.
@@ -381,7 +388,7 @@ impl Core {
                 continue;
             };
             let sent = leg.destination().is_some();
-            leg.update(now, wanted);
+            leg.update(now, wanted, &mut self.seed);
             if sent != leg.destination().is_some() {
                 leg.restart(at);
             }
@@ -480,6 +487,7 @@ impl Core {
         if let Some(session) = self.table.session_mut(slot) {
             session.in_force = Some(at);
         }
+        self.settle(slot);
         self.tell(slot, |mailbox| {
             mailbox.applied(generation, at);
             true

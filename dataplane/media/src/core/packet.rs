@@ -8,7 +8,7 @@ use crate::command::{Dtmf, Port};
 use crate::dtmf;
 use crate::events::Audible;
 use crate::latch::Admission;
-use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Sound, Timer};
+use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Timer};
 use crate::pending::PACKET_MAX;
 use crate::rtcp::{Compound, Packet as Rtcp};
 use crate::rtp::{Arrival, HEADER, Header, Kind, Packet, demux};
@@ -44,7 +44,9 @@ impl Core {
         }
         let (arrival, ticks) = leg.source.receive(now, &header, leg.format.codec.clock_hz());
         let (new_digit, dtmf) = match content {
-            Content::Event(_) => leg.source.digit(header.timestamp, leg.dtmf),
+            Content::Event(event) => leg
+                .source
+                .digit(header.timestamp, event, leg.dtmf, leg.format.codec.clock_hz()),
             Content::Audio | Content::Noise | Content::Unmapped => (false, leg.dtmf),
         };
         let inbound = Inbound {
@@ -246,7 +248,7 @@ impl Core {
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
-        let (codec, session) = (leg.format.codec, leg.session);
+        let session = leg.session;
         let word_of = match leg.meter.is_open() {
             true => self.table.session(session).and_then(|session| session.word_of()),
             false => None,
@@ -254,11 +256,12 @@ impl Core {
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
-        let level = || match outgoing.sound {
-            Sound::Audio => codec.mean_square(packet.get(HEADER..).unwrap_or_default()),
-            Sound::Event | Sound::Noise => 0,
-        };
-        if let Some(began) = leg.meter.sent(at, outgoing, word_of, level) {
+        let Leg {
+            meter, voice, format, ..
+        } = leg;
+        let payload = packet.get(HEADER..).unwrap_or_default();
+        let level = || outgoing.level.or_else(|| voice.level(format.codec, payload));
+        if let Some(began) = meter.sent(at, outgoing, word_of, level) {
             self.first_word(session, began);
         }
     }

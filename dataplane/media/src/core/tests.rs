@@ -1,5 +1,6 @@
 //! The core from outside, on virtual time: talkers send RTP bytes, listeners record what they are sent.
 
+mod coders;
 mod control;
 mod dtmf;
 mod evidence;
@@ -15,7 +16,7 @@ mod rtcp;
 mod silence;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -28,6 +29,7 @@ use crate::command::{
 use crate::prompt::Prompts;
 use crate::rtp::{Header, Packet, Seq, timestamp_distance};
 use crate::verdict::{Reason, Verdict};
+use crate::voice::tests::said;
 
 const CALL: SessionId = SessionId(1);
 const CALLER: LegId = LegId(0);
@@ -65,6 +67,9 @@ struct Talker {
     until: u64,
     header: Header,
     payload: Vec<u8>,
+    /// What it says instead, over and over, and what comes next.
+    packets: (Vec<Vec<u8>>, usize),
+    codec: Codec,
 }
 
 struct Rig {
@@ -88,6 +93,11 @@ const HOLD: PromptId = PromptId(1);
 const SHORT: PromptId = PromptId(2);
 
 fn prompts() -> Arc<Prompts> {
+    static MADE: LazyLock<Arc<Prompts>> = LazyLock::new(make_prompts);
+    MADE.clone()
+}
+
+fn make_prompts() -> Arc<Prompts> {
     let mut prompts = Prompts::new();
     let tone = |len: usize, level: i16| {
         (0..len)
@@ -110,6 +120,7 @@ fn config() -> Config {
         prompts: prompts(),
         cname: "test@baton".to_owned(),
         seed: 42,
+        coders: Arc::default(),
         silence: SILENCE,
     }
 }
@@ -130,8 +141,39 @@ fn pcmu() -> Format {
         events: Some(EventFormat {
             send: 101,
             receive: 101,
+            clock_hz: 8_000,
         }),
         comfort_noise: None,
+    }
+}
+
+/// A payload type.
+fn number(codec: Codec) -> u8 {
+    match codec {
+        Codec::Pcmu => 0,
+        Codec::Pcma => 8,
+        Codec::G722 => 9,
+        Codec::L16 => 96,
+        Codec::L16Wide => 97,
+        Codec::Opus => 98,
+    }
+}
+
+/// A leg of another codec.
+fn leg_in(id: LegId, codec: Codec, hears: Hears) -> LegSpec {
+    LegSpec {
+        format: Format {
+            codec,
+            send: number(codec),
+            receive: number(codec),
+            events: Some(EventFormat {
+                send: 101,
+                receive: 101,
+                clock_hz: codec.clock_hz(),
+            }),
+            comfort_noise: None,
+        },
+        ..leg(id, hears)
     }
 }
 
@@ -286,7 +328,20 @@ impl Rig {
             until: u64::MAX,
             header,
             payload,
+            packets: (Vec::new(), 0),
+            codec: Codec::Pcmu,
         });
+    }
+
+    /// A talker of another codec: a tone of 1 kHz, in packets of 20 ms.
+    fn talk_in(&mut self, leg: LegId, phase_ms: u64, codec: Codec) {
+        self.talk(leg, phase_ms, LOUD);
+        let talker = self.talker(leg);
+        talker.codec = codec;
+        talker.header.payload_type = number(codec);
+        static SAID: LazyLock<Vec<Vec<Vec<u8>>>> =
+            LazyLock::new(|| Codec::ALL.into_iter().map(|codec| said(codec, 50, 20)).collect());
+        talker.packets.0.clone_from(&SAID[codec as usize]);
     }
 
     /// Stops a talker now.
@@ -337,9 +392,13 @@ impl Rig {
     fn speak(&mut self, n: usize) {
         let talker = &mut self.talkers[n];
         talker.next += 20 * MS;
-        let (leg, header, payload) = (talker.leg, talker.header, talker.payload.clone());
+        let (packets, next) = &mut talker.packets;
+        let payload = packets.get(*next).unwrap_or(&talker.payload).clone();
+        *next = (*next + 1) % packets.len().max(1);
+        let (leg, header) = (talker.leg, talker.header);
         talker.header.sequence = header.sequence.next();
-        talker.header.timestamp = header.timestamp.wrapping_add(payload.len() as u32);
+        let ticks = talker.codec.duration(&payload).unwrap_or(0);
+        talker.header.timestamp = header.timestamp.wrapping_add(ticks);
         self.talked += 1;
         self.packet(leg, &header, &payload);
     }

@@ -79,7 +79,7 @@ fn each_key_sounds_with_its_two_frequencies_and_no_other() {
     for digit in "0123456789*#ABCD".chars() {
         let tone = Tone::of(code_of(digit).unwrap()).unwrap();
         let mut samples = [0; 1600];
-        tone.fill(0, &mut samples);
+        tone.fill(Band::Narrow, 0, &mut samples);
         let (low, high) = frequencies(digit);
         for hz in ALL {
             let level = level(&samples, hz);
@@ -96,12 +96,12 @@ fn each_key_sounds_with_its_two_frequencies_and_no_other() {
 
 #[test]
 fn the_encoded_tone_has_both_frequencies_at_minus_seven_together() {
-    for codec in [Codec::Pcmu, Codec::Pcma] {
+    for law in Law::ALL {
         let mut payload = [0; 800];
-        Tone::of(5).unwrap().encode(codec, 12_345, &mut payload);
-        assert!((g711::dbm0(codec.mean_square(&payload)) + 6.9).abs() < 0.2);
+        Tone::of(5).unwrap().encode(law, 12_345, &mut payload);
+        assert!((g711::dbm0(law.mean_square(&payload)) + 6.9).abs() < 0.2);
         let mut samples = [0; 800];
-        codec.decode(&payload, &mut samples);
+        law.decode(&payload, &mut samples);
         assert!((level(&samples, 770.0) + 11.0).abs() < 0.2);
         assert!((level(&samples, 1336.0) + 9.0).abs() < 0.2);
         assert!(level(&samples, 941.0) < -30.0);
@@ -113,11 +113,11 @@ proptest! {
     fn pieces_join_without_a_seam(code in 0u8..16, offset: u32, cut in 0usize..400) {
         let tone = Tone::of(code).unwrap();
         let mut whole = [0; 400];
-        tone.fill(offset, &mut whole);
+        tone.fill(Band::Narrow, offset, &mut whole);
         let mut pieces = [0; 400];
         let (first, second) = pieces.split_at_mut(cut);
-        tone.fill(offset, first);
-        tone.fill(offset.wrapping_add(cut as u32), second);
+        tone.fill(Band::Narrow, offset, first);
+        tone.fill(Band::Narrow, offset.wrapping_add(cut as u32), second);
         prop_assert_eq!(whole, pieces);
     }
 

@@ -42,6 +42,7 @@ impl World {
             prompts: Arc::new(prompts),
             cname: "test".to_owned(),
             seed: 1,
+            coders: Arc::default(),
             silence: media::core::SILENCE,
         };
         let mut now = self.now;

@@ -1,6 +1,7 @@
 //! Digits: relayed, taken, dropped, turned into tones, and ended when their source goes.
 
 use super::*;
+use crate::codec::g711::Law;
 use crate::dtmf::Event as Digit;
 
 /// Presses a key on a leg that talks: a packet each 20 ms, then three that end it, as telephones do.
@@ -85,7 +86,11 @@ fn call(caller: Dtmf) -> (Rig, LegSpec, LegSpec) {
 #[test]
 fn a_relayed_digit_keeps_marker_duration_and_timestamp_and_has_the_listeners_payload_type() {
     let (mut rig, caller, mut ai) = call(Dtmf::Relay);
-    ai.format.events = Some(EventFormat { send: 96, receive: 97 });
+    ai.format.events = Some(EventFormat {
+        send: 96,
+        receive: 97,
+        clock_hz: 8_000,
+    });
     rig.set(spec(&[caller, ai]));
     rig.talk(CALLER, 0, LOUD);
     rig.run(85);
@@ -191,7 +196,7 @@ fn who_has_no_telephone_event_gets_the_tone() {
             .all(|sent| sent.header().payload_type == 8 && sent.payload().len() == 160)
     );
     let mut expected = vec![0; 640];
-    crate::dtmf::Tone::of(9).unwrap().encode(Codec::Pcma, 0, &mut expected);
+    crate::dtmf::Tone::of(9).unwrap().encode(Law::A, 0, &mut expected);
     let tone: Vec<u8> = heard[5..9].iter().flat_map(|sent| sent.payload().to_vec()).collect();
     assert_eq!(tone, expected);
     for pair in heard.windows(2) {
@@ -354,7 +359,7 @@ fn of_a_digit_that_began_before_the_switch_only_the_new_part_is_a_tone() {
     let heard = rig.heard(AI);
     let tones: Vec<_> = heard
         .iter()
-        .filter(|sent| Codec::Pcmu.mean_square(sent.payload()) > 1_000_000)
+        .filter(|sent| Law::Mu.mean_square(sent.payload()) > 1_000_000)
         .collect();
     assert_eq!(
         tones.iter().map(|sent| sent.payload().len()).collect::<Vec<_>>(),
@@ -409,11 +414,7 @@ fn a_digit_that_began_under_take_stays_taken_after_the_join() {
     assert_eq!(rig.applied(joined), Some(next));
     let heard = rig.heard(CALLER);
     assert_unbroken(&heard, 40 * MS);
-    assert!(
-        heard
-            .iter()
-            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) > 100_000)
-    );
+    assert!(heard.iter().all(|sent| Law::Mu.mean_square(sent.payload()) > 100_000));
     // The next key is the caller's to hear.
     Press::whole(&mut rig, HUMAN, 2, 3);
     assert_eq!((digits(&rig).len(), keys_heard(&rig, CALLER)), (1, 6));
@@ -457,7 +458,7 @@ fn a_row_waits_a_second_at_the_most_for_a_leg_that_only_presses_a_taken_key() {
     assert_eq!(rig.applied(joined), Some(set_at + 1_000 * MS));
     let heard = rig.heard(CALLER);
     assert_unbroken(&heard, 20 * MS);
-    let noise = |sent: &&Sent| Codec::Pcmu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0;
+    let noise = |sent: &&Sent| Law::Mu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0;
     assert!(
         heard
             .iter()

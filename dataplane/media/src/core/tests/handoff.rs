@@ -1,6 +1,7 @@
 //! A change of the table: no hole in any line, whatever the phases.
 
 use super::*;
+use crate::codec::g711::Law;
 use crate::command::{Watch, WindowId};
 
 /// What the caller hears before and after a `Set`.
@@ -125,7 +126,7 @@ fn the_old_source_goes_on_for_60_ms_at_the_most_then_noise_stands_in() {
     assert!(
         heard[last + 1..]
             .iter()
-            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) < 2_604)
+            .all(|sent| Law::Mu.mean_square(sent.payload()) < 2_604)
     );
 }
 

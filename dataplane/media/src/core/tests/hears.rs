@@ -1,6 +1,7 @@
 //! Every row of the table.
 
 use super::*;
+use crate::codec::g711::Law;
 
 #[test]
 fn one_leg_is_relayed_in_the_same_packet_and_keeps_its_own_sequence() {
@@ -49,7 +50,7 @@ fn another_codec_is_transcoded_on_arrival() {
     rig.talk(AI, 0, LOUD);
     rig.run(200);
     let mut expected = rig.talkers[0].payload.clone();
-    crate::codec::transcode(Codec::Pcmu, Codec::Pcma, &mut expected);
+    Law::Mu.transcode(Law::A, &mut expected);
     let heard = rig.heard(CALLER);
     assert_eq!(heard.len(), 10);
     assert!(
@@ -70,11 +71,9 @@ fn prompts_are_played_in_order_then_comfort_noise_follows() {
     assert_unbroken(&heard, 20 * MS);
     let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
     let library = prompts();
-    let expected = [SHORT, BRIEF]
-        .map(|id| library.encoded(id, Codec::Pcmu).unwrap())
-        .concat();
+    let expected = [SHORT, BRIEF].map(|id| library.encoded(id, Law::Mu).unwrap()).concat();
     assert_eq!(audio[..expected.len()], expected);
-    assert!(Codec::Pcmu.mean_square(&audio[expected.len()..]) < crate::codec::g711::BELOW_50_DBM0);
+    assert!(Law::Mu.mean_square(&audio[expected.len()..]) < crate::codec::g711::BELOW_50_DBM0);
     let played = rig.events.iter().filter_map(|(at, event)| match event {
         Event::Played {
             leg: CALLER,
@@ -101,7 +100,7 @@ fn the_last_prompt_is_repeated_without_a_seam_and_its_end_is_told_once() {
         .flat_map(|sent| sent.payload().to_vec())
         .collect();
     let library = prompts();
-    let short = library.encoded(SHORT, Codec::Pcmu).unwrap();
+    let short = library.encoded(SHORT, Law::Mu).unwrap();
     assert_eq!(audio.len(), 4_800);
     assert!(audio.chunks(240).all(|chunk| chunk == short));
     assert_eq!(
@@ -127,7 +126,7 @@ fn the_same_play_keeps_its_position_through_later_sets() {
     let heard = rig.heard(CALLER);
     assert_unbroken(&heard, 20 * MS);
     let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
-    assert_eq!(audio, prompts().encoded(HOLD, Codec::Pcmu).unwrap());
+    assert_eq!(audio, prompts().encoded(HOLD, Law::Mu).unwrap());
 }
 
 /// What each packet's timestamp is ahead of the one before, and whether it has the marker.
@@ -180,7 +179,7 @@ fn a_stall_of_the_host_is_a_pause_with_a_marker_and_what_is_played_goes_on() {
     );
     let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
     let library = prompts();
-    assert_eq!(audio, library.encoded(HOLD, Codec::Pcmu).unwrap()[..audio.len()]);
+    assert_eq!(audio, library.encoded(HOLD, Law::Mu).unwrap()[..audio.len()]);
 }
 
 #[test]
@@ -194,7 +193,7 @@ fn a_play_that_was_heard_to_its_end_does_not_start_again() {
     assert!(
         rig.heard(CALLER)
             .iter()
-            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) < 2_604)
+            .all(|sent| Law::Mu.mean_square(sent.payload()) < 2_604)
     );
     assert!(rig.events.is_empty());
 }
@@ -237,7 +236,7 @@ fn an_empty_row_gets_comfort_noise_on_its_own_tick() {
     assert_unbroken(&heard, 30 * MS);
     assert!(heard.iter().all(|sent| sent.payload().len() == 240));
     let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
-    let level = Codec::Pcmu.mean_square(&audio);
+    let level = Law::Mu.mean_square(&audio);
     assert!(level > 50 && level < crate::codec::g711::BELOW_50_DBM0, "{level}");
 }
 
@@ -384,7 +383,7 @@ fn a_play_that_was_about_to_give_way_and_did_not_is_the_same_play() {
     assert!(
         heard
             .iter()
-            .all(|sent| Codec::Pcmu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0)
+            .all(|sent| Law::Mu.mean_square(sent.payload()) < crate::codec::g711::BELOW_50_DBM0)
     );
     assert_eq!(rig.applied(generation), None, "said before, and once");
 }

@@ -1,6 +1,7 @@
 //! A state that waits for a leg's first packet: all of it is in force with that packet, or none of it.
 
 use super::*;
+use crate::codec::g711::Law;
 use crate::command::{Watch, WindowId};
 
 const AI_SAYS: [u8; 2] = [0x91, 0x11];
@@ -68,7 +69,7 @@ fn speaks(rig: &mut Rig, ms: u64) {
 fn assert_plays_on(heard: &[Sent], prompt: PromptId) {
     let audio: Vec<u8> = heard.iter().flat_map(|sent| sent.payload().to_vec()).collect();
     let library = prompts();
-    let encoded = library.encoded(prompt, Codec::Pcmu).unwrap();
+    let encoded = library.encoded(prompt, Law::Mu).unwrap();
     let expected: Vec<u8> = encoded.iter().copied().cycle().take(audio.len()).collect();
     assert_eq!(audio, expected, "the prompt was not played from its beginning on");
 }

@@ -1,6 +1,8 @@
 //! Whatever comes, the core does not panic, every listener's line stays one line, and nothing is left over.
 
 use super::*;
+use crate::codec::opus::Settings;
+use crate::coders::{Coders, Sizes};
 use crate::command::{Watch, WindowId};
 use crate::seed::Seed;
 
@@ -30,8 +32,26 @@ fn row(seed: &mut Seed, own: LegId) -> Hears {
     row
 }
 
-fn random_leg(seed: &mut Seed, id: LegId) -> LegSpec {
-    let mut leg = leg(id, row(seed, id));
+/// What each leg speaks: G.711 in half of the runs, anything in the others; and now and then something else for a while.
+type Spoken = [Codec; 4];
+
+fn spoken(seed: &mut Seed) -> Spoken {
+    if one_in(seed, 2) {
+        return [Codec::Pcmu, Codec::Pcma, Codec::Pcmu, Codec::Pcmu];
+    }
+    std::array::from_fn(|_| any(seed))
+}
+
+fn any(seed: &mut Seed) -> Codec {
+    Codec::ALL[(seed.next() % Codec::ALL.len() as u64) as usize]
+}
+
+fn random_leg(seed: &mut Seed, id: LegId, spoken: Spoken) -> LegSpec {
+    let codec = match one_in(seed, 12) {
+        true => any(seed),
+        false => spoken[usize::from(id.0)],
+    };
+    let mut leg = leg_in(id, codec, row(seed, id));
     if one_in(seed, 8) {
         leg.send = false;
     }
@@ -42,20 +62,19 @@ fn random_leg(seed: &mut Seed, id: LegId) -> LegSpec {
         leg.remote_rtcp = Some(remote(id));
     }
     if id == AI {
-        leg.format.codec = Codec::Pcma;
         leg.format.events = None;
     }
-    leg.format.comfort_noise = Some(13).filter(|_| id == HUMAN);
+    leg.format.comfort_noise = Some(13).filter(|_| id == HUMAN && codec.clock_hz() == 8_000);
     leg.receive = !one_in(seed, 8);
     leg.dtmf = [Dtmf::Relay, Dtmf::Relay, Dtmf::Take, Dtmf::Drop][(seed.next() % 4) as usize];
-    leg.ptime_ms = [20, 20, 30, 10, 40][(seed.next() % 5) as usize];
+    leg.ptime_ms = [20, 20, 30, 10, 40, 50, 60][(seed.next() % 7) as usize];
     leg
 }
 
-fn random_spec(seed: &mut Seed) -> SessionSpec {
+fn random_spec(seed: &mut Seed, spoken: Spoken) -> SessionSpec {
     let legs = (0..4).map(LegId).filter(|_| !one_in(seed, 8));
     let legs: Vec<_> = legs.collect();
-    let legs = legs.into_iter().map(|id| random_leg(seed, id)).collect();
+    let legs = legs.into_iter().map(|id| random_leg(seed, id, spoken)).collect();
     let first_word_of = Some(HUMAN).filter(|_| one_in(seed, 2));
     let watch = Watch {
         window: WindowId(seed.next() % 3),
@@ -82,14 +101,25 @@ fn random_datagram(rig: &mut Rig, seed: &mut Seed) {
 
 fn run(number: u64) {
     let mut seed = Seed::new(number);
-    let mut rig = Rig::new();
-    for id in 0..4 {
-        rig.talk(LegId(id), seed.next() % 20, LOUD);
+    let spoken = spoken(&mut seed);
+    // Now and then there are too few.
+    let sizes = Sizes {
+        wide: 1 + (seed.next() % 8) as usize,
+        opus_narrow: (seed.next() % 5) as usize,
+        opus_wide: (seed.next() % 5) as usize,
+    };
+    let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
+    let mut rig = Rig::with(Config {
+        coders: coders.clone(),
+        ..config()
+    });
+    for (id, codec) in spoken.into_iter().enumerate() {
+        rig.talk_in(LegId(id as u16), seed.next() % 20, codec);
     }
     for _ in 0..60 {
         match seed.next() % 10 {
             0..5 => {
-                let spec = random_spec(&mut seed);
+                let spec = random_spec(&mut seed, spoken);
                 rig.set(spec);
             }
             5 => {
@@ -104,7 +134,8 @@ fn run(number: u64) {
             }
             7 => {
                 let talker = &mut rig.talkers[(seed.next() % 4) as usize];
-                talker.header.payload_type = [0, 0, 8, 13, 101][(seed.next() % 5) as usize];
+                talker.header.payload_type =
+                    [super::number(talker.codec), super::number(talker.codec), 0, 13, 101][(seed.next() % 5) as usize];
             }
             8 => rig.now += seed.next() % (300 * MS),
             _ if one_in(&mut seed, 4) => rig.end(),
@@ -118,6 +149,7 @@ fn run(number: u64) {
         );
     }
     assert_conserved(&mut rig);
+    assert_eq!(coders.free(), sizes);
     assert_eq!(rig.core.counters().lost, 0);
     for (at, event) in &rig.events {
         if let Event::Evidence { listeners, .. } = event {

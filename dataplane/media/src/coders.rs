@@ -1,0 +1,272 @@
+//! Coder states: what a codec with a memory needs, taken at the start and lent to lines.
+//!
+//! All cores share them, so that a session may go from one to another with what it has. Nothing waits for anybody here: a place is
+//! found by a free list of indices, and its lock is only ever tried by whoever has the index.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::codec::g722;
+use crate::codec::opus::{Band, Decoder, Encoder, Settings};
+use crate::resample::{Downsampler, Upsampler};
+
+/// How many of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Sizes {
+    /// Lines with G.722, or between codecs of 8 and 16 kHz: 0.4 kB each.
+    pub wide: usize,
+    /// Opus encoders, and as many decoders, for lines whose other side has 8 kHz: 50 kB a pair.
+    pub opus_narrow: usize,
+    /// … 16 kHz.
+    pub opus_wide: usize,
+}
+
+/// All coder states of a process.
+#[derive(Debug, Default)]
+pub struct Coders {
+    wide: Arc<Pool<Wide>>,
+    encoders: [Arc<Pool<Encoder>>; 2],
+    decoders: [Arc<Pool<Decoder>>; 2],
+}
+
+/// What a line needs that has to do with 16 kHz.
+#[derive(Debug, Default)]
+pub(crate) struct Wide {
+    pub(crate) encoder: g722::Encoder,
+    pub(crate) decoder: g722::Decoder,
+    pub(crate) up: Upsampler,
+    pub(crate) down: Downsampler,
+}
+
+impl Coders {
+    /// Takes all the memory that there will be.
+    ///
+    /// # Errors
+    /// libopus refuses a setting, or has no memory.
+    pub fn new(sizes: Sizes, settings: &Settings) -> Result<Coders, opus::Error> {
+        let of = |band| match band {
+            Band::Narrow => sizes.opus_narrow,
+            Band::Wide => sizes.opus_wide,
+        };
+        let encoders = |band| Pool::new(of(band), || Encoder::new(band, settings));
+        let decoders = |band| Pool::new(of(band), || Decoder::new(band));
+        Ok(Coders {
+            wide: Pool::new(sizes.wide, || Ok(Wide::default()))?,
+            encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
+            decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
+        })
+    }
+
+    /// How many are free now.
+    pub fn free(&self) -> Sizes {
+        let opus = |at: usize| self.encoders[at].free().min(self.decoders[at].free());
+        Sizes {
+            wide: self.wide.free(),
+            opus_narrow: opus(Band::Narrow as usize),
+            opus_wide: opus(Band::Wide as usize),
+        }
+    }
+
+    pub(crate) fn wide(&self) -> Option<Lent<Wide>> {
+        let mut lent = Pool::lend(&self.wide)?;
+        *lent = Wide::default();
+        Some(lent)
+    }
+
+    pub(crate) fn encoder(&self, band: Band) -> Option<Lent<Encoder>> {
+        let mut lent = Pool::lend(&self.encoders[band as usize])?;
+        lent.reset();
+        Some(lent)
+    }
+
+    pub(crate) fn decoder(&self, band: Band) -> Option<Lent<Decoder>> {
+        let mut lent = Pool::lend(&self.decoders[band as usize])?;
+        lent.reset();
+        Some(lent)
+    }
+}
+
+/// Places, and which are free.
+#[derive(Debug)]
+struct Pool<T> {
+    places: Box<[Mutex<Option<Box<T>>>]>,
+    /// Of a free place, the next free one.
+    next: Box<[AtomicU32]>,
+    /// The first free place, and above it how often it has changed: a place that came back is not taken for one that never went.
+    first: AtomicU64,
+    free: AtomicU32,
+}
+
+/// No place.
+const NONE: u32 = u32::MAX;
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool {
+            places: Box::default(),
+            next: Box::default(),
+            first: AtomicU64::new(NONE.into()),
+            free: AtomicU32::new(0),
+        }
+    }
+}
+
+impl<T> Pool<T> {
+    fn new<E>(count: usize, mut make: impl FnMut() -> Result<T, E>) -> Result<Arc<Self>, E> {
+        let places: Result<_, E> = (0..count).map(|_| Ok(Mutex::new(Some(Box::new(make()?))))).collect();
+        let next = (1..=count as u32).map(|at| AtomicU32::new(if at as usize == count { NONE } else { at }));
+        Ok(Arc::new(Pool {
+            places: places?,
+            next: next.collect(),
+            first: AtomicU64::new(if count == 0 { NONE.into() } else { 0 }),
+            free: AtomicU32::new(count as u32),
+        }))
+    }
+
+    fn free(&self) -> usize {
+        self.free.load(Ordering::Relaxed) as usize
+    }
+
+    fn lend(pool: &Arc<Self>) -> Option<Lent<T>> {
+        let mut first = pool.first.load(Ordering::Acquire);
+        let place = loop {
+            let place = first as u32;
+            let next = pool.next.get(place as usize)?.load(Ordering::Relaxed);
+            match pool.swap(first, next) {
+                Ok(()) => break place,
+                Err(now) => first = now,
+            }
+        };
+        pool.free.fetch_sub(1, Ordering::Relaxed);
+        let value = pool.places[place as usize].try_lock().ok()?.take()?;
+        Some(Lent {
+            value: Some(value),
+            place,
+            pool: Arc::clone(pool),
+        })
+    }
+
+    fn take_back(&self, place: u32, value: Box<T>) {
+        if let Ok(mut slot) = self.places[place as usize].try_lock() {
+            *slot = Some(value);
+        }
+        let mut first = self.first.load(Ordering::Acquire);
+        loop {
+            self.next[place as usize].store(first as u32, Ordering::Relaxed);
+            match self.swap(first, place) {
+                Ok(()) => break,
+                Err(now) => first = now,
+            }
+        }
+        self.free.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn swap(&self, from: u64, place: u32) -> Result<(), u64> {
+        let to = ((from >> 32).wrapping_add(1) << 32) | u64::from(place);
+        self.first
+            .compare_exchange_weak(from, to, Ordering::AcqRel, Ordering::Acquire)
+            .map(|_| ())
+    }
+}
+
+/// A state that somebody has. It goes back by itself.
+#[derive(Debug)]
+pub(crate) struct Lent<T> {
+    /// There until it goes back.
+    value: Option<Box<T>>,
+    place: u32,
+    pool: Arc<Pool<T>>,
+}
+
+impl<T> Deref for Lent<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value.as_deref().expect("it goes back only when this is dropped")
+    }
+}
+
+impl<T> DerefMut for Lent<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+            .as_deref_mut()
+            .expect("it goes back only when this is dropped")
+    }
+}
+
+impl<T> Drop for Lent<T> {
+    fn drop(&mut self) {
+        if let Some(value) = self.value.take() {
+            self.pool.take_back(self.place, value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_lent_to_one_at_a_time_and_comes_back() {
+        let sizes = Sizes {
+            wide: 2,
+            opus_narrow: 1,
+            opus_wide: 0,
+        };
+        let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
+        assert_eq!(coders.free(), sizes);
+        let (one, two) = (coders.wide(), coders.wide());
+        assert!(one.is_some() && two.is_some() && coders.wide().is_none());
+        drop(one);
+        assert!(coders.wide().is_some());
+        let encoder = coders.encoder(Band::Narrow);
+        assert!(encoder.is_some() && coders.encoder(Band::Narrow).is_none());
+        assert_eq!(coders.free().opus_narrow, 0);
+        assert!(coders.encoder(Band::Wide).is_none());
+        drop((two, encoder));
+        assert_eq!(coders.free(), sizes);
+    }
+
+    #[test]
+    fn what_comes_back_has_forgotten_its_last_line() {
+        let coders = Coders::new(
+            Sizes {
+                wide: 1,
+                ..Sizes::default()
+            },
+            &Settings::default(),
+        )
+        .unwrap();
+        let noise: Vec<i16> = (0..640i32).map(|at| (at * 7919 % 20_011 - 10_000) as i16).collect();
+        let encode = || {
+            let mut payload = [0; 320];
+            coders.wide().unwrap().encoder.encode(&noise, &mut payload);
+            payload
+        };
+        assert_eq!(encode(), encode());
+    }
+
+    /// Threads take and give back as fast as they can; nobody ever has what another has.
+    #[test]
+    fn nobody_has_what_another_has() {
+        const COUNT: usize = 3;
+        let pool = Pool::new(COUNT, || Ok::<_, ()>(AtomicU32::new(0))).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..20_000 {
+                        if let Some(lent) = Pool::lend(&pool) {
+                            assert_eq!(lent.swap(1, Ordering::Relaxed), 0);
+                            std::thread::yield_now();
+                            assert_eq!(lent.swap(0, Ordering::Relaxed), 1);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(pool.free(), COUNT);
+        let all: Vec<_> = (0..COUNT).map(|_| Pool::lend(&pool)).collect();
+        assert!(all.iter().all(Option::is_some));
+    }
+}

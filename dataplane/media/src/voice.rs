@@ -1,0 +1,245 @@
+//! The coder states of a line: what is heard of a leg with another codec goes through them, and what we make ourselves.
+
+use crate::codec::g722::Mode;
+use crate::codec::opus::{Band, Decoder, Encoder};
+use crate::codec::{l16, mean_square};
+use crate::coders::{Coders, Lent, Wide};
+use crate::command::Codec;
+
+/// The longest that is put into another codec, samples: 120 ms of 16 kHz.
+pub(crate) const SAMPLES_MAX: usize = 1_920;
+
+/// Packets that are made up for at the most, so that a decoder goes on in the right place: what is older it has forgotten anyway.
+const CONCEAL_MAX: u16 = 5;
+
+/// What coder states a line needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Needs {
+    /// G.722, or a change between 8 and 16 kHz.
+    wide: bool,
+    encoder: Option<Band>,
+    decoder: Option<Band>,
+}
+
+impl Needs {
+    /// What a line needs to hear a leg, or prompts and noise alone.
+    pub(crate) fn of(line: Codec, source: Option<Codec>) -> Needs {
+        // Prompts and noise are coded as the line goes on, so that its codec's memory has no seam.
+        let own = Needs {
+            wide: line == Codec::G722,
+            ..Needs::default()
+        };
+        let Some(source) = source.filter(|&source| source != line) else {
+            return own;
+        };
+        match (source.band(), line.band()) {
+            (Some(from), Some(to)) => Needs {
+                wide: own.wide || source == Codec::G722 || from != to,
+                ..own
+            },
+            (Some(from), None) => Needs {
+                wide: source == Codec::G722,
+                encoder: Some(from),
+                ..own
+            },
+            (None, Some(to)) => Needs {
+                decoder: Some(to),
+                ..own
+            },
+            (None, None) => own,
+        }
+    }
+
+    /// What is needed to hear either: the old source goes on until the new one comes.
+    pub(crate) fn and(self, other: Needs) -> Needs {
+        let both = |one: Option<Band>, other: Option<Band>| match (one, other) {
+            (Some(one), Some(other)) => Some(one.max(other)),
+            (one, other) => one.or(other),
+        };
+        let differ = |one: Option<Band>, other: Option<Band>| one.zip(other).is_some_and(|(one, other)| one != other);
+        Needs {
+            wide: self.wide || other.wide || differ(self.encoder, other.encoder) || differ(self.decoder, other.decoder),
+            encoder: both(self.encoder, other.encoder),
+            decoder: both(self.decoder, other.decoder),
+        }
+    }
+}
+
+/// The coder states of one line.
+#[derive(Debug, Default)]
+pub(crate) struct Voice {
+    wide: Option<Lent<Wide>>,
+    encoder: Option<Lent<Encoder>>,
+    decoder: Option<Lent<Decoder>>,
+}
+
+/// Where a packet stands among those of its source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    /// It is the first that the line hears of it.
+    pub(crate) first: bool,
+    /// Packets that were lost before it.
+    pub(crate) lost: u16,
+}
+
+/// A payload in the line's codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Coded {
+    pub(crate) len: usize,
+    /// Mean square of its samples.
+    pub(crate) level: u32,
+}
+
+impl Voice {
+    /// What this one lacks of the needs, from the pools; `None` where one of them is empty.
+    pub(crate) fn lacking(&self, needs: Needs, coders: &Coders) -> Option<Voice> {
+        let mut lacking = Voice::default();
+        if needs.wide && self.wide.is_none() {
+            lacking.wide = Some(coders.wide()?);
+        }
+        if let Some(band) = needs.encoder
+            && self.encoder.as_ref().is_none_or(|encoder| encoder.band() != band)
+        {
+            lacking.encoder = Some(coders.encoder(band)?);
+        }
+        if let Some(band) = needs.decoder
+            && self.decoder.as_ref().is_none_or(|decoder| decoder.band() != band)
+        {
+            lacking.decoder = Some(coders.decoder(band)?);
+        }
+        Some(lacking)
+    }
+
+    /// A decoder to listen with, where neither the line `has` one nor this brings one, and there is one to spare.
+    pub(crate) fn listen(&mut self, has: &Voice, coders: &Coders) {
+        if self.decoder.is_none() && has.decoder.is_none() {
+            self.decoder = coders.decoder(Band::Narrow);
+        }
+    }
+
+    /// Takes over what it lacked.
+    pub(crate) fn take(&mut self, lacking: Voice) {
+        self.wide = lacking.wide.or(self.wide.take());
+        self.encoder = lacking.encoder.or(self.encoder.take());
+        self.decoder = lacking.decoder.or(self.decoder.take());
+    }
+
+    /// Gives back what is not needed any more. A coder of the other band is changed for one of the right band, if there is one.
+    pub(crate) fn settle(&mut self, needs: Needs, listens: bool, coders: &Coders) {
+        // Without one the line goes on between the bands by what it has for that.
+        if let Some(lacking) = self.lacking(needs, coders) {
+            self.take(lacking);
+            self.wide.take_if(|_| !needs.wide);
+        }
+        self.encoder.take_if(|_| needs.encoder.is_none());
+        self.decoder.take_if(|_| needs.decoder.is_none() && !listens);
+    }
+
+    /// Puts the first `len` bytes of a payload into another codec, in their place. `None` where they are none of their codec, or of a
+    /// length that the other has not, or have no room.
+    pub(crate) fn transcode(
+        &mut self,
+        from: Codec,
+        to: Codec,
+        standing: Standing,
+        payload: &mut [u8],
+        len: usize,
+    ) -> Option<Coded> {
+        let mut samples = [0; SAMPLES_MAX];
+        let (count, band) = self.decode(from, standing, payload.get(..len)?, &mut samples)?;
+        let level = mean_square(&samples[..count]);
+        let target = match to.band() {
+            Some(band) => band,
+            None => self.encoder.as_ref()?.band(),
+        };
+        if band == target {
+            let len = self.encode(to, &samples[..count], payload)?;
+            return Some(Coded { len, level });
+        }
+        let mut resampled = [0; SAMPLES_MAX];
+        let wide = self.wide.as_mut()?;
+        let count = match target {
+            Band::Wide if 2 * count > SAMPLES_MAX => return None,
+            Band::Wide => wide.up.process(&samples[..count], &mut resampled),
+            Band::Narrow => wide.down.process(&samples[..count], &mut resampled),
+        };
+        let len = self.encode(to, &resampled[..count], payload)?;
+        Some(Coded { len, level })
+    }
+
+    /// The level of a packet that passed as it was. `None` where nobody is there to decode it.
+    pub(crate) fn level(&mut self, codec: Codec, payload: &[u8]) -> Option<u32> {
+        if let Some(law) = codec.law() {
+            return Some(law.mean_square(payload));
+        }
+        let mut samples = [0; SAMPLES_MAX];
+        let standing = Standing { first: false, lost: 0 };
+        let (count, _) = self.decode(codec, standing, payload, &mut samples)?;
+        Some(mean_square(&samples[..count]))
+    }
+
+    fn decode(
+        &mut self,
+        from: Codec,
+        standing: Standing,
+        payload: &[u8],
+        samples: &mut [i16; SAMPLES_MAX],
+    ) -> Option<(usize, Band)> {
+        if standing.first
+            && let Some(wide) = &mut self.wide
+        {
+            (wide.decoder, wide.down) = Default::default();
+        }
+        // In a band's samples: what is longer than there is room for is not cut.
+        let count = match from {
+            Codec::Pcmu | Codec::Pcma => payload.len(),
+            Codec::L16 | Codec::L16Wide => payload.len() / 2,
+            Codec::G722 => payload.len() * 2,
+            Codec::Opus => 0,
+        };
+        if count > SAMPLES_MAX {
+            return None;
+        }
+        Some(match from {
+            Codec::Pcmu | Codec::Pcma => (from.law()?.decode(payload, samples), Band::Narrow),
+            Codec::L16 => (l16::decode(payload, samples), Band::Narrow),
+            Codec::L16Wide => (l16::decode(payload, samples), Band::Wide),
+            Codec::G722 => {
+                let decoder = &mut self.wide.as_mut()?.decoder;
+                (decoder.decode(Mode::Kbit64, payload, samples), Band::Wide)
+            }
+            Codec::Opus => {
+                let decoder = self.decoder.as_mut()?;
+                if standing.first {
+                    decoder.reset();
+                } else if standing.lost != 0 {
+                    decoder.conceal(standing.lost.min(CONCEAL_MAX).into(), payload, samples);
+                }
+                (decoder.decode(payload, samples)?, decoder.band())
+            }
+        })
+    }
+
+    /// Encodes samples of the codec's band, as the line goes on.
+    pub(crate) fn encode(&mut self, to: Codec, samples: &[i16], payload: &mut [u8]) -> Option<usize> {
+        let room = match to.band() {
+            Some(Band::Narrow) => to.bytes_a_tick()? * samples.len(),
+            Some(Band::Wide) => to.bytes_a_tick()? * samples.len() / 2,
+            None => 0,
+        };
+        let payload = if to == Codec::Opus {
+            payload
+        } else {
+            payload.get_mut(..room)?
+        };
+        match to {
+            Codec::Pcmu | Codec::Pcma => Some(to.law()?.encode(samples, payload)),
+            Codec::L16 | Codec::L16Wide => Some(l16::encode(samples, payload)),
+            Codec::G722 => Some(self.wide.as_mut()?.encoder.encode(samples, payload)),
+            Codec::Opus => self.encoder.as_mut()?.encode(samples, payload),
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;
