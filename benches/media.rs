@@ -6,6 +6,7 @@ use std::time::Instant;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use media::codec::g711::Law;
 use media::codec::g722::{Decoder, Encoder, Mode};
+use media::codec::opus::{self, Band, Effort};
 use media::command::Latch;
 use media::dtmf::Tone;
 use media::latch::Latched;
@@ -155,5 +156,52 @@ fn wideband(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packets, codecs, wideband);
+/// 20 ms of speech at each band and complexity.
+fn opus(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("opus, 20 ms");
+    group.throughput(Throughput::Elements(1));
+    for (band, kbits) in [(Band::Narrow, 24), (Band::Wide, 40)] {
+        let speech: [i16; 16_000] = speech_like(band.hz().into());
+        let frame = band.hz() as usize / 50;
+        for complexity in [0, 3, 5, 10] {
+            let effort = Effort {
+                bitrate: kbits * 1_000,
+                complexity,
+            };
+            let settings = opus::Settings {
+                narrow: effort,
+                wide: effort,
+                ..opus::Settings::default()
+            };
+            let mut encoder = opus::Encoder::new(band, &settings).expect("settings that libopus has");
+            let mut frames = speech.chunks_exact(frame).cycle();
+            let mut packet = [0; 1_400];
+            group.bench_function(
+                format!("encode {band:?} {kbits} kbit/s, complexity {complexity}"),
+                |bencher| {
+                    bencher.iter(|| encoder.encode(frames.next().unwrap_or(&[]), black_box(&mut packet)));
+                },
+            );
+        }
+        let mut encoder = opus::Encoder::new(band, &opus::Settings::default()).expect("an encoder");
+        let packets: Vec<Vec<u8>> = speech
+            .chunks_exact(frame)
+            .map(|samples| {
+                let mut packet = vec![0; 1_400];
+                let len = encoder.encode(samples, &mut packet).expect("20 ms");
+                packet.truncate(len);
+                packet
+            })
+            .collect();
+        let mut decoder = opus::Decoder::new(band).expect("a decoder");
+        let mut packets = packets.iter().cycle();
+        let mut samples = [0; 640];
+        group.bench_function(format!("decode {band:?}"), |bencher| {
+            bencher.iter(|| decoder.decode(packets.next().map_or(&[], |packet| packet), black_box(&mut samples)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, packets, codecs, wideband, opus);
 criterion_main!(benches);

@@ -9,6 +9,7 @@ mod http;
 mod keys;
 mod media;
 mod node;
+mod opus;
 mod otlp;
 mod peers;
 mod playbook;
@@ -57,6 +58,10 @@ pub struct Config {
     pub media: Media,
     /// `[budget]`
     pub budget: Budget,
+    /// `budget.transcode_share`, 0 to 1.
+    pub transcode_share: f64,
+    /// `[opus]`
+    pub opus: ::media::codec::opus::Settings,
     /// `[http]`
     pub http: Http,
     /// `[store]`
@@ -138,7 +143,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let node = node::read(root.table("node"));
     let sip = sip::read(root.table("sip"));
     let (media, media_times) = media::read(root.table("media"));
-    let budget = budget::read(root.table("budget"));
+    let (budget, transcode_share) = budget::read(root.table("budget"));
+    let opus = opus::read(root.table("opus"));
     let ai_agents = peers::ai_agents(&root, &media.codecs);
     let http = http::read(root.table("http"), &ai_agents);
     let store = store::read(root.table("store"));
@@ -169,6 +175,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         sip,
         media,
         budget,
+        transcode_share,
+        opus,
         http,
         store,
         trunks,

@@ -4,6 +4,7 @@
 
 mod check;
 pub mod cli;
+mod coders;
 pub mod config;
 pub mod demo;
 mod event;

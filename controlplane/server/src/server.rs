@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::coders::coders;
 use crate::config::Config;
 use crate::event::Teller;
 use crate::http;
@@ -177,8 +178,9 @@ impl Server {
         let mut library = Library::new(&config);
         let ids = library.ids(&config).map_err(StartError::Prompt)?;
         let engine = tokio::task::spawn_blocking({
-            let config = engine_config(&config, Arc::clone(&library.prompts), seed);
-            move || Engine::start(config)
+            let mut engine = engine_config(&config, Arc::clone(&library.prompts), seed);
+            engine.coders = coders(&config).map_err(StartError::Coders)?;
+            move || Engine::start(engine)
         })
         .await
         .map_err(|error| system("the start of the engine")(error.into()))??;

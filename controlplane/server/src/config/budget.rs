@@ -6,10 +6,15 @@ use calls::config::Budget;
 
 use super::reader::Table;
 
-pub(super) fn read(table: Table<'_, '_>) -> Budget {
+/// The usual `transcode_share`.
+const TRANSCODE_SHARE: f64 = 0.5;
+
+/// And the share of its core for which a worker has coder states.
+pub(super) fn read(table: Table<'_, '_>) -> (Budget, f64) {
     let default = Budget::default();
     let core_share = table.number("core_share", 0.0001..=1.0);
     let us_per_packet = table.number("us_per_packet", 0.1..=10_000.0);
+    let transcode_share = table.number("transcode_share", 0.0..=1.0);
     let line = [&core_share, &us_per_packet]
         .into_iter()
         .flatten()
@@ -30,5 +35,5 @@ pub(super) fn read(table: Table<'_, '_>) -> Budget {
         table.problem(line.unwrap_or(table.line), "core_share", message);
     }
     table.finish();
-    budget
+    (budget, transcode_share.map_or(TRANSCODE_SHARE, |found| found.value))
 }

@@ -48,6 +48,9 @@ pub enum StartError {
     /// A prompt cannot be played.
     #[error("the prompt {0} cannot be loaded: it is empty, or there are more than 65535")]
     Prompt(String),
+    /// Opus has no memory, or does not take its settings.
+    #[error("{0}: a smaller budget.transcode_share needs less memory")]
+    Coders(String),
     /// Something else that the system refuses.
     #[error("{what} failed: {source}")]
     System {

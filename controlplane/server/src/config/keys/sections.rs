@@ -5,6 +5,7 @@ use super::{Key, Kind, Section, key};
 const SOCKETS: &str = "sockets are opened at the start";
 const ENDPOINT: &str = "the SIP endpoint and its timers are made with it";
 const WORKERS: &str = "the media workers are started with it";
+const CODERS: &str = "the coder states are made at the start";
 const STORE: &str = "the store is opened with it";
 const COLLECTOR: &str = "what is sent to the collector is set up at the start";
 const TLS: &str = "the files may be renewed, but not named anew";
@@ -293,6 +294,45 @@ pub(super) const SECTIONS: &[Section] = &[
                 "What a packet is expected to cost at the least, all its way, µs. A call counts with 100 of them a second \
                  from its INVITE until it is measured itself, so that a burst of calls does not exceed the share.",
             ),
+            key(
+                "transcode_share",
+                "0.5",
+                "The share of its core for which each worker has coder states, each kind (G.722, Opus at 8 kHz, Opus at \
+                 16 kHz) by itself: 50 kB a call with Opus, taken at the start. Where none is left, nobody is called whose \
+                 codec would need one. 0: no codec is put into another but PCMU and PCMA.",
+            )
+            .fixed(CODERS),
+        ],
+    },
+    Section {
+        name: "opus",
+        kind: Kind::Table,
+        about: "How Opus is coded for who speaks it, where the other side does not. Opus that is only passed on stays as it is.",
+        keys: &[
+            key(
+                "narrow_kbits",
+                "24",
+                "For what has 8 kHz (G.711): kbit/s, and the work, 0 to 10, as libopus has it. Narrowband gains more by \
+                 bits than by work.",
+            )
+            .fixed(CODERS),
+            key("narrow_complexity", "0", "").fixed(CODERS),
+            key("wide_kbits", "40", "For what has 16 kHz (G.722, L16).").fixed(CODERS),
+            key("wide_complexity", "5", "").fixed(CODERS),
+            key(
+                "fec",
+                "false",
+                "Whether a packet brings a coarse copy of the one before, as far as the bit rate allows, and for how much \
+                 loss, per cent.",
+            )
+            .fixed(CODERS),
+            key("expected_loss", "0", "").fixed(CODERS),
+            key(
+                "dtx",
+                "false",
+                "Whether a packet of silence has one byte only. It is sent all the same: a line has no holes.",
+            )
+            .fixed(CODERS),
         ],
     },
     Section {
