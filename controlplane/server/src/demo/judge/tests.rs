@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::demo::secret;
+use crate::demo::speech::Speech;
 
 /// Prompts with half a second between them.
 fn recording(speeches: &[Speech]) -> Vec<i16> {

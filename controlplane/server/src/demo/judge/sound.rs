@@ -1,0 +1,150 @@
+//! What each party heard.
+
+use super::{GAP_MAX_MS, Judge};
+use crate::cli::DemoMode;
+use crate::demo::children::Who;
+use crate::demo::listen::{LEAKED, Listener, PRESENT};
+use crate::demo::plan::Case;
+use crate::demo::speech::Speech;
+
+/// The first second of the hold audio stands for it: a join ends it anywhere.
+const HOLD_SAMPLES: usize = 8000;
+
+impl Judge<'_> {
+    /// Who heard what, by correlation of the recordings.
+    pub(super) fn sound(&mut self) {
+        let case = self.run.case;
+        let cold = self.run.mode == DemoMode::Cold;
+        use Speech::*;
+        let mut caller = vec![Ai1, Ai2];
+        if case != Case::Busy && case != Case::Reject && !cold {
+            caller.push(Announcement);
+        }
+        if case.rings() || case == Case::Unreachable {
+            caller.push(Hold);
+        }
+        caller.extend(match case {
+            Case::Busy => &[Busy, AiBack][..],
+            Case::NoAnswer => &[NoAnswer, AiBack],
+            Case::Reject | Case::Unreachable => &[Failed, AiBack],
+            Case::CallerHangup => &[],
+            Case::Warm | Case::Cold | Case::WebhookDown => &[HumanHello, Human2],
+        });
+        self.heard(Who::Caller, &caller);
+        let mut not = vec![Briefing, Caller1, Caller2, Caller3, Caller4];
+        if !case.joins() {
+            not.extend([HumanHello, Human2]);
+        }
+        self.did_not_hear(Who::Caller, &not);
+
+        let mut ai = vec![Caller1, Caller2];
+        if case.returns() {
+            ai.push(Caller4);
+        }
+        self.heard(Who::Ai, &ai);
+        self.did_not_hear(
+            Who::Ai,
+            &[
+                Announcement,
+                Hold,
+                Briefing,
+                Busy,
+                NoAnswer,
+                Failed,
+                HumanHello,
+                Human2,
+                Caller3,
+                Ai1,
+                Ai2,
+                AiBack,
+            ],
+        );
+
+        if case.joins() {
+            self.heard(Who::Human, if cold { &[Caller3] } else { &[Briefing, Caller3] });
+        }
+        let mut not = vec![
+            Announcement,
+            Hold,
+            Caller1,
+            Caller2,
+            Ai1,
+            Ai2,
+            AiBack,
+            HumanHello,
+            Human2,
+        ];
+        if cold || !case.joins() {
+            not.push(Briefing);
+        }
+        self.did_not_hear(Who::Human, &not);
+    }
+
+    /// Each prompt whole, and in this order.
+    fn heard(&mut self, who: Who, speeches: &[Speech]) {
+        let first = self.party(who).summary()["first_ms"].as_f64().unwrap_or_default();
+        let mut listener = Listener::new(&self.party(who).recording);
+        let mut before = 0;
+        for speech in speeches {
+            let samples = speech.samples();
+            let samples = if *speech == Speech::Hold {
+                &samples[..HOLD_SAMPLES]
+            } else {
+                &samples
+            };
+            let found = listener.whole(samples);
+            let in_order = found.at >= before;
+            if found.peak >= PRESENT {
+                before = before.max(found.at);
+            }
+            let at = first + found.at as f64 / 8.0;
+            let late = if in_order { "" } else { ", out of order" };
+            let (mut held, mut figure) = (
+                found.peak >= PRESENT,
+                format!("correlation {:.2} at {at:.0} ms", found.peak),
+            );
+            if !held && self.run.stall_ms > GAP_MAX_MS {
+                // The host kept a speaker or us from sending: the prompt has a slip in it that is not the handoff's.
+                let slack = (2.0 * self.run.stall_ms * 8.0) as usize;
+                let (heard, all) = listener.pieces(samples, found.at, slack);
+                held = heard > 0 && heard + 1 >= all;
+                figure += &format!(", {heard} of {all} pieces (host stall {:.0} ms)", self.run.stall_ms);
+            }
+            self.promise(
+                held && in_order,
+                format!("the {} heard {}", who.name(), speech.name()),
+                figure + late,
+            );
+        }
+    }
+
+    fn did_not_hear(&mut self, who: Who, speeches: &[Speech]) {
+        let mut listener = Listener::new(&self.party(who).recording);
+        let mut leaked = Vec::new();
+        let mut most = (0.0, "nothing");
+        for speech in speeches {
+            let peak = listener.any_part(&speech.samples()).peak;
+            if peak > most.0 {
+                most = (peak, speech.name());
+            }
+            if peak >= LEAKED {
+                leaked.push(format!("{} {peak:.2}", speech.name()));
+            }
+        }
+        let names = speeches
+            .iter()
+            .map(|speech| speech.name())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let figure = if leaked.is_empty() {
+            format!("at most {:.2} ({})", most.0, most.1)
+        } else {
+            leaked.join(", ")
+        };
+        self.promise(
+            leaked.is_empty(),
+            format!("the {} did not hear {names}", who.name()),
+            figure,
+        );
+    }
+}
