@@ -536,10 +536,15 @@ fn get_text(http: SocketAddr, path: &str, key: &str) -> Result<String, String> {
     })
 }
 
+/// A recording, at 8000 Hz whatever it has.
 fn read_wav(path: &Path) -> Result<Vec<i16>, String> {
     let fail = |error: hound::Error| format!("{}: {error}", path.display());
     let mut reader = hound::WavReader::open(path).map_err(fail)?;
-    reader.samples::<i16>().collect::<Result<_, _>>().map_err(fail)
+    let samples: Vec<i16> = reader.samples::<i16>().collect::<Result<_, _>>().map_err(fail)?;
+    Ok(::judge::resampled(
+        ::judge::Sound::new(&samples, reader.spec().sample_rate),
+        8000,
+    ))
 }
 
 #[cfg(test)]

@@ -50,6 +50,18 @@ impl<'a> Sound<'a> {
     }
 }
 
+/// The same sound at another rate.
+pub fn resampled(sound: Sound<'_>, rate: u32) -> Vec<i16> {
+    if sound.rate == rate {
+        return sound.samples.to_vec();
+    }
+    let samples = sound.at(rate);
+    samples
+        .iter()
+        .map(|sample| (sample * 32_768.0).round() as i16)
+        .collect()
+}
+
 /// What may be wrong before it is a fault. The defaults are met by every telephone codec at its usual rate, one after another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bounds {

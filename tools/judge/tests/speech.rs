@@ -426,3 +426,13 @@ fn nothing_is_no_ground_for_a_verdict() {
     // A second of it is not all of it.
     assert!(!verdict(&speech(), &speech()[..8000]).passes());
 }
+
+#[test]
+fn a_sound_at_another_rate_is_the_same_sound() {
+    let said = speech();
+    assert_eq!(judge::resampled(Sound::new(&said, 8000), 8000), said);
+    let higher = judge::resampled(Sound::new(&said, 8000), 48_000);
+    assert_eq!(higher.len(), 6 * said.len());
+    let verdict = judge(Sound::new(&said, 8000), Sound::new(&higher, 48_000));
+    assert!(verdict.passes() && verdict.waveform > 0.99, "{verdict}");
+}

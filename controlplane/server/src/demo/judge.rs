@@ -45,6 +45,7 @@ pub(super) struct Run {
 #[derive(Default)]
 pub(super) struct Party {
     pub(super) events: Vec<Value>,
+    /// What it heard, mono, at 8000 Hz.
     pub(super) recording: Vec<i16>,
     pub(super) packets: Vec<Packet>,
 }
@@ -53,6 +54,13 @@ impl Party {
     /// The summary of its counts; `null` where it did not come to that.
     pub(super) fn summary(&self) -> &Value {
         self.find("summary", |_| true).unwrap_or(&Value::Null)
+    }
+
+    /// The codec of what it heard; none where it heard nothing.
+    pub(super) fn codec(&self) -> Option<&str> {
+        self.summary()["codec"]
+            .as_str()
+            .filter(|_| packets::are_heard(&self.packets))
     }
 
     fn find(&self, name: &str, fits: impl Fn(&Value) -> bool) -> Option<&Value> {
@@ -155,6 +163,7 @@ impl Judge<'_> {
                 "sequence_breaks",
                 "timestamp_breaks",
                 "restarted_clocks",
+                "undecodable",
             ];
             let figures = names.map(|name| format!("{name} {}", summary[name])).join(", ");
             self.promise(

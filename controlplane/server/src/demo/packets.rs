@@ -6,8 +6,9 @@ pub(super) struct Packet {
     /// Arrival on the demo's clock.
     pub(super) t_ms: f64,
     pub(super) ssrc: u32,
-    pub(super) payload_type: u8,
     pub(super) marker: bool,
+    /// Of sound; none where it was an event, or not understood.
+    pub(super) samples: u32,
 }
 
 /// Reads a log; a line that is none is skipped (the first is the header).
@@ -15,26 +16,22 @@ pub(super) fn parse(log: &str) -> Vec<Packet> {
     log.lines()
         .filter_map(|line| {
             let words: Vec<&str> = line.split(' ').collect();
-            let [t_ms, ssrc, _, _, payload_type, marker, _] = words[..] else {
+            let [t_ms, ssrc, _, _, _, marker, samples] = words[..] else {
                 return None;
             };
             Some(Packet {
                 t_ms: t_ms.parse().ok()?,
                 ssrc: ssrc.parse().ok()?,
-                payload_type: payload_type.parse().ok()?,
                 marker: marker == "1",
+                samples: samples.parse().ok()?,
             })
         })
         .collect()
 }
 
-/// The codec of what a party got, by the payload types of its audio (RFC 3551 §6); none where it got no audio.
-pub(super) fn codec(packets: &[Packet]) -> Option<&'static str> {
-    packets.iter().find_map(|packet| match packet.payload_type {
-        0 => Some("pcmu"),
-        8 => Some("pcma"),
-        _ => None,
-    })
+/// Whether there was any sound.
+pub(super) fn are_heard(packets: &[Packet]) -> bool {
+    packets.iter().any(|packet| packet.samples > 0)
 }
 
 /// The longest time between two packets that follow each other, of which at least the later came within the span, ms.
@@ -60,9 +57,8 @@ mod tests {
             (packets[3].ssrc, packets[3].marker, packets[2].marker),
             (7, true, false)
         );
-        assert_eq!(codec(&packets), Some("pcmu"));
-        assert_eq!(codec(&parse("1 7 1 0 101 1 0\n2 7 2 0 8 0 160\n")), Some("pcma"));
-        assert_eq!(codec(&[]), None);
+        assert!(are_heard(&packets) && !are_heard(&[]));
+        assert!(!are_heard(&parse("1 7 1 0 101 1 0\n")));
         assert_eq!(longest_gap_ms(&packets, 0.0, 200.0), Some(100.0));
         assert_eq!(longest_gap_ms(&packets, 101.0, 200.0), Some(25.0));
         assert_eq!(longest_gap_ms(&packets, 101.0, 119.0), None);

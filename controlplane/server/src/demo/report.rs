@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::judge::{Promise, Run};
-use super::packets;
 
 /// Version of the document that `--json` prints.
 const SCHEMA: &str = "baton.demo/1";
@@ -51,9 +50,9 @@ pub(super) fn document(run: &Run, promises: &[Promise], files: &[(&str, PathBuf)
             "evidence": handoff["evidence"],
         },
         "codecs": {
-            "caller": packets::codec(&run.parties["caller"].packets),
-            "ai": packets::codec(&run.parties["ai"].packets),
-            "human": packets::codec(&run.parties["human"].packets),
+            "caller": run.parties["caller"].codec(),
+            "ai": run.parties["ai"].codec(),
+            "human": run.parties["human"].codec(),
         },
         "webhooks": webhooks(run),
         "files": files,
@@ -68,6 +67,8 @@ pub(super) fn print(run: &Run, promises: &[Promise], files: &[(&str, PathBuf)]) 
     if !timeline.is_empty() {
         say(&format!("\ntimeline, ms   {}", timeline.join("  ")));
     }
+    let codecs = ["caller", "ai", "human"].map(|who| format!("{who} {}", run.parties[who].codec().unwrap_or("-")));
+    say(&format!("\ncodecs         {}", codecs.join("  ")));
     let evidence = |who: &str| run.handoff["evidence"][who].as_object();
     if let Some(caller) = evidence("caller") {
         say(&format!("\n{:<22}{:>10}{:>10}", "evidence", "caller", "human"));

@@ -3,12 +3,20 @@
 use super::{GAP_MAX_MS, Judge};
 use crate::cli::DemoMode;
 use crate::demo::children::Who;
-use crate::demo::listen::{LEAKED, Listener, PRESENT};
+use crate::demo::listen::{LEAKED, Listener, Match, PRESENT};
 use crate::demo::plan::Case;
 use crate::demo::speech::Speech;
 
+use ::judge::{Fault, Sound, Verdict, judge};
+
 /// The first second of the hold audio stands for it: a join ends it anywhere.
 const HOLD_SAMPLES: usize = 8000;
+
+/// From here on a prompt is there, however distorted.
+const FOUND: f32 = 0.5;
+
+/// Samples of a second.
+const SECOND: usize = 8000;
 
 impl Judge<'_> {
     /// Who heard what, by correlation of the recordings.
@@ -30,7 +38,11 @@ impl Judge<'_> {
             Case::CallerHangup => &[],
             Case::Warm | Case::Cold | Case::WebhookDown => &[HumanHello, Human2],
         });
-        self.heard(Who::Caller, &caller);
+        let found = self.heard(Who::Caller, &caller);
+        self.as_said(Who::Caller, Who::Ai, &[Ai1, Ai2], &found);
+        if case.joins() {
+            self.as_said(Who::Caller, Who::Human, &[HumanHello, Human2], &found);
+        }
         let mut not = vec![Briefing, Caller1, Caller2, Caller3, Caller4];
         if !case.joins() {
             not.extend([HumanHello, Human2]);
@@ -41,7 +53,8 @@ impl Judge<'_> {
         if case.returns() {
             ai.push(Caller4);
         }
-        self.heard(Who::Ai, &ai);
+        let found = self.heard(Who::Ai, &ai);
+        self.as_said(Who::Ai, Who::Caller, &[Caller1, Caller2], &found);
         self.did_not_hear(
             Who::Ai,
             &[
@@ -61,7 +74,8 @@ impl Judge<'_> {
         );
 
         if case.joins() {
-            self.heard(Who::Human, if cold { &[Caller3] } else { &[Briefing, Caller3] });
+            let found = self.heard(Who::Human, if cold { &[Caller3] } else { &[Briefing, Caller3] });
+            self.as_said(Who::Human, Who::Caller, &[Caller3], &found);
         }
         let mut not = vec![
             Announcement,
@@ -80,11 +94,52 @@ impl Judge<'_> {
         self.did_not_hear(Who::Human, &not);
     }
 
-    /// Each prompt whole, and in this order.
-    fn heard(&mut self, who: Who, speeches: &[Speech]) {
+    /// What somebody said came through as it was said: the worst of it decides. What was not found at all is another promise's, unless
+    /// nothing was.
+    fn as_said(&mut self, who: Who, whom: Who, speeches: &[Speech], found: &[(Speech, Match)]) {
+        let recording = &self.party(who).recording;
+        let mut verdicts = Vec::new();
+        for (speech, found) in found {
+            if !speeches.contains(speech) || found.peak < FOUND {
+                continue;
+            }
+            let samples = speech.samples();
+            // A second on both sides is enough for any delay.
+            let around = found.at.saturating_sub(SECOND)..(found.at + samples.len() + SECOND).min(recording.len());
+            let verdict = judge(Sound::new(&samples, 8000), Sound::new(&recording[around], 8000));
+            let mut held = verdict.passes();
+            if !held && self.run.stall_ms > GAP_MAX_MS {
+                // The host kept a speaker or us from sending: what slipped is not the handoff's.
+                let slack = (2.0 * self.run.stall_ms * 8.0) as usize;
+                let (pieces, all) = Listener::new(recording).pieces(&samples, found.at, slack);
+                held = pieces > 0 && pieces + 1 >= all;
+            }
+            verdicts.push((held, verdict));
+        }
+        let nothing = || {
+            let samples = speeches[0].samples();
+            let verdict = judge(Sound::new(&samples, 8000), Sound::new(recording, 8000));
+            (verdict.passes(), verdict)
+        };
+        let (held, verdict) = verdicts
+            .into_iter()
+            .min_by(|(a, first), (b, second)| a.cmp(b).then(first.waveform.total_cmp(&second.waveform)))
+            .unwrap_or_else(nothing);
+        let spoke = self.party(whom).summary()["codec"].as_str().unwrap_or("?").to_owned();
+        let hears = self.party(who).codec().unwrap_or("nothing").to_owned();
+        self.promise(
+            held,
+            format!("the {} heard the {} as it spoke", who.name(), whom.name()),
+            format!("{spoke} to {hears}: {}", figures(&verdict)),
+        );
+    }
+
+    /// Each prompt whole, and in this order. Where each is most likely.
+    fn heard(&mut self, who: Who, speeches: &[Speech]) -> Vec<(Speech, Match)> {
         let first = self.party(who).summary()["first_ms"].as_f64().unwrap_or_default();
         let mut listener = Listener::new(&self.party(who).recording);
         let mut before = 0;
+        let mut all_found = Vec::new();
         for speech in speeches {
             let samples = speech.samples();
             let samples = if *speech == Speech::Hold {
@@ -93,6 +148,7 @@ impl Judge<'_> {
                 &samples
             };
             let found = listener.whole(samples);
+            all_found.push((*speech, found));
             let in_order = found.at >= before;
             if found.peak >= PRESENT {
                 before = before.max(found.at);
@@ -116,6 +172,7 @@ impl Judge<'_> {
                 figure + late,
             );
         }
+        all_found
     }
 
     fn did_not_hear(&mut self, who: Who, speeches: &[Speech]) {
@@ -146,5 +203,19 @@ impl Judge<'_> {
             format!("the {} did not hear {names}", who.name()),
             figure,
         );
+    }
+}
+
+/// What a reader wants of a verdict: what is wrong, and how alike the two were.
+fn figures(verdict: &Verdict) -> String {
+    let faults: Vec<String> = verdict.faults.iter().map(Fault::to_string).collect();
+    let alike = format!(
+        "waveform {:.2}, loudness {:.2}, spectrum {:.1} dB",
+        verdict.waveform, verdict.envelope, verdict.spectral_db
+    );
+    if faults.is_empty() {
+        alike
+    } else {
+        format!("{}; {alike}", faults.join(", "))
     }
 }

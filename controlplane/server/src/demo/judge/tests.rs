@@ -20,7 +20,7 @@ fn recording(speeches: &[Speech]) -> Vec<i16> {
 fn party(speeches: &[Speech], mut events: Vec<Value>) -> Party {
     events.push(json!({
         "event": "summary", "received": 900, "ssrcs": [7], "lost": 0, "duplicated": 0, "reordered": 0,
-        "sequence_breaks": 0, "timestamp_breaks": 0, "restarted_clocks": 0, "longest_gap_ms": 21.0, "first_ms": 400.0
+        "sequence_breaks": 0, "timestamp_breaks": 0, "restarted_clocks": 0, "undecodable": 0, "codec": "pcmu", "longest_gap_ms": 21.0, "first_ms": 400.0
     }));
     Party {
         events,
@@ -29,8 +29,8 @@ fn party(speeches: &[Speech], mut events: Vec<Value>) -> Party {
             .map(|n| Packet {
                 t_ms: 400.0 + f64::from(n) * 20.0,
                 ssrc: 7,
-                payload_type: 0,
                 marker: false,
+                samples: 160,
             })
             .collect(),
     }
@@ -147,11 +147,29 @@ fn each_fault_breaks_its_promise_alone() {
                 .recording
                 .extend_from_slice(&HumanHello.samples());
         }),
+        ("the ai heard the caller as it spoke", |run| {
+            // At a quarter of its loudness a prompt is where it was, and yet not what was said.
+            let softer = |sample: &i16| sample / 4;
+            let party = run.parties.get_mut("ai").unwrap();
+            party.recording = party.recording.iter().map(softer).collect();
+        }),
+        ("the human heard the caller as it spoke", |run| {
+            // So much louder that it clips: the waveform is much the same.
+            let party = run.parties.get_mut("human").unwrap();
+            party.recording = party
+                .recording
+                .iter()
+                .map(|sample| (i32::from(*sample) * 2).clamp(-6500, 6500) as i16)
+                .collect();
+        }),
         ("one SSRC to the caller", |run| {
             summary(run, "caller", "ssrcs", json!([7, 8]))
         }),
         ("nothing lost, doubled, reordered or broken to the caller", |run| {
             summary(run, "caller", "lost", json!(1));
+        }),
+        ("nothing lost, doubled, reordered or broken to the caller", |run| {
+            summary(run, "caller", "undecodable", json!(1));
         }),
         ("nothing lost, doubled, reordered or broken to the human", |run| {
             summary(run, "human", "sequence_breaks", json!(1));
