@@ -16,6 +16,7 @@ use calls::node::{Alive, Moves};
 use calls::notice::{Notice, Step, What};
 use calls::refusal::{Refusal, Refusals};
 use engine::{Backend, Snapshot};
+use media::coders::Sizes;
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
 
@@ -80,6 +81,8 @@ pub(crate) struct Now<'a> {
     pub(crate) connections: usize,
     pub(crate) workers: &'a [Snapshot],
     pub(crate) loads: &'a [WorkerLoad],
+    /// How many there are, and how many are free.
+    pub(crate) coders: [Sizes; 2],
     pub(crate) refusals: &'a Refusals,
     pub(crate) moves: Moves,
     pub(crate) endpoints: &'a [Endpoint],
@@ -197,6 +200,7 @@ impl Metrics {
         webhooks(&mut page, now.endpoints);
         workers(&mut page, now.workers);
         loads(&mut page, now.loads);
+        coders(&mut page, now.coders);
         process::write(&mut page);
         page.finish()
     }
@@ -401,6 +405,16 @@ fn loads(page: &mut Page, loads: &[WorkerLoad]) {
     write(&list::EXPECTED, |load| load.expected);
     write(&list::BUDGET, |load| load.budget);
     write(&list::FULL, |load| f64::from(u8::from(load.full)));
+}
+
+fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
+    for (family, sizes) in [(&list::CODERS, all), (&list::CODERS_FREE, free)] {
+        let mut samples = page.family(family);
+        let counts = [sizes.wide, sizes.opus_narrow, sizes.opus_wide];
+        for (kind, count) in list::CODER_KINDS.iter().zip(counts) {
+            samples.set(&[kind], count as u64);
+        }
+    }
 }
 
 #[cfg(test)]

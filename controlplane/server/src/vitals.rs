@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use engine::{Engine, Snapshot};
+use media::coders::Sizes;
 
 use crate::journal::lock;
 use crate::run::NodeHandle;
@@ -40,6 +41,12 @@ impl Vitals {
     pub(crate) fn workers(&self) -> Vec<Snapshot> {
         let stats = |engine: Arc<Engine>| (0..engine.workers()).map(|worker| engine.stats(worker)).collect();
         self.engine.upgrade().map(stats).unwrap_or_default()
+    }
+
+    /// Coder states: how many there are, and how many are free.
+    pub(crate) fn coders(&self) -> [Sizes; 2] {
+        let sizes = |engine: Arc<Engine>| [engine.coders().sizes(), engine.coders().free()];
+        self.engine.upgrade().map(sizes).unwrap_or_default()
     }
 
     fn check_workers(&self) -> Result<(), String> {

@@ -26,6 +26,7 @@ use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use media::coders::Coders;
 use media::command::{Command, Port, SessionId};
 use media::core::{Config, Core, LEGS_PLACED_MAX};
 
@@ -53,6 +54,7 @@ const FILES_PER_WORKER: usize = 2;
 pub struct Engine {
     workers: Vec<Handle>,
     events: Events,
+    coders: Arc<Coders>,
 }
 
 #[derive(Debug)]
@@ -86,6 +88,7 @@ impl Engine {
         let mut engine = Engine {
             workers: Vec::new(),
             events: Events::new(Vec::new(), wake.clone()),
+            coders: config.coders.clone(),
         };
         let sides = |_: &WorkerConfig| channel::channel(config.commands, config.events, wake.clone());
         let sides = config.workers.iter().map(sides).collect::<Result<Vec<_>, _>>();
@@ -141,6 +144,11 @@ impl Engine {
         }
         engine.events = Events::new(theirs, wake);
         Ok(engine)
+    }
+
+    /// The coder states that all workers share.
+    pub fn coders(&self) -> &Coders {
+        &self.coders
     }
 
     /// How many workers there are.

@@ -25,6 +25,7 @@ pub struct Sizes {
 /// All coder states of a process.
 #[derive(Debug, Default)]
 pub struct Coders {
+    sizes: Sizes,
     wide: Arc<Pool<Wide>>,
     encoders: [Arc<Pool<Encoder>>; 2],
     decoders: [Arc<Pool<Decoder>>; 2],
@@ -52,10 +53,16 @@ impl Coders {
         let encoders = |band| Pool::new(of(band), || Encoder::new(band, settings));
         let decoders = |band| Pool::new(of(band), || Decoder::new(band));
         Ok(Coders {
+            sizes,
             wide: Pool::new(sizes.wide, || Ok(Wide::default()))?,
             encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
             decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
         })
+    }
+
+    /// How many there are.
+    pub fn sizes(&self) -> Sizes {
+        self.sizes
     }
 
     /// How many are free now.
@@ -215,7 +222,7 @@ mod tests {
             opus_wide: 0,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
-        assert_eq!(coders.free(), sizes);
+        assert_eq!((coders.free(), coders.sizes()), (sizes, sizes));
         let (one, two) = (coders.wide(), coders.wide());
         assert!(one.is_some() && two.is_some() && coders.wide().is_none());
         drop(one);

@@ -63,6 +63,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         connections: holds.connections,
         workers: &workers,
         loads: &holds.loads,
+        coders: shared.vitals.coders(),
         refusals: &holds.refusals,
         moves: holds.moves,
         endpoints: &shared.journal.teller.endpoints(),

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use calls::notice::{CallId, End, HandoffId, Outcome, Party, Reason, Spoken};
+use media::coders::Sizes;
 use media::evidence::Evidence;
 
 use super::text::Kind;
@@ -210,6 +211,18 @@ pub(crate) fn eventful() -> String {
             budget: 0.75,
             full: true,
         }],
+        coders: [
+            Sizes {
+                wide: 41,
+                opus_narrow: 42,
+                opus_wide: 43,
+            },
+            Sizes {
+                wide: 44,
+                opus_narrow: 45,
+                opus_wide: 46,
+            },
+        ],
         refusals: &refusals,
         moves: Moves { moved: 37, stayed: 38 },
         endpoints: &[endpoint],
@@ -260,6 +273,12 @@ fn each_figure_is_what_happened() {
         ("baton_worker_expected_ratio{worker=\"0\"}", 0.5),
         ("baton_worker_budget_ratio{worker=\"0\"}", 0.75),
         ("baton_worker_full{worker=\"0\"}", 1.0),
+        ("baton_coders{kind=\"wide\"}", 41.0),
+        ("baton_coders{kind=\"opus_narrow\"}", 42.0),
+        ("baton_coders{kind=\"opus_wide\"}", 43.0),
+        ("baton_coders_free{kind=\"wide\"}", 44.0),
+        ("baton_coders_free{kind=\"opus_narrow\"}", 45.0),
+        ("baton_coders_free{kind=\"opus_wide\"}", 46.0),
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
         (
             "baton_handoffs_requested_total{trigger=\"rule\",mode=\"cold\",target=\"t\"}",
