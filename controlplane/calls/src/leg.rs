@@ -136,14 +136,12 @@ impl Leg {
         self.state == LegState::Up && matches!(direction, Some(Direction::SendRecv | Direction::RecvOnly))
     }
 
-    /// Packet time of what we make ourselves: what the data plane can make and is next to the peer's wish.
+    /// Packet time of what we make ourselves: the peer's wish, as far as a packet of it fits an Ethernet frame.
     pub(crate) fn ptime_ms(&self) -> u8 {
-        match self.agreed.as_ref().map_or(20, |agreed| agreed.ptime_ms) {
-            0..=10 => 10,
-            11..=20 => 20,
-            21..=30 => 30,
-            _ => 40,
-        }
+        self.agreed.as_ref().map_or(20, |agreed| match agreed.encoding {
+            Encoding::L16Wide => agreed.ptime_ms.min(40),
+            _ => agreed.ptime_ms,
+        })
     }
 
     /// What it speaks, once agreed.
@@ -159,7 +157,9 @@ fn codec(encoding: Encoding) -> Codec {
     match encoding {
         Encoding::Pcmu => Codec::Pcmu,
         Encoding::Pcma => Codec::Pcma,
-        // The data plane has none of these yet, and none is offered.
-        Encoding::G722 | Encoding::L16 | Encoding::L16Wide | Encoding::Opus => Codec::Pcmu,
+        Encoding::G722 => Codec::G722,
+        Encoding::L16 => Codec::L16,
+        Encoding::L16Wide => Codec::L16Wide,
+        Encoding::Opus => Codec::Opus,
     }
 }

@@ -12,7 +12,7 @@ use super::reader::Table;
 use super::values::{self, codecs, count, milliseconds, seconds};
 
 /// What we speak where nothing is said of it.
-const CODECS: [Encoding; 2] = [Encoding::Pcmu, Encoding::Pcma];
+const CODECS: [Encoding; 4] = [Encoding::Pcmu, Encoding::Pcma, Encoding::G722, Encoding::Opus];
 
 /// `[media]`
 #[derive(Clone, Debug)]

@@ -516,7 +516,17 @@ fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
     assert_eq!(config.ai_agents[0].codecs, Some(vec![Encoding::Pcmu]));
     assert_eq!(config.trunks[0].codecs, Some(vec![Encoding::Pcmu, Encoding::Pcma]));
     assert_eq!(config.targets[0].codecs, None);
-    assert_eq!(good("").media.prefer, Prefer::NoTranscode);
+    let config = good("");
+    assert_eq!(config.media.prefer, Prefer::NoTranscode);
+    assert_eq!(
+        config.media.codecs,
+        [Encoding::Pcmu, Encoding::Pcma, Encoding::G722, Encoding::Opus]
+    );
+    let all = good("[media]\ncodecs = [\"l16-16000\", \"l16\", \"opus\", \"g722\", \"pcma\", \"pcmu\"]\n")
+        .media
+        .codecs;
+    assert_eq!(all.first(), Some(&Encoding::L16Wide));
+    assert_eq!(all.len(), Encoding::ALL.len());
 
     let media = |value: &str| problems(&format!("[media]\ncodecs = {value}\n"));
     for (value, message) in [
@@ -524,6 +534,7 @@ fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
         ("[\"pcmu\", \"pcmu\"]", "names \"pcmu\" twice"),
         ("[\"pcnu\"]", "did you mean \"pcmu\"?"),
         ("[\"PCMU\"]", "\"PCMU\" is none"),
+        ("[\"g729\"]", "did you mean \"g722\"?"),
         ("[8]", "a list of strings"),
         ("\"pcmu\"", "a list of strings"),
     ] {
@@ -544,4 +555,21 @@ fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
         told.len() == 1 && told[0].contains("did you mean \"quality\"?"),
         "{told:?}"
     );
+}
+
+#[test]
+fn opus_is_encoded_as_is_said() {
+    let opus = good("[opus]\nnarrow_kbits = 16\nnarrow_complexity = 10\nfec = true\nexpected_loss = 5\ndtx = true\n").opus;
+    assert_eq!((opus.narrow.bitrate, opus.narrow.complexity), (16_000, 10));
+    assert_eq!((opus.wide.bitrate, opus.wide.complexity), (40_000, 5));
+    assert_eq!((opus.fec, opus.expected_loss, opus.dtx), (true, 5, true));
+    assert_eq!(good("").opus, ::media::codec::opus::Settings::default());
+    assert_eq!(good("[budget]\ntranscode_share = 1\n").transcode_share, 1.0);
+    for (text, problem) in [
+        ("[opus]\nnarrow_kbits = 5", "line 2: opus.narrow_kbits: must be from 6 to 128"),
+        ("[opus]\nwide_complexity = 11", "line 2: opus.wide_complexity: must be from 0 to 10"),
+        ("[budget]\ntranscode_share = 1.5", "line 2: budget.transcode_share: must be from 0 to 1"),
+    ] {
+        assert_eq!(problems(&format!("{text}\n")), [problem]);
+    }
 }

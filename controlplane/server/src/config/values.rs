@@ -96,9 +96,6 @@ const CODECS: [(&str, Encoding); 6] = [
     ("l16-16000", Encoding::L16Wide),
 ];
 
-/// What the data plane carries. Later all.
-const CARRIED: [Encoding; 2] = [Encoding::Pcmu, Encoding::Pcma];
-
 pub(super) fn codec_name(codec: Encoding) -> &'static str {
     let found = CODECS.iter().find(|(_, known)| *known == codec);
     found.map_or("", |(name, _)| name)
@@ -118,9 +115,6 @@ pub(super) fn codecs(table: &Table<'_, '_>, key: &'static str) -> Option<Vec<At<
                 let hint = reader::nearest(&value, CODECS.iter().map(|(name, _)| *name));
                 let message = format!("must be of {}; {value:?} is none{hint}", names.join(", "));
                 table.problem(line, key, message);
-            }
-            Some((name, codec)) if !CARRIED.contains(codec) => {
-                table.problem(line, key, format!("{name:?} is not built yet: pcmu and pcma are"));
             }
             Some((name, codec)) if codecs.iter().any(|other| other.value == *codec) => {
                 table.problem(line, key, format!("names {name:?} twice"));

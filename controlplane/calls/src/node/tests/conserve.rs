@@ -1,6 +1,8 @@
 //! After each test: nothing is left, and a real data plane would have refused nothing.
 
 use super::*;
+use media::codec::opus::Settings;
+use media::coders::{Coders, Sizes};
 
 impl World {
     /// Nothing is left: no call, port, dialog or transaction, and no phone rings.
@@ -33,6 +35,12 @@ impl World {
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }
+        let sizes = Sizes {
+            wide: 16,
+            opus_narrow: 4,
+            opus_wide: 4,
+        };
+        let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
         let config = media::core::Config {
             first_port: media::command::Port(20_000),
             pairs: 8,
@@ -42,7 +50,7 @@ impl World {
             prompts: Arc::new(prompts),
             cname: "test".to_owned(),
             seed: 1,
-            coders: Arc::default(),
+            coders: Arc::clone(&coders),
             silence: media::core::SILENCE,
         };
         let mut now = self.now;
@@ -69,6 +77,8 @@ impl World {
             assert!(answered, "{command:?} is not answered: {events:?}");
         }
         assert_eq!(core.counters().sessions, 0);
+        drop(core);
+        assert_eq!(coders.free(), sizes, "every coder state is back");
     }
 }
 

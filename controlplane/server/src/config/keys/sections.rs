@@ -244,8 +244,9 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             key(
                 "codecs",
-                r#"["pcmu", "pcma"]"#,
-                "What Baton speaks, best first.",
+                r#"["pcmu", "pcma", "g722", "opus"]"#,
+                "What Baton speaks, best first: \"pcmu\" and \"pcma\" (G.711), \"g722\", \"opus\", \"l16\" and \"l16-16000\" (linear \
+                 samples of 8 and 16 kHz, for who asks for them: 128 and 256 kbit/s).",
             ),
             key(
                 "prefer",
