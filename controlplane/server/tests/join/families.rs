@@ -1,17 +1,18 @@
 //! Parties at addresses of both families: what they send each other passes through us, so nobody needs to know.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::party::Signal;
 use crate::way::{FOUR, SIX, Way, has_ipv6};
 use crate::world::{Plan, World, assert_evidence, warm};
 
 /// A call and its warm handoff, from the first word to the last, by what each party hears.
-pub(crate) async fn a_whole_call(plan: Plan) {
-    goes_on(World::with(plan).await).await;
+/// The record of its handoff.
+pub(crate) async fn a_whole_call(plan: Plan) -> Value {
+    goes_on(World::with(plan).await).await
 }
 
-async fn goes_on(mut world: World) {
+async fn goes_on(mut world: World) -> Value {
     let handoff = world.ask_for_a_human(warm()).await;
     let invited = Signal::Invited(Some(world.call.clone()), Some(handoff.clone()));
     assert_eq!(world.human.next().await, invited);
@@ -26,6 +27,7 @@ async fn goes_on(mut world: World) {
     assert_evidence(&record, "caller");
     assert_evidence(&record, "human");
     world.end().await;
+    record
 }
 
 /// As where a container forbids io_uring.

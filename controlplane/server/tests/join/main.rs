@@ -4,6 +4,7 @@ mod budget;
 mod carrier;
 #[path = "../../../../tests/interop/child.rs"]
 mod child;
+mod codecs;
 mod drain;
 mod families;
 mod flood;
@@ -22,6 +23,7 @@ mod ports;
 #[path = "../../src/store/tests/postgres.rs"]
 mod postgres;
 mod reload;
+mod speech;
 mod stalled;
 mod streams;
 mod traces;

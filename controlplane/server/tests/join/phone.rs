@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 use crate::party::{Carrier, Heard, Manner, Signal, Voice, Wish};
+use crate::speech::Speech;
 use crate::way::{Came, Way, Wire};
 
 /// A SIP endpoint and an RTP stream that goes on as long as the call.
@@ -20,6 +21,8 @@ pub(crate) struct Phone {
     transport: Transport,
     endpoint: Endpoint,
     local: Local,
+    speaks: Encoding,
+    speech: Speech,
     voice: Voice,
     manner: Manner,
     carrier: Carrier,
@@ -60,7 +63,9 @@ impl Phone {
                 // No two phones have the same tags and Call-IDs.
                 ..sip::endpoint::Config::new(at, (voice as u64) << 16 | u64::from(at.port()))
             }),
-            local: Local::new(at.ip(), port, &[Encoding::Pcmu], voice as u64),
+            local: Local::new(at.ip(), port, &[way.speaks], voice as u64),
+            speaks: way.speaks,
+            speech: Speech::of(way),
             voice,
             manner,
             carrier: Carrier::Refuses,
@@ -243,27 +248,36 @@ impl Phone {
     }
 
     /// RTP without CSRC or extension; RTCP on the same port is left alone (RFC 5761 §4).
-    fn take_rtp(&self, packet: &[u8]) {
+    fn take_rtp(&mut self, packet: &[u8]) {
         let payload_type = packet.get(1).map_or(0, |byte| byte & 0x7f);
+        // Ours in the only offer or answer that we make.
+        let ours = self
+            .agreed
+            .as_ref()
+            .map_or(self.speaks.payload_type(), |agreed| agreed.receive);
         if packet.len() > 12 && packet[0] == 0x80 && !(64..96).contains(&payload_type) {
             let _ = self.hear.send(Heard {
                 leg: self.legs,
                 ssrc: [packet[8], packet[9], packet[10], packet[11]],
                 sequence: u16::from_be_bytes([packet[2], packet[3]]),
-                audio: (payload_type == 0).then(|| packet[12..].to_vec()),
+                audio: (payload_type == ours).then(|| self.speech.hear(&packet[12..])),
             });
         }
     }
 
     async fn speak(&mut self) {
-        let Some(to) = self.agreed.as_ref().and_then(|agreed| agreed.remote) else {
+        let Some((to, number)) = self
+            .agreed
+            .as_ref()
+            .and_then(|agreed| Some((agreed.remote?, agreed.send)))
+        else {
             return;
         };
-        let mut packet = vec![0x80, 0];
+        let mut packet = vec![0x80, number];
         packet.extend((self.sent as u16).to_be_bytes());
-        packet.extend((self.sent * 160).to_be_bytes());
+        packet.extend((self.sent * (self.speaks.clock_hz() / 50)).to_be_bytes());
         packet.extend((self.voice as u32).to_be_bytes());
-        packet.extend(self.voice.payload());
+        packet.extend(self.speech.say(self.voice));
         self.sent += 1;
         // A port that is closed already says so here.
         let _ = self.rtp.send_to(&packet, to).await;

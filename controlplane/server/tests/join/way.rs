@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::body::Bytes;
 use sip::endpoint::{FlowId, Stream, Transmit, Transport};
+use sip::sdp::Encoding;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -19,17 +20,27 @@ pub(crate) const SIX: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 pub(crate) struct Way {
     pub(crate) ip: IpAddr,
     pub(crate) transport: Transport,
+    /// In which codec it speaks, the only one that it has.
+    pub(crate) speaks: Encoding,
+    /// In µ-law it takes for a voice what sounds like it; else only that voice's very codes.
+    pub(crate) by_ear: bool,
 }
 
 impl Way {
     pub(crate) fn udp(ip: IpAddr) -> Way {
-        let transport = Transport::Udp;
-        Way { ip, transport }
+        Way {
+            ip,
+            transport: Transport::Udp,
+            speaks: Encoding::Pcmu,
+            by_ear: false,
+        }
     }
 
     pub(crate) fn tcp(ip: IpAddr) -> Way {
-        let transport = Transport::Tcp;
-        Way { ip, transport }
+        Way {
+            transport: Transport::Tcp,
+            ..Way::udp(ip)
+        }
     }
 
     /// At the end of a URI.
