@@ -559,16 +559,26 @@ fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
 
 #[test]
 fn opus_is_encoded_as_is_said() {
-    let opus = good("[opus]\nnarrow_kbits = 16\nnarrow_complexity = 10\nfec = true\nexpected_loss = 5\ndtx = true\n").opus;
+    let opus =
+        good("[opus]\nnarrow_kbits = 16\nnarrow_complexity = 10\nfec = true\nexpected_loss = 5\ndtx = true\n").opus;
     assert_eq!((opus.narrow.bitrate, opus.narrow.complexity), (16_000, 10));
     assert_eq!((opus.wide.bitrate, opus.wide.complexity), (40_000, 5));
     assert_eq!((opus.fec, opus.expected_loss, opus.dtx), (true, 5, true));
     assert_eq!(good("").opus, ::media::codec::opus::Settings::default());
     assert_eq!(good("[budget]\ntranscode_share = 1\n").transcode_share, 1.0);
     for (text, problem) in [
-        ("[opus]\nnarrow_kbits = 5", "line 2: opus.narrow_kbits: must be from 6 to 128"),
-        ("[opus]\nwide_complexity = 11", "line 2: opus.wide_complexity: must be from 0 to 10"),
-        ("[budget]\ntranscode_share = 1.5", "line 2: budget.transcode_share: must be from 0 to 1"),
+        (
+            "[opus]\nnarrow_kbits = 5",
+            "line 2: opus.narrow_kbits: must be from 6 to 128",
+        ),
+        (
+            "[opus]\nwide_complexity = 11",
+            "line 2: opus.wide_complexity: must be from 0 to 10",
+        ),
+        (
+            "[budget]\ntranscode_share = 1.5",
+            "line 2: budget.transcode_share: must be from 0 to 1",
+        ),
     ] {
         assert_eq!(problems(&format!("{text}\n")), [problem]);
     }
