@@ -92,6 +92,8 @@ pub enum DemoCodec {
     G722,
     Opus,
     L16,
+    #[value(name = "l16-16000")]
+    L16Wide,
 }
 
 /// `baton serve`.

@@ -145,7 +145,7 @@ impl Demo {
         let (speaker, said) = mpsc::channel();
         let nobody = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).map_err(|error| error.to_string())?;
         let unreachable = nobody.local_addr().map_err(|error| error.to_string())?;
-        let (ai_codec, human_codec) = (plan::codec_name(args.ai)?, plan::codec_name(args.human)?);
+        let (ai_codec, human_codec) = (plan::codec_name(args.ai), plan::codec_name(args.human));
 
         let free = |error: std::io::Error| format!("no free port: {error}");
         let mut places = Places {
@@ -191,8 +191,11 @@ impl Demo {
         };
 
         let config = work.join("baton.toml");
-        std::fs::write(&config, plan::config(case, args.mode, &places))
-            .map_err(|error| format!("{}: {error}", config.display()))?;
+        std::fs::write(
+            &config,
+            plan::config(case, args.mode, [args.caller, args.ai, args.human], &places),
+        )
+        .map_err(|error| format!("{}: {error}", config.display()))?;
         let mut server = ServerChild::start(&config)?;
         wait_until_ready(&mut server, places.http, &interrupted)?;
         Ok(Demo {
@@ -212,7 +215,7 @@ impl Demo {
             said,
             speaker,
             events,
-            caller_codec: plan::codec_name(args.caller)?,
+            caller_codec: plan::codec_name(args.caller),
             receiver_up_ms: None,
             server_log: String::new(),
             parties,
