@@ -7,10 +7,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use judge::Sound;
+
 use crate::PATIENCE;
 use crate::child::Program;
 use crate::ports::Ports;
-use crate::world::{local, write_wav};
+use crate::world::{local, write_wav_at};
 
 /// What it says, over and over.
 const SPEECH: &str = "tools/parties/prompts/human-hello.wav";
@@ -21,22 +23,45 @@ const SPEECH_TIMES: usize = 40;
 /// Where Debian has its modules.
 const MODULES: &str = "/usr/lib/baresip/modules";
 
+/// What it speaks: nothing else is in its descriptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tongue {
+    G711,
+    G722,
+    Opus,
+}
+
+impl Tongue {
+    /// Its module, as the codecs of an account name it, and the rate and channels that it records.
+    fn words(self) -> (&'static str, &'static str, u32, u16) {
+        match self {
+            Tongue::G711 => ("g711.so", "pcmu,pcma", 8000, 1),
+            Tongue::G722 => ("g722.so", "g722", 16_000, 1),
+            Tongue::Opus => ("opus.so", "opus/48000/2", 48_000, 2),
+        }
+    }
+}
+
 /// A running baresip.
 pub(crate) struct Baresip {
     program: Program,
     folder: PathBuf,
+    tongue: Tongue,
     /// Where it receives SIP.
     pub(crate) at: SocketAddr,
     control: SocketAddr,
 }
 
 impl Baresip {
-    pub(crate) fn start(ports: &mut Ports, tests_folder: &Path) -> Baresip {
+    pub(crate) fn start(ports: &mut Ports, tongue: Tongue, tests_folder: &Path) -> Baresip {
+        let (module, codecs, rate, _) = tongue.words();
         let folder = tests_folder.join("baresip");
         std::fs::create_dir_all(&folder).expect("a folder");
         // It takes the port after that of SIP for TLS, whether that is wanted or not.
         let (at, control, audio) = (local(ports.take(2)), local(ports.take(1)), ports.take(8));
-        write_wav(&folder.join("speech.wav"), &speech().repeat(SPEECH_TIMES));
+        // At the rate of its codec: its own resampler takes away more of speech than any codec does.
+        let speech = judge::resampled(Sound::new(&speech(), 8000), rate);
+        write_wav_at(&folder.join("speech.wav"), rate, &speech.repeat(SPEECH_TIMES));
         let mut config = String::new();
         let path = folder.display();
         for line in [
@@ -46,7 +71,7 @@ impl Baresip {
             &format!("ctrl_tcp_listen {control}"),
             &format!("rtp_ports {audio}-{}", audio + 7),
             &format!("module_path {MODULES}"),
-            "module g711.so",
+            &format!("module {module}"),
             "module aufile.so",
             "module aubridge.so",
             "module sndfile.so",
@@ -58,8 +83,8 @@ impl Baresip {
             "audio_player aubridge,nobody",
             "audio_alert aubridge,nobody",
             &format!("snd_path {path}"),
-            "ausrc_srate 8000",
-            "auplay_srate 8000",
+            &format!("ausrc_srate {rate}"),
+            &format!("auplay_srate {rate}"),
             "ausrc_channels 1",
             "auplay_channels 1",
             "audio_path /nonexistent",
@@ -69,7 +94,7 @@ impl Baresip {
             let _ = writeln!(config, "{line}");
         }
         let account = format!(
-            "<sip:support@{}>;regint=0;answermode=auto;audio_codecs=pcmu,pcma\n",
+            "<sip:support@{}>;regint=0;answermode=auto;audio_codecs={codecs}\n",
             at.ip()
         );
         for (name, text) in [("config", &*config), ("accounts", &account), ("contacts", "")] {
@@ -79,6 +104,7 @@ impl Baresip {
         let mut phone = Baresip {
             program: Program::start("phone", "baresip", words, tests_folder),
             folder,
+            tongue,
             at,
             control,
         };
@@ -101,7 +127,7 @@ impl Baresip {
         let _ = stream.read(&mut [0; 1024]);
     }
 
-    /// Everything that it heard in its call, which must be over.
+    /// Everything that it heard in its call, which must be over: mono, 8000 Hz.
     pub(crate) fn heard(&self) -> Vec<i16> {
         let is_heard = |path: &PathBuf| path.to_string_lossy().ends_with("-dec.wav");
         let entries = std::fs::read_dir(&self.folder).expect("its folder");
@@ -109,11 +135,14 @@ impl Baresip {
         assert_eq!(recordings.len(), 1, "recordings: {recordings:?}");
         let recording = recordings.remove(0);
         let mut reader = hound::WavReader::open(&recording).expect("a recording");
-        assert_eq!((reader.spec().channels, reader.spec().sample_rate), (1, 8000));
-        reader
+        let (_, _, rate, channels) = self.tongue.words();
+        assert_eq!((reader.spec().channels, reader.spec().sample_rate), (channels, rate));
+        let samples: Vec<i16> = reader
             .samples::<i16>()
+            .step_by(usize::from(channels))
             .map(|sample| sample.expect("a sample"))
-            .collect()
+            .collect();
+        judge::resampled(Sound::new(&samples, rate), 8000)
     }
 
     /// Lets it end.

@@ -9,7 +9,7 @@ use reqwest::Method;
 use serde_json::Value;
 use sim::Sound;
 
-use crate::baresip::Baresip;
+use crate::baresip::{Baresip, Tongue};
 use crate::baton::Baton;
 use crate::party::{Law, Party};
 use crate::ports::Ports;
@@ -32,7 +32,7 @@ const PROMPTS: [(Sound, &str, usize); 7] = [
 pub(crate) enum Human {
     /// With this scenario.
     Sipp(&'static str),
-    Baresip,
+    Baresip(Tongue),
 }
 
 /// What a world is made of.
@@ -189,7 +189,7 @@ impl World {
             .map(|scenario| start("colleague", scenario, Sound::Human(1), &[]));
         let (human, phone) = match plan.human {
             Human::Sipp(scenario) => (Some(start("human", scenario, Sound::Human(0), plan.human_values)), None),
-            Human::Baresip => (None, Some(Baresip::start(&mut ports, folder.path()))),
+            Human::Baresip(tongue) => (None, Some(Baresip::start(&mut ports, tongue, folder.path()))),
         };
         let human_at = human.as_ref().map(|human| human.sipp.at);
         let human_at = human_at
@@ -441,9 +441,13 @@ pub(crate) fn local(port: u16) -> SocketAddr {
 
 /// Mono, 8000 Hz, 16 bit.
 pub(crate) fn write_wav(path: &Path, samples: &[i16]) {
+    write_wav_at(path, 8000, samples);
+}
+
+pub(crate) fn write_wav_at(path: &Path, rate: u32, samples: &[i16]) {
     let spec = hound::WavSpec {
         channels: 1,
-        sample_rate: 8000,
+        sample_rate: rate,
         bits_per_sample: 16,
         sample_format: hound::SampleFormat::Int,
     };
