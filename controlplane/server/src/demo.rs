@@ -148,9 +148,12 @@ impl Demo {
         let (ai_codec, human_codec) = (plan::codec_name(args.ai), plan::codec_name(args.human));
 
         let free = |error: std::io::Error| format!("no free port: {error}");
+        // Held until the server takes them: the parties' own ports, and those of other programs, are drawn from the same ones.
+        let sip = free_udp_and_tcp().map_err(free)?;
+        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(free)?;
         let mut places = Places {
-            sip: free_udp().map_err(free)?,
-            http: free_tcp().map_err(free)?,
+            sip: sip.0.local_addr().map_err(free)?,
+            http: http.local_addr().map_err(free)?,
             first_rtp: free_rtp().ok_or("no free range of RTP ports".to_owned())?,
             ai: unreachable,
             human: unreachable,
@@ -196,6 +199,7 @@ impl Demo {
             plan::config(case, args.mode, [args.caller, args.ai, args.human], &places),
         )
         .map_err(|error| format!("{}: {error}", config.display()))?;
+        drop((sip, http));
         let mut server = ServerChild::start(&config)?;
         wait_until_ready(&mut server, places.http, &interrupted)?;
         Ok(Demo {
@@ -463,12 +467,17 @@ fn watch_signals() -> Arc<AtomicBool> {
     interrupted
 }
 
-fn free_udp() -> std::io::Result<SocketAddr> {
-    UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
-}
-
-fn free_tcp() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// A port that is free for both, as SIP wants it.
+fn free_udp_and_tcp() -> std::io::Result<(UdpSocket, TcpListener)> {
+    let mut tries = 0;
+    loop {
+        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        match TcpListener::bind(udp.local_addr()?) {
+            Ok(tcp) => return Ok((udp, tcp)),
+            Err(error) if tries == 100 => return Err(error),
+            Err(_) => tries += 1,
+        }
+    }
 }
 
 /// The first of a range of free ports, below those that the kernel hands out, so that no party's socket comes between.
@@ -560,6 +569,14 @@ mod tests {
         assert_eq!(secret_text.len(), 6 + 32);
         assert!(standardwebhooks::Webhook::new(&secret_text).is_ok());
         assert_ne!(secret_text, secret("whsec_", 24));
+    }
+
+    #[test]
+    fn a_port_that_is_held_is_nobody_elses() {
+        let (udp, tcp) = free_udp_and_tcp().unwrap();
+        let at = udp.local_addr().unwrap();
+        assert_eq!(tcp.local_addr().unwrap(), at);
+        assert!(UdpSocket::bind(at).is_err() && TcpListener::bind(at).is_err());
     }
 
     #[test]
