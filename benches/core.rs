@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use media::codec::g711::Law;
+use media::codec::opus::Settings;
+use media::coders::{Coders, Sizes};
 use media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
@@ -60,10 +63,18 @@ struct Bench {
     now: Instant,
     buffer: [u8; 2048],
     sequence: u16,
+    /// What the AI says, 20 ms each.
+    speech: Vec<[u8; 160]>,
 }
 
 impl Bench {
     fn new(row: Row) -> Bench {
+        let sizes = Sizes {
+            wide: 2,
+            opus_narrow: 2,
+            opus_wide: 2,
+        };
+        let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         let now = Instant::now();
         let mut prompts = Prompts::new();
         let hold = prompts.add("hold", &[1000; 16_000]).expect("room for a prompt");
@@ -76,7 +87,7 @@ impl Bench {
             prompts: Arc::new(prompts),
             cname: "baton".to_owned(),
             seed: 1,
-            coders: Arc::default(),
+            coders: Arc::new(coders),
             silence: SILENCE,
         };
         let mut core = Core::new(config, now);
@@ -124,6 +135,7 @@ impl Bench {
             now,
             buffer: [0x55; 2048],
             sequence: 0,
+            speech: speech(),
         }
     }
 
@@ -139,6 +151,8 @@ impl Bench {
             ssrc: 7,
         };
         header.write(&mut self.buffer);
+        let said = &self.speech[usize::from(self.sequence) % self.speech.len()];
+        self.buffer[HEADER..HEADER + 160].copy_from_slice(said);
         self.core
             .handle_packet(self.now, Port(40_002), AI, &mut self.buffer, HEADER + 160)
     }
@@ -157,6 +171,26 @@ impl Bench {
         }
         made
     }
+}
+
+/// A second of something with pitch, noise and loudness that changes, in PCMU.
+fn speech() -> Vec<[u8; 160]> {
+    let mut state = 1u32;
+    let samples: Vec<i16> = (0..8_000)
+        .map(|at| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let noise = f64::from((state >> 16) as i16) / 16.0;
+            let time = f64::from(at) / 8_000.0;
+            let pitch = (time * 150.0).fract() * 8_000.0 - 4_000.0;
+            ((pitch + noise) * (time * 25.0).sin()) as i16
+        })
+        .collect();
+    let coded = |samples: &[i16; 160]| {
+        let mut payload = [0; 160];
+        Law::Mu.encode(samples, &mut payload);
+        payload
+    };
+    samples.as_chunks().0.iter().map(coded).collect()
 }
 
 fn legs(heard: &[LegId]) -> Hears {
@@ -221,6 +255,9 @@ fn paths(criterion: &mut Criterion) {
         ("core relay", relay(Codec::Pcmu, false)),
         ("core relay, evidence window open", relay(Codec::Pcmu, true)),
         ("core transcode PCMU to PCMA", relay(Codec::Pcma, false)),
+        ("core transcode PCMU to L16", relay(Codec::L16, false)),
+        ("core transcode PCMU to G.722", relay(Codec::G722, false)),
+        ("core transcode PCMU to Opus", relay(Codec::Opus, false)),
     ] {
         let mut bench = Bench::new(row);
         count(name, || assert!(matches!(bench.packet(), Verdict::Send { .. })));
