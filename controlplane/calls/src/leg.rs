@@ -1,11 +1,13 @@
 //! A leg: one dialog, one port, one description.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::{Codec, EventFormat, Format, LegId};
 use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
+use crate::coders::Promise;
 use crate::notice::Party;
 use crate::ports::Taken;
 
@@ -64,6 +66,8 @@ pub(crate) struct Leg {
     pub(crate) quiet: Option<Instant>,
     /// When it was last asked whether it is there.
     pub(crate) probed: Option<Instant>,
+    /// Coder states that are kept for it until it answers.
+    pub(crate) promise: Option<Arc<Promise>>,
 }
 
 /// What a leg's description says of what comes from it.
@@ -82,6 +86,7 @@ impl Leg {
     pub(crate) fn agree(&mut self, agreed: Agreed) {
         let held = self.comes() != Comes::Speech;
         self.agreed = Some(agreed);
+        self.promise = None;
         self.resumes = (self.resumes || held) && self.comes() == Comes::Speech;
         self.exchange = self.exchange.wrapping_add(1);
         self.offered = false;
@@ -153,7 +158,7 @@ impl Leg {
 /// Static payload type of comfort noise (RFC 3389).
 const COMFORT_NOISE: u8 = 13;
 
-fn codec(encoding: Encoding) -> Codec {
+pub(crate) fn codec(encoding: Encoding) -> Codec {
     match encoding {
         Encoding::Pcmu => Codec::Pcmu,
         Encoding::Pcma => Codec::Pcma,

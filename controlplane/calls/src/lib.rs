@@ -12,6 +12,7 @@
 mod action;
 pub mod call;
 mod codecs;
+mod coders;
 pub mod config;
 mod desired;
 pub mod handoff;

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
+use media::coders::Sizes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
 use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
 use crate::call::{Action, Input, State};
+use crate::coders::Coders;
 use crate::config::{Config, Peers};
 use crate::desired::Unanswered;
 use crate::leg::LegState;
@@ -84,6 +86,7 @@ pub struct Node {
     draining: bool,
     pub(crate) refusals: Refusals,
     moves: Moves,
+    coders: Coders,
     /// What the endpoint had refused when that was last counted.
     turned_away: u64,
 }
@@ -104,6 +107,7 @@ impl Node {
             draining: false,
             refusals: Refusals::default(),
             moves: Moves::default(),
+            coders: Coders::default(),
             turned_away: 0,
             config: Arc::new(config),
         }
@@ -187,7 +191,7 @@ impl Node {
                             live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
                             return self.put_back(now, live);
                         }
-                        Refusal::NoSession => Input::MediaFailed(Reason::NoCapacity),
+                        Refusal::NoSession | Refusal::Coders => Input::MediaFailed(Reason::NoCapacity),
                         _ => Input::MediaFailed(Reason::Error),
                     };
                     return self.drive(now, now, live, input);
@@ -297,6 +301,12 @@ impl Node {
         self.ports.measure(measures);
         self.balance(now);
         self.refuse_or_not();
+    }
+
+    /// Coder states that no line of the data plane has: who is called from now on is offered what they can carry, and nobody is called for whom
+    /// that is nothing. Before the first word there is enough.
+    pub fn handle_coders(&mut self, free: Sizes) {
+        self.coders.set_free(free);
     }
 
     /// How busy each worker is, as the next call finds it.

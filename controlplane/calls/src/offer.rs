@@ -135,6 +135,7 @@ impl Node {
             resumes: false,
             quiet: None,
             probed: None,
+            promise: None,
             state,
         };
         let _ = self.endpoint.set_credentials(dialog, credentials);

@@ -179,6 +179,7 @@ impl Run {
                 () = tokio::time::sleep_until(timer.into()) => began = Instant::now(),
             }
             let now = Instant::now();
+            self.node.handle_coders(self.engine.coders().free());
             if self.meter.next() <= now {
                 let times = (0..self.engine.workers()).map(|worker| self.engine.processor_time(worker));
                 let measures = self.meter.read(now, times);

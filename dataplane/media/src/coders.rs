@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 
 use crate::codec::g722;
 use crate::codec::opus::{Band, Decoder, Encoder, Settings};
+use crate::command::Codec;
 use crate::resample::{Downsampler, Upsampler};
+use crate::voice::Needs;
 
 /// How many of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -20,6 +22,32 @@ pub struct Sizes {
     pub opus_narrow: usize,
     /// … 16 kHz.
     pub opus_wide: usize,
+}
+
+impl Sizes {
+    /// What two legs need that hear each other.
+    pub fn for_two(one: Codec, other: Codec) -> Sizes {
+        let (here, there) = (Needs::of(one, Some(other)), Needs::of(other, Some(one)));
+        Sizes {
+            wide: [here, there].into_iter().filter(Needs::is_wide).count(),
+            opus_narrow: (here.has(Band::Narrow) || there.has(Band::Narrow)).into(),
+            opus_wide: (here.has(Band::Wide) || there.has(Band::Wide)).into(),
+        }
+    }
+
+    /// Whether there is as much of each kind.
+    pub fn covers(self, needed: Sizes) -> bool {
+        self.wide >= needed.wide && self.opus_narrow >= needed.opus_narrow && self.opus_wide >= needed.opus_wide
+    }
+
+    /// Each kind by itself.
+    pub fn map(self, other: Sizes, each: impl Fn(usize, usize) -> usize) -> Sizes {
+        Sizes {
+            wide: each(self.wide, other.wide),
+            opus_narrow: each(self.opus_narrow, other.opus_narrow),
+            opus_wide: each(self.opus_wide, other.opus_wide),
+        }
+    }
 }
 
 /// All coder states of a process.
@@ -213,6 +241,31 @@ impl<T> Drop for Lent<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_legs_need_what_is_lent_to_them() {
+        let sizes = |wide, opus_narrow, opus_wide| Sizes {
+            wide,
+            opus_narrow,
+            opus_wide,
+        };
+        use Codec::{G722, L16, L16Wide, Opus, Pcma, Pcmu};
+        for (one, other, needed) in [
+            (Pcmu, Pcma, sizes(0, 0, 0)),
+            (Pcmu, L16, sizes(0, 0, 0)),
+            (Pcmu, L16Wide, sizes(2, 0, 0)),
+            (Opus, Opus, sizes(0, 0, 0)),
+            (Pcmu, Opus, sizes(0, 1, 0)),
+            (L16Wide, Opus, sizes(0, 0, 1)),
+            (Pcmu, G722, sizes(2, 0, 0)),
+            (G722, G722, sizes(2, 0, 0)),
+            (G722, Opus, sizes(2, 0, 1)),
+        ] {
+            assert_eq!(Sizes::for_two(one, other), needed, "{one:?} {other:?}");
+            assert_eq!(Sizes::for_two(other, one), needed, "{other:?} {one:?}");
+        }
+        assert!(sizes(2, 0, 1).covers(sizes(2, 0, 1)) && !sizes(9, 9, 0).covers(sizes(0, 0, 1)));
+    }
 
     #[test]
     fn each_is_lent_to_one_at_a_time_and_comes_back() {

@@ -50,6 +50,15 @@ impl Needs {
         }
     }
 
+    pub(crate) fn is_wide(&self) -> bool {
+        self.wide
+    }
+
+    /// Whether Opus of this band is in it.
+    pub(crate) fn has(&self, band: Band) -> bool {
+        [self.encoder, self.decoder].contains(&Some(band))
+    }
+
     /// What is needed to hear either: the old source goes on until the new one comes.
     pub(crate) fn and(self, other: Needs) -> Needs {
         let both = |one: Option<Band>, other: Option<Band>| match (one, other) {

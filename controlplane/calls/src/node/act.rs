@@ -1,5 +1,6 @@
 //! Carries out the actions of a call.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::{Command, SessionSpec, WindowId};
@@ -20,6 +21,14 @@ use crate::timer::Timer;
 
 /// No address of ours can be reached from there: as where the transport fails (RFC 3261 §8.1.3.1).
 const NO_WAY: u16 = 503;
+
+/// Why nobody was called.
+enum Uncalled {
+    /// We have no address of its family.
+    NoWay,
+    /// There are no coder states for what it may speak.
+    NoCoders,
+}
 
 impl Node {
     /// Carries out one action. Returns what it leads to at once, if anything.
@@ -217,8 +226,13 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.peer = self.invite(now, live, (Party::Ai, chosen.name), chosen.codecs, taken, invite);
-        live.legs.peer.is_none().then_some(Input::PeerFailed(NO_WAY))
+        match self.invite(now, live, (Party::Ai, chosen.name), chosen.codecs, taken, invite) {
+            Ok(leg) => {
+                live.legs.peer = Some(leg);
+                None
+            }
+            Err(Uncalled::NoWay | Uncalled::NoCoders) => Some(Input::PeerFailed(NO_WAY)),
+        }
     }
 
     /// INVITE to the target, from this port or from any of the session's worker.
@@ -250,16 +264,11 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        live.legs.target = self.invite(
-            now,
-            live,
-            (Party::Human, chosen.name.clone()),
-            chosen.codecs,
-            taken,
-            invite,
-        );
-        if live.legs.target.is_none() {
-            return Some(Input::TargetFailed(NO_WAY));
+        let human = (Party::Human, chosen.name.clone());
+        match self.invite(now, live, human, chosen.codecs, taken, invite) {
+            Ok(leg) => live.legs.target = Some(leg),
+            Err(Uncalled::NoWay) => return Some(Input::TargetFailed(NO_WAY)),
+            Err(Uncalled::NoCoders) => return Some(Input::NoCapacity),
         }
         self.tell_invited(now, live, id, chosen.name, token);
         None
@@ -304,7 +313,7 @@ impl Node {
     }
 
     /// INVITE with an offer of ours, of these codecs (`None`: all), in the order that goes with what the caller speaks. The offer names our
-    /// address of the next hop's family; `None` where we have none: nothing is sent, and the port is free again.
+    /// address of the next hop's family; After an error nothing is sent, and the port is free again.
     fn invite(
         &mut self,
         now: Instant,
@@ -313,13 +322,19 @@ impl Node {
         ours: Option<Vec<Encoding>>,
         taken: Taken,
         invite: Invite,
-    ) -> Option<Leg> {
-        let plan = codecs::plan_of(&live.config, ours.as_deref(), live.legs.caller.encoding());
+    ) -> Result<Leg, Uncalled> {
+        let caller = live.legs.caller.encoding();
+        let mut plan = codecs::plan_of(&live.config, ours.as_deref(), caller);
+        let promise = self.coders.promise(caller, &mut plan.encodings);
+        if plan.encodings.is_empty() {
+            self.ports.release(now, taken);
+            return Err(Uncalled::NoCoders);
+        }
         let session = offer::session(&mut self.random);
         let mut local = self.local(taken.port, plan, session);
         if invite.next_hop.is_some_and(|hop| local.face(hop.ip()).is_err()) {
             self.ports.release(now, taken);
-            return None;
+            return Err(Uncalled::NoWay);
         }
         let id = live.new_leg(party);
         let offer = Some(local.offer().into());
@@ -327,7 +342,7 @@ impl Node {
         self.registry.bind(dialog, live.id, id);
         let call_id = self.endpoint.call_id(dialog).unwrap_or_default().to_owned();
         let state = LegState::Inviting;
-        Some(Leg {
+        Ok(Leg {
             id,
             party,
             name,
@@ -342,6 +357,7 @@ impl Node {
             resumes: false,
             quiet: None,
             probed: None,
+            promise: Some(Arc::new(promise)),
             state,
         })
     }

@@ -1,5 +1,8 @@
 //! Which codec each leg is offered and answered with, and what is said of it.
 
+use media::coders::Sizes;
+use media::command::Refusal;
+
 use super::*;
 use crate::config::Prefer;
 use crate::notice::Party;
@@ -235,4 +238,77 @@ fn the_join_tells_what_all_speak_and_why() {
         "{told:?}"
     );
     end(world);
+}
+
+/// Nobody's phone rings for a codec that could not be carried; what is promised to one is not offered to the next.
+#[test]
+fn what_no_coder_is_free_for_is_not_offered() {
+    use Encoding::*;
+    let narrow = |opus_narrow| Sizes {
+        opus_narrow,
+        ..Sizes::default()
+    };
+    let mut world = world(Prefer::NoTranscode, [&[Pcmu], &[Pcmu], &ALL]);
+    world.node.handle_coders(narrow(1));
+    world.call(CALLER);
+    world.answer(AI);
+    world.ask(Mode::Warm);
+    // Opus can be carried, and G.722 not.
+    assert_eq!(offered(&world, SALES), "0 8 96 13 101 102");
+    let mut offered_now = ALL.to_vec();
+    drop(world.node.coders.promise(Some(Pcmu), &mut offered_now));
+    assert_eq!(
+        offered_now,
+        [Pcmu, Pcma],
+        "the only one is promised to whose phone rings"
+    );
+    world.answer(SALES);
+    let mut offered_now = ALL.to_vec();
+    drop(world.node.coders.promise(Some(Pcmu), &mut offered_now));
+    assert_eq!(
+        offered_now,
+        [Pcmu, Pcma, Opus],
+        "who has answered speaks something else"
+    );
+    end(world);
+
+    // A target of whose codecs none can be carried.
+    let mut config = Config {
+        codecs: ALL.to_vec(),
+        ..config()
+    };
+    for target in &mut config.targets {
+        target.codecs = Some(vec![Opus]);
+    }
+    let mut world = world_of(config, [&[Pcmu], &[Pcmu], &ALL]);
+    world.node.handle_coders(narrow(0));
+    world.talk();
+    world.ask(Mode::Warm);
+    assert!(world.peers[SALES].log.is_empty(), "its phone does not ring");
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoCapacity)))
+    );
+    assert_eq!(world.hears("caller"), "play(failed)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+/// The data plane has lent its last one meanwhile: the handoff fails, and the caller is back with the AI.
+#[test]
+fn a_coder_that_is_gone_when_the_human_answers_fails_the_handoff_in_words() {
+    let mut world = World::new(config());
+    world.talk();
+    world.ask(Mode::Warm);
+    world.answers = false;
+    world.answer(SALES);
+    world.answers = true;
+    world.refuse_media(Refusal::Coders);
+    assert_eq!(world.hears("caller"), "play(failed)");
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoCapacity)))
+    );
+    world.hang_up(CALLER);
+    world.conserve();
 }
