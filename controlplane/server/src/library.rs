@@ -14,7 +14,7 @@ use crate::prompts::Prompt;
 const LATER: usize = 256;
 
 /// Everything that was loaded, each once.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Library {
     pub(crate) prompts: Arc<Prompts>,
     /// By what is heard.

@@ -120,7 +120,11 @@ impl Reload {
             mut needs_restart,
         } = Difference::of(&self.config, &new);
         let config = self.config.reloaded(new);
-        let ids = self.library.ids(&config).map_err(ReloadError::NoRoom)?;
+        // New prompts are coded: of a minute that takes half a second, in which calls go on.
+        let (mut library, named) = (self.library.clone(), config.clone());
+        let coded = tokio::task::spawn_blocking(move || library.ids(&named).map(|ids| (library, ids))).await;
+        let (library, ids) = coded.map_err(|_| ReloadError::Stopping)?.map_err(ReloadError::NoRoom)?;
+        self.library = library;
         // From here on nothing fails.
         if config.node.log != self.config.node.log
             && let Err(why) = crate::serve::set_log(&config.node.log)
