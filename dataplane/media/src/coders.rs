@@ -103,6 +103,12 @@ impl Coders {
         }
     }
 
+    /// Decoders alone.
+    #[cfg(test)]
+    pub(crate) fn decoders_free(&self) -> [usize; 2] {
+        [self.decoders[0].free(), self.decoders[1].free()]
+    }
+
     pub(crate) fn wide(&self) -> Option<Lent<Wide>> {
         let mut lent = Pool::lend(&self.wide)?;
         *lent = Wide::default();

@@ -178,18 +178,29 @@ impl Core {
             session.answer = Answer::Taken;
         }
         match self.waits_for(now, slot, generation, spec) {
-            Some(waiting) => self.wait(now, slot, waiting),
-            None => self.carry_out(now, slot, generation, spec),
+            Some(waiting) => self.wait(now, slot, waiting, voices),
+            None => self.carry_out(now, slot, generation, spec, voices),
         }
-        self.lend(spec, voices);
     }
 
     /// Makes everything so.
-    fn carry_out(&mut self, now: Instant, slot: SessionSlot, generation: Generation, spec: &SessionSpec) {
+    fn carry_out(
+        &mut self,
+        now: Instant,
+        slot: SessionSlot,
+        generation: Generation,
+        spec: &SessionSpec,
+        voices: Voices,
+    ) {
         self.forget_waiting(slot);
+        if let Some(session) = self.table.session_mut(slot) {
+            session.wanted = Some(generation);
+            session.in_force = None;
+        }
         self.watch(now, slot, spec.watch);
         self.release_others(now, slot, |id, _| spec.legs.iter().any(|wanted| wanted.leg == id));
         self.place_legs(now, slot, spec);
+        self.lend(spec, voices);
         // In the order of the spec.
         let place = |leg: &LegSpec| Some((leg.leg, self.table.slot(leg.port)?));
         let legs = spec.legs.iter().filter_map(place).collect();
@@ -197,10 +208,6 @@ impl Core {
             session.legs = legs;
         }
         self.set_rows(now, slot, spec);
-        if let Some(session) = self.table.session_mut(slot) {
-            session.wanted = Some(generation);
-            session.in_force = None;
-        }
         self.measure_listeners(now, slot);
         self.relist(slot);
         self.rearm_session(slot);
@@ -263,7 +270,7 @@ impl Core {
 
     /// Keeps the state until the legs that it waits for are heard. What it says about peers is a fact, and in force at once;
     /// legs that are new have a place, so that they can be heard, and nobody hears them.
-    fn wait(&mut self, now: Instant, slot: SessionSlot, waiting: Waiting) {
+    fn wait(&mut self, now: Instant, slot: SessionSlot, waiting: Waiting, voices: Voices) {
         let at = self.ns(now);
         let Waiting { spec, legs, .. } = &waiting;
         let come: ArrayVec<Slot, LEGS_MAX> = match self.table.session(slot).and_then(|session| session.waiting.as_ref())
@@ -276,6 +283,7 @@ impl Core {
             in_force || spec.legs.iter().any(|wanted| wanted.leg == id)
         });
         self.place_legs(now, slot, spec);
+        self.lend(spec, voices);
         for wanted in &spec.legs {
             let Some(place) = self.table.slot(wanted.port) else {
                 continue;
@@ -324,13 +332,15 @@ impl Core {
         }
         let waiting = self.table.session_mut(slot).and_then(|session| session.waiting.take());
         if let Some(waiting) = waiting {
-            self.carry_out(now, slot, waiting.generation, &waiting.spec);
+            // What it lacked was lent when it came.
+            self.carry_out(now, slot, waiting.generation, &waiting.spec, Voices::new());
         }
     }
 
     /// A leg was not heard in time: what was in force stays so.
     pub(super) fn lose_patience(&mut self, slot: SessionSlot) {
         let waiting = self.forget_waiting(slot);
+        self.settle(slot);
         let (Some(generation), Some(session)) = (waiting, self.table.session_mut(slot)) else {
             return;
         };
@@ -595,6 +605,7 @@ impl Core {
         let surplus = (listeners.len() + here.len()).saturating_sub(LEGS_MAX);
         listeners.drain(..surplus);
         listeners.extend(here);
+        self.settle(slot);
         self.tell(slot, |mailbox| mailbox.evidence(window.id, listeners));
     }
 

@@ -7,6 +7,7 @@ mod evidence;
 mod handoff;
 mod hears;
 mod latch;
+mod lending;
 mod model;
 mod moving;
 mod order;

@@ -5,6 +5,7 @@ use arrayvec::ArrayVec;
 use super::Core;
 use crate::command::{Codec, LEGS_MAX, LegId, LegSpec, SessionSpec};
 use crate::leg::{Leg, SessionSlot, Slot};
+use crate::session::Session;
 use crate::voice::{Needs, Voice};
 
 /// What each line of a spec lacks, in its order.
@@ -53,9 +54,10 @@ impl Core {
         }
     }
 
-    /// A state is in force: what its rows do not need goes back, unless another one waits.
+    /// What the rows do not need goes back, where their state is in force and no other one waits.
     pub(super) fn settle(&mut self, slot: SessionSlot) {
-        let Some(session) = self.table.session(slot).filter(|session| session.waiting.is_none()) else {
+        let settled = |session: &&Session| session.in_force.is_some() && session.waiting.is_none();
+        let Some(session) = self.table.session(slot).filter(settled) else {
             return;
         };
         let listens = session.window.is_some();

@@ -1,0 +1,81 @@
+//! Coders are held by rows that need them, and by nobody else.
+
+use super::*;
+use crate::coders::{Coders, Sizes};
+use crate::command::{Watch, WindowId};
+use crate::voice::tests::coders;
+
+fn rig_with(coders: Coders) -> Rig {
+    Rig::with(Config {
+        coders: Arc::new(coders),
+        ..config()
+    })
+}
+
+/// Nothing is on the old row, so the new one is in force at once.
+#[test]
+fn a_change_at_once_keeps_nothing_of_the_way_there() {
+    let mut rig = rig_with(coders());
+    let full = rig.core.coders.free();
+    let caller = |hears| leg_in(CALLER, Codec::Opus, hears);
+    let ai = leg(AI, nobody());
+    rig.set(spec(&[caller(hears(AI)), ai.clone()]));
+    let joined = rig.set(spec(&[
+        caller(hears(HUMAN)),
+        ai,
+        leg_in(HUMAN, Codec::L16Wide, nobody()),
+    ]));
+    assert!(rig.applied(joined).is_some());
+    let wanted = Sizes {
+        opus_wide: full.opus_wide - 1,
+        ..full
+    };
+    assert_eq!(rig.core.coders.free(), wanted);
+}
+
+#[test]
+fn what_patience_lost_gives_back_its_coders() {
+    let mut rig = rig_with(coders());
+    let full = rig.core.coders.free();
+    rig.set(spec(&[leg(CALLER, hears(AI)), leg(AI, hears(CALLER))]));
+    rig.talk(AI, 0, LOUD);
+    rig.run(100);
+    let waits = rig.set(spec(&[
+        leg(CALLER, awaits(HUMAN, 200)),
+        leg(AI, nobody()),
+        leg_in(HUMAN, Codec::Opus, hears(CALLER)),
+    ]));
+    assert_ne!(rig.core.coders.free(), full);
+    rig.run(500);
+    assert!(rig.refused_silent(waits).is_some());
+    assert_eq!(rig.core.coders.free(), full);
+}
+
+#[test]
+fn what_only_listened_goes_back_with_the_window() {
+    let mut rig = rig_with(coders());
+    let full = rig.core.coders.decoders_free();
+    let legs = [
+        leg_in(CALLER, Codec::Opus, hears(AI)),
+        leg_in(AI, Codec::Opus, nobody()),
+    ];
+    let watched = SessionSpec {
+        watch: Some(Watch {
+            window: WindowId(1),
+            first_word_of: Some(AI),
+        }),
+        ..spec(&legs)
+    };
+    rig.set(watched.clone());
+    rig.talk_in(AI, 0, Codec::Opus);
+    rig.run(500);
+    assert!(
+        rig.events
+            .iter()
+            .any(|(_, event)| matches!(event, Event::FirstWord { .. }))
+    );
+    assert_eq!(rig.core.coders.decoders_free(), full, "closed");
+    // It still says so, and does not open it again.
+    rig.set(watched);
+    assert_eq!(rig.core.coders.decoders_free(), full, "repeated");
+}
