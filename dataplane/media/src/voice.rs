@@ -100,21 +100,29 @@ pub(crate) struct Coded {
 }
 
 impl Voice {
-    /// What this one lacks of the needs, from the pools; `None` where one of them is empty.
+    /// What this one lacks of the needs, from the pools; `None` where one of them is empty. Where there is no coder of the right band,
+    /// that of the other goes on.
     pub(crate) fn lacking(&self, needs: Needs, coders: &Coders) -> Option<Voice> {
         let mut lacking = Voice::default();
-        if needs.wide && self.wide.is_none() {
+        let mut wide = needs.wide;
+        let encoder = self.encoder.as_ref().map(|encoder| encoder.band());
+        if let Some(band) = needs.encoder.filter(|&band| encoder != Some(band)) {
+            lacking.encoder = coders.encoder(band);
+            wide |= lacking.encoder.is_none();
+            if lacking.encoder.is_none() && encoder.is_none() {
+                return None;
+            }
+        }
+        let decoder = self.decoder.as_ref().map(|decoder| decoder.band());
+        if let Some(band) = needs.decoder.filter(|&band| decoder != Some(band)) {
+            lacking.decoder = coders.decoder(band);
+            wide |= lacking.decoder.is_none();
+            if lacking.decoder.is_none() && decoder.is_none() {
+                return None;
+            }
+        }
+        if wide && self.wide.is_none() {
             lacking.wide = Some(coders.wide()?);
-        }
-        if let Some(band) = needs.encoder
-            && self.encoder.as_ref().is_none_or(|encoder| encoder.band() != band)
-        {
-            lacking.encoder = Some(coders.encoder(band)?);
-        }
-        if let Some(band) = needs.decoder
-            && self.decoder.as_ref().is_none_or(|decoder| decoder.band() != band)
-        {
-            lacking.decoder = Some(coders.decoder(band)?);
         }
         Some(lacking)
     }
@@ -138,7 +146,10 @@ impl Voice {
         // Without one the line goes on between the bands by what it has for that.
         if let Some(lacking) = self.lacking(needs, coders) {
             self.take(lacking);
-            self.wide.take_if(|_| !needs.wide);
+            let bands = |has: Option<Band>, wanted: Option<Band>| wanted.is_none() || has == wanted;
+            let fits = bands(self.encoder.as_ref().map(|encoder| encoder.band()), needs.encoder)
+                && bands(self.decoder.as_ref().map(|decoder| decoder.band()), needs.decoder);
+            self.wide.take_if(|_| !needs.wide && fits);
         }
         self.encoder.take_if(|_| needs.encoder.is_none());
         self.decoder.take_if(|_| needs.decoder.is_none() && !listens);

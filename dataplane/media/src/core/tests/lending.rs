@@ -79,3 +79,28 @@ fn what_only_listened_goes_back_with_the_window() {
     rig.set(watched);
     assert_eq!(rig.core.coders.decoders_free(), full, "repeated");
 }
+
+/// The pool of the right band is empty, so the row goes on by the other. That is no reason to refuse what it does already.
+#[test]
+fn a_row_that_goes_on_with_the_other_band_may_go_on() {
+    let sizes = Sizes {
+        wide: 2,
+        opus_narrow: 0,
+        opus_wide: 1,
+    };
+    let mut rig = rig_with(Coders::new(sizes, &Default::default()).unwrap());
+    let caller = |hears| leg_in(CALLER, Codec::Opus, hears);
+    let others = [leg_in(AI, Codec::L16Wide, nobody()), leg(HUMAN, nobody())];
+    let of = |hears| spec(&[caller(hears), others[0].clone(), others[1].clone()]);
+    rig.set(of(hears(AI)));
+    rig.talk_in(AI, 0, Codec::L16Wide);
+    rig.talk(HUMAN, 5, LOUD);
+    rig.run(100);
+    let joined = rig.set(of(hears(HUMAN)));
+    rig.run(100);
+    assert!(rig.applied(joined).is_some());
+    let again = rig.set(of(hears(HUMAN)));
+    assert!(rig.applied(again).is_some(), "{:?}", rig.events);
+    rig.run(100);
+    assert_eq!(rig.dropped(Reason::Untranscodable), 0);
+}
