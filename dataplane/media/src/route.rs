@@ -448,8 +448,8 @@ impl Leg {
             level,
         }) = part
         else {
-            // Upstream's fault: to the listener it is lost.
-            self.row.missing = self.row.missing.saturating_add(1);
+            // Upstream's fault: to the listener it is lost. One that is late was missing already when it was passed over.
+            self.row.missing = self.row.missing.saturating_add(u16::from(!late));
             return Err(Reason::Untranscodable);
         };
         header.write(buffer);

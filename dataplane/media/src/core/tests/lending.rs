@@ -3,6 +3,7 @@
 use super::*;
 use crate::coders::{Coders, Sizes};
 use crate::command::{Watch, WindowId};
+use crate::evidence::Evidence;
 use crate::voice::tests::coders;
 
 fn rig_with(coders: Coders) -> Rig {
@@ -10,6 +11,15 @@ fn rig_with(coders: Coders) -> Rig {
         coders: Arc::new(coders),
         ..config()
     })
+}
+
+/// What was measured of a listener.
+fn evidence(rig: &Rig, leg: LegId) -> Evidence {
+    let mut closed = rig.events.iter().filter_map(|(_, event)| match event {
+        Event::Evidence { listeners, .. } => listeners.iter().find(|(id, _)| *id == leg),
+        _ => None,
+    });
+    closed.next().expect("a window was closed").1
 }
 
 /// Nothing is on the old row, so the new one is in force at once.
@@ -103,4 +113,38 @@ fn a_row_that_goes_on_with_the_other_band_may_go_on() {
     assert!(rig.applied(again).is_some(), "{:?}", rig.events);
     rig.run(100);
     assert_eq!(rig.dropped(Reason::Untranscodable), 0);
+}
+
+/// A late packet is broken, and then one is lost: the hole is upstream's.
+#[test]
+fn a_late_broken_packet_is_missing_once() {
+    let mut rig = rig_with(coders());
+    let legs = [leg(CALLER, hears(AI)), leg_in(AI, Codec::Opus, nobody())];
+    rig.set(SessionSpec {
+        watch: Some(Watch {
+            window: WindowId(1),
+            first_word_of: None,
+        }),
+        ..spec(&legs)
+    });
+    rig.talk_in(AI, 0, Codec::Opus);
+    rig.run(205);
+    let skip = |rig: &mut Rig| {
+        let talker = rig.talker(AI);
+        let late = talker.header;
+        talker.header.sequence = late.sequence.next();
+        talker.header.timestamp = late.timestamp.wrapping_add(960);
+        late
+    };
+    let late = skip(&mut rig);
+    rig.run(40);
+    assert_eq!(
+        rig.packet(AI, &late, &[0xff; 30]),
+        Verdict::Drop(Reason::Untranscodable)
+    );
+    skip(&mut rig);
+    rig.run(100);
+    rig.set(spec(&legs));
+    let evidence = evidence(&rig, CALLER);
+    assert_eq!((evidence.sequence_breaks, evidence.lost), (0, 0), "{evidence:?}");
 }
