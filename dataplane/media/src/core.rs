@@ -209,7 +209,7 @@ impl Core {
         self.fire(now);
     }
 
-    /// The next packet that the core makes itself, written into `buffer` (at least 1,500 bytes).
+    /// The next packet that the core makes itself, written into `buffer` (at least 1,944 bytes).
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         self.transmit(now, buffer)
     }

@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use crate::command::Port;
 use crate::leg::{Outgoing, Slot};
 
-/// The longest packet that can wait.
-pub(crate) const PACKET_MAX: usize = 1500;
+/// The longest packet that can wait: as much as a buffer of the engine holds, and 60 ms of 16 kHz unpacked.
+pub(crate) const PACKET_MAX: usize = 1944;
 
 /// A fixed queue of packets.
 #[derive(Debug)]
