@@ -313,6 +313,36 @@ mod tests {
         assert_eq!(encode(), encode());
     }
 
+    #[test]
+    fn a_coder_of_opus_that_comes_back_has_forgotten_its_last_line() {
+        let sizes = Sizes {
+            opus_narrow: 1,
+            ..Sizes::default()
+        };
+        let coders = Coders::new(sizes, &Settings::default()).unwrap();
+        let noise: Vec<i16> = (0..480i32).map(|at| (at * 7919 % 20_011 - 10_000) as i16).collect();
+        let encode = || -> Vec<Vec<u8>> {
+            let mut encoder = coders.encoder(Band::Narrow).unwrap();
+            let packet = |samples: &[i16]| {
+                let mut packet = [0; 400];
+                let len = encoder.encode(samples, &mut packet).unwrap();
+                packet[..len].to_vec()
+            };
+            noise.chunks(160).map(packet).collect()
+        };
+        let packets = encode();
+        assert_eq!(packets, encode());
+        let decode = || {
+            let mut decoder = coders.decoder(Band::Narrow).unwrap();
+            let mut samples = [[0; 160]; 3];
+            for (packet, samples) in packets.iter().zip(&mut samples) {
+                decoder.decode(packet, samples).unwrap();
+            }
+            samples
+        };
+        assert_eq!(decode(), decode());
+    }
+
     /// Threads take and give back as fast as they can; nobody ever has what another has.
     #[test]
     fn nobody_has_what_another_has() {

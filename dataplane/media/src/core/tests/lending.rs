@@ -250,3 +250,32 @@ fn what_is_no_packet_of_its_codec_is_upstreams_fault() {
         }
     }
 }
+
+/// A source goes over to another clock in mid-run, with the numbers and the SSRC that it had: the line goes on in its own.
+#[test]
+fn a_source_with_another_clock_goes_on_in_the_clock_of_the_line() {
+    for (before, after) in [(Codec::Pcmu, Codec::Opus), (Codec::Opus, Codec::Pcmu)] {
+        let mut rig = rig_with(coders());
+        let legs = |codec| spec(&[leg(CALLER, hears(AI)), leg_in(AI, codec, nobody())]);
+        rig.set(legs(before));
+        rig.talk_in(AI, 0, before);
+        rig.run(200);
+        let had = rig.talker(AI).header;
+        rig.hush(AI);
+        rig.set(legs(after));
+        rig.talkers.clear();
+        rig.talk_in(AI, 0, after);
+        rig.talker(AI).header = Header {
+            payload_type: number(after),
+            ..had
+        };
+        rig.run(200);
+        let sent = rig.heard(CALLER);
+        assert!(sent.len() >= 19, "{}", sent.len());
+        assert_unbroken(&sent, 40 * MS);
+        for pair in sent.windows(2) {
+            let step = timestamp_distance(pair[1].header().timestamp, pair[0].header().timestamp);
+            assert!(step <= 320, "{before:?} to {after:?}: {step}");
+        }
+    }
+}
