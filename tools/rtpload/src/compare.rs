@@ -9,6 +9,7 @@ use baton_lab::wire::Wire;
 use media::command::Codec;
 use serde_json::{Map, Value, json};
 
+use crate::calls::Calls;
 use crate::limit;
 use crate::measure::{Ask, P99_MAX, Row, measure, round};
 use crate::open;
@@ -16,7 +17,7 @@ use crate::options::{Compare, Place};
 use crate::subject::Subject;
 
 /// The first is whom the others are compared with.
-const SUBJECTS: [Subject; 3] = [Subject::Rtpengine, Subject::BatonUring, Subject::BatonEpoll];
+pub(crate) const SUBJECTS: [Subject; 3] = [Subject::Rtpengine, Subject::BatonUring, Subject::BatonEpoll];
 
 /// Where the processor time is compared.
 const CALLS: usize = 1400;
@@ -73,7 +74,7 @@ struct Found {
 pub(crate) fn print(place: Place, compare: Compare) -> Result<ExitCode, String> {
     let (lab, mut wire) = open(place)?;
     let begin = Instant::now();
-    let own = limit::limit(&lab, &mut wire, &[LOAD], |_| ())?;
+    let own = limit::limit(&lab, &mut wire, &[LOAD], [Codec::Pcmu; 2], |_| ())?;
     if let Some(row) = own.last() {
         eprintln!(
             "load: {:.0} thousand packets a second sent and judged; lost {}, p99 {:.0} us{}",
@@ -103,7 +104,7 @@ pub(crate) fn print(place: Place, compare: Compare) -> Result<ExitCode, String> 
 fn round_of(lab: &Lab, wire: &mut Wire, plan: &Plan, number: u32, found: &mut Found) -> Result<(), String> {
     let mut climbs: Vec<Climb> = SUBJECTS.iter().map(|_| Climb::default()).collect();
     let mut one = |subject: Subject, calls: usize| -> Result<bool, String> {
-        let row = careful(lab, wire, subject, calls, plan.time)?;
+        let row = careful(lab, wire, subject, Calls::plain(calls), plan.time)?;
         tell_step(number, plan.rounds, &row);
         let holds = row.holds();
         found.rows.entry((subject, calls)).or_default().push(row);
@@ -139,14 +140,19 @@ fn round_of(lab: &Lab, wire: &mut Wire, plan: &Plan, number: u32, found: &mut Fo
 }
 
 /// Until the load was not at its own limit; the last one counts.
-fn careful(lab: &Lab, wire: &mut Wire, subject: Subject, calls: usize, time: Duration) -> Result<Row, String> {
+pub(crate) fn careful(
+    lab: &Lab,
+    wire: &mut Wire,
+    subject: Subject,
+    calls: Calls,
+    time: Duration,
+) -> Result<Row, String> {
     let ask = Ask {
         subject,
         calls,
         time,
         flood: 0,
         rate: None,
-        codecs: [Codec::Pcmu; 2],
         relay: &[],
     };
     let mut row = measure(lab, wire, ask)?;
@@ -191,11 +197,11 @@ impl Climb {
     }
 }
 
-fn tell_step(round: u32, rounds: u32, row: &Row) {
+pub(crate) fn tell_step(round: u32, rounds: u32, row: &Row) {
     eprintln!(
         "{round}/{rounds} {:>11} {:>5} calls: {:>5.2} us, p50 {:>6.0}, p99 {:>6.0} us, lost {}{}{}",
         row.subject.name(),
-        row.calls,
+        row.calls.count,
         row.sum_us,
         row.p50_us,
         row.p99_us,
@@ -230,7 +236,7 @@ impl Found {
 
     /// KiB for each call more: of the process, and of the kernel.
     fn memory(&self, subject: Subject) -> Option<(f64, f64)> {
-        let calls = |row: &Row| row.calls as f64;
+        let calls = |row: &Row| row.calls.count as f64;
         let process = self.slope(subject, |row| row.memory_kib.unwrap_or(0) as f64, calls)?;
         Some((process, self.slope(subject, |row| row.kernel_kib as f64, calls)?))
     }
@@ -330,7 +336,7 @@ impl Found {
     }
 }
 
-fn middle(mut values: Vec<f64>) -> Option<f64> {
+pub(crate) fn middle(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let at = values.len().checked_sub(1)? / 2;
     // Of an even number, between the two.

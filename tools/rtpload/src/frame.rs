@@ -1,4 +1,4 @@
-//! A packet of the load: Ethernet, IPv4, UDP and RTP, with what the judge must know of it in the payload.
+//! A packet of the load: Ethernet, IPv4, UDP and RTP, with what the judge must know of it in the payload, or with speech.
 
 use std::sync::LazyLock;
 
@@ -6,13 +6,18 @@ use baton_lab::udp::{self, End, HEADERS};
 use media::codec::g711::{self, ALAW_TO_ULAW, ULAW_TO_ALAW};
 use media::command::Codec;
 
-/// RTP's.
-const RTP: usize = 12;
+use crate::speech::Speech;
+
+/// RTP's header.
+pub(crate) const RTP: usize = 12;
 
 /// 20 ms of PCMU.
 const PAYLOAD: usize = SAMPLES as usize;
 
-/// What the timestamp of a packet is ahead of that of the one before.
+/// Of all packets.
+pub(crate) const PTIME_MS: u8 = 20;
+
+/// What the timestamp of a packet of G.711 is ahead of that of the one before.
 pub(crate) const SAMPLES: u32 = 160;
 
 /// The number of a stream for which nobody waits.
@@ -21,7 +26,7 @@ pub(crate) const FLOOD: u32 = u32::MAX;
 /// The load's port of a stream is this one plus twice the stream's number: what goes to a lower port is the kernel's.
 pub(crate) const FIRST_PORT: u16 = 12_000;
 
-/// All of it.
+/// All of a packet of G.711.
 pub(crate) const LEN: usize = HEADERS + RTP + PAYLOAD;
 
 /// Bytes of what a packet says of itself.
@@ -36,6 +41,17 @@ pub(crate) struct Stream {
     packet: [u8; LEN],
     codec: Codec,
     next: u32,
+    said: Option<Said>,
+}
+
+/// What is said instead of the mark, over and over.
+#[derive(Clone, Debug)]
+struct Said {
+    speech: Speech,
+    /// Of its payloads, the one that comes next.
+    at: usize,
+    from: (End, u16),
+    to: (End, u16),
 }
 
 /// What a packet says of itself.
@@ -47,6 +63,8 @@ pub(crate) struct Mark {
     /// Of the line that it came on.
     pub(crate) sequence: u16,
     pub(crate) timestamp: u32,
+    /// What the timestamp of each packet there is ahead of that of the one before.
+    pub(crate) ticks: u32,
 }
 
 /// The load's port of this stream.
@@ -72,10 +90,28 @@ impl Stream {
         udp::write(&mut packet, from, to, LEN - HEADERS);
         packet[42..44].copy_from_slice(&[0x80, payload_type(codec)]);
         packet[50..54].copy_from_slice(&(number ^ 0x5eed_0000).to_be_bytes());
-        let mut stream = Stream { packet, codec, next: 0 };
+        let mut stream = Stream {
+            packet,
+            codec,
+            next: 0,
+            said: None,
+        };
         stream.put(0, &MAGIC.to_be_bytes());
         stream.put(4, &number.to_be_bytes());
         stream
+    }
+
+    /// One that has speech in its packets, and nothing else: each number begins elsewhere in it.
+    pub(crate) fn speaking(number: u32, codec: Codec, from: (End, u16), to: (End, u16), speech: &Speech) -> Stream {
+        Stream {
+            said: Some(Said {
+                at: 37 * number as usize % speech.len(),
+                speech: speech.clone(),
+                from,
+                to,
+            }),
+            ..Stream::new(number, codec, from, to)
+        }
     }
 
     /// How many it has sent.
@@ -88,7 +124,17 @@ impl Stream {
         let number = self.next;
         self.next += 1;
         self.packet[44..46].copy_from_slice(&(number as u16).to_be_bytes());
-        self.packet[46..50].copy_from_slice(&number.wrapping_mul(SAMPLES).to_be_bytes());
+        let ticks = self.codec.ticks(PTIME_MS);
+        self.packet[46..50].copy_from_slice(&number.wrapping_mul(ticks).to_be_bytes());
+        if let Some(said) = &mut self.said {
+            let payload = &said.speech[said.at];
+            said.at = (said.at + 1) % said.speech.len();
+            let len = HEADERS + RTP + payload.len();
+            udp::write(frame, said.from, said.to, len - HEADERS);
+            frame[HEADERS..HEADERS + RTP].copy_from_slice(&self.packet[HEADERS..HEADERS + RTP]);
+            frame[HEADERS + RTP..len].copy_from_slice(payload);
+            return len;
+        }
         self.put(8, &number.to_be_bytes());
         self.put(12, &now_ns.to_be_bytes());
         frame[..LEN].copy_from_slice(&self.packet);
@@ -124,6 +170,7 @@ pub(crate) fn read(frame: &[u8]) -> Option<Mark> {
         sequence: u16::from_be_bytes([frame[HEADERS + 2], frame[HEADERS + 3]]),
         timestamp: u32::from_be_bytes(frame[HEADERS + 4..HEADERS + 8].try_into().ok()?),
         stream: number(4)?,
+        ticks: SAMPLES,
         number: number(8)?,
         sent_ns: u64::from_be_bytes(mark[12..20].try_into().ok()?),
     })
@@ -188,6 +235,7 @@ mod tests {
             sent_ns: 123_456_789,
             sequence: 1,
             timestamp: SAMPLES,
+            ticks: SAMPLES,
         };
         assert_eq!(read(&frame[..len]), Some(mark));
         assert_eq!(stream.sent(), 2);
@@ -196,6 +244,29 @@ mod tests {
         assert_eq!(read(&frame[..len - 1]), None);
         frame[54] ^= 1;
         assert_eq!(read(&frame[..len]), None);
+    }
+
+    #[test]
+    fn who_speaks_says_one_payload_after_the_other_and_begins_again() {
+        let end = End {
+            mac: [2; 6],
+            ip: Ipv4Addr::LOCALHOST,
+        };
+        let payloads: [&[u8]; 3] = [&[1], &[2, 2], &[3, 3, 3]];
+        let speech: Speech = payloads.map(Box::from).into_iter().collect();
+        let mut stream = Stream::speaking(1, Codec::Opus, (end, 1), (end, 2), &speech);
+        for number in 0..5_u8 {
+            let mut frame = [0; 2048];
+            let len = stream.write(&mut frame, 0);
+            // 37 of three payloads: it begins at the second.
+            let payload = payloads[(1 + usize::from(number)) % 3];
+            assert_eq!(&frame[HEADERS + RTP..len], payload);
+            // RFC 768: header and payload.
+            assert_eq!(frame[38..40], (8 + RTP as u16 + payload.len() as u16).to_be_bytes());
+            assert_eq!(frame[42..46], [0x80, 98, 0, number]);
+            assert_eq!(frame[46..50], (960 * u32::from(number)).to_be_bytes());
+        }
+        assert_eq!(stream.sent(), 5);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What became of the packets: each is known by the number of its stream and its own, and by when it was sent.
 
-use crate::frame::{FLOOD, Mark, SAMPLES};
+use crate::frame::{FLOOD, Mark};
 
 /// Of one stream.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,6 +19,8 @@ struct Seen {
 #[derive(Debug)]
 pub(crate) struct Judge {
     streams: Vec<Seen>,
+    /// Streams from this one on are told of apart.
+    relayed_from: usize,
     /// The first stream's peer floods: it is not judged.
     flooded: bool,
     pub(crate) received: u64,
@@ -29,11 +31,15 @@ pub(crate) struct Judge {
     /// Of no stream, or at another port than its peer's.
     pub(crate) strange: u64,
     pub(crate) latency: Histogram,
+    /// … of the streams that are told of apart.
+    pub(crate) latency_relayed: Histogram,
 }
 
 impl Judge {
-    pub(crate) fn new(streams: usize, flooded: bool) -> Judge {
+    /// `relayed`: so many of the last streams have a latency of their own.
+    pub(crate) fn new(streams: usize, relayed: usize, flooded: bool) -> Judge {
         Judge {
+            relayed_from: streams - relayed,
             flooded,
             streams: vec![Seen::default(); streams],
             received: 0,
@@ -42,6 +48,7 @@ impl Judge {
             broken: 0,
             strange: 0,
             latency: Histogram::new(),
+            latency_relayed: Histogram::new(),
         }
     }
 
@@ -56,6 +63,7 @@ impl Judge {
         self.broken = 0;
         self.strange = 0;
         self.latency = Histogram::new();
+        self.latency_relayed = Histogram::new();
     }
 
     /// A packet came `latency_ns` after it was sent.
@@ -73,7 +81,7 @@ impl Judge {
         }
         let ahead = (
             mark.sequence.wrapping_sub(number as u16),
-            mark.timestamp.wrapping_sub(number.wrapping_mul(SAMPLES)),
+            mark.timestamp.wrapping_sub(number.wrapping_mul(mark.ticks)),
         );
         // Told once for each break: what comes after it goes on from there.
         self.broken += u64::from(seen.ahead.replace(ahead).is_some_and(|before| before != ahead));
@@ -93,7 +101,10 @@ impl Judge {
             self.reordered += 1;
         }
         self.received += 1;
-        self.latency.add(latency_ns);
+        match (mark.stream as usize) < self.relayed_from {
+            true => self.latency.add(latency_ns),
+            false => self.latency_relayed.add(latency_ns),
+        }
     }
 }
 
@@ -157,6 +168,7 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::SAMPLES;
 
     /// Of a line that began somewhere.
     fn mark(stream: u32, number: u32) -> Mark {
@@ -166,11 +178,12 @@ mod tests {
             sent_ns: 0,
             sequence: 65_530_u16.wrapping_add(number as u16),
             timestamp: 77_u32.wrapping_add(number * SAMPLES),
+            ticks: SAMPLES,
         }
     }
 
     fn judged(numbers: &[u32]) -> (u64, u64, u64) {
-        let mut judge = Judge::new(1, false);
+        let mut judge = Judge::new(1, 0, false);
         for number in numbers {
             judge.came(&mark(0, *number), 1);
         }
@@ -192,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_packet_of_no_stream_is_strange_and_one_of_a_flooded_stream_is_nothing() {
-        let mut judge = Judge::new(2, true);
+        let mut judge = Judge::new(2, 0, true);
         judge.came(&mark(2, 0), 1);
         assert_eq!((judge.received, judge.strange), (0, 1));
         // The first stream's peer floods.
@@ -203,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_line_that_does_not_go_on_as_it_was_sent_is_broken_once() {
-        let mut judge = Judge::new(1, false);
+        let mut judge = Judge::new(1, 0, false);
         for number in 0..10 {
             let mut mark = mark(0, number);
             mark.sequence = mark.sequence.wrapping_add(u16::from(number > 4));
@@ -218,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_the_judge_came_and_floods_are_not_judged() {
-        let mut judge = Judge::new(1, false);
+        let mut judge = Judge::new(1, 0, false);
         judge.came(&mark(0, 0), 1);
         judge.begin([3].into_iter());
         for number in [1, 2, 3, 4] {
@@ -226,6 +239,35 @@ mod tests {
         }
         judge.came(&mark(FLOOD, 9), 1);
         assert_eq!((judge.received, judge.strange, judge.reordered), (2, 0, 0));
+    }
+
+    #[test]
+    fn the_last_streams_have_a_latency_of_their_own() {
+        let mut judge = Judge::new(3, 2, false);
+        for (stream, latency_ns) in [(0, 7), (1, 8), (2, 9)] {
+            judge.came(&mark(stream, 0), latency_ns);
+        }
+        assert_eq!((judge.latency.max(), judge.latency_relayed.max()), (7, 9));
+        assert_eq!((judge.received, judge.latency_relayed.quantile(0.1)), (3, 8));
+    }
+
+    #[test]
+    fn a_timestamp_goes_on_in_the_clock_of_who_hears_it() {
+        let mut judge = Judge::new(1, 0, false);
+        for (number, timestamp) in [(0, 5), (1, 965), (3, 2885), (4, 3045)] {
+            let ticks = 960;
+            let sequence = number as u16;
+            judge.came(
+                &Mark {
+                    ticks,
+                    timestamp,
+                    sequence,
+                    ..mark(0, number)
+                },
+                1,
+            );
+        }
+        assert_eq!((judge.received, judge.broken), (4, 1));
     }
 
     #[test]

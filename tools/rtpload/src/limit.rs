@@ -8,6 +8,7 @@ use baton_lab::wire::Wire;
 use media::command::Codec;
 use serde_json::json;
 
+use crate::calls::Calls;
 use crate::measure::{Ask, Row, measure};
 use crate::open;
 use crate::options::Place;
@@ -27,17 +28,20 @@ pub(crate) fn limit(
     lab: &Lab,
     wire: &mut Wire,
     steps: &[usize],
+    codecs: [Codec; 2],
     mut told: impl FnMut(&Row),
 ) -> Result<Vec<Row>, String> {
     let mut rows = Vec::new();
     for &calls in steps {
         let ask = Ask {
             subject: Subject::Reflector,
-            calls,
+            calls: Calls {
+                codecs,
+                ..Calls::plain(calls)
+            },
             time: TIME,
             flood: 0,
             rate: None,
-            codecs: [Codec::Pcmu; 2],
             relay: &[],
         };
         let row = measure(lab, wire, ask)?;
@@ -56,9 +60,9 @@ pub(crate) fn holds(row: &Row) -> bool {
     row.holds() && !row.ours
 }
 
-pub(crate) fn print(place: Place) -> Result<ExitCode, String> {
+pub(crate) fn print(place: Place, codecs: [Codec; 2]) -> Result<ExitCode, String> {
     let (lab, mut wire) = open(place)?;
-    let rows = limit(&lab, &mut wire, &STEPS, |row| {
+    let rows = limit(&lab, &mut wire, &STEPS, codecs, |row| {
         if !place.json {
             println!(
                 "{:>4.0} thousand packets a second: lost {:>4}, latency p50 {:>3.0}, p99 {:>4.0}, max {:>5.0} us{}",
@@ -72,7 +76,11 @@ pub(crate) fn print(place: Place) -> Result<ExitCode, String> {
         }
     })?;
     if place.json {
-        let held = rows.iter().filter(|row| holds(row)).map(|row| row.calls * 100).max();
+        let held = rows
+            .iter()
+            .filter(|row| holds(row))
+            .map(|row| row.calls.count * 100)
+            .max();
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{}", json!({ "packets_per_s": held.unwrap_or(0), "rows": rows }));
     }

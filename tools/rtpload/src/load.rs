@@ -7,8 +7,9 @@ use baton_lab::cpu::{Spent, Watched};
 use baton_lab::lab::Lab;
 use baton_lab::wire::Wire;
 
-use crate::frame::{self, Stream};
+use crate::frame::Stream;
 use crate::judge::Judge;
+use crate::lines::Lines;
 
 /// Packets that a stream sends in a second, unless another rate is asked for.
 pub(crate) const RATE: u32 = 50;
@@ -32,6 +33,10 @@ const LATE_SHARE: f64 = 0.005;
 #[derive(Debug)]
 pub(crate) struct Plan<'p> {
     pub(crate) streams: &'p mut [Stream],
+    /// What they come to.
+    pub(crate) lines: Lines,
+    /// So many of the last streams are only relayed: their latency is told apart.
+    pub(crate) relayed: usize,
     /// Packets a second of all of them.
     pub(crate) rate: u32,
     /// The first stream's peer floods: packets of this one, so many times the rate of the others. Neither of the two is judged.
@@ -71,12 +76,14 @@ impl Outcome {
 pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>) -> io::Result<Outcome> {
     let Plan {
         streams,
+        mut lines,
+        relayed,
         rate,
         mut flood,
         warm_up,
         time,
     } = plan;
-    let mut judge = Judge::new(streams.len(), flood.is_some());
+    let mut judge = Judge::new(streams.len(), relayed, flood.is_some());
     let interval = 1e9 / f64::from(rate);
     let flood_interval = flood
         .as_ref()
@@ -103,6 +110,7 @@ pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>)
             if !wire.send(|frame| streams[stream].write(frame, now)) {
                 break;
             }
+            lines.sent(stream, now);
             if sent >= first {
                 let due = (sent as f64 * interval) as u64;
                 late += u64::from(now.saturating_sub(due) > LATE.as_nanos() as u64);
@@ -122,9 +130,10 @@ pub(crate) fn run(wire: &mut Wire, lab: &Lab, watched: &Watched, plan: Plan<'_>)
         wire.flush()?;
         if sent == all && after.is_none() {
             after = Some(watched.spent());
+            lines.end();
         }
         let now = now_ns();
-        wire.receive(TAKE, |_, packet| match frame::read(packet) {
+        wire.receive(TAKE, |_, packet| match lines.read(packet) {
             Some(mark) => judge.came(&mark, now.saturating_sub(mark.sent_ns)),
             // Afterwards there may be noise of comfort where the load was.
             None => judge.strange += u64::from(now < end),

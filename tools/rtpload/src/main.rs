@@ -5,16 +5,20 @@
     clippy::print_stderr,
     reason = "the command line speaks to people"
 )]
+mod calls;
 mod compare;
 mod frame;
 mod judge;
 mod limit;
+mod lines;
 mod load;
 mod measure;
 mod ng;
 mod options;
 mod relay;
+mod speech;
 mod subject;
+mod transcode;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +28,7 @@ use baton_lab::wire::Wire;
 use baton_load::tool::{self, Tool};
 use baton_load::words::Words;
 
+use calls::pair;
 use measure::{Ask, Row, measure};
 use options::{Options, Place, Run};
 
@@ -47,7 +52,8 @@ impl Tool for RtpLoad {
         match options {
             Options::Relay(relay) => relay::run(relay).map(|()| ExitCode::SUCCESS),
             Options::Run(place, run) => one(*place, run),
-            Options::Limit(place) => limit::print(*place),
+            Options::Limit(place, codecs) => limit::print(*place, *codecs),
+            Options::Compare(place, compare) if compare.transcode => transcode::print(*place, *compare),
             Options::Compare(place, compare) => compare::print(*place, *compare),
         }
     }
@@ -73,7 +79,6 @@ fn one(place: Place, run: &Run) -> Result<ExitCode, String> {
         time: Duration::from_secs(u64::from(run.seconds)),
         flood: run.flood,
         rate: run.rate,
-        codecs: run.codecs,
         relay: &run.relay,
     };
     let row = measure(&lab, &mut wire, ask)?;
@@ -87,9 +92,10 @@ fn one(place: Place, run: &Run) -> Result<ExitCode, String> {
 
 fn tell(row: &Row) {
     println!(
-        "{}, {} calls, {:.1} thousand packets a second",
+        "{}, {} calls of {}, {:.1} thousand packets a second",
         row.subject.name(),
-        row.calls,
+        row.calls.count,
+        pair(row.calls.codecs),
         row.rate / 1000.0
     );
     println!("  sent {}, received {}", row.sent, row.received);
@@ -100,6 +106,18 @@ fn tell(row: &Row) {
     println!(
         "  latency, us: p50 {:.0}, p99 {:.0}, p99.9 {:.0}, max {:.0}",
         row.p50_us, row.p99_us, row.p999_us, row.max_us
+    );
+    if let Some((p50, p99)) = row.relayed_us {
+        println!(
+            "  … of {} calls that are relayed beside them: p50 {p50:.0}, p99 {p99:.0}",
+            row.calls.relayed
+        );
+    }
+    let (process, sum) = row.shares();
+    println!(
+        "  of the core: process {:.1} %, with its receive path {:.1} %",
+        100.0 * process,
+        100.0 * sum
     );
     println!(
         "  us for each packet: process {:.2}, with its receive path {:.2}",

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use baton_lab::lab::Lab;
 use baton_lab::wire::Wire;
-use media::command::Codec;
 use serde_json::{Value, json};
 
+use crate::calls::{Calls, pair};
 use crate::frame::{FLOOD, Stream, port};
+use crate::lines::Lines;
 use crate::load::{self, Outcome, Plan, RATE};
+use crate::speech::speech;
 use crate::subject::{Running, Subject};
 
 /// Before it is judged: rtpengine learns its peers for 3 s, and does more work in that time.
@@ -26,7 +28,7 @@ pub(crate) const P99_MAX: Duration = Duration::from_millis(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) subject: Subject,
-    pub(crate) calls: usize,
+    pub(crate) calls: Calls,
     pub(crate) sent: u64,
     pub(crate) received: u64,
     pub(crate) lost: u64,
@@ -38,6 +40,8 @@ pub(crate) struct Row {
     pub(crate) p99_us: f64,
     pub(crate) p999_us: f64,
     pub(crate) max_us: f64,
+    /// p50 and p99 of the calls that are only relayed beside the others, which are then not in the four above.
+    pub(crate) relayed_us: Option<(f64, f64)>,
     /// Processor time of the subject for each packet that came.
     pub(crate) process_us: f64,
     /// … with the receive path of its end.
@@ -63,10 +67,23 @@ impl Row {
         self.lost == 0 && self.duplicated == 0 && self.broken == 0 && self.p99_us < P99_MAX.as_secs_f64() * 1e6
     }
 
+    /// Of the core: by the process, and with its receive path.
+    pub(crate) fn shares(&self) -> (f64, f64) {
+        let share = |us: f64| us * self.rate / 1e6;
+        (share(self.process_us), share(self.sum_us))
+    }
+
     pub(crate) fn json(&self) -> Value {
+        let (process, sum) = self.shares();
         json!({
             "subject": self.subject.name(),
-            "calls": self.calls,
+            "calls": self.calls.count,
+            "codecs": pair(self.calls.codecs),
+            "core_share_process": round(process, 3),
+            "core_share_sum": round(sum, 3),
+            "calls_relayed": self.calls.relayed,
+            "relayed_p50_us": self.relayed_us.map(|(p50, _)| p50.round()),
+            "relayed_p99_us": self.relayed_us.map(|(_, p99)| p99.round()),
             "packets_per_s": self.rate.round(),
             "us_per_packet_process": round(self.process_us, 3),
             "us_per_packet_sum": round(self.sum_us, 3),
@@ -101,14 +118,13 @@ pub(crate) fn round(value: f64, digits: i32) -> f64 {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
     pub(crate) subject: Subject,
-    pub(crate) calls: usize,
+    pub(crate) calls: Calls,
     pub(crate) time: Duration,
     /// Times the rate of a stream; 0: nobody floods.
     pub(crate) flood: u32,
     /// Packets a second of all streams together; `None`: 50 for each stream.
     pub(crate) rate: Option<u32>,
-    /// Of the two legs of each call.
-    pub(crate) codecs: [Codec; 2],
+    /// More words for Baton's process.
     pub(crate) relay: &'a [String],
 }
 
@@ -116,17 +132,20 @@ pub(crate) struct Ask<'a> {
 /// Where the subject does not start, or the kernel refuses.
 pub(crate) fn measure(lab: &Lab, wire: &mut Wire, ask: Ask<'_>) -> Result<Row, String> {
     let slab_before = slab_kib();
-    let mut running = Running::start(lab, ask.subject, ask.calls, ask.relay)?;
+    let mut running = Running::start(lab, ask.subject, &ask.calls, ask.relay)?;
     let (ours, theirs) = (lab.ours()?, lab.theirs()?);
+    let speeches = [speech(ask.calls.codecs[0])?, speech(ask.calls.codecs[1])?];
     let stream = |number: usize, mark: u32| {
-        Stream::new(
-            mark,
-            ask.codecs[number % 2],
-            (ours, port(number)),
-            (theirs, running.ports[number]),
-        )
+        let codec = ask.calls.codecs(number / 2)[number % 2];
+        let (from, to) = ((ours, port(number)), (theirs, running.ports[number]));
+        match ask.calls.is_recoded(number / 2) {
+            true => Stream::speaking(mark, codec, from, to, &speeches[number % 2]),
+            false => Stream::new(mark, codec, from, to),
+        }
     };
-    let mut streams: Vec<Stream> = (0..2 * ask.calls).map(|number| stream(number, number as u32)).collect();
+    let mut streams: Vec<Stream> = (0..2 * ask.calls.all())
+        .map(|number| stream(number, number as u32))
+        .collect();
     // From the first call's own peer, which is the only one that is let in there.
     let flood = (ask.flood > 0).then(|| (stream(0, FLOOD), ask.flood));
     let kernel_kib = slab_kib().saturating_sub(slab_before);
@@ -141,6 +160,8 @@ pub(crate) fn measure(lab: &Lab, wire: &mut Wire, ask: Ask<'_>) -> Result<Row, S
         // Each stream has shown itself some times.
         warm_up: learning.max(SHOWN * streams.len() as u32 / rate),
         streams: &mut streams,
+        lines: Lines::new(&ask.calls, ask.subject == Subject::Reflector),
+        relayed: 2 * ask.calls.relayed,
         rate,
         flood,
         time: ask.time,
@@ -166,6 +187,8 @@ fn row(ask: Ask<'_>, outcome: &Outcome, memory_kib: Option<u64>, kernel_kib: u64
     let us = |share: f64| judge.latency.quantile(share) as f64 / 1000.0;
     let each = |time: Duration| time.as_secs_f64() * 1e6 / judge.received.max(1) as f64;
     let process_us = each(outcome.spent.process);
+    let relayed = &judge.latency_relayed;
+    let relayed_us = |share: f64| relayed.quantile(share) as f64 / 1000.0;
     Row {
         subject: ask.subject,
         calls: ask.calls,
@@ -180,6 +203,7 @@ fn row(ask: Ask<'_>, outcome: &Outcome, memory_kib: Option<u64>, kernel_kib: u64
         p99_us: us(0.99),
         p999_us: us(0.999),
         max_us: judge.latency.max() as f64 / 1000.0,
+        relayed_us: (ask.calls.relayed > 0).then(|| (relayed_us(0.5), relayed_us(0.99))),
         process_us,
         sum_us: process_us + each(outcome.spent.receive),
         rate: judge.received as f64 / ask.time.as_secs_f64(),

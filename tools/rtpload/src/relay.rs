@@ -3,12 +3,14 @@
 use std::io::{BufRead as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use baton_lab::lab::{OURS, THEIRS};
 use engine::{Engine, EngineConfig, Full, Snapshot, WorkerConfig};
+use media::coders::Coders;
 use media::command::{
     Codec, Command, Dtmf, Event, Format, Generation, Hears, Latch, LegId, LegSpec, Port, SessionId, SessionSpec,
 };
@@ -35,7 +37,7 @@ pub(crate) fn port(stream: usize) -> u16 {
 /// Where the data plane does not start.
 pub(crate) fn run(relay: &Relay) -> Result<(), String> {
     let calls = |worker: usize| share(relay, worker).len();
-    let too_many = |_| format!("{} calls: too many", relay.calls);
+    let too_many = |_| format!("{} calls: too many", relay.calls.all());
     let workers = (0..relay.workers).map(|worker| {
         let pairs = u16::try_from(calls(worker) * LEGS).map_err(too_many)?;
         Ok(WorkerConfig {
@@ -45,17 +47,20 @@ pub(crate) fn run(relay: &Relay) -> Result<(), String> {
             pairs,
         })
     });
+    let coders = Coders::new(relay.calls.sizes(), &relay.calls.settings());
+    let coders = coders.map_err(|error| format!("coder states: {error}"))?;
     let mut config = EngineConfig {
         workers: workers.collect::<Result<_, String>>()?,
+        coders: Arc::new(coders),
         // Those that come from the other worker have room as well.
-        sessions_per_worker: relay.calls,
+        sessions_per_worker: relay.calls.all(),
         ..EngineConfig::default()
     };
     relay.tune(&mut config);
     let engine = Engine::start(config).map_err(|error| error.to_string())?;
     for worker in 0..relay.workers {
         for call in share(relay, worker) {
-            let mut command = bridge(call, relay.codecs);
+            let mut command = bridge(call, relay.calls.codecs(call));
             while let Err(Full(back)) = engine.send(worker, command) {
                 command = back;
                 thread::sleep(Duration::from_millis(1));
@@ -68,7 +73,7 @@ pub(crate) fn run(relay: &Relay) -> Result<(), String> {
             .map(|worker| engine.stats(worker).sessions)
             .sum::<u64>()
     };
-    while taken(&engine) < relay.calls as u64 {
+    while taken(&engine) < relay.calls.all() as u64 {
         if begin.elapsed() > START {
             return Err("the calls were not taken".to_owned());
         }
@@ -87,7 +92,7 @@ pub(crate) fn run(relay: &Relay) -> Result<(), String> {
 
 /// The calls that a worker has at the start.
 fn share(relay: &Relay, worker: usize) -> Range<usize> {
-    let before = |worker: usize| worker * relay.calls / relay.workers;
+    let before = |worker: usize| worker * relay.calls.all() / relay.workers;
     before(worker)..before(worker + 1)
 }
 
@@ -138,9 +143,9 @@ impl Moves {
             let call = if next % 2 == 0 {
                 next / 2
             } else {
-                relay.calls - 1 - next / 2
+                relay.calls.all() - 1 - next / 2
             };
-            next = (next + 1) % relay.calls;
+            next = (next + 1) % relay.calls.all();
             let _ = engine.move_session(SessionId(call as u64 + 1), at[call], (at[call] + 1) % relay.workers);
         }
     }

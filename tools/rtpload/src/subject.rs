@@ -11,8 +11,9 @@ use baton_lab::cpu::Watched;
 use baton_lab::lab::{Lab, OURS, THEIRS};
 use serde_json::Value;
 
+use crate::calls::Calls;
 use crate::frame;
-use crate::ng::Rtpengine;
+use crate::ng::{Leg, Rtpengine};
 use crate::relay;
 
 /// Where rtpengine listens, and where it is asked from.
@@ -77,11 +78,11 @@ struct Process {
 }
 
 impl Running {
-    /// Starts it with so many bridged calls, each of two streams. `options`: more words for Baton.
+    /// Starts it with these calls. `options`: more words for Baton.
     ///
     /// # Errors
     /// Where it does not start.
-    pub(crate) fn start(lab: &Lab, subject: Subject, calls: usize, options: &[String]) -> Result<Running, String> {
+    pub(crate) fn start(lab: &Lab, subject: Subject, calls: &Calls, options: &[String]) -> Result<Running, String> {
         match subject {
             Subject::Reflector => reflector(lab, calls),
             Subject::Rtpengine => rtpengine(lab, calls),
@@ -119,7 +120,7 @@ fn answer(answers: &mut BufReader<ChildStdout>) -> Option<Value> {
     serde_json::from_str(&line).ok()
 }
 
-fn reflector(lab: &Lab, calls: usize) -> Result<Running, String> {
+fn reflector(lab: &Lab, calls: &Calls) -> Result<Running, String> {
     let interface = lab.other_interface()?;
     let attached = lab
         .there(|| Attached::reflect(interface, frame::FIRST_PORT))
@@ -129,15 +130,16 @@ fn reflector(lab: &Lab, calls: usize) -> Result<Running, String> {
     Ok(Running {
         process: None,
         _reflector: Some(reflector),
-        ports: (0..2 * calls).map(relay::port).collect(),
+        ports: (0..2 * calls.all()).map(relay::port).collect(),
     })
 }
 
-fn baton(lab: &Lab, io: &str, calls: usize, options: &[String]) -> Result<Running, String> {
+fn baton(lab: &Lab, io: &str, calls: &Calls, options: &[String]) -> Result<Running, String> {
     let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
     let mut command = Command::new(program);
     command
-        .args(["relay", "--io", io, "--calls", &calls.to_string()])
+        .args(["relay", "--io", io])
+        .args(calls.words())
         .args(["--core", &lab.subject_core().to_string()])
         .args(options)
         .stdin(Stdio::piped())
@@ -152,11 +154,11 @@ fn baton(lab: &Lab, io: &str, calls: usize, options: &[String]) -> Result<Runnin
     Ok(Running {
         process: Some(process),
         _reflector: None,
-        ports: (0..2 * calls).map(relay::port).collect(),
+        ports: (0..2 * calls.all()).map(relay::port).collect(),
     })
 }
 
-fn rtpengine(lab: &Lab, calls: usize) -> Result<Running, String> {
+fn rtpengine(lab: &Lab, calls: &Calls) -> Result<Running, String> {
     let (theirs, ours) = NG;
     let mut command = Command::new("rtpengine");
     command
@@ -180,10 +182,14 @@ fn rtpengine(lab: &Lab, calls: usize) -> Result<Running, String> {
         }
         thread::sleep(Duration::from_millis(20));
     }
-    let mut ports = Vec::with_capacity(2 * calls);
-    for call in 0..calls {
-        let bridge = engine.bridge(call, OURS, frame::port(2 * call), frame::port(2 * call + 1))?;
-        ports.extend([bridge.first, bridge.second]);
+    let mut ports = Vec::with_capacity(2 * calls.all());
+    for call in 0..calls.all() {
+        let legs = [0, 1].map(|leg| Leg {
+            ip: OURS,
+            port: frame::port(2 * call + leg),
+            codec: calls.codecs(call)[leg],
+        });
+        ports.extend(engine.bridge(call, legs, calls.effort())?);
     }
     Ok(Running {
         process: Some(process),

@@ -24,8 +24,9 @@ cargo xtask callload [OPTIONS]
                              live calls, turns and handoffs at a rate through SIP, RTP and HTTP; --help says which
 cargo xtask rtpload run|limit [OPTIONS]
                              bridged calls by the thousand through the data plane: loss, latency, processor time; --help says which
-cargo xtask compare rtpengine [--quick] [--json]
-                             the same through rtpengine, Baton on io_uring and on epoll, beside each other on one core
+cargo xtask compare rtpengine [--quick] [--transcode] [--json]
+                             the same through rtpengine, Baton on io_uring and on epoll, beside each other on one core;
+                             --transcode: calls between PCMU and Opus, and PCMU and G.722
 cargo xtask outbox [--events N] [--postgres]
                              N events (100000) at an endpoint that fails half the time, and a server that is killed three times
 cargo xtask schemathesis [OPTIONS]
