@@ -54,7 +54,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             narrow: Effort {
-                bitrate: 24_000,
+                bitrate: 28_000,
                 complexity: 0,
             },
             wide: Effort {

@@ -312,7 +312,7 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: &[
             key(
                 "narrow_kbits",
-                "24",
+                "28",
                 "For what has 8 kHz (G.711): kbit/s, and the work, 0 to 10, as libopus has it. Narrowband gains more by \
                  bits than by work.",
             )
