@@ -17,7 +17,7 @@ use crate::options::{Compare, Place};
 use crate::subject::Subject;
 
 /// The first is whom the others are compared with.
-pub(crate) const SUBJECTS: [Subject; 3] = [Subject::Rtpengine, Subject::BatonUring, Subject::BatonEpoll];
+const SUBJECTS: [Subject; 3] = [Subject::Rtpengine, Subject::BatonUring, Subject::BatonEpoll];
 
 /// Where the processor time is compared.
 const CALLS: usize = 1400;

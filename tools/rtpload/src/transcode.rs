@@ -8,7 +8,7 @@ use media::command::Codec;
 use serde_json::json;
 
 use crate::calls::{Calls, pair};
-use crate::compare::{SUBJECTS, careful, middle, tell_step};
+use crate::compare::{careful, middle, tell_step};
 use crate::measure::{Row, round};
 use crate::open;
 use crate::options::{Compare, Place};
@@ -26,8 +26,12 @@ const NEAR: f64 = 0.02;
 /// Numbers of calls that are tried for it in each round, at the most.
 const STEPS: usize = 4;
 
-/// The first that is tried.
-const FIRST: usize = 50;
+/// The first that is tried: where subjects of today are not yet full.
+const FIRST: [(Subject, usize); 3] = [
+    (Subject::Rtpengine, 30),
+    (Subject::BatonUring, 200),
+    (Subject::BatonEpoll, 200),
+];
 
 /// No subject of today gets so far.
 const CALLS_MAX: usize = 3000;
@@ -42,10 +46,10 @@ pub(crate) fn print(place: Place, compare: Compare) -> Result<ExitCode, String> 
     let mut found = Found::new();
     for number in 1..=rounds {
         for (at, codecs) in PAIRS.into_iter().enumerate() {
-            for subject in SUBJECTS {
+            for (subject, first) in FIRST {
                 let rows = found.entry((at, subject)).or_default();
                 // Where the round before ended.
-                let first = rows.last().map_or(FIRST, |row| row.calls.count);
+                let first = rows.last().map_or(first, |row| row.calls.count);
                 let row = fill(first, |count| {
                     let calls = Calls {
                         codecs,
@@ -130,9 +134,8 @@ fn tell(found: &Found, compare: Compare) {
         "                            calls    times    us for each packet   latency, us: p50      p99    lost   broken  strange"
     );
     for (at, codecs) in PAIRS.into_iter().enumerate() {
-        let first = &found[&(at, SUBJECTS[0])];
-        let peer = middle(first.iter().map(calls_at_share).collect()).unwrap_or(f64::NAN);
-        for subject in SUBJECTS {
+        let peer = figures(&found[&(at, FIRST[0].0)])["calls_at_share"].as_f64();
+        for (subject, _) in FIRST {
             let figures = figures(&found[&(at, subject)]);
             let figure = |name: &str| figures[name].as_f64().unwrap_or(f64::NAN);
             println!(
@@ -140,7 +143,7 @@ fn tell(found: &Found, compare: Compare) {
                 pair(codecs),
                 subject.name(),
                 figure("calls_at_share"),
-                figure("calls_at_share") / peer,
+                figure("calls_at_share") / peer.unwrap_or(f64::NAN),
                 figure("us_per_packet_sum"),
                 figure("p50_us"),
                 figure("p99_us"),
