@@ -38,9 +38,9 @@ impl Event {
         [self.code, u8::from(self.end) << 7 | self.volume & 0x3f, high, low]
     }
 
-    /// Its duration in another clock, as far as the field goes: 1.36 s of 48,000 Hz.
-    pub(crate) fn counted(self, from: Clock, to: Clock) -> Event {
-        let duration = from.to(to, self.duration.into());
+    /// Its duration in another clock, as far as the field goes (1.36 s of 48,000 Hz), with what it was `held` before.
+    pub(crate) fn counted(self, from: Clock, to: Clock, held: u32) -> Event {
+        let duration = from.to(to, held.saturating_add(self.duration.into()));
         Event {
             duration: duration.min(u16::MAX.into()) as u16,
             ..self

@@ -290,7 +290,11 @@ impl Meter {
     /// A timestamp may step as the source's did, or as time did.
     fn clock(&mut self, now: u64, last: &Last, packet: &Outgoing) {
         let step = i64::from(timestamp_distance(packet.timestamp, last.timestamp));
-        if packet.ticks.is_some_and(|ticks| i64::from(ticks as i32) == step) {
+        let slack = i64::from(packet.rounded);
+        if packet
+            .ticks
+            .is_some_and(|ticks| (i64::from(ticks as i32) - step).abs() <= slack)
+        {
             return;
         }
         let event = last.sound == Sound::Event;

@@ -70,6 +70,8 @@ pub(crate) struct Outgoing {
     pub(crate) missing: u16,
     /// Ticks of the line that upstream stepped since then, where that is known.
     pub(crate) ticks: Option<u32>,
+    /// They come from another clock, and are a tick more or less.
+    pub(crate) rounded: bool,
     /// What its number upstream says, where it came from there.
     pub(crate) arrival: Option<Arrival>,
     /// Mean square of its samples, where it is known already.
@@ -85,6 +87,8 @@ pub(crate) struct Inbound {
     pub(crate) start: usize,
     pub(crate) len: usize,
     pub(crate) dtmf: Dtmf,
+    /// How long a key was held before the segment that this is of, ticks.
+    pub(crate) held: u32,
     pub(crate) format: Format,
     pub(crate) arrival: Arrival,
     /// Step of the timestamp from the packet that was ahead of all until now, for one that is ahead of it or late.
@@ -180,10 +184,8 @@ pub(crate) struct Source {
     timestamp: u32,
     /// When the last packet came that a listener could hear, ns.
     pub(crate) heard_at: Option<u64>,
-    /// The last digit and the one before: their timestamps, and what becomes of them.
-    digits: [Option<(u32, Dtmf)>; 2],
-    /// Where the last segment of a key ends that is longer than a packet can say, and which key that is.
-    segment: Option<(u32, u8)>,
+    /// The last digit and the one before.
+    digits: [Option<Key>; 2],
     /// When the last packet came that is of use, ns.
     pub(crate) received_at: u64,
     /// Since when it should send, ns.
@@ -343,7 +345,6 @@ impl Source {
             timestamp: 0,
             heard_at: None,
             digits: [None; 2],
-            segment: None,
             received_at: 0,
             expected: None,
             told_silent: false,
@@ -358,7 +359,6 @@ impl Source {
             self.ssrc = Some(header.ssrc);
             self.reception = Reception::new(clock_hz);
             self.digits = [None; 2];
-            self.segment = None;
         }
         let arrival = self.reception.receive(now, header.sequence, header.timestamp);
         let ticks = match arrival {
@@ -399,31 +399,74 @@ impl Source {
         self.heard_at.is_none_or(|at| now.saturating_sub(at) >= SILENT)
     }
 
-    /// Whether an event's packet is the first of a new digit, and what becomes of that digit: every digit has its own
+    /// Whether an event's packet is the first of a new digit, and the digit that it is part of: every digit has its own
     /// timestamp (RFC 4733 §2.5.1.2), and a late packet of an old one has an older. A digit stays what it was when it
     /// began: the rest of the key that accepted a call is not the caller's to hear.
     /// A key that is held for longer than a packet can say goes on with another timestamp, where the last segment ended (RFC 4733
     /// §2.5.1.3): 1.36 s in a clock of 48,000 Hz.
-    pub(crate) fn digit(&mut self, timestamp: u32, event: dtmf::Event, mode: Dtmf, clock_hz: u32) -> (bool, Dtmf) {
+    pub(crate) fn digit(&mut self, timestamp: u32, event: dtmf::Event, mode: Dtmf, clock_hz: u32) -> (bool, Key) {
         /// A source does not send packets of a digit that was so long ago, s.
         const LATE_MAX: u32 = 10;
-        let goes_on = self.segment == Some((timestamp, event.code));
-        if event.duration == u16::MAX && !event.end {
-            self.segment = Some((timestamp.wrapping_add(u16::MAX.into()), event.code));
-        }
-        if let Some((_, began)) = self.digits.into_iter().flatten().find(|digit| digit.0 == timestamp) {
-            return (false, began);
-        }
-        match self.digits {
-            [Some((_, began)), _] if goes_on => {
-                self.digits = [Some((timestamp, began)), self.digits[0]];
-                (false, began)
+        let [last, _] = self.digits;
+        let known = self.digits.into_iter().flatten().find(|key| key.timestamp == timestamp);
+        let (new, key) = match (known, last) {
+            (Some(key), _) => (false, key),
+            (None, Some(last)) if last.full == Some(event.code) && timestamp == last.end() => {
+                let goes_on = Key {
+                    timestamp,
+                    held: last.held.saturating_add(SEGMENT),
+                    full: None,
+                    ..last
+                };
+                self.digits = [Some(goes_on), last.into()];
+                (false, goes_on)
             }
-            [Some((last, _)), _] if last.wrapping_sub(timestamp) <= LATE_MAX * clock_hz => (false, mode),
-            [last, _] => {
-                self.digits = [Some((timestamp, mode)), last];
-                (true, mode)
+            (None, Some(last)) if last.timestamp.wrapping_sub(timestamp) <= LATE_MAX * clock_hz => {
+                (false, Key::new(timestamp, mode))
             }
+            (None, last) => {
+                let key = Key::new(timestamp, mode);
+                self.digits = [Some(key), last];
+                (true, key)
+            }
+        };
+        if let [Some(last), _] = &mut self.digits
+            && last.timestamp == timestamp
+            && u32::from(event.duration) == SEGMENT
+            && !event.end
+        {
+            last.full = Some(event.code);
         }
+        (new, key)
+    }
+}
+
+/// The longest that a packet can say of a key, ticks.
+const SEGMENT: u32 = u16::MAX as u32;
+
+/// A key that is, or was, held; or a segment of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    timestamp: u32,
+    /// What becomes of it.
+    pub(crate) mode: Dtmf,
+    /// How long it was held before this segment, ticks of the source.
+    pub(crate) held: u32,
+    /// Its code, where the segment is as long as it can be: the next one goes on with it.
+    full: Option<u8>,
+}
+
+impl Key {
+    fn new(timestamp: u32, mode: Dtmf) -> Key {
+        Key {
+            timestamp,
+            mode,
+            held: 0,
+            full: None,
+        }
+    }
+
+    fn end(&self) -> u32 {
+        self.timestamp.wrapping_add(SEGMENT)
     }
 }

@@ -7,7 +7,7 @@ use crate::clock::{Clock, TimestampMap};
 use crate::codec::mean_square;
 use crate::codec::opus::Band;
 use crate::comfort::Comfort;
-use crate::command::{Dtmf, Play, PlayId};
+use crate::command::{Dtmf, EventFormat, Play, PlayId};
 use crate::dtmf::{EVENT, Event, Tone};
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, SILENT, Slot, Sound, Timer};
 use crate::line::{Epoch, Place};
@@ -17,7 +17,7 @@ use crate::prompt::Prompts;
 use crate::rtp::{Arrival, HEADER, Header, Seq};
 use crate::timers::NEVER;
 use crate::verdict::Reason;
-use crate::voice::{SAMPLES_MAX, Standing};
+use crate::voice::{SAMPLES_MAX, Standing, Untranscodable};
 
 /// What serves a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -398,7 +398,9 @@ impl Leg {
             Plan::Tone { offset, .. } => NARROW.to(from_clock, offset.into()),
             _ => 0,
         };
-        let heard_from = timestamp.wrapping_add(offset);
+        // In another clock the segments of a long key are one, from where the first began.
+        let held = self.held(inbound);
+        let heard_from = timestamp.wrapping_add(offset).wrapping_sub(held);
         if fresh {
             self.end_digit(now, pending);
             if !heard {
@@ -441,14 +443,17 @@ impl Leg {
             }
             Plan::TakeOut(reason) => return Err(reason),
         };
-        let Some(Part {
+        if let Err(Untranscodable::Ours) = part {
+            self.meter.lost_within();
+        }
+        let Ok(Part {
             len,
             sound,
             duration,
             level,
         }) = part
         else {
-            // Upstream's fault: to the listener it is lost. One that is late was missing already when it was passed over.
+            // To the listener it is lost. One that is late was missing already when it was passed over.
             self.row.missing = self.row.missing.saturating_add(u16::from(!late));
             return Err(Reason::Untranscodable);
         };
@@ -466,6 +471,7 @@ impl Leg {
             origin: Origin::Leg(from),
             missing: 0,
             ticks: None,
+            rounded: from_clock != self.line.clock,
             arrival: Some(inbound.arrival),
             level,
         };
@@ -492,6 +498,15 @@ impl Leg {
     fn remembers(&self, inbound: &Inbound) -> bool {
         let (from, to) = (inbound.format.codec, self.format.codec);
         inbound.content == Content::Audio && from != to && (from.law().is_none() || to.law().is_none())
+    }
+
+    /// What is to be added to the duration of a key, ticks of the source: nothing where the listener hears its segments as they are.
+    fn held(&self, inbound: &Inbound) -> u32 {
+        let same = |events: EventFormat| Clock::hz(events.clock_hz) == inbound.event_clock();
+        match self.format.events {
+            Some(events) if !same(events) => inbound.held,
+            _ => 0,
+        }
     }
 
     fn plan(&self, inbound: &Inbound, fresh: bool, room: usize) -> Plan {
@@ -524,7 +539,7 @@ impl Leg {
         let (Some(tone), Some(bytes)) = (Tone::of(event.code), self.format.codec.bytes_a_tick()) else {
             return Plan::TakeOut(Reason::UnmappedPayload);
         };
-        let event = event.counted(inbound.event_clock(), NARROW);
+        let event = event.counted(inbound.event_clock(), NARROW, 0);
         let done = match self.row.tone {
             Some((ssrc, timestamp, done)) if (ssrc, timestamp) == (inbound.header.ssrc, inbound.header.timestamp) => {
                 done
@@ -548,15 +563,16 @@ impl Leg {
     }
 
     /// Writes a stretch of a tone in the listener's codec.
-    fn sound(&mut self, tone: Tone, offset: u16, until: u16, buffer: &mut [u8]) -> Option<Part> {
+    fn sound(&mut self, tone: Tone, offset: u16, until: u16, buffer: &mut [u8]) -> Result<Part, Untranscodable> {
         let (codec, ticks) = (self.format.codec, until - offset);
         let mut samples = [0; 2 * TONE_MAX as usize];
-        let band = codec.band()?;
+        let band = codec.band().ok_or(Untranscodable::Ours)?;
         let samples = &mut samples[..usize::from(ticks) * (band.hz() / 8_000) as usize];
         tone.fill(band, offset.into(), samples);
         let level = Some(mean_square(samples));
-        let len = self.voice.encode(codec, samples, &mut buffer[HEADER..])?;
-        Some(Part {
+        let len = self.voice.encode(codec, samples, &mut buffer[HEADER..]);
+        let len = len.ok_or(Untranscodable::Ours)?;
+        Ok(Part {
             len,
             sound: Sound::Audio,
             duration: NARROW.to(self.line.clock, ticks.into()),
@@ -574,11 +590,11 @@ impl Leg {
         timestamp: u32,
         late: bool,
         buffer: &mut [u8],
-    ) -> Option<Part> {
+    ) -> Result<Part, Untranscodable> {
         if inbound.start != HEADER {
             buffer.copy_within(inbound.start..inbound.start + inbound.len, HEADER);
         }
-        let payload = buffer.get_mut(HEADER..)?;
+        let payload = buffer.get_mut(HEADER..).ok_or(Untranscodable::Ours)?;
         let mut part = Part {
             len: inbound.len,
             sound,
@@ -587,7 +603,8 @@ impl Leg {
         };
         match inbound.content {
             Content::Audio => {
-                part.duration = inbound.duration(self.line.clock, &payload[..inbound.len])?;
+                let duration = inbound.duration(self.line.clock, &payload[..inbound.len]);
+                part.duration = duration.ok_or(Untranscodable::Theirs)?;
                 let (from, to) = (inbound.format.codec, self.format.codec);
                 if let (Some(from), Some(to)) = (from.law(), to.law()) {
                     from.transcode(to, &mut payload[..inbound.len]);
@@ -598,7 +615,7 @@ impl Leg {
             }
             Content::Event(event) => {
                 let clock = self.format.events.map_or(NARROW, |events| Clock::hz(events.clock_hz));
-                let event = event.counted(inbound.event_clock(), clock);
+                let event = event.counted(inbound.event_clock(), clock, self.held(inbound));
                 payload[..EVENT].copy_from_slice(&event.write());
                 part.duration = clock.to(self.line.clock, event.duration.into());
                 if !late {
@@ -612,7 +629,7 @@ impl Leg {
         if !late && !matches!(inbound.content, Content::Event(_)) {
             self.row.digit = None;
         }
-        Some(part)
+        Ok(part)
     }
 
     /// Ends a digit that is on the line: its last packet three times (RFC 4733 §2.5.1.4).
@@ -659,6 +676,7 @@ impl Leg {
                     origin,
                     missing: self.line.take_unsent(),
                     ticks: None,
+                    rounded: false,
                     arrival: None,
                     level: None,
                 },
@@ -730,6 +748,7 @@ impl Leg {
             origin,
             missing: self.line.take_unsent(),
             ticks: None,
+            rounded: false,
             arrival: None,
             level,
         };

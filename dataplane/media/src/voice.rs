@@ -1,5 +1,6 @@
 //! The coder states of a line: what is heard of a leg with another codec goes through them, and what we make ourselves.
 
+use crate::clock::Clock;
 use crate::codec::g722::Mode;
 use crate::codec::opus::{Band, Decoder, Encoder};
 use crate::codec::{l16, mean_square};
@@ -91,6 +92,15 @@ pub(crate) struct Standing {
     pub(crate) lost: u16,
 }
 
+/// Why a payload is not put into another codec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Untranscodable {
+    /// It is none of its codec.
+    Theirs,
+    /// We cannot: it is longer than we carry, of a length that the other codec has not, or too long for a packet there.
+    Ours,
+}
+
 /// A payload in the line's codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Coded {
@@ -155,8 +165,7 @@ impl Voice {
         self.decoder.take_if(|_| needs.decoder.is_none() && !listens);
     }
 
-    /// Puts the first `len` bytes of a payload into another codec, in their place. `None` where they are none of their codec, or of a
-    /// length that the other has not, or have no room.
+    /// Puts the first `len` bytes of a payload into another codec, in their place.
     pub(crate) fn transcode(
         &mut self,
         from: Codec,
@@ -164,27 +173,35 @@ impl Voice {
         standing: Standing,
         payload: &mut [u8],
         len: usize,
-    ) -> Option<Coded> {
+    ) -> Result<Coded, Untranscodable> {
         let mut samples = [0; SAMPLES_MAX];
-        let (count, band) = self.decode(from, standing, payload.get(..len)?, &mut samples)?;
+        let said = payload.get(..len).ok_or(Untranscodable::Ours)?;
+        let ms = Clock::of(from).ns(from.duration(said).ok_or(Untranscodable::Theirs)?.into()) / 1_000_000;
+        let decoded = self.decode(from, standing, said, &mut samples);
+        let (count, band) = decoded.ok_or(match ms {
+            0..=120 => Untranscodable::Theirs,
+            _ => Untranscodable::Ours,
+        })?;
         let level = mean_square(&samples[..count]);
         let target = match to.band() {
             Some(band) => band,
-            None => self.encoder.as_ref()?.band(),
+            None => self.encoder.as_ref().ok_or(Untranscodable::Ours)?.band(),
         };
         if band == target {
-            let len = self.encode(to, &samples[..count], payload)?;
-            return Some(Coded { len, level });
+            let len = self.encode(to, &samples[..count], payload);
+            let len = len.ok_or(Untranscodable::Ours)?;
+            return Ok(Coded { len, level });
         }
         let mut resampled = [0; SAMPLES_MAX];
-        let wide = self.wide.as_mut()?;
+        let wide = self.wide.as_mut().ok_or(Untranscodable::Ours)?;
         let count = match target {
-            Band::Wide if 2 * count > SAMPLES_MAX => return None,
+            Band::Wide if 2 * count > SAMPLES_MAX => return Err(Untranscodable::Ours),
             Band::Wide => wide.up.process(&samples[..count], &mut resampled),
             Band::Narrow => wide.down.process(&samples[..count], &mut resampled),
         };
-        let len = self.encode(to, &resampled[..count], payload)?;
-        Some(Coded { len, level })
+        let len = self.encode(to, &resampled[..count], payload);
+        let len = len.ok_or(Untranscodable::Ours)?;
+        Ok(Coded { len, level })
     }
 
     /// The level of a packet that passed as it was. `None` where nobody is there to decode it.

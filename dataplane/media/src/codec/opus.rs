@@ -156,32 +156,40 @@ impl Encoder {
         if count > FRAMES_MAX || samples.len() * 1000 > 120 * self.band.hz() as usize {
             return None;
         }
-        let mut coded = [0; 1_400];
+        let (mut coded, mut lengths) = ([0; 1_400], [0; FRAMES_MAX]);
         let mut toc = None;
-        let (mut end, mut head) = (0, 2);
-        for (n, samples) in samples.chunks_exact(frame).enumerate() {
-            // Each frame's packet begins with the same byte, which is wanted once.
-            let length = self.inner.encode(samples, coded.get_mut(end..)?).ok()? - 1;
-            if *toc.get_or_insert(coded[end]) != coded[end] || coded[end] & 3 != 0 {
-                return None;
+        let (mut end, mut made) = (0, 0);
+        for samples in samples.chunks_exact(frame) {
+            let room = &mut coded[end..];
+            let Ok(length) = self.inner.encode(samples, room) else {
+                break;
+            };
+            // Each frame's packet begins with the same byte, which is wanted once. Where libopus goes over to another mode within the packet,
+            // what follows is left out: a short gap, which the far end conceals.
+            if *toc.get_or_insert(room[0]) != room[0] || room[0] & 3 != 0 {
+                break;
             }
-            coded.copy_within(end + 1..end + 1 + length, end);
-            end += length;
-            if n + 1 < count {
-                let [first, second] = match length {
-                    0..252 => [length, 0],
-                    _ => [252 + (length & 3), (length - 252) >> 2],
-                };
-                *packet.get_mut(head)? = first as u8;
-                head += 1;
-                if length >= 252 {
-                    *packet.get_mut(head)? = second as u8;
+            room.copy_within(1..length, 0);
+            end += length - 1;
+            lengths[made] = length - 1;
+            made += 1;
+        }
+        *packet.get_mut(0)? = toc? | 3;
+        *packet.get_mut(1)? = 0x80 | made as u8;
+        let mut head = 2;
+        for &length in lengths[..made].split_last()?.1 {
+            match length {
+                0..252 => {
+                    *packet.get_mut(head)? = length as u8;
                     head += 1;
+                }
+                _ => {
+                    let word = [252 + (length & 3), (length - 252) >> 2].map(|byte| byte as u8);
+                    packet.get_mut(head..head + 2)?.copy_from_slice(&word);
+                    head += 2;
                 }
             }
         }
-        packet[0] = toc? | 3;
-        packet[1] = 0x80 | count as u8;
         packet.get_mut(head..head + end)?.copy_from_slice(&coded[..end]);
         Some(head + end)
     }
@@ -230,6 +238,7 @@ impl Decoder {
             return 0;
         };
         let length = (ticks * (self.band.hz() / 1000) / 48) as usize;
+        let lost = lost.min(samples.len() / length);
         let mut made = 0;
         for (n, samples) in samples.chunks_exact_mut(length).take(lost).enumerate() {
             let decoded = match n + 1 == lost {

@@ -43,11 +43,13 @@ impl Core {
             return Err(Reason::UnmappedPayload);
         }
         let (arrival, ticks) = leg.source.receive(now, &header, leg.format.codec.clock_hz());
-        let (new_digit, dtmf) = match content {
-            Content::Event(event) => leg
-                .source
-                .digit(header.timestamp, event, leg.dtmf, leg.format.codec.clock_hz()),
-            Content::Audio | Content::Noise | Content::Unmapped => (false, leg.dtmf),
+        let clock_hz = leg.format.codec.clock_hz();
+        let (new_digit, dtmf, held) = match content {
+            Content::Event(event) => {
+                let (new, key) = leg.source.digit(header.timestamp, event, leg.dtmf, clock_hz);
+                (new, key.mode, key.held)
+            }
+            Content::Audio | Content::Noise | Content::Unmapped => (false, leg.dtmf, 0),
         };
         let inbound = Inbound {
             header,
@@ -55,6 +57,7 @@ impl Core {
             start: payload.start,
             len: payload.len(),
             dtmf,
+            held,
             format: leg.format,
             arrival,
             ticks,

@@ -17,6 +17,7 @@ fn relayed(n: u16) -> Outgoing {
         origin: Origin::Leg(Slot(1)),
         missing: 0,
         ticks: Some(160),
+        rounded: false,
         arrival: Some(Arrival::Ahead { missing: 0 }),
         level: None,
     }

@@ -179,7 +179,7 @@ fn a_tone_keeps_pitch_and_level_through_every_pair() {
                     payload.resize(2_000, 0);
                     let standing = Standing { first: n == 0, lost: 0 };
                     let coded = line.transcode(from, to, standing, &mut payload, len);
-                    let coded = coded.unwrap_or_else(|| panic!("{from:?} to {to:?}, {ptime} ms"));
+                    let coded = coded.unwrap_or_else(|_| panic!("{from:?} to {to:?}, {ptime} ms"));
                     payload.truncate(coded.len);
                     assert_eq!(
                         to.duration(&payload),
@@ -226,22 +226,19 @@ fn what_cannot_be_put_into_the_other_codec_is_refused_whole() {
     let mut line = voice(&coders, Codec::Opus, Codec::Pcmu);
     let mut payload = [0xff; 2_000];
     // 161 samples are no frame; 200 ms are too long.
-    assert_eq!(line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 161), None);
+    let ours = Err(Untranscodable::Ours);
+    assert_eq!(line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 161), ours);
     assert_eq!(
         line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 1_600),
-        None
+        ours
     );
     let mut line = voice(&coders, Codec::Pcmu, Codec::Opus);
-    assert_eq!(
-        line.transcode(Codec::Opus, Codec::Pcmu, NEXT, &mut [0xff; 40], 40),
-        None
-    );
+    let broken = line.transcode(Codec::Opus, Codec::Pcmu, NEXT, &mut [0xff; 40], 40);
+    assert_eq!(broken, Err(Untranscodable::Theirs));
     // No room: 20 ms have 640 bytes.
     let mut line = voice(&coders, Codec::L16Wide, Codec::Pcmu);
-    assert_eq!(
-        line.transcode(Codec::Pcmu, Codec::L16Wide, NEXT, &mut [0xff; 400], 160),
-        None
-    );
+    let mut short = [0xff; 400];
+    assert_eq!(line.transcode(Codec::Pcmu, Codec::L16Wide, NEXT, &mut short, 160), ours);
 }
 
 /// What comes after a loss is nearer to what was said where the decoder was told of it.

@@ -1,8 +1,10 @@
 //! Coders are held by rows that need them, and by nobody else.
 
 use super::*;
+use crate::codec::opus::{Band, Decoder, Effort, Encoder, Settings};
 use crate::coders::{Coders, Sizes};
 use crate::command::{Watch, WindowId};
+use crate::dtmf::Event as Digit;
 use crate::evidence::Evidence;
 use crate::seed::Seed;
 use crate::voice::tests::coders;
@@ -196,7 +198,8 @@ fn every_listener_has_room_for_every_packet_time() {
     }
 }
 
-/// Whatever a peer sends, of every length that a buffer holds: nothing of it is said to be lost by us, or doubled.
+/// Whatever a peer sends, of every length that a buffer holds: nothing of it is doubled or out of order, and what is lost by us is what the listener's
+/// codec cannot say.
 #[test]
 fn what_is_no_packet_of_its_codec_is_upstreams_fault() {
     let mut seed = Seed::new(1);
@@ -220,6 +223,7 @@ fn what_is_no_packet_of_its_codec_is_upstreams_fault() {
                 timestamp: 77,
                 ssrc: 5,
             };
+            let mut unfit = 0;
             for _ in 0..300 {
                 let below = [4, 1_932, 400, 60][random(4)];
                 let mut payload: Vec<u8> = (0..random(below)).map(|_| random(256) as u8).collect();
@@ -228,6 +232,13 @@ fn what_is_no_packet_of_its_codec_is_upstreams_fault() {
                     payload[0] |= 3;
                 }
                 rig.packet(CALLER, &header, &payload);
+                // Longer than 120 ms, of no length of Opus, or longer than a packet.
+                let ticks = from.duration(&payload).unwrap_or(0) * 1_000 / (from.clock_hz() / 1_000);
+                let carried = ticks <= 120_000 && (to != Codec::Opus || ticks.is_multiple_of(2_500));
+                let room = to
+                    .bytes_a_tick()
+                    .is_none_or(|bytes| ticks as usize * bytes / 125 <= 1_932);
+                unfit += u64::from(from != to && !(carried && room));
                 header.sequence = header.sequence.next();
                 header.timestamp = header.timestamp.wrapping_add(from.ticks(20));
                 rig.run(20);
@@ -235,16 +246,10 @@ fn what_is_no_packet_of_its_codec_is_upstreams_fault() {
             rig.set(spec(&legs));
             for id in [AI, HUMAN] {
                 let evidence = evidence(&rig, id);
-                assert_eq!(
-                    (
-                        evidence.lost,
-                        evidence.duplicated,
-                        evidence.reordered,
-                        evidence.sequence_breaks
-                    ),
-                    (0, 0, 0, 0),
-                    "{from:?} to {to:?}: {evidence:?}"
-                );
+                let wrong = (evidence.duplicated, evidence.reordered, evidence.sequence_breaks);
+                assert_eq!(wrong, (0, 0, 0), "{from:?} to {to:?}: {evidence:?}");
+                assert_eq!(evidence.timestamp_breaks, 0, "{from:?} to {to:?}: {evidence:?}");
+                assert!(evidence.lost <= unfit, "{from:?} to {to:?}: {unfit} {evidence:?}");
                 assert!(evidence.sent > 100);
             }
         }
@@ -276,6 +281,116 @@ fn a_source_with_another_clock_goes_on_in_the_clock_of_the_line() {
         for pair in sent.windows(2) {
             let step = timestamp_distance(pair[1].header().timestamp, pair[0].header().timestamp);
             assert!(step <= 320, "{before:?} to {after:?}: {step}");
+        }
+    }
+}
+
+/// 3 s of a key in segments of 48,000 Hz: in 8,000 Hz it is one key, with one timestamp, for as long as it was held.
+#[test]
+fn a_long_key_is_one_key_in_a_slower_clock() {
+    let mut rig = rig_with(coders());
+    rig.set(spec(&[leg(CALLER, hears(HUMAN)), leg_in(HUMAN, Codec::Opus, nobody())]));
+    let mut header = Header {
+        payload_type: 101,
+        marker: true,
+        sequence: Seq(1),
+        timestamp: 4_000,
+        ssrc: 9,
+    };
+    let mut held = 0u32;
+    for packet in 1..=150 {
+        held += 960;
+        let mut digit = Digit {
+            code: 1,
+            end: false,
+            volume: 10,
+            duration: u16::MAX,
+        };
+        if held > 65_535 {
+            rig.packet(HUMAN, &header, &digit.write());
+            header.sequence = header.sequence.next();
+            header.timestamp = header.timestamp.wrapping_add(65_535);
+            held -= 65_535;
+        }
+        (digit.end, digit.duration) = (packet == 150, held as u16);
+        rig.packet(HUMAN, &header, &digit.write());
+        header.sequence = header.sequence.next();
+        rig.run(20);
+    }
+    let sent = rig.heard(CALLER);
+    let keys: Vec<_> = sent.iter().filter(|sent| sent.header().payload_type == 101).collect();
+    let mut began: Vec<_> = keys.iter().map(|sent| sent.header().timestamp).collect();
+    began.dedup();
+    assert_eq!(began.len(), 1, "{began:?}");
+    let durations: Vec<_> = keys
+        .iter()
+        .map(|sent| Digit::parse(sent.payload()).unwrap().duration)
+        .collect();
+    assert!(durations.is_sorted(), "{durations:?}");
+    assert_eq!(durations.last(), Some(&24_000));
+}
+
+/// What is a length that Opus has not is lost by us, and said to be: nothing was wrong with it.
+#[test]
+fn what_we_cannot_carry_is_our_loss() {
+    let mut rig = rig_with(coders());
+    let legs = [leg(CALLER, nobody()), leg_in(AI, Codec::Opus, hears(CALLER))];
+    let watch = Watch {
+        window: WindowId(1),
+        first_word_of: None,
+    };
+    rig.set(SessionSpec {
+        watch: Some(watch),
+        ..spec(&legs)
+    });
+    rig.talk(CALLER, 0, LOUD);
+    rig.run(105);
+    rig.talker(CALLER).payload.truncate(151);
+    rig.run(20);
+    rig.talker(CALLER).payload = LOUD.repeat(80);
+    rig.run(100);
+    rig.set(spec(&legs));
+    let evidence = evidence(&rig, AI);
+    assert_eq!(
+        (evidence.lost, evidence.sequence_breaks, evidence.timestamp_breaks),
+        (1, 0, 0)
+    );
+}
+
+/// Packets of lengths that no frame has, whatever libopus makes of it: each has a packet, and none says more than it has.
+#[test]
+fn every_length_of_several_frames_goes_through_every_setting() {
+    for (bitrate, complexity, fec, dtx) in [
+        (24_000, 5, true, false),
+        (128_000, 10, false, true),
+        (510_000, 0, false, false),
+    ] {
+        let effort = Effort { bitrate, complexity };
+        let settings = Settings {
+            narrow: effort,
+            wide: effort,
+            fec,
+            expected_loss: if fec { 20 } else { 0 },
+            dtx,
+        };
+        for band in [Band::Narrow, Band::Wide] {
+            for ms in [30, 50, 120] {
+                let mut encoder = Encoder::new(band, &settings).unwrap();
+                let mut decoder = Decoder::new(band).unwrap();
+                let frame = band.hz() as usize / 1_000 * ms;
+                for packet in 0..40usize {
+                    let loud = if packet % 8 < 4 { 6_000.0 } else { 0.0 };
+                    let samples: Vec<i16> = (0..frame)
+                        .map(|at| (loud * ((packet * frame + at) as f64 * 0.31).sin()) as i16)
+                        .collect();
+                    let mut coded = [0; 1_900];
+                    let len = encoder.encode(&samples, &mut coded);
+                    let len = len.unwrap_or_else(|| panic!("{band:?} {ms} ms {bitrate} {packet}"));
+                    let mut heard = [0; 1_920];
+                    let count = decoder.decode(&coded[..len], &mut heard).expect("a packet");
+                    assert!(count > 0 && count <= frame);
+                }
+            }
         }
     }
 }
