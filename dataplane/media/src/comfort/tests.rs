@@ -68,3 +68,12 @@ fn is_white_within_its_length() {
         assert!(at(lag).abs() < 0.06 * power, "lag {lag}");
     }
 }
+
+/// One frame over and over would be a hum.
+#[test]
+fn in_opus_it_goes_on_as_time_does() {
+    let comfort = Comfort::new(1);
+    let frames: Vec<_> = (0..4).map(|n| comfort.opus(160 * n).unwrap().to_vec()).collect();
+    assert!(frames.windows(2).all(|pair| pair[0] != pair[1]));
+    assert_eq!(comfort.opus(0), comfort.opus(80 * 160), "and then from the beginning");
+}

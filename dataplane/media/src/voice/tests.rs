@@ -241,6 +241,35 @@ fn what_cannot_be_put_into_the_other_codec_is_refused_whole() {
     assert_eq!(line.transcode(Codec::Pcmu, Codec::L16Wide, NEXT, &mut short, 160), ours);
 }
 
+/// The first packet of a source is decoded as if nothing had been heard before, so that nothing of the old one is in it.
+#[test]
+fn a_new_source_is_heard_with_a_decoder_that_has_heard_nothing() {
+    for (from, to) in [
+        (Codec::G722, Codec::L16),
+        (Codec::G722, Codec::L16Wide),
+        (Codec::Opus, Codec::L16),
+    ] {
+        let coders = coders();
+        let packets = said(from, 10, 20);
+        let (old, new) = packets.split_at(5);
+        let hear = |line: &mut Voice, packets: &[Vec<u8>]| -> Vec<Vec<u8>> {
+            let heard = packets.iter().enumerate().map(|(n, packet)| {
+                let mut payload = packet.clone();
+                payload.resize(2_000, 0);
+                let standing = Standing { first: n == 0, lost: 0 };
+                let coded = line.transcode(from, to, standing, &mut payload, packet.len()).unwrap();
+                payload[..coded.len].to_vec()
+            });
+            heard.collect()
+        };
+        let mut line = voice(&coders, to, from);
+        hear(&mut line, old);
+        let after_another = hear(&mut line, new);
+        let alone = hear(&mut voice(&coders, to, from), new);
+        assert_eq!(after_another, alone, "{from:?} to {to:?}");
+    }
+}
+
 /// What comes after a loss is nearer to what was said where the decoder was told of it.
 #[test]
 fn after_a_loss_the_decoder_goes_on_in_the_right_place() {
