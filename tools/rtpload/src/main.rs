@@ -113,7 +113,7 @@ fn tell(row: &Row) {
             row.calls.relayed
         );
     }
-    let (process, sum) = row.shares();
+    let (process, sum) = row.shares;
     println!(
         "  of the core: process {:.1} %, with its receive path {:.1} %",
         100.0 * process,

@@ -46,6 +46,8 @@ pub(crate) struct Row {
     pub(crate) process_us: f64,
     /// … with the receive path of its end.
     pub(crate) sum_us: f64,
+    /// Of the core, whatever came: by the process, and with its receive path.
+    pub(crate) shares: (f64, f64),
     /// Packets a second.
     pub(crate) rate: f64,
     pub(crate) memory_kib: Option<u64>,
@@ -67,14 +69,8 @@ impl Row {
         self.lost == 0 && self.duplicated == 0 && self.broken == 0 && self.p99_us < P99_MAX.as_secs_f64() * 1e6
     }
 
-    /// Of the core: by the process, and with its receive path.
-    pub(crate) fn shares(&self) -> (f64, f64) {
-        let share = |us: f64| us * self.rate / 1e6;
-        (share(self.process_us), share(self.sum_us))
-    }
-
     pub(crate) fn json(&self) -> Value {
-        let (process, sum) = self.shares();
+        let (process, sum) = self.shares;
         json!({
             "subject": self.subject.name(),
             "calls": self.calls.count,
@@ -187,6 +183,8 @@ fn row(ask: Ask<'_>, outcome: &Outcome, memory_kib: Option<u64>, kernel_kib: u64
     let us = |share: f64| judge.latency.quantile(share) as f64 / 1000.0;
     let each = |time: Duration| time.as_secs_f64() * 1e6 / judge.received.max(1) as f64;
     let process_us = each(outcome.spent.process);
+    let share = |time: Duration| time.as_secs_f64() / ask.time.as_secs_f64();
+    let (process, receive) = (share(outcome.spent.process), share(outcome.spent.receive));
     let relayed = &judge.latency_relayed;
     let relayed_us = |share: f64| relayed.quantile(share) as f64 / 1000.0;
     Row {
@@ -206,6 +204,7 @@ fn row(ask: Ask<'_>, outcome: &Outcome, memory_kib: Option<u64>, kernel_kib: u64
         relayed_us: (ask.calls.relayed > 0).then(|| (relayed_us(0.5), relayed_us(0.99))),
         process_us,
         sum_us: process_us + each(outcome.spent.receive),
+        shares: (process, process + receive),
         rate: judge.received as f64 / ask.time.as_secs_f64(),
         memory_kib,
         kernel_kib,

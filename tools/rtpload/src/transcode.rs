@@ -78,7 +78,7 @@ pub(crate) fn print(place: Place, compare: Compare) -> Result<ExitCode, String> 
 fn fill(first: usize, mut measure: impl FnMut(usize) -> Result<Row, String>) -> Result<Row, String> {
     let mut row = measure(first)?;
     for _ in 1..STEPS {
-        let next = next(row.calls.count, row.shares().1);
+        let next = next(row.calls.count, row.shares.1);
         let Some(next) = next else { break };
         row = measure(next)?;
     }
@@ -100,8 +100,8 @@ fn figures(rows: &[Row]) -> serde_json::Value {
         "subject": rows[0].subject.name(),
         "codecs": pair(rows[0].calls.codecs),
         "calls_at_share": median(&calls_at_share).round(),
-        "core_share_process": round(median(&|row| row.shares().0), 3),
-        "core_share_sum": round(median(&|row| row.shares().1), 3),
+        "core_share_process": round(median(&|row| row.shares.0), 3),
+        "core_share_sum": round(median(&|row| row.shares.1), 3),
         "us_per_packet_sum": round(median(&|row| row.sum_us), 3),
         "p50_us": median(&|row| row.p50_us).round(),
         "p99_us": median(&|row| row.p99_us).round(),
@@ -115,7 +115,7 @@ fn figures(rows: &[Row]) -> serde_json::Value {
 
 /// It was near enough that what is left is in proportion.
 fn calls_at_share(row: &Row) -> f64 {
-    row.calls.count as f64 * SHARE / row.shares().1.max(0.01)
+    row.calls.count as f64 * SHARE / row.shares.1.max(0.01)
 }
 
 fn tell(found: &Found, compare: Compare) {
