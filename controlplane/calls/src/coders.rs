@@ -32,16 +32,16 @@ impl Coders {
         self.free = Some(free);
     }
 
-    /// Leaves of what may be offered to a leg what can be carried where the caller speaks `caller`, and keeps what the costliest of it needs.
+    /// Leaves of what may be spoken with a leg what can be carried where the caller speaks `caller` (`None`: it is the caller), and keeps what
+    /// the costliest of it needs.
     pub(crate) fn promise(&self, caller: Option<Encoding>, offered: &mut Vec<Encoding>) -> Promise {
         let needs = |encoding: Encoding| match caller {
-            Some(caller) => Sizes::for_two(codec(caller), codec(encoding)),
-            None => Sizes::default(),
+            Some(caller) => Sizes::for_another(codec(caller), codec(encoding)),
+            None => Sizes::for_one(codec(encoding)),
         };
         if let Some(free) = self.free {
             let left = free.map(self.promised.sum(), usize::saturating_sub);
-            // What the caller itself speaks takes no more than its own line has.
-            offered.retain(|&encoding| caller == Some(encoding) || left.covers(needs(encoding)));
+            offered.retain(|&encoding| left.covers(needs(encoding)));
         }
         let each = offered.iter().map(|&encoding| needs(encoding));
         let most = each.fold(Sizes::default(), |most, needs| most.map(needs, usize::max));
@@ -110,11 +110,18 @@ mod tests {
         assert_eq!(offered(&coders, Pcmu).0, [Pcmu, Pcma]);
         drop(promise);
         assert_eq!(offered(&coders, Pcmu).0, [Pcmu, Pcma, G722, Opus]);
-        // Between G.722 and Opus none can be carried.
+        // Between G.722 and Opus none can be carried; the line of G.722 has its own already.
         assert_eq!(offered(&coders, G722).0, [Pcmu, Pcma, G722]);
+        let mut caller = vec![G722, Opus];
+        drop(coders.promise(None, &mut caller));
+        assert_eq!(caller, [G722, Opus]);
         assert_eq!(offered(&coders, Opus).0, [Pcmu, Pcma, Opus]);
         coders.set_free(Sizes::default());
         assert_eq!(offered(&coders, Opus).0, [Opus]);
         assert_eq!(offered(&coders, Pcmu).0, [Pcmu, Pcma]);
+        // A line of G.722 needs one of its own, also of who calls.
+        assert_eq!(offered(&coders, G722).0, []);
+        drop(coders.promise(None, &mut caller));
+        assert_eq!(caller, [Opus]);
     }
 }

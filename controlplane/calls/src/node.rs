@@ -86,7 +86,7 @@ pub struct Node {
     draining: bool,
     pub(crate) refusals: Refusals,
     moves: Moves,
-    coders: Coders,
+    pub(crate) coders: Coders,
     /// What the endpoint had refused when that was last counted.
     turned_away: u64,
 }

@@ -87,7 +87,11 @@ impl Node {
             return Err(refused(Refusal::Offer, 415, accept));
         }
         let credentials = trunk.auth.iter().cloned().collect();
-        let plan = codecs::plan_of(&self.config, trunk.codecs.as_deref(), None);
+        let mut plan = codecs::plan_of(&self.config, trunk.codecs.as_deref(), None);
+        drop(self.coders.promise(None, &mut plan.encodings));
+        if plan.encodings.is_empty() {
+            return Err(busy(Refusal::Load));
+        }
         let trunk = trunk.name.clone();
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).map_err(|why| match why {

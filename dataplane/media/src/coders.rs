@@ -25,6 +25,19 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// What a leg needs by itself, to hear prompts and noise.
+    pub fn for_one(codec: Codec) -> Sizes {
+        Sizes {
+            wide: Needs::of(codec, None).is_wide().into(),
+            ..Sizes::default()
+        }
+    }
+
+    /// What another leg brings with it that one and it hear each other.
+    pub fn for_another(one: Codec, other: Codec) -> Sizes {
+        Sizes::for_two(one, other).map(Sizes::for_one(one), usize::saturating_sub)
+    }
+
     /// What two legs need that hear each other.
     pub fn for_two(one: Codec, other: Codec) -> Sizes {
         let (here, there) = (Needs::of(one, Some(other)), Needs::of(other, Some(one)));

@@ -379,7 +379,6 @@ impl Leg {
             return Err(Reason::Superseded);
         }
         let fresh = !heard || self.row.standing_in || place == Place::Broken;
-        let renewed = place == Place::Broken;
         if inbound.arrival == Arrival::Duplicate && self.remembers(inbound) {
             return Err(Reason::Repeated);
         }
@@ -393,6 +392,23 @@ impl Leg {
                 epoch.take_out(now, place, position);
             }
             return Err(reason);
+        }
+        // Before anything changes: with what cannot be carried a row does not begin.
+        let standing = Standing {
+            first: !heard || place == Place::Broken,
+            lost: if late || fresh { 0 } else { self.row.missing },
+        };
+        let carried = self.carry(inbound, standing, buffer);
+        if let Err(why) = carried {
+            if why == Untranscodable::Ours && heard {
+                self.meter.lost_within();
+            }
+            if let Some(epoch) = self.row.epoch.as_mut().filter(|_| !fresh) {
+                // To the listener it is lost. One that is late was missing already when it was passed over.
+                epoch.forward(now, place, sequence, position, timestamp);
+                self.row.missing = self.row.missing.saturating_add(u16::from(!late));
+            }
+            return Err(Reason::Untranscodable);
         }
         let offset = match plan {
             Plan::Tone { offset, .. } => NARROW.to(from_clock, offset.into()),
@@ -427,35 +443,27 @@ impl Leg {
             timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
-        let part = match plan {
+        let Part {
+            len,
+            sound,
+            duration,
+            level,
+        } = match plan {
             Plan::Forward { payload_type, sound } => {
                 header.payload_type = payload_type;
-                let standing = Standing {
-                    first: !heard || renewed,
-                    lost: if late { 0 } else { self.row.missing },
-                };
-                self.relay(inbound, sound, standing, header.timestamp, late, buffer)
+                self.go_on(inbound, header.timestamp, late);
+                match carried {
+                    Ok(Some(part)) => part,
+                    _ => self.relay(inbound, sound, buffer),
+                }
             }
             Plan::Tone { tone, offset, duration } => {
                 header.marker = fresh;
                 self.row.tone = Some((ssrc, timestamp, duration));
                 self.sound(tone, offset, duration, buffer)
+                    .ok_or(Reason::Untranscodable)?
             }
             Plan::TakeOut(reason) => return Err(reason),
-        };
-        if let Err(Untranscodable::Ours) = part {
-            self.meter.lost_within();
-        }
-        let Ok(Part {
-            len,
-            sound,
-            duration,
-            level,
-        }) = part
-        else {
-            // To the listener it is lost. One that is late was missing already when it was passed over.
-            self.row.missing = self.row.missing.saturating_add(u16::from(!late));
-            return Err(Reason::Untranscodable);
         };
         header.write(buffer);
         let past = sequence.distance_from(self.line.next_sequence());
@@ -563,73 +571,86 @@ impl Leg {
     }
 
     /// Writes a stretch of a tone in the listener's codec.
-    fn sound(&mut self, tone: Tone, offset: u16, until: u16, buffer: &mut [u8]) -> Result<Part, Untranscodable> {
+    fn sound(&mut self, tone: Tone, offset: u16, until: u16, buffer: &mut [u8]) -> Option<Part> {
         let (codec, ticks) = (self.format.codec, until - offset);
         let mut samples = [0; 2 * TONE_MAX as usize];
-        let band = codec.band().ok_or(Untranscodable::Ours)?;
+        let band = codec.band()?;
         let samples = &mut samples[..usize::from(ticks) * (band.hz() / 8_000) as usize];
         tone.fill(band, offset.into(), samples);
-        let level = Some(mean_square(samples));
-        let len = self.voice.encode(codec, samples, &mut buffer[HEADER..]);
-        let len = len.ok_or(Untranscodable::Ours)?;
-        Ok(Part {
-            len,
+        Some(Part {
+            len: self.voice.encode(codec, samples, &mut buffer[HEADER..])?,
             sound: Sound::Audio,
             duration: NARROW.to(self.line.clock, ticks.into()),
-            level,
+            level: Some(mean_square(samples)),
         })
     }
 
-    /// Moves the payload behind a plain header and puts it into the listener's codec and clock.
-    /// What is `late` says nothing of the digit that is on the line now, but for its end.
-    fn relay(
+    /// Moves the payload behind a plain header. Samples are put into the listener's codec; `None` where there are none.
+    fn carry(
         &mut self,
         inbound: &Inbound,
-        sound: Sound,
         standing: Standing,
-        timestamp: u32,
-        late: bool,
         buffer: &mut [u8],
-    ) -> Result<Part, Untranscodable> {
+    ) -> Result<Option<Part>, Untranscodable> {
         if inbound.start != HEADER {
             buffer.copy_within(inbound.start..inbound.start + inbound.len, HEADER);
         }
+        if inbound.content != Content::Audio {
+            return Ok(None);
+        }
         let payload = buffer.get_mut(HEADER..).ok_or(Untranscodable::Ours)?;
+        let duration = inbound.duration(self.line.clock, &payload[..inbound.len]);
         let mut part = Part {
             len: inbound.len,
-            sound,
-            duration: NARROW.to(self.line.clock, NARROW.ticks_of_ms(self.ptime_ms.into())),
+            sound: Sound::Audio,
+            duration: duration.ok_or(Untranscodable::Theirs)?,
             level: None,
         };
-        match inbound.content {
-            Content::Audio => {
-                let duration = inbound.duration(self.line.clock, &payload[..inbound.len]);
-                part.duration = duration.ok_or(Untranscodable::Theirs)?;
-                let (from, to) = (inbound.format.codec, self.format.codec);
-                if let (Some(from), Some(to)) = (from.law(), to.law()) {
-                    from.transcode(to, &mut payload[..inbound.len]);
-                } else if from != to {
-                    let coded = self.voice.transcode(from, to, standing, payload, inbound.len)?;
-                    (part.len, part.level) = (coded.len, Some(coded.level));
-                }
-            }
+        let (from, to) = (inbound.format.codec, self.format.codec);
+        if let (Some(from), Some(to)) = (from.law(), to.law()) {
+            from.transcode(to, &mut payload[..inbound.len]);
+        } else if from != to {
+            let coded = self.voice.transcode(from, to, standing, payload, inbound.len)?;
+            (part.len, part.level) = (coded.len, Some(coded.level));
+        }
+        Ok(Some(part))
+    }
+
+    /// A key, counted in the listener's clock, or a description of noise.
+    fn relay(&self, inbound: &Inbound, sound: Sound, buffer: &mut [u8]) -> Part {
+        let duration = match inbound.content {
             Content::Event(event) => {
-                let clock = self.format.events.map_or(NARROW, |events| Clock::hz(events.clock_hz));
-                let event = event.counted(inbound.event_clock(), clock, self.held(inbound));
-                payload[..EVENT].copy_from_slice(&event.write());
-                part.duration = clock.to(self.line.clock, event.duration.into());
-                if !late {
-                    self.row.digit = (!event.end).then_some((timestamp, event));
-                } else if event.end {
-                    self.row.digit = self.row.digit.filter(|&(began, _)| began != timestamp);
-                }
+                let (event, clock) = self.heard_as(inbound, event);
+                buffer[HEADER..HEADER + EVENT].copy_from_slice(&event.write());
+                clock.to(self.line.clock, event.duration.into())
             }
-            Content::Noise | Content::Unmapped => {}
+            _ => self.line.clock.ticks_of_ms(self.ptime_ms.into()),
+        };
+        Part {
+            len: inbound.len,
+            sound,
+            duration,
+            level: None,
         }
-        if !late && !matches!(inbound.content, Content::Event(_)) {
-            self.row.digit = None;
-        }
-        Ok(part)
+    }
+
+    /// A key as the listener counts it, and his clock for that.
+    fn heard_as(&self, inbound: &Inbound, event: Event) -> (Event, Clock) {
+        let clock = self.format.events.map_or(NARROW, |events| Clock::hz(events.clock_hz));
+        (event.counted(inbound.event_clock(), clock, self.held(inbound)), clock)
+    }
+
+    /// Which digit is on the line now. What is `late` says nothing of it, but for its end.
+    fn go_on(&mut self, inbound: &Inbound, timestamp: u32, late: bool) {
+        self.row.digit = match inbound.content {
+            Content::Event(event) if late => self.row.digit.filter(|&(began, _)| !event.end || began != timestamp),
+            Content::Event(event) => {
+                let (event, _) = self.heard_as(inbound, event);
+                (!event.end).then_some((timestamp, event))
+            }
+            Content::Audio | Content::Noise | Content::Unmapped if late => self.row.digit,
+            Content::Audio | Content::Noise | Content::Unmapped => None,
+        };
     }
 
     /// Ends a digit that is on the line: its last packet three times (RFC 4733 §2.5.1.4).

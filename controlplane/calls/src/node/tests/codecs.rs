@@ -312,3 +312,16 @@ fn a_coder_that_is_gone_when_the_human_answers_fails_the_handoff_in_words() {
     world.hang_up(CALLER);
     world.conserve();
 }
+
+/// A caller is answered with what can be carried, not with its first choice at any price.
+#[test]
+fn a_caller_is_not_answered_with_what_no_coder_is_free_for() {
+    use Encoding::*;
+    let mut world = world(Prefer::NoTranscode, [&[G722, Pcma], &ALL, &ALL]);
+    world.node.handle_coders(Sizes::default());
+    world.call(CALLER);
+    world.answer(AI);
+    assert_eq!(spoken(&world)[0].1, "PCMA");
+    assert_eq!(offered(&world, AI), "8 0 13 101");
+    end(world);
+}

@@ -394,3 +394,24 @@ fn every_length_of_several_frames_goes_through_every_setting() {
         }
     }
 }
+
+/// With a first packet that is broken a row does not begin: the old source goes on until one comes that can be heard, and then it is said.
+#[test]
+fn a_row_does_not_begin_with_what_cannot_be_carried() {
+    let mut rig = rig_with(coders());
+    let human = |hears| leg_in(HUMAN, Codec::Opus, hears);
+    rig.set(spec(&[leg(CALLER, hears(AI)), leg(AI, nobody()), human(nobody())]));
+    rig.talk(AI, 0, LOUD);
+    rig.talk_in(HUMAN, 5, Codec::Opus);
+    rig.run(101);
+    let joined = rig.set(spec(&[leg(CALLER, hears(HUMAN)), leg(AI, nobody()), human(nobody())]));
+    let good = std::mem::replace(&mut rig.talker(HUMAN).packets, (vec![vec![0xff; 30]], 0));
+    rig.run(10);
+    assert_eq!(rig.dropped(Reason::Untranscodable), 1);
+    assert_eq!(rig.applied(joined), None, "nothing of the human was heard yet");
+    rig.talker(HUMAN).packets = good;
+    rig.run(200);
+    assert_eq!(rig.applied(joined), Some(125 * MS));
+    assert_unbroken(&rig.heard(CALLER), 20 * MS);
+    assert_conserved(&mut rig);
+}
