@@ -194,10 +194,7 @@ fn speech() -> Vec<[u8; 160]> {
 }
 
 fn legs(heard: &[LegId]) -> Hears {
-    Hears {
-        legs: heard.iter().copied().collect(),
-        ..Hears::default()
-    }
+    Hears::legs(heard.iter().copied())
 }
 
 fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) -> LegSpec {

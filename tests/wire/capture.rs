@@ -177,10 +177,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
 }
 
 fn hears(leg: LegId) -> Hears {
-    Hears {
-        legs: [leg].into_iter().collect(),
-        ..Hears::default()
-    }
+    Hears::legs([leg])
 }
 
 fn wait(engine: &Engine, mut done: impl FnMut(&Event) -> bool) {

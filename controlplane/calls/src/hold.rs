@@ -39,7 +39,7 @@ pub(crate) fn stand_in(
             .take()
             .filter(|play| now == Some(play.id) || !is_over(play, played));
         let find = |id: LegId| legs.iter().find(|leg| leg.id == id);
-        let source = row.hears.legs.first().copied();
+        let source = row.hears.sources().next();
         if let (Some(listener), Some(source)) = (find(row.leg), source.and_then(find)) {
             change(&mut row.hears, listener, source, hold, played);
         }

@@ -171,10 +171,7 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
 }
 
 fn leg(id: Option<LegId>) -> Hears {
-    Hears {
-        legs: id.into_iter().collect(),
-        ..Hears::default()
-    }
+    Hears::legs(id)
 }
 
 fn prompt(id: PlayId, queue: impl IntoIterator<Item = PromptId>, repeat_last: bool) -> Hears {

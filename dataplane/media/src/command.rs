@@ -5,6 +5,7 @@
 //! repeated without harm.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
@@ -179,15 +180,15 @@ pub enum Dtmf {
 ///
 /// | legs | play | the row is served by |
 /// |---|---|---|
-/// | one | – | relay, or transcode where the codecs differ |
+/// | one, as it is | – | relay, or transcode where the codecs differ |
 /// | – | some | play; comfort noise when the queue is done |
 /// | one | some | play; when the queue is done the leg, from its next packet on |
 /// | – | – | comfort noise |
-/// | several | | mix: [`Refusal::Mix`] until it is built |
+/// | several, or one louder or softer | | mix: [`Refusal::Mix`] until it is built |
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Hears {
     /// The legs that are heard.
-    pub legs: ArrayVec<LegId, LEGS_MAX>,
+    pub legs: ArrayVec<Heard, LEGS_MAX>,
     /// The prompts that are heard, before the legs.
     pub play: Option<Play>,
     /// How long the state may wait for the leg of this row, where the row is to be fed by it and is not yet. Zero: as above.
@@ -198,6 +199,39 @@ pub struct Hears {
     /// listener may not be sent to waits for nobody.
     pub patience: Duration,
 }
+
+impl Hears {
+    /// A row that hears these legs as they are.
+    pub fn legs(legs: impl IntoIterator<Item = LegId>) -> Hears {
+        Hears {
+            legs: legs.into_iter().map(Heard::from).collect(),
+            ..Hears::default()
+        }
+    }
+
+    /// The legs that are heard.
+    pub fn sources(&self) -> impl Iterator<Item = LegId> {
+        self.legs.iter().map(|heard| heard.leg)
+    }
+}
+
+/// A leg in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Which.
+    pub leg: LegId,
+    /// How much louder, dB, [`GAIN_DB`]; 0: as it is.
+    pub gain_db: i8,
+}
+
+impl From<LegId> for Heard {
+    fn from(leg: LegId) -> Heard {
+        Heard { leg, gain_db: 0 }
+    }
+}
+
+/// How much softer and louder a leg can be made in a row, dB.
+pub const GAIN_DB: RangeInclusive<i8> = -40..=12;
 
 /// Prompts in a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -351,6 +385,8 @@ pub enum Refusal {
     UnknownPrompt,
     /// A row needs mixing, which is not built yet.
     Mix,
+    /// A gain that is not in [`GAIN_DB`].
+    Gain,
     /// A packet time that we cannot make.
     PacketTime,
     /// A row puts one codec into another, and all coder states for that are taken.

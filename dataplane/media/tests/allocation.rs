@@ -111,9 +111,8 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
         send: true,
         receive: true,
         hears: Hears {
-            legs: heard.map(LegId).into_iter().collect(),
             play,
-            ..Hears::default()
+            ..Hears::legs(heard.map(LegId))
         },
     }
 }

@@ -98,10 +98,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
         dtmf,
         send: true,
         receive: true,
-        hears: Hears {
-            legs: [LegId(hears)].into_iter().collect(),
-            ..Hears::default()
-        },
+        hears: Hears::legs([LegId(hears)]),
     }
 }
 

@@ -195,10 +195,7 @@ fn bridge(call: usize, codecs: [Codec; LEGS]) -> Command {
             dtmf: Dtmf::Relay,
             send: true,
             receive: true,
-            hears: Hears {
-                legs: [LegId(1 - at as u16)].into_iter().collect(),
-                ..Hears::default()
-            },
+            hears: Hears::legs([LegId(1 - at as u16)]),
         }
     });
     Command::Set {

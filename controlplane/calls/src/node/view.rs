@@ -55,8 +55,8 @@ impl Node {
                 return format!("play({})", prompt_name(*prompt, &live.config.prompts));
             }
         }
-        let source = row.hears.legs.first();
-        let Some(source) = source.and_then(|id| live.desired.spec().legs.iter().find(|leg| leg.leg == *id)) else {
+        let source = row.hears.sources().next();
+        let Some(source) = source.and_then(|id| live.desired.spec().legs.iter().find(|leg| leg.leg == id)) else {
             return "comfort".to_owned();
         };
         let path = if source.format.codec == row.format.codec {

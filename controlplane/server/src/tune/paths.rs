@@ -229,10 +229,7 @@ fn party(port: u16) -> SocketAddr {
 
 /// A row that hears this leg.
 pub(super) fn heard(leg: u16) -> Hears {
-    Hears {
-        legs: [LegId(leg)].into_iter().collect(),
-        ..Hears::default()
-    }
+    Hears::legs([LegId(leg)])
 }
 
 /// A row that hears a prompt for ever.

@@ -109,10 +109,7 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
 }
 
 pub(crate) fn hears(legs: &[u16]) -> Hears {
-    Hears {
-        legs: legs.iter().copied().map(LegId).collect(),
-        ..Hears::default()
-    }
+    Hears::legs(legs.iter().copied().map(LegId))
 }
 
 pub(crate) fn set(session: u64, generation: u64, legs: impl IntoIterator<Item = LegSpec>) -> Command {

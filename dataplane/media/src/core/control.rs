@@ -6,7 +6,9 @@ use arrayvec::ArrayVec;
 
 use super::voices::Voices;
 use super::{Core, STRAYS_MAX};
-use crate::command::{Event, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch};
+use crate::command::{
+    Event, GAIN_DB, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
+};
 use crate::events::{Listeners, Mailbox};
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
 use crate::route::{Feed, Want};
@@ -100,11 +102,14 @@ impl Core {
                 return Some(Refusal::PacketTime);
             }
             let heard = &leg.hears.legs;
-            let known = |id: &LegId| *id != leg.leg && spec.legs.iter().any(|other| other.leg == *id);
-            if !heard.iter().all(known) {
+            let known = |id: LegId| id != leg.leg && spec.legs.iter().any(|other| other.leg == id);
+            if !leg.hears.sources().all(known) {
                 return Some(Refusal::UnknownLeg);
             }
-            if heard.len() > 1 {
+            if !heard.iter().all(|heard| GAIN_DB.contains(&heard.gain_db)) {
+                return Some(Refusal::Gain);
+            }
+            if heard.len() > 1 || heard.iter().any(|heard| heard.gain_db != 0) {
                 return Some(Refusal::Mix);
             }
             let mut prompts = leg.hears.play.iter().flat_map(|play| &play.queue);
@@ -255,8 +260,8 @@ impl Core {
     /// The leg that this row waits for.
     fn awaits(&self, spec: &SessionSpec, wanted: &LegSpec) -> Option<Slot> {
         let row = &wanted.hears;
-        let source = row.legs.first()?;
-        let source = spec.legs.iter().find(|leg| leg.leg == *source)?;
+        let source = row.sources().next()?;
+        let source = spec.legs.iter().find(|leg| leg.leg == source)?;
         let source = self.table.slot(source.port)?;
         let sent_to = wanted.send && wanted.remote.is_some();
         let listener = self.table.slot(wanted.port).and_then(|place| self.table.leg(place));
@@ -419,11 +424,8 @@ impl Core {
             let Some(place) = self.table.slot(wanted.port) else {
                 continue;
             };
-            let heard = wanted
-                .hears
-                .legs
-                .first()
-                .and_then(|&id| self.table.session(slot)?.leg(id));
+            let heard = wanted.hears.sources().next();
+            let heard = heard.and_then(|id| self.table.session(slot)?.leg(id));
             let silent = |source: Slot| self.table.leg(source).is_none_or(|leg| leg.source.is_silent(at));
             let feed = self.table.leg(place).map(|leg| leg.row.feed);
             let sounds = match feed {

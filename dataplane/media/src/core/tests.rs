@@ -196,10 +196,7 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
 }
 
 fn hears(leg: LegId) -> Hears {
-    Hears {
-        legs: ArrayVec::from_iter([leg]),
-        ..Hears::default()
-    }
+    Hears::legs([leg])
 }
 
 /// The leg, once it is heard.

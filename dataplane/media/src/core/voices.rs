@@ -21,7 +21,7 @@ impl Core {
             let none = Voice::default();
             let has = here.map_or(&none, |leg| &leg.voice);
             let mut lacking = has.lacking(self.needs(spec, wanted, here), &self.coders)?;
-            let hears = wanted.hears.legs.first().and_then(|&id| codec(spec, id));
+            let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
             if spec.watch.is_some() && (wanted.format.codec, hears) == (Codec::Opus, Some(Codec::Opus)) {
                 lacking.listen(has, &self.coders);
             }
@@ -33,7 +33,7 @@ impl Core {
     /// The line hears what is wanted, and until then what it hears now.
     fn needs(&self, spec: &SessionSpec, wanted: &LegSpec, leg: Option<&Leg>) -> Needs {
         let line = wanted.format.codec;
-        let hears = wanted.hears.legs.first().and_then(|&id| codec(spec, id));
+        let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
         let now = leg.into_iter().flat_map(|leg| leg.row.sources());
         let now = now.filter_map(|source| {
             let source = self.table.leg(source)?;

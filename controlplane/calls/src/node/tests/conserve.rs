@@ -88,7 +88,7 @@ fn voices(command: &Command, count: u16) -> Vec<(media::command::Port, SocketAdd
         return Vec::new();
     };
     let awaited = |leg: LegId| {
-        let row = spec.legs.iter().find(|row| row.hears.legs.contains(&leg));
+        let row = spec.legs.iter().find(|row| row.hears.sources().any(|id| id == leg));
         row.is_some_and(|row| !row.hears.patience.is_zero())
     };
     let legs = spec.legs.iter().filter(|leg| awaited(leg.leg));

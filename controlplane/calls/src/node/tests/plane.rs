@@ -1,5 +1,7 @@
 //! A data plane that refuses, is silent, or says what nobody asked for.
 
+use media::command::Heard;
+
 use super::*;
 
 #[test]
@@ -162,7 +164,7 @@ fn a_refused_change_of_a_leg_keeps_the_rows_and_the_call_and_is_asked_for_again(
     // The call is as able as before.
     world.ask(Mode::Cold);
     world.answer(SALES);
-    assert_eq!(world.leg(0).unwrap().hears.legs[..], [LegId(2)]);
+    assert_eq!(world.leg(0).unwrap().hears.legs[..], [Heard::from(LegId(2))]);
     world.hang_up(CALLER);
     world.conserve();
 }
@@ -220,8 +222,8 @@ fn a_joined_call_goes_on_where_the_table_without_the_ai_is_refused() {
         assert!(!world.peers[host].log.contains(&"bye"), "{host}");
     }
     // The rows of the join are in force still.
-    assert_eq!(world.leg(0).unwrap().hears.legs[..], [LegId(2)]);
-    assert_eq!(world.leg(2).unwrap().hears.legs[..], [LegId(0)]);
+    assert_eq!(world.leg(0).unwrap().hears.legs[..], [Heard::from(LegId(2))]);
+    assert_eq!(world.leg(2).unwrap().hears.legs[..], [Heard::from(LegId(0))]);
     world.hang_up(CALLER);
     assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
     assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));

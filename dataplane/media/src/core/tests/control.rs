@@ -45,7 +45,12 @@ fn an_impossible_state_is_refused_and_touches_nothing() {
         a
     };
     let mut mixed = hears(AI);
-    mixed.legs.push(HUMAN);
+    mixed.legs.push(HUMAN.into());
+    let loud = |gain_db| {
+        let mut row = hears(AI);
+        row.legs[0].gain_db = gain_db;
+        row
+    };
     let caller = || leg(CALLER, hears(AI));
     let ai = || leg(AI, nobody());
     let cases = [
@@ -62,6 +67,8 @@ fn an_impossible_state_is_refused_and_touches_nothing() {
         (vec![caller()], Refusal::UnknownLeg),
         (vec![leg(CALLER, hears(CALLER)), ai()], Refusal::UnknownLeg),
         (vec![leg(CALLER, mixed), ai(), leg(HUMAN, nobody())], Refusal::Mix),
+        (vec![leg(CALLER, loud(13)), ai()], Refusal::Gain),
+        (vec![leg(CALLER, loud(-41)), ai()], Refusal::Gain),
         (
             vec![leg(CALLER, plays(1, &[HOLD, PromptId(3)], false)), ai()],
             Refusal::UnknownPrompt,

@@ -120,7 +120,7 @@ fn the_same_play_keeps_its_position_through_later_sets() {
     rig.set(spec(&[leg(CALLER, plays(1, &[HOLD], false))]));
     rig.run(300);
     let mut both = plays(1, &[HOLD], false);
-    both.legs.push(HUMAN);
+    both.legs.push(HUMAN.into());
     rig.set(spec(&[leg(CALLER, both), leg(HUMAN, nobody())]));
     rig.run(400);
     let heard = rig.heard(CALLER);
@@ -203,7 +203,7 @@ fn after_the_prompts_the_leg_of_the_row_is_heard_from_its_next_packet_on() {
     for phase in 0..20 {
         let mut rig = Rig::new();
         let mut row = plays(1, &[BRIEF], false);
-        row.legs.push(AI);
+        row.legs.push(AI.into());
         rig.set(spec(&[leg(CALLER, row), leg(AI, nobody())]));
         rig.talk(AI, phase, LOUD);
         rig.run(1_000);
@@ -392,7 +392,7 @@ fn a_play_that_was_about_to_give_way_and_did_not_is_the_same_play() {
 fn applied_is_said_once_also_when_the_prompts_end_later() {
     let mut rig = Rig::new();
     let mut row = plays(1, &[SHORT], false);
-    row.legs.push(AI);
+    row.legs.push(AI.into());
     let generation = rig.set(spec(&[leg(CALLER, row), leg(AI, nobody())]));
     rig.talk(AI, 0, LOUD);
     rig.run(200);

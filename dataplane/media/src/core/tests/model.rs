@@ -116,7 +116,7 @@ fn random_spec(seed: &mut Seed, plays_made: &mut u64) -> SessionSpec {
         }
         let heard = ids[(seed.next() % ids.len() as u64) as usize];
         if heard != id && !one_in(seed, 5) {
-            row.legs.push(heard);
+            row.legs.push(heard.into());
         }
         if one_in(seed, 10) {
             row.patience = Duration::from_millis(seed.next() % 200);
@@ -313,7 +313,7 @@ impl Story {
             .filter(taken)
             .filter_map(row);
         assert!(
-            rows.any(|row| row.legs.contains(&source)),
+            rows.any(|row| row.sources().any(|id| id == source)),
             "{listener:?} heard {source:?} at {} ms",
             sent.at / MS
         );
@@ -383,7 +383,10 @@ impl Story {
         for &(at, source, verdict, sets) in &self.verdicts {
             let newest = &self.asked[sets - 1];
             let heard = newest.spec.legs.iter().any(|leg| {
-                leg.hears.legs.contains(&source) && leg.hears.play.is_none() && leg.send && leg.remote.is_some()
+                leg.hears.sources().any(|id| id == source)
+                    && leg.hears.play.is_none()
+                    && leg.send
+                    && leg.remote.is_some()
             });
             let settled = self.rig.applied(newest.generation).is_some_and(|applied| applied < at);
             if !(heard && settled && newest.at < at) {

@@ -21,9 +21,9 @@ fn row(seed: &mut Seed, own: LegId) -> Hears {
         _ => Hears::default(),
     };
     if !one_in(seed, 3) {
-        row.legs.push(LegId((seed.next() % 4) as u16));
+        row.legs.push(LegId((seed.next() % 4) as u16).into());
         if !one_in(seed, 8) {
-            row.legs.retain(|leg| *leg != own);
+            row.legs.retain(|heard| heard.leg != own);
         }
     }
     if one_in(seed, 6) {
