@@ -27,6 +27,7 @@ mod seed;
 mod session;
 #[cfg(test)]
 mod speech;
+pub mod stretch;
 mod table;
 mod timers;
 pub mod verdict;

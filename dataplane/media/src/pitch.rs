@@ -29,7 +29,8 @@ pub(crate) fn find(samples: &[i16], window: usize, lags: RangeInclusive<usize>, 
         lag,
         alike: alike(samples, window, lag, step),
     };
-    let best = |one: Match, other: Match| if other.alike > one.alike { other } else { one };
+    // Of equal ones the longest, as in the Appendix: in silence all are equal.
+    let best = |one: Match, other: Match| if other.alike >= one.alike { other } else { one };
     let coarse = lags.clone().step_by(step).map(|lag| at(lag, step)).reduce(best)?;
     let near = (coarse.lag + 1).saturating_sub(step).max(*lags.start())..=(coarse.lag + step - 1).min(most);
     near.map(|lag| at(lag, 1)).reduce(best)
