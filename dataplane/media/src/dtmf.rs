@@ -4,6 +4,8 @@ use crate::clock::Clock;
 use crate::codec::g711::Law;
 use crate::codec::opus::Band;
 
+pub mod detect;
+
 /// Length of a telephone-event payload.
 pub const EVENT: usize = 4;
 
@@ -142,26 +144,29 @@ const fn sine_table() -> [i16; 1024] {
     let mut table = [0; 1024];
     let mut at = 0;
     while at < 1024 {
-        // Between −π/2 and π/2, where seven terms of the series are exact to 16 bits.
         let turn = match at {
             0..256 => at as f64,
             256..768 => 512.0 - at as f64,
             _ => at as f64 - 1024.0,
         };
-        let x = turn * std::f64::consts::TAU / 1024.0;
-        let mut term = x;
-        let mut sum = x;
-        let mut n = 2.0;
-        while n < 14.0 {
-            term *= -x * x / (n * (n + 1.0));
-            sum += term;
-            n += 2.0;
-        }
-        let scaled = sum * 32767.0;
+        let scaled = sine_of(turn * std::f64::consts::TAU / 1024.0) * 32767.0;
         table[at] = (scaled + if scaled < 0.0 { -0.5 } else { 0.5 }) as i16;
         at += 1;
     }
     table
+}
+
+/// Sine of −π/2 to π/2, where seven terms of the series are exact to 28 bits.
+const fn sine_of(x: f64) -> f64 {
+    let mut term = x;
+    let mut sum = x;
+    let mut n = 2.0;
+    while n < 14.0 {
+        term *= -x * x / (n * (n + 1.0));
+        sum += term;
+        n += 2.0;
+    }
+    sum
 }
 
 #[cfg(test)]

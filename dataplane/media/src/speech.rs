@@ -21,11 +21,14 @@ pub(crate) const VOICES: [&str; 9] = [
     "human-2",
 ];
 
+/// What callers on hold hear: music.
+pub(crate) fn music() -> Vec<i16> {
+    wav("controlplane/server/prompts/hold.wav")
+}
+
 /// A prompt of the demo's parties. They are of 8 kHz.
 pub(crate) fn prompt(name: &str, band: Band) -> Vec<i16> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tools/parties/prompts/{name}.wav"));
-    let mut reader = hound::WavReader::open(path).expect("a prompt");
-    let narrow: Vec<i16> = reader.samples().map(|sample| sample.expect("a sample")).collect();
+    let narrow = wav(&format!("tools/parties/prompts/{name}.wav"));
     match band {
         Band::Narrow => narrow,
         Band::Wide => {
@@ -34,6 +37,12 @@ pub(crate) fn prompt(name: &str, band: Band) -> Vec<i16> {
             wide
         }
     }
+}
+
+fn wav(path: &str) -> Vec<i16> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    let mut reader = hound::WavReader::open(path).expect("a recording");
+    reader.samples().map(|sample| sample.expect("a sample")).collect()
 }
 
 /// A number from −1 to 1.
