@@ -30,5 +30,6 @@ mod speech;
 pub mod stretch;
 mod table;
 mod timers;
+pub mod vad;
 pub mod verdict;
 mod voice;

@@ -14,9 +14,13 @@ use baton_media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
+use baton_media::conceal::Concealer;
 use baton_media::core::{Alive, Config, Core, Loss, SILENCE};
+use baton_media::dtmf::detect::Detector;
 use baton_media::prompt::Prompts;
 use baton_media::rtp::{Header, Seq};
+use baton_media::stretch::{Need, lengthen, shorten};
+use baton_media::vad::Ear;
 use baton_media::verdict::Verdict;
 
 struct Counting;
@@ -305,4 +309,30 @@ fn nothing_allocates_after_the_core_was_made() {
     assert_eq!(world.core.alive(), Alive::default());
     // The count counts.
     assert!(allocations(|| drop(world)) > 0);
+}
+
+#[test]
+fn nothing_allocates_that_hears_speech_or_makes_it_up() {
+    for band in [Band::Narrow, Band::Wide] {
+        let (mut concealer, mut ear, mut detector) = (Concealer::new(band), Ear::new(band), Detector::new());
+        let length = band.hz() as usize / 50;
+        let counted = allocations(|| {
+            for packet in 0..1_000 {
+                let mut samples = [0; 640];
+                // A hum that comes and goes.
+                for (at, sample) in samples[..length].iter_mut().enumerate() {
+                    *sample = ((at % 80) as i16 - 40) * (packet % 50) * 10;
+                }
+                match packet % 10 {
+                    7..=9 => concealer.conceal(&mut samples[..length]),
+                    _ => concealer.heard(&mut samples[..length]),
+                }
+                let longer = lengthen(&mut samples, length, band, Need::Anyhow);
+                shorten(&mut samples[..longer], band, Need::Anyhow);
+                ear.heard(&samples[..length]);
+                detector.heard(&samples[..length], |_| {});
+            }
+        });
+        assert_eq!(counted, 0, "{band:?}");
+    }
 }
