@@ -14,6 +14,7 @@ mod carrier;
 mod child;
 mod handoff;
 mod human;
+mod keys;
 mod party;
 mod phone;
 #[path = "../../controlplane/server/tests/ports/mod.rs"]

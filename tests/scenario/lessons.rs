@@ -8,6 +8,7 @@ use calls::notice::{End, Outcome, Reason};
 use calls::request::Request;
 use playbook::Accept;
 use playbook::context::{Role, Turn};
+use sim::net::Profile;
 use sim::scenario::{Aim, Also, Behaviour, Offer, When};
 use sim::ua::{Afterwards, Answering, Referred, State};
 use sim::world::{Sent, Who};
@@ -219,6 +220,42 @@ fn keys_are_kept_from_the_caller_in_the_briefing_and_reach_both_after_the_join()
         assert_eq!(keys(&world, Who::Caller), [9]);
         assert_eq!(keys(&world, HUMAN), [7, 8]);
         assert_eq!(keys(&world, Who::Ai), [0; 0]);
+    }
+}
+
+/// The same where caller and human are told keys in INFO, and press them in their audio or in INFO; the AI has its own in the audio.
+#[test]
+fn keys_in_info_are_kept_from_the_caller_in_the_briefing_and_reach_both_after_the_join() {
+    for lossy in [false, true] {
+        let rtp = |at, who, key| (When::At(ms(at)), Also::Press(who, key));
+        let info = |at, who, key| (When::At(ms(at)), Also::PressInfo(who, key));
+        let scenario = Scenario {
+            info: [true, false, true],
+            humans: vec![undecided()],
+            also: vec![
+                rtp(2_000, Who::Ai, '2'),
+                rtp(4_300, HUMAN, '5'),
+                info(4_800, HUMAN, '#'),
+                info(5_000, Who::Caller, '4'),
+                info(6_000, HUMAN, '1'),
+                rtp(9_000, Who::Caller, '7'),
+                rtp(9_500, HUMAN, '9'),
+                info(10_000, Who::Caller, '8'),
+                info(10_200, HUMAN, '*'),
+            ],
+            ..Scenario::warm(705)
+        };
+        let net = [if lossy { Profile::BAD } else { Profile::PERFECT }, Profile::PERFECT];
+        let world = World::run(Scenario { net, ..scenario });
+        world.assert_no_faults();
+        assert_eq!(world.closed(), JOINED);
+        assert_eq!(
+            [Who::Caller, HUMAN].map(|who| world.ua(who).keys.clone()),
+            ["29*", "78"]
+        );
+        for who in [Who::Caller, HUMAN, Who::Ai] {
+            assert_eq!(keys(&world, who), [0; 0], "{who:?}");
+        }
     }
 }
 

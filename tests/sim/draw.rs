@@ -52,6 +52,14 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(200) {
         two_workers(random, &mut scenario);
     }
+    if random.chance(200) {
+        scenario.info = [(); 3].map(|()| random.chance(500));
+        for _ in 0..random.below(4) {
+            let (when, who) = (when(random), who(random));
+            let press = Also::PressInfo(who, *random.pick(&['1', '2', '5', '*']));
+            scenario.also.push((when, press));
+        }
+    }
     scenario
 }
 

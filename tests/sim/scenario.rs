@@ -74,6 +74,8 @@ pub enum Also {
     Vanish(Who),
     /// A party presses a key.
     Press(Who, char),
+    /// A party presses a key, and says so in INFO.
+    PressInfo(Who, char),
     /// A party hangs up.
     HangUp(Who),
     /// Another handoff is asked for.
@@ -192,6 +194,8 @@ pub struct Scenario {
     pub cold_hears: ColdHears,
     /// What the caller speaks, best first; then the AI, then every human.
     pub encodings: [Vec<Encoding>; 3],
+    /// Whether the caller is told keys in INFO; the AI; the humans.
+    pub info: [bool; 3],
     /// The targets in order.
     pub humans: Vec<Behaviour>,
     /// How the AI answers.
@@ -249,6 +253,7 @@ impl Scenario {
             accept: Accept::Key,
             cold_hears: ColdHears::Hold,
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
+            info: [false; 3],
             humans: vec![Behaviour::GOOD],
             ai: Answering::After(Duration::from_millis(50)),
             refer: false,

@@ -92,6 +92,8 @@ pub struct Ua {
     pub credentials: Vec<bool>,
     /// What it was told of its own REFERs.
     pub told: Vec<Told>,
+    /// The keys that it was told in INFO.
+    pub keys: String,
     /// What it did with media from when on: every change.
     pub media: Vec<(Instant, Media)>,
     endpoint: Endpoint,
@@ -151,6 +153,7 @@ impl Ua {
             on_refer: Referred::Refuses(405),
             credentials: Vec::new(),
             told: Vec::new(),
+            keys: String::new(),
             media: Vec::new(),
             endpoint: Endpoint::new(config),
             local: Local::new(rtp.ip(), rtp.port(), encodings, seed >> 33),
@@ -192,6 +195,13 @@ impl Ua {
         self.dialog = Some(self.endpoint.invite(now, invite));
         self.owns_call_id = true;
         self.state = State::Early;
+    }
+
+    /// Presses a key, and says so in INFO.
+    pub fn press_by_info(&mut self, now: Instant, key: char) {
+        if let Some(dialog) = self.dialog {
+            let _ = self.endpoint.press(now, dialog, key);
+        }
     }
 
     /// Ends the call, whatever its state.
@@ -266,6 +276,7 @@ impl Ua {
                     self.up(now);
                 }
                 Event::Acked { .. } => {}
+                Event::Key { key, .. } => self.keys.push(key),
                 Event::Reinvite { dialog, body } => self.reinvited(now, dialog, body),
                 Event::ReinviteAnswered { body, .. } => self.reinvite_answered(body),
                 Event::ReinviteRefused { status, .. } => self.reinvite_refused(now, status),

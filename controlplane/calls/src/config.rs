@@ -100,6 +100,16 @@ pub enum Prefer {
     Cost,
 }
 
+/// How a leg is told keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Keys {
+    /// In its RTP: telephone-event (RFC 4733), or tones.
+    #[default]
+    Rtp,
+    /// In INFO (`application/dtmf-relay`).
+    Info,
+}
+
 /// A carrier or PBX that may call us.
 #[derive(Clone, Debug)]
 pub struct Trunk {
@@ -115,6 +125,8 @@ pub struct Trunk {
     pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).
     pub auth: Option<Credentials>,
+    /// How it is told the keys of whom it hears.
+    pub dtmf: Keys,
 }
 
 /// A voice AI.
@@ -132,6 +144,8 @@ pub struct AiAgent {
     pub transport: Option<Transport>,
     /// What we speak with it, best first; `None`: all that we speak.
     pub codecs: Option<Vec<Encoding>>,
+    /// How it is told the keys of whom it hears.
+    pub dtmf: Keys,
 }
 
 /// A human, or a queue of them.
@@ -155,6 +169,8 @@ pub struct Target {
     pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).
     pub auth: Option<Credentials>,
+    /// How it is told the keys of whom it hears.
+    pub dtmf: Keys,
 }
 
 /// What is spoken, as prompts of the data plane's library.

@@ -8,6 +8,7 @@ use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
 use crate::coders::Promise;
+use crate::config::Keys;
 use crate::notice::Party;
 use crate::ports::Taken;
 
@@ -46,6 +47,8 @@ pub(crate) struct Leg {
     pub(crate) dialog: DialogId,
     /// Its Call-ID.
     pub(crate) call_id: String,
+    /// How it is told keys.
+    pub(crate) keys: Keys,
     /// Its port.
     pub(crate) taken: Taken,
     /// Our description.

@@ -29,6 +29,7 @@ use crate::timer::Timer;
 
 mod act;
 mod hold;
+mod keys;
 mod live;
 mod moving;
 mod refer;
@@ -203,8 +204,8 @@ impl Node {
                 return self.drive(now, at, live, Input::Played(play, item));
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                if live.legs.role(leg) == Some(Role::Target) {
-                    return self.drive(now, now, live, Input::Digit(digit));
+                if let Some(input) = self.pressed(now, &mut live, leg, digit) {
+                    return self.drive(now, now, live, input);
                 }
             }
             MediaEvent::FirstWord { window, at, .. } => {
@@ -441,6 +442,7 @@ impl Node {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
             }
+            Event::Key { key, .. } => self.pressed(now, &mut live, leg, key),
             Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
             Event::ReinviteAnswered { body, .. } => {
                 self.reoffered(now, &mut live, leg, Some(body.as_deref().unwrap_or_default()));
@@ -601,6 +603,7 @@ fn dialog(event: &Event) -> DialogId {
         | Event::Refused { dialog, .. }
         | Event::Acked { dialog, .. }
         | Event::Bye { dialog, .. }
+        | Event::Key { dialog, .. }
         | Event::Reinvite { dialog, .. }
         | Event::ReinviteAnswered { dialog, .. }
         | Event::ReinviteRefused { dialog, .. }

@@ -92,7 +92,7 @@ impl Node {
         if plan.encodings.is_empty() {
             return Err(busy(Refusal::Load));
         }
-        let trunk = trunk.name.clone();
+        let (trunk, keys) = (trunk.name.clone(), trunk.dtmf);
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).map_err(|why| match why {
             NoRoom::Load => busy(Refusal::Load),
@@ -128,6 +128,7 @@ impl Node {
             id: leg,
             party,
             name: trunk.clone(),
+            keys,
             dialog,
             call_id,
             taken,

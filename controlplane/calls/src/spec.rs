@@ -10,6 +10,8 @@
 //! | returned | reason, then peer | caller | | |
 //! | goodbye | goodbye | | | |
 //!
+//! Digits of whom a leg hears that is told keys in INFO are taken, too.
+//!
 //! A leg is in the table from its answer on and as long as its dialog lives; the caller always.
 
 use arrayvec::ArrayVec;
@@ -17,7 +19,7 @@ use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, 
 use playbook::Accept;
 
 use crate::call::{Apology, Scene, Wait};
-use crate::config::{Config, Prompts};
+use crate::config::{Config, Keys, Prompts};
 use crate::leg::{Leg, LegState};
 
 /// The legs of a call.
@@ -142,6 +144,7 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         };
         spec.legs.push(row(leg, dtmf, target_row, config));
     }
+    take_keys(&mut spec, legs);
     spec.watch = window.map(|window| Watch {
         window,
         first_word_of: match scene {
@@ -151,6 +154,16 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         },
     });
     spec
+}
+
+/// Who is heard by a leg that wants keys in INFO says them to us.
+fn take_keys(spec: &mut SessionSpec, legs: &Legs) {
+    let wants = |id: LegId| legs.iter().any(|leg| leg.id == id && leg.keys == Keys::Info);
+    let listeners = spec.legs.iter().filter(|row| wants(row.leg));
+    let heard: Vec<LegId> = listeners.flat_map(|row| row.hears.sources()).collect();
+    for row in spec.legs.iter_mut().filter(|row| heard.contains(&row.leg)) {
+        row.dtmf = Dtmf::Take;
+    }
 }
 
 fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {

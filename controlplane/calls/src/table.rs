@@ -409,8 +409,8 @@ const BELOW: [(&str, &str, &str); 12] = [
     ),
     (
         "keys of caller and peer",
-        "data plane: relayed to whoever hears the leg",
-        "`media`: `a_relayed_digit_keeps_marker_duration_and_timestamp_and_has_the_listeners_payload_type`",
+        "data plane: relayed to whoever hears the leg; node: told in INFO to who wants that (`dtmf = \"info\"`), and then not in the audio",
+        "`media`: `a_relayed_digit_keeps_marker_duration_and_timestamp_and_has_the_listeners_payload_type`, `calls`: `who_wants_keys_in_info_is_told_those_of_whom_it_hears_and_the_audio_has_none`",
     ),
     (
         "a party sends no RTP",

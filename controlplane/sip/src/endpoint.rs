@@ -17,6 +17,7 @@ mod event;
 pub(crate) mod flow;
 mod foreign;
 pub(crate) mod hop;
+mod info;
 mod invitation;
 mod print;
 mod received;

@@ -63,11 +63,13 @@ impl User {
                     };
                     let _ = end.refer(now, dialog, refer);
                     let _ = end.probe(now, dialog);
+                    let _ = end.press(now, dialog, '#');
                 }
                 Event::Answered { dialog, .. } | Event::Acked { dialog, .. } => {
                     assert_ne!(dialog, self.calm);
                     let _ = end.reinvite(now, dialog, Bytes::from_static(SDP.as_bytes()));
                 }
+                Event::Key { dialog, .. } => assert_ne!(dialog, self.calm, "the bystander pressed a key"),
                 Event::Bye { dialog, .. } | Event::Ended { dialog } | Event::Cancelled { dialog } => {
                     assert_ne!(dialog, self.calm, "the bystander's dialog ended");
                 }

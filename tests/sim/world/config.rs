@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use calls::config::{AiAgent, Deadlines, Prefer, Prompts, Target, Trunk};
+use calls::config::{AiAgent, Deadlines, Keys, Prefer, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
 use sip::digest::Credentials;
@@ -65,6 +65,7 @@ pub(super) fn node_config(
         briefing: None,
         codecs: None,
         auth: None,
+        dtmf: keys(scenario.info[2]),
     });
     calls::config::Config {
         sip,
@@ -86,6 +87,7 @@ pub(super) fn node_config(
             refer: scenario.refer,
             auth: credentials(scenario.trust),
             codecs: None,
+            dtmf: keys(scenario.info[0]),
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
@@ -94,6 +96,7 @@ pub(super) fn node_config(
             auth: None,
             transport: ai_by,
             codecs: None,
+            dtmf: keys(scenario.info[1]),
         }],
         targets: targets.collect(),
         playbook: Playbook {
@@ -117,6 +120,13 @@ pub(super) fn node_config(
         },
         public_url: "http://192.0.2.1:8080".into(),
         seed: scenario.seed ^ 4,
+    }
+}
+
+fn keys(info: bool) -> Keys {
+    match info {
+        true => Keys::Info,
+        false => Keys::Rtp,
     }
 }
 

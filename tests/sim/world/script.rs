@@ -124,6 +124,10 @@ impl World {
             Also::NewStream(who) => self.ua_mut(who).new_stream(),
             Also::Vanish(who) => self.ua_mut(who).vanish(),
             Also::Press(who, digit) => self.ua_mut(who).press(digit),
+            Also::PressInfo(who, digit) => {
+                let now = self.now;
+                self.ua_mut(who).press_by_info(now, digit);
+            }
             Also::HangUp(who) => self.ua_mut(who).hang_up(now),
             Also::Handoff => self.ask_for_handoff(),
             Also::Accept => self.wish(what, Request::Accept),

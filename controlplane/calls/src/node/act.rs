@@ -10,6 +10,7 @@ use sip::uri::Uri;
 
 use crate::call::{Action, Input, Scene};
 use crate::codecs;
+use crate::config::Keys;
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
@@ -226,7 +227,14 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        match self.invite(now, live, (Party::Ai, chosen.name), chosen.codecs, taken, invite) {
+        match self.invite(
+            now,
+            live,
+            (Party::Ai, chosen.name, chosen.dtmf),
+            chosen.codecs,
+            taken,
+            invite,
+        ) {
             Ok(leg) => {
                 live.legs.peer = Some(leg);
                 None
@@ -264,7 +272,7 @@ impl Node {
             offer: None,
             credentials: chosen.auth.into_iter().collect(),
         };
-        let human = (Party::Human, chosen.name.clone());
+        let human = (Party::Human, chosen.name.clone(), chosen.dtmf);
         match self.invite(now, live, human, chosen.codecs, taken, invite) {
             Ok(leg) => live.legs.target = Some(leg),
             Err(Uncalled::NoWay) => return Some(Input::TargetFailed(NO_WAY)),
@@ -318,7 +326,7 @@ impl Node {
         &mut self,
         now: Instant,
         live: &mut Live,
-        (party, name): (Party, String),
+        (party, name, keys): (Party, String, Keys),
         ours: Option<Vec<Encoding>>,
         taken: Taken,
         invite: Invite,
@@ -346,6 +354,7 @@ impl Node {
             id,
             party,
             name,
+            keys,
             dialog,
             call_id,
             taken,

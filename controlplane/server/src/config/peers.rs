@@ -7,7 +7,7 @@ use std::time::Duration;
 use ::sip::endpoint::Transport;
 use ::sip::sdp::Encoding;
 use ::sip::uri::Uri;
-use calls::config::{AiAgent, Pattern, Trunk};
+use calls::config::{AiAgent, Keys, Pattern, Trunk};
 use sip::digest::Credentials;
 
 use super::reader::Table;
@@ -35,6 +35,8 @@ pub struct Target {
     pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours.
     pub auth: Option<Credentials>,
+    /// How it is told keys.
+    pub dtmf: Keys,
 }
 
 pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
@@ -43,7 +45,7 @@ pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgen
     for entry in root.tables("ai_agents") {
         let name = unique(&entry, "name", &mut names);
         let (peer, auth) = (sip_peer(&entry), credentials(&entry));
-        let codecs = codecs(&entry, spoken);
+        let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         if let (Some(name), Some(peer)) = (name, peer) {
             agents.push(AiAgent {
                 name,
@@ -52,6 +54,7 @@ pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgen
                 transport: peer.transport,
                 auth,
                 codecs,
+                dtmf,
             });
         }
         entry.finish();
@@ -98,7 +101,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
             );
         }
         let refer = entry.boolean("refer").unwrap_or(false);
-        let codecs = codecs(&entry, spoken);
+        let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         let auth = credentials(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
@@ -108,6 +111,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
                 refer,
                 codecs,
                 auth,
+                dtmf,
             });
         }
         entry.finish();
@@ -124,7 +128,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let patterns = patterns(&entry);
         let briefing = prompt(&entry, "briefing");
-        let codecs = codecs(&entry, spoken);
+        let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
             targets.push(Target {
@@ -137,6 +141,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
                 briefing,
                 codecs,
                 auth,
+                dtmf,
             });
         }
         entry.finish();
@@ -154,6 +159,12 @@ fn codecs(entry: &Table<'_, '_>, spoken: &[Encoding]) -> Option<Vec<Encoding>> {
         }
     }
     Some(codecs.into_iter().map(|codec| codec.value).collect())
+}
+
+/// `dtmf`: how it is told keys.
+fn keys(entry: &Table<'_, '_>) -> Keys {
+    let ways = [("rtp", Keys::Rtp), ("info", Keys::Info)];
+    entry.choice("dtmf", &ways).unwrap_or_default()
 }
 
 fn patterns(entry: &Table<'_, '_>) -> Vec<Pattern> {

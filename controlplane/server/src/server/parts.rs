@@ -129,6 +129,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             briefing,
             codecs: target.codecs.clone(),
             auth: target.auth.clone(),
+            dtmf: target.dtmf,
         })
         .collect();
     Peers {

@@ -227,7 +227,7 @@ impl Phone {
                 let to = request.header(ReferTo::NAME).expect("a Refer-To");
                 self.tell(Signal::Referred(to.into_owned()));
             }
-            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
+            Event::Key { .. } | Event::ReferAnswered { .. } | Event::ReferProgress { .. } => {}
         }
     }
 

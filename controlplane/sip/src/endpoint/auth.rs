@@ -294,6 +294,6 @@ fn is_wanted(role: &Role, id: TransactionId, session: &Session) -> bool {
             matches!(&session.ours, Ours::Pending { transaction, .. } if *transaction == id)
         }
         (Role::Invite(_) | Role::Cancel | Role::Invitation(_) | Role::Request | Role::Settled, _) => false,
-        (Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe, _) => true,
+        (Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe | Role::Key, _) => true,
     }
 }

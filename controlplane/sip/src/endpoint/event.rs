@@ -89,6 +89,13 @@ pub enum Event {
         /// The status.
         status: u16,
     },
+    /// The peer pressed a key, and said so in INFO (200 is sent). [`Endpoint::press`](super::Endpoint::press) is the other way.
+    Key {
+        /// Which session. It need not be answered yet.
+        dialog: DialogId,
+        /// `0`–`9`, `*`, `#`, `A`–`D`.
+        key: char,
+    },
     /// Our BYE was answered or timed out, or our `reject` was acknowledged or given up: nothing of the session is left. A REFER in it
     /// may go on (RFC 5057).
     Ended {

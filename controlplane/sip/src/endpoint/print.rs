@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::method::Method;
 
 /// The methods that we serve: everything else gets 405.
-pub(super) static ALLOWED: [Method; 7] = [
+pub(super) static ALLOWED: [Method; 8] = [
     Method::Invite,
     Method::Ack,
     Method::Bye,
@@ -18,13 +18,14 @@ pub(super) static ALLOWED: [Method; 7] = [
     Method::Options,
     Method::Refer,
     Method::Notify,
+    Method::Info,
 ];
 
 /// The type of offers and answers.
 pub(super) const SDP: &str = "application/sdp";
 
 /// Allow: what we serve.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, INFO";
 /// Allow-Events (RFC 6665 §8.2.2): of what we send NOTIFYs.
 pub(super) const ALLOW_EVENTS: &str = "refer";
 /// Supported: a REFER without a subscription (RFC 4488).
@@ -146,6 +147,7 @@ pub(super) fn reason(status: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Unsupported URI Scheme",
         420 => "Bad Extension",
+        469 => "Bad Info Package",
         480 => "Temporarily Unavailable",
         481 => "Call/Transaction Does Not Exist",
         482 => "Loop Detected",

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::auth::Keyring;
 use super::flow::FlowId;
 use super::hop::Hop;
+use super::info::Keys;
 use super::received::Request;
 use super::{DialogId, ReferId};
 use crate::dialog::Dialog;
@@ -99,6 +100,8 @@ pub(super) struct Session {
     pub(super) referred: bool,
     /// An OPTIONS of ours is not answered.
     pub(super) probed: bool,
+    /// Keys that the peer is to be told.
+    pub(super) keys: Keys,
     /// The user's wish to end what must first be acknowledged (RFC 3261 §15), or where a NOTIFY is not answered; with its Reason.
     pub(super) end: Option<Option<String>>,
     /// Reason of a CANCEL that waits.
@@ -120,6 +123,7 @@ impl Session {
             unacked: None,
             referred: false,
             probed: false,
+            keys: Keys::default(),
             end: None,
             cancel_reason: None,
             keyring: Keyring::default(),
@@ -146,6 +150,8 @@ pub(super) enum Role {
     Notify(ReferId),
     /// An OPTIONS of ours: is the peer still there?
     Probe,
+    /// An INFO of ours: a key.
+    Key,
     /// Another request of theirs.
     Request,
     /// A request of ours that was challenged and sent again.

@@ -6,6 +6,7 @@ mod crossings;
 mod flows;
 mod foreign;
 mod hostile;
+mod info;
 mod load;
 mod network;
 mod peer;

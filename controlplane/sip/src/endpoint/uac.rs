@@ -208,7 +208,8 @@ impl Endpoint {
             &Role::Refer(refer) if status >= 200 => self.refer_answered(now, refer, status, Some(response)),
             &Role::Notify(refer) if status >= 200 => self.notify_answered(now, refer, status),
             Role::Probe if status >= 200 => self.probe_answered(now, session, status),
-            Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe => {}
+            Role::Key if status >= 200 => self.key_answered(now, session, status),
+            Role::Bye | Role::Refer(_) | Role::Notify(_) | Role::Probe | Role::Key => {}
             Role::Cancel | Role::Invitation(_) | Role::Request | Role::Settled => {}
         }
     }
@@ -403,6 +404,7 @@ impl Endpoint {
             &Role::Refer(refer) => self.refer_answered(now, refer, status, None),
             &Role::Notify(refer) => self.notify_answered(now, refer, status),
             Role::Probe => self.probe_answered(now, session, status),
+            Role::Key => self.key_answered(now, session, status),
             Role::Cancel | Role::Request | Role::Settled => {}
         }
     }
@@ -560,6 +562,7 @@ impl Endpoint {
     pub(super) fn go_on(&mut self, now: Instant, dialog: DialogId) {
         self.start_reinvite(now, dialog);
         self.start_refer(now, dialog);
+        self.send_key(now, dialog);
     }
 
     /// Sends the re-INVITE that waits, if the dialog is free for it: §14.1: "a UAC MUST NOT initiate a new INVITE transaction within a

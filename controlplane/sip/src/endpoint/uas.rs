@@ -96,7 +96,7 @@ impl Endpoint {
     fn unserved(&mut self, now: Instant, request: &Request) -> bool {
         match request.method {
             Method::Invite | Method::Bye | Method::Options | Method::Cancel | Method::Ack => {}
-            Method::Refer | Method::Notify => {}
+            Method::Refer | Method::Notify | Method::Info => {}
             _ => {
                 self.stateless(now, request, 405, &[]);
                 return true;
@@ -209,6 +209,7 @@ impl Endpoint {
             Method::Bye => self.bye_came(now, id, request),
             Method::Invite => self.reinvite_came(now, id, request),
             Method::Refer => self.refer_came(now, id, request),
+            Method::Info => self.info_came(now, id, request),
             _ => self.options(now, &request),
         }
     }

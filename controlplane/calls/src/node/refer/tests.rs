@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::config::Pattern;
+use crate::config::{Keys, Pattern};
 
 fn targets() -> Vec<Target> {
     let target = |name: &str, uri: &str, patterns: &[&str]| Target {
@@ -14,6 +14,7 @@ fn targets() -> Vec<Target> {
         briefing: None,
         codecs: None,
         auth: None,
+        dtmf: Keys::Rtp,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

@@ -335,7 +335,7 @@ fn an_offer_that_crossed_theirs_says_what_was_answered_meanwhile() {
     );
     let offer = bodies[1].clone();
     let peer = &mut world.peers[AI];
-    peer.local.direction = sip::sdp::Direction::SendOnly;
+    peer.local.direction = Direction::SendOnly;
     let (answer, _) = peer.local.answer(&offer).unwrap();
     let dialog = peer.dialog.unwrap();
     peer.endpoint.answer_reinvite(world.now, dialog, answer.into()).unwrap();

@@ -10,7 +10,7 @@ use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
-use crate::config::{AiAgent, Budget, Deadlines, Pattern, Prefer, Prompts, Target, Trunk};
+use crate::config::{AiAgent, Budget, Deadlines, Keys, Pattern, Prefer, Prompts, Target, Trunk};
 use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
@@ -48,6 +48,7 @@ pub(super) fn config() -> Config {
         briefing: None,
         codecs: None,
         auth: None,
+        dtmf: Keys::Rtp,
     };
     Config {
         sip: endpoint(us()),
@@ -66,6 +67,7 @@ pub(super) fn config() -> Config {
             refer: false,
             auth: None,
             codecs: None,
+            dtmf: Keys::Rtp,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -74,6 +76,7 @@ pub(super) fn config() -> Config {
             auth: None,
             transport: None,
             codecs: None,
+            dtmf: Keys::Rtp,
         }],
         targets: vec![target("sales", SALES), target("support", SUPPORT)],
         playbook: Playbook {
@@ -119,6 +122,8 @@ pub(super) struct Peer {
     /// The last REFER that came, and what came of those that it sent: the answer, then each NOTIFY, the last with a dot.
     pub(super) asked: Option<(ReferId, sip::message::Message)>,
     pub(super) told: Vec<String>,
+    /// The keys that it was told in INFO.
+    pub(super) keys: String,
 }
 
 pub(super) struct World {
@@ -161,6 +166,7 @@ impl World {
             answers: Vec::new(),
             asked: None,
             told: Vec::new(),
+            keys: String::new(),
         };
         let mut node = Node::new(config, now);
         node.observe();
@@ -554,6 +560,18 @@ impl World {
         self.settle();
     }
 
+    /// This peer presses a key, and says so in INFO.
+    pub(super) fn press(&mut self, host: usize, key: char) {
+        let peer = &mut self.peers[host];
+        peer.endpoint.press(self.now, peer.dialog.unwrap(), key).unwrap();
+        self.settle();
+    }
+
+    /// The keys that a peer was told in INFO, since the last time.
+    pub(super) fn keys(&mut self, host: usize) -> String {
+        std::mem::take(&mut self.peers[host].keys)
+    }
+
     /// Names of the notices, in order.
     pub(super) fn story(&self) -> Vec<&'static str> {
         self.notices.iter().map(name).collect()
@@ -614,6 +632,7 @@ impl Peer {
             Event::ReferProgress { status, last, .. } => {
                 return self.told.push(format!("{status}{}", if last { "." } else { "" }));
             }
+            Event::Key { key, .. } => return self.keys.push(key),
             Event::Ended { .. } => return,
         };
         self.log.push(name);

@@ -27,6 +27,9 @@ const NEXT_HOP: &str = "Where its INVITE is sent; ;transport=tcp may follow here
 
 const OWN_CODECS: &str = "What is spoken with it, of media.codecs, best first. Default: all of them, in their order.";
 
+const KEYS: &str = "How it is told the keys that whom it hears presses: \"rtp\" (in its audio: telephone-event, or tones where it has \
+                    none) or \"info\" (SIP INFO, application/dtmf-relay). Keys of its own are taken in either form.";
+
 /// In the order of the example.
 pub(super) const SECTIONS: &[Section] = &[
     Section {
@@ -480,6 +483,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "Whether it takes REFER: a cold handoff is asked of it first, and done by us where that fails.",
             ),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
+            key("dtmf", r#""rtp""#, KEYS),
         ],
     },
     Section {
@@ -498,6 +502,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("uri", r#""sip:assistant@127.0.0.1:5070""#, URI).example(),
             key("next_hop", r#""127.0.0.1:5070""#, NEXT_HOP),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
+            key("dtmf", r#""rtp""#, KEYS),
         ],
     },
     Section {
@@ -516,6 +521,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("next_hop", r#""127.0.0.1:5080""#, NEXT_HOP),
             key("ring_s", "20", "How long it may ring, seconds."),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
+            key("dtmf", r#""rtp""#, KEYS),
             key(
                 "patterns",
                 r#"["sip:+4930*@pbx.example.com"]"#,

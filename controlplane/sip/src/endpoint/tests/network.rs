@@ -436,6 +436,7 @@ impl Network {
             Event::Reinvite { body, .. } => format!("reinvite{}", text(body)),
             Event::ReinviteAnswered { body, .. } => format!("reinvite answered{}", text(body)),
             Event::ReinviteRefused { status, .. } => format!("reinvite refused {status}"),
+            Event::Key { key, .. } => format!("key {key}"),
             Event::Ended { .. } => "ended".to_owned(),
             Event::Refer { request, .. } => match request.refer_to() {
                 Some(to) => format!("refer {}", to.uri),

@@ -189,7 +189,7 @@ fn whoever_makes_a_dialog_is_told_what_we_can() {
     for message in [invite, script.sent().remove(0)] {
         assert_eq!(
             message.header("Allow").as_deref(),
-            Some("INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY")
+            Some("INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, INFO")
         );
         assert_eq!(message.header("Allow-Events").as_deref(), Some("refer"));
         assert_eq!(message.header("Supported").as_deref(), Some("norefersub"));

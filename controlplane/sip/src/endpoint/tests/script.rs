@@ -10,7 +10,7 @@ use crate::endpoint::{Alive, Event, Invite};
 use crate::message::Message;
 
 /// What we serve.
-const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY";
+const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, INFO";
 
 #[test]
 fn retransmissions_make_no_second_dialog() {
@@ -65,7 +65,7 @@ fn requests_that_are_not_served() {
         ("INVITE", "tag", "", 481),
         ("OPTIONS", "tag", "", 481),
         ("CANCEL", "", "", 481),
-        ("INFO", "", "", 405),
+        ("INFO", "", "", 481),
         ("UPDATE", "", "", 405),
         ("NOTIFY", "", "", 400),
         ("NOTIFY", "", "Event: refer\n", 481),
@@ -113,7 +113,7 @@ fn methods_inside_a_dialog() {
     let (_, tag) = script.connect();
     for (cseq, (method, status)) in [
         ("OPTIONS", 200),
-        ("INFO", 405),
+        ("INFO", 200),
         ("NOTIFY", 400),
         ("MESSAGE", 405),
         ("UPDATE", 405),

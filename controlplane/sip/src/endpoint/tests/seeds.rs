@@ -1,6 +1,6 @@
 //! Many calls over a network that loses, doubles and reorders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::network::{A, B, Fate, Network, sdp};
 use crate::endpoint::{DialogId, Event, Refer, ReferId};
@@ -40,6 +40,9 @@ struct Run {
     outcomes: BTreeMap<u64, u16>,
     /// How many outcomes arrived.
     arrived: u32,
+    /// Keys that an end pressed and the other has not been told, and how many were told.
+    keys: [VecDeque<char>; 2],
+    told: u32,
 }
 
 impl Run {
@@ -72,6 +75,8 @@ impl Run {
             serving: Default::default(),
             outcomes: BTreeMap::new(),
             arrived: 0,
+            keys: Default::default(),
+            told: 0,
         }
     }
 
@@ -102,6 +107,14 @@ impl Run {
                         self.asked[end] = Some(dialog);
                     }
                     Event::ReinviteRefused { .. } => {}
+                    Event::Key { dialog, key } => {
+                        assert_eq!(*side, Side::Talking(dialog), "seed {seed}");
+                        // Some are lost, with an INFO that was overtaken; no other than the next one may come.
+                        let pressed = &mut self.keys[1 - end];
+                        let at = pressed.iter().position(|it| *it == key);
+                        pressed.drain(..=at.unwrap_or_else(|| panic!("seed {seed}: {key} again, or out of turn")));
+                        self.told += 1;
+                    }
                     Event::Refer { dialog, refer, request } => {
                         assert_eq!(*side, Side::Talking(dialog), "seed {seed}");
                         let to = request.refer_to().expect("Refer-To").uri;
@@ -151,6 +164,13 @@ impl Run {
             (Side::Talking(dialog), 0..15) => drop(endpoint.reinvite(now, dialog, sdp("offer"))),
             (Side::Talking(dialog), 15..22) => self.refer(end, dialog),
             (Side::Talking(dialog), 22..25) => drop(endpoint.probe(now, dialog)),
+            (Side::Talking(dialog), 60..70) => {
+                let key = char::from(b"0123456789*#ABCD"[self.random.below(16) as usize]);
+                // One that is under way is not pressed again, so that each can be told from the others.
+                if !self.keys[end].contains(&key) && endpoint.press(now, dialog, key).is_ok() {
+                    self.keys[end].push_back(key);
+                }
+            }
             (_, 25..50) => self.serve(end, wish),
             (_, 50) => self.forget(end),
             (Side::Early(dialog) | Side::Talking(dialog), 98..) => {
@@ -225,7 +245,7 @@ fn both_sides_agree_or_both_are_gone_over_connections_that_close_at_random() {
 }
 
 fn play(start: fn(u64) -> Run) {
-    let (mut talked, mut never, mut reinvited, mut outcomes) = (0, 0, 0, 0);
+    let (mut talked, mut never, mut reinvited, mut outcomes, mut keys) = (0, 0, 0, 0, 0);
     for seed in 0..600 {
         let mut run = start(seed);
         let dialog = run.net.call();
@@ -261,7 +281,7 @@ fn play(start: fn(u64) -> Run) {
                 run.net.trace()
             );
         }
-        outcomes += run.arrived;
+        (outcomes, keys) = (outcomes + run.arrived, keys + run.told);
         match run.sides {
             [Side::Talking(a), Side::Talking(b)] => {
                 assert_eq!(run.net.ends[A].call_id(a), run.net.ends[B].call_id(b), "seed {seed}");
@@ -280,5 +300,6 @@ fn play(start: fn(u64) -> Run) {
     assert!(reinvited > 500, "re-INVITEs must happen: {reinvited}");
     assert!(talked > 100, "the runs must reach calls: {talked}");
     assert!(never < 5, "nearly every INVITE arrives in the end: {never}");
+    assert!(keys > 500, "keys must arrive: {keys}");
     assert!(outcomes > 100, "outcomes must arrive: {outcomes}");
 }

@@ -31,7 +31,7 @@ pub(super) enum Outcome {
     Drop,
 }
 
-const SERVED: (&str, &str) = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY");
+const SERVED: (&str, &str) = ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, REFER, NOTIFY, INFO");
 /// §8.2.1 of RFC 3261: a method that is not served, with those that are.
 const NOT_SERVED: Outcome = Answer(405, &[SERVED]);
 /// §11.2 of RFC 3261.
