@@ -17,42 +17,77 @@ pub(crate) struct Match {
 }
 
 /// At which lag the last `window` samples are most like as many that came before. `None` where there is no lag for which there are
-/// enough.
+/// enough. Window and lag are 40 ms together at the most.
 pub(crate) fn find(samples: &[i16], window: usize, lags: RangeInclusive<usize>, band: Band) -> Option<Match> {
-    let most = samples.len().checked_sub(window)?.min(*lags.end());
-    let lags = *lags.start().max(&1)..=most;
+    let start = samples.len().checked_sub(window)?;
+    let lags = *lags.start().max(&1)..=start.min(*lags.end());
     if lags.is_empty() || window == 0 {
         return None;
     }
-    let step = (band.hz() / COARSE_HZ) as usize;
-    let at = |lag, step| Match {
-        lag,
-        alike: alike(samples, window, lag, step),
-    };
     // Of equal ones the longest, as in the Appendix: in silence all are equal.
     let best = |one: Match, other: Match| if other.alike >= one.alike { other } else { one };
-    let coarse = lags.clone().step_by(step).map(|lag| at(lag, step)).reduce(best)?;
-    let near = (coarse.lag + 1).saturating_sub(step).max(*lags.start())..=(coarse.lag + step - 1).min(most);
-    near.map(|lag| at(lag, 1)).reduce(best)
+
+    let step = (band.hz() / COARSE_HZ) as usize;
+    let (first, last) = (lags.start().div_ceil(step), lags.end() / step);
+    let coarse_window = window.div_ceil(step);
+    let mut thinned = [0; THINNED];
+    let thinned = &mut thinned[..last + coarse_window];
+    for (to, &sample) in thinned
+        .iter_mut()
+        .zip(samples[start - last * step..].iter().step_by(step))
+    {
+        *to = sample;
+    }
+    let coarse = (first..=last).map(|lag| Match {
+        lag: lag * step,
+        alike: alike(thinned, coarse_window, lag),
+    });
+    let coarse = coarse.reduce(best).map_or(*lags.start(), |found| found.lag);
+
+    let near = (coarse + 1).saturating_sub(step).max(*lags.start())..=(coarse + step - 1).min(*lags.end());
+    let near = near.map(|lag| Match {
+        lag,
+        alike: alike(samples, window, lag),
+    });
+    near.reduce(best)
 }
 
-/// Normalised correlation of the last `window` samples with those `lag` before, of each `step`th.
-pub(crate) fn alike(samples: &[i16], window: usize, lag: usize, step: usize) -> f32 {
+/// Normalised correlation of the last `window` samples with those `lag` before.
+pub(crate) fn alike(samples: &[i16], window: usize, lag: usize) -> f32 {
     let start = samples.len() - window;
     let now = &samples[start..];
     let before = &samples[start - lag..][..window];
-    let (mut both, mut one, mut other) = (0i64, 0i64, 0i64);
-    for (&now, &before) in now.iter().zip(before).step_by(step) {
-        let (now, before) = (i32::from(now), i32::from(before));
-        both += i64::from(now * before);
-        one += i64::from(now * now);
-        other += i64::from(before * before);
+    // Several sums at once, since the order of additions of one is bound.
+    let mut sums = [[0.0f32; LANES]; 3];
+    let (now, now_rest) = now.as_chunks::<LANES>();
+    let (before, before_rest) = before.as_chunks::<LANES>();
+    for (now, before) in now.iter().zip(before) {
+        for lane in 0..LANES {
+            add(&mut sums, lane, now[lane], before[lane]);
+        }
     }
-    if one == 0 || other == 0 {
+    for (&now, &before) in now_rest.iter().zip(before_rest) {
+        add(&mut sums, 0, now, before);
+    }
+    let [both, one, other] = sums.map(|lanes| lanes.iter().sum::<f32>());
+    if one == 0.0 || other == 0.0 {
         return 0.0;
     }
-    both as f32 / (one as f32 * other as f32).sqrt()
+    both / (one.sqrt() * other.sqrt())
 }
+
+#[inline]
+fn add(sums: &mut [[f32; LANES]; 3], lane: usize, now: i16, before: i16) {
+    let (now, before) = (f32::from(now), f32::from(before));
+    sums[0][lane] += now * before;
+    sums[1][lane] += now * now;
+    sums[2][lane] += before * before;
+}
+
+const LANES: usize = 8;
+
+/// 40 ms of the coarse search.
+const THINNED: usize = COARSE_HZ as usize / 25;
 
 #[cfg(test)]
 mod tests {

@@ -81,7 +81,7 @@ impl Joint {
         let found = pitch::find(inner, window, shortest..=longest.min(room), band)?;
         // As much of both as there is, a longest period at the most: by a part of one period others are found as well.
         let compared = (inner.len() - found.lag).min(longest);
-        let unheard = || pitch::alike(inner, compared, found.lag, 1) >= ALIKE || mean_square(samples) < BELOW_50_DBM0;
+        let unheard = || pitch::alike(inner, compared, found.lag) >= ALIKE || mean_square(samples) < BELOW_50_DBM0;
         (need == Need::Anyhow || unheard()).then(|| Joint {
             end,
             lag: found.lag,
