@@ -8,11 +8,15 @@ use media::codec::g711::Law;
 use media::codec::g722::{Decoder, Encoder, Mode};
 use media::codec::opus::{self, Band, Effort};
 use media::command::Latch;
+use media::conceal::Concealer;
 use media::dtmf::Tone;
+use media::dtmf::detect::Detector;
 use media::latch::Latched;
 use media::resample::{Downsampler, Upsampler};
 use media::rtcp::{Compound, Packet, Reception, Report, ReportBlock, SenderInfo};
 use media::rtp::{self, Header, Seq};
+use media::stretch::{self, Need};
+use media::vad::Ear;
 
 fn packet() -> Vec<u8> {
     let header = Header {
@@ -203,5 +207,48 @@ fn opus(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, packets, codecs, wideband, opus);
+/// What is done to 20 ms that came late, early or not at all, and what is heard in them.
+fn speech(criterion: &mut Criterion) {
+    for band in [Band::Narrow, Band::Wide] {
+        let said: [i16; 640] = speech_like(band.hz().into());
+        let length = band.hz() as usize / 50;
+        let mut group = criterion.benchmark_group(format!("speech at {} Hz, 20 ms", band.hz()));
+        group.throughput(Throughput::Elements(1));
+        let mut stretch = [0; 640];
+        let mut concealer = Concealer::new(band);
+        group.bench_function("remember", |bencher| {
+            bencher.iter(|| concealer.heard(black_box(&mut stretch[..length])));
+        });
+        concealer.heard(&mut { said });
+        group.bench_function("conceal", |bencher| {
+            bencher.iter(|| concealer.clone().conceal(black_box(&mut stretch[..length])));
+        });
+        group.bench_function("shorten", |bencher| {
+            bencher.iter(|| {
+                stretch = said;
+                stretch::shorten(black_box(&mut stretch[..length]), band, Need::Anyhow)
+            });
+        });
+        group.bench_function("lengthen", |bencher| {
+            bencher.iter(|| {
+                stretch = said;
+                stretch::lengthen(black_box(&mut stretch), length, band, Need::Anyhow)
+            });
+        });
+        let mut ear = Ear::new(band);
+        group.bench_function("hear a voice", |bencher| {
+            bencher.iter(|| ear.heard(black_box(&said[..length])));
+        });
+        if band == Band::Narrow {
+            let mut detector = Detector::new();
+            let mut keys = 0;
+            group.bench_function("hear keys", |bencher| {
+                bencher.iter(|| detector.heard(black_box(&said[..length]), |_| keys += 1));
+            });
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, packets, codecs, wideband, opus, speech);
 criterion_main!(benches);
