@@ -16,7 +16,7 @@ use media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
-use media::core::{Config, Core, SILENCE};
+use media::core::{ADDED_LATENCY, Config, Core, SILENCE};
 use media::prompt::Prompts;
 use media::rtp::{HEADER, Header, Seq};
 use media::verdict::Verdict;
@@ -73,6 +73,7 @@ impl Bench {
             wide: 2,
             opus_narrow: 2,
             opus_wide: 2,
+            mixers: 2,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         let now = Instant::now();
@@ -89,6 +90,7 @@ impl Bench {
             seed: 1,
             coders: Arc::new(coders),
             silence: SILENCE,
+            added_latency: ADDED_LATENCY,
         };
         let mut core = Core::new(config, now);
         let (caller_codec, hears, watched) = match row {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use media::coders::Coders;
 use media::command::SILENT_AFTER;
-use media::core::SILENCE;
+use media::core::{ADDED_LATENCY, SILENCE};
 use media::prompt::Prompts;
 
 /// What [`Engine::start`](crate::Engine::start) is given.
@@ -39,6 +39,8 @@ pub struct EngineConfig {
     pub seed: u64,
     /// A leg that should send and has not for so long is told to be silent.
     pub silence: Duration,
+    /// The most that a packet may wait in the jitter buffer of a mix.
+    pub added_latency: Duration,
     /// A row whose leg has been silent for so long gets comfort noise.
     pub comfort_after: Duration,
     /// Where RTCP is received.
@@ -71,6 +73,7 @@ impl Default for EngineConfig {
             coders: Arc::default(),
             seed: 0,
             silence: SILENCE,
+            added_latency: ADDED_LATENCY,
             comfort_after: SILENT_AFTER,
             rtcp: Rtcp::Pair,
             port_patience: Duration::ZERO,

@@ -296,6 +296,7 @@ fn core_config(config: &EngineConfig, at: usize) -> Config {
         // The golden ratio's bits keep the workers' seeds apart.
         seed: config.seed ^ (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15),
         silence: config.silence,
+        added_latency: config.added_latency,
     }
 }
 

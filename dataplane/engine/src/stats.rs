@@ -170,6 +170,8 @@ page! {
     transcoded,
     /// Prompt packets made.
     played,
+    /// Packets of several sources made.
+    mixed,
     /// Comfort noise packets made.
     comfort,
     /// RTCP packets made.
@@ -224,6 +226,7 @@ impl Snapshot {
             forwarded,
             transcoded,
             played,
+            mixed,
             comfort,
             rtcp,
             lost,
@@ -235,6 +238,7 @@ impl Snapshot {
         self.forwarded = forwarded;
         self.transcoded = transcoded;
         self.played = played;
+        self.mixed = mixed;
         self.comfort = comfort;
         self.rtcp = rtcp;
         self.lost = lost;

@@ -150,6 +150,7 @@ fn speech_is_heard_in_every_codec_from_every_other() {
             wide: 30,
             opus_narrow: 10,
             opus_wide: 10,
+            mixers: 10,
         };
         let engine = Engine::start(EngineConfig {
             workers: vec![WorkerConfig {

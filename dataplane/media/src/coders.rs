@@ -1,4 +1,4 @@
-//! Coder states: what a codec with a memory needs, taken at the start and lent to lines.
+//! Coder states: what a codec with a memory needs, and what mixes for a line, taken at the start and lent to lines.
 //!
 //! All cores share them, so that a session may go from one to another with what it has. Nothing waits for anybody here: a place is
 //! found by a free list of indices, and its lock is only ever tried by whoever has the index.
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::codec::g722;
 use crate::codec::opus::{Band, Decoder, Encoder, Settings};
 use crate::command::Codec;
+use crate::mix::Mixer;
 use crate::resample::{Downsampler, Upsampler};
 use crate::voice::Needs;
 
@@ -22,6 +23,8 @@ pub struct Sizes {
     pub opus_narrow: usize,
     /// … 16 kHz.
     pub opus_wide: usize,
+    /// Lines for which several are mixed: 110 kB each.
+    pub mixers: usize,
 }
 
 impl Sizes {
@@ -45,12 +48,16 @@ impl Sizes {
             wide: [here, there].into_iter().filter(Needs::is_wide).count(),
             opus_narrow: (here.has(Band::Narrow) || there.has(Band::Narrow)).into(),
             opus_wide: (here.has(Band::Wide) || there.has(Band::Wide)).into(),
+            mixers: 0,
         }
     }
 
     /// Whether there is as much of each kind.
     pub fn covers(self, needed: Sizes) -> bool {
-        self.wide >= needed.wide && self.opus_narrow >= needed.opus_narrow && self.opus_wide >= needed.opus_wide
+        self.wide >= needed.wide
+            && self.opus_narrow >= needed.opus_narrow
+            && self.opus_wide >= needed.opus_wide
+            && self.mixers >= needed.mixers
     }
 
     /// Each kind by itself.
@@ -59,6 +66,7 @@ impl Sizes {
             wide: each(self.wide, other.wide),
             opus_narrow: each(self.opus_narrow, other.opus_narrow),
             opus_wide: each(self.opus_wide, other.opus_wide),
+            mixers: each(self.mixers, other.mixers),
         }
     }
 }
@@ -70,6 +78,7 @@ pub struct Coders {
     wide: Arc<Pool<Wide>>,
     encoders: [Arc<Pool<Encoder>>; 2],
     decoders: [Arc<Pool<Decoder>>; 2],
+    mixers: Arc<Pool<Mixer>>,
 }
 
 /// What a line needs that has to do with 16 kHz.
@@ -98,6 +107,7 @@ impl Coders {
             wide: Pool::new(sizes.wide, || Ok(Wide::default()))?,
             encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
             decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
+            mixers: Pool::new(sizes.mixers, || Ok(Mixer::new()))?,
         })
     }
 
@@ -113,6 +123,7 @@ impl Coders {
             wide: self.wide.free(),
             opus_narrow: opus(Band::Narrow as usize),
             opus_wide: opus(Band::Wide as usize),
+            mixers: self.mixers.free(),
         }
     }
 
@@ -128,6 +139,10 @@ impl Coders {
         Some(lent)
     }
 
+    pub(crate) fn mixer(&self) -> Option<Lent<Mixer>> {
+        Pool::lend(&self.mixers)
+    }
+
     pub(crate) fn encoder(&self, band: Band) -> Option<Lent<Encoder>> {
         let mut lent = Pool::lend(&self.encoders[band as usize])?;
         lent.reset();
@@ -141,10 +156,20 @@ impl Coders {
     }
 }
 
+/// What is lent.
+pub(crate) trait Lendable {
+    /// It comes back: what was lent to it goes back, too.
+    fn come_back(&mut self) {}
+}
+
+impl Lendable for Wide {}
+impl Lendable for Encoder {}
+impl Lendable for Decoder {}
+
 /// Places, and which are free.
 #[derive(Debug)]
 struct Pool<T> {
-    places: Box<[Mutex<Option<Box<T>>>]>,
+    places: Box<[Mutex<Empty<T>>]>,
     /// Of a free place, the next free one.
     next: Box<[AtomicU32]>,
     /// The first free place, and above it how often it has changed: a place that came back is not taken for one that never went.
@@ -154,6 +179,17 @@ struct Pool<T> {
 
 /// No place.
 const NONE: u32 = u32::MAX;
+
+/// Where a state was that is lent, or is.
+type Empty<T> = Option<Box<Place<T>>>;
+
+/// A state, and where it belongs: its index, and while it is lent its pool.
+#[derive(Debug)]
+struct Place<T> {
+    value: T,
+    at: u32,
+    pool: Option<Arc<Pool<T>>>,
+}
 
 impl<T> Default for Pool<T> {
     fn default() -> Self {
@@ -166,9 +202,13 @@ impl<T> Default for Pool<T> {
     }
 }
 
-impl<T> Pool<T> {
+impl<T: Lendable> Pool<T> {
     fn new<E>(count: usize, mut make: impl FnMut() -> Result<T, E>) -> Result<Arc<Self>, E> {
-        let places: Result<_, E> = (0..count).map(|_| Ok(Mutex::new(Some(Box::new(make()?))))).collect();
+        let mut place = |at| {
+            let (value, pool) = (make()?, None);
+            Ok(Mutex::new(Some(Box::new(Place { value, at, pool }))))
+        };
+        let places: Result<_, E> = (0..count as u32).map(&mut place).collect();
         let next = (1..=count as u32).map(|at| AtomicU32::new(if at as usize == count { NONE } else { at }));
         Ok(Arc::new(Pool {
             places: places?,
@@ -193,15 +233,13 @@ impl<T> Pool<T> {
             }
         };
         pool.free.fetch_sub(1, Ordering::Relaxed);
-        let value = pool.places[place as usize].try_lock().ok()?.take()?;
-        Some(Lent {
-            value: Some(value),
-            place,
-            pool: Arc::clone(pool),
-        })
+        let mut place = pool.places[place as usize].try_lock().ok()?.take()?;
+        place.pool = Some(Arc::clone(pool));
+        Some(Lent(Some(place)))
     }
 
-    fn take_back(&self, place: u32, value: Box<T>) {
+    fn take_back(&self, value: Box<Place<T>>) {
+        let place = value.at;
         if let Ok(mut slot) = self.places[place as usize].try_lock() {
             *slot = Some(value);
         }
@@ -225,34 +263,34 @@ impl<T> Pool<T> {
 }
 
 /// A state that somebody has. It goes back by itself.
+///
+/// There until it is dropped. One word, since every leg has room for some.
 #[derive(Debug)]
-pub(crate) struct Lent<T> {
-    /// There until it goes back.
-    value: Option<Box<T>>,
-    place: u32,
-    pool: Arc<Pool<T>>,
-}
+pub(crate) struct Lent<T: Lendable>(Option<Box<Place<T>>>);
 
-impl<T> Deref for Lent<T> {
+impl<T: Lendable> Deref for Lent<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.value.as_deref().expect("it goes back only when this is dropped")
+        let place = self.0.as_deref().expect("it goes back only when this is dropped");
+        &place.value
     }
 }
 
-impl<T> DerefMut for Lent<T> {
+impl<T: Lendable> DerefMut for Lent<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.value
-            .as_deref_mut()
-            .expect("it goes back only when this is dropped")
+        let place = self.0.as_deref_mut().expect("it goes back only when this is dropped");
+        &mut place.value
     }
 }
 
-impl<T> Drop for Lent<T> {
+impl<T: Lendable> Drop for Lent<T> {
     fn drop(&mut self) {
-        if let Some(value) = self.value.take() {
-            self.pool.take_back(self.place, value);
+        if let Some(mut place) = self.0.take() {
+            place.value.come_back();
+            if let Some(pool) = place.pool.take() {
+                pool.take_back(place);
+            }
         }
     }
 }
@@ -261,12 +299,15 @@ impl<T> Drop for Lent<T> {
 mod tests {
     use super::*;
 
+    impl Lendable for AtomicU32 {}
+
     #[test]
     fn two_legs_need_what_is_lent_to_them() {
         let sizes = |wide, opus_narrow, opus_wide| Sizes {
             wide,
             opus_narrow,
             opus_wide,
+            mixers: 0,
         };
         use Codec::{G722, L16, L16Wide, Opus, Pcma, Pcmu};
         for (one, other, needed) in [
@@ -292,6 +333,7 @@ mod tests {
             wide: 2,
             opus_narrow: 1,
             opus_wide: 0,
+            mixers: 1,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         assert_eq!((coders.free(), coders.sizes()), (sizes, sizes));
@@ -303,7 +345,9 @@ mod tests {
         assert!(encoder.is_some() && coders.encoder(Band::Narrow).is_none());
         assert_eq!(coders.free().opus_narrow, 0);
         assert!(coders.encoder(Band::Wide).is_none());
-        drop((two, encoder));
+        let mixer = coders.mixer();
+        assert!(mixer.is_some() && coders.mixer().is_none());
+        drop((two, encoder, mixer));
         assert_eq!(coders.free(), sizes);
     }
 

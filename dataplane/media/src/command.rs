@@ -184,14 +184,14 @@ pub enum Dtmf {
 /// | – | some | play; comfort noise when the queue is done |
 /// | one | some | play; when the queue is done the leg, from its next packet on |
 /// | – | – | comfort noise |
-/// | several, or one louder or softer | | mix: [`Refusal::Mix`] until it is built |
+/// | several, or one louder or softer | | mix, each through a jitter buffer |
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Hears {
     /// The legs that are heard.
     pub legs: ArrayVec<Heard, LEGS_MAX>,
     /// The prompts that are heard, before the legs.
     pub play: Option<Play>,
-    /// How long the state may wait for the leg of this row, where the row is to be fed by it and is not yet. Zero: as above.
+    /// How long the state may wait for the first leg of this row, where the row is to be fed by it and is not yet. Zero: as above.
     ///
     /// Then **nothing** of the state but the peers' addresses, codecs and directions is in force before the leg's next packet of
     /// audio or comfort noise; that packet is the first on the listener's line, and [`Event::Applied`] says that it went out.
@@ -207,6 +207,11 @@ impl Hears {
             legs: legs.into_iter().map(Heard::from).collect(),
             ..Hears::default()
         }
+    }
+
+    /// Whether it is mixed.
+    pub fn is_mixed(&self) -> bool {
+        self.legs.len() > 1 || self.legs.iter().any(|heard| heard.gain_db != 0)
     }
 
     /// The legs that are heard.
@@ -383,7 +388,7 @@ pub enum Refusal {
     DoubleLeg,
     /// A row names a prompt that the library does not have.
     UnknownPrompt,
-    /// A row needs mixing, which is not built yet.
+    /// A row needs mixing, and everything that mixes is taken.
     Mix,
     /// A gain that is not in [`GAIN_DB`].
     Gain,

@@ -21,7 +21,6 @@ use crate::command::{Command, Event, Port, SessionId};
 use crate::leg::{SILENT, SessionSlot, Slot};
 use crate::pending::Pending;
 use crate::prompt::Prompts;
-use crate::route::Feed;
 use crate::rtcp::Ntp;
 use crate::seed::Seed;
 use crate::table::Table;
@@ -54,7 +53,12 @@ pub struct Config {
     pub seed: u64,
     /// A leg that should send and has not for so long is told to be silent. [`SILENCE`] where nobody wishes otherwise.
     pub silence: Duration,
+    /// The most that a packet may wait in the jitter buffer of a mix. [`ADDED_LATENCY`] where nobody wishes otherwise.
+    pub added_latency: Duration,
 }
+
+/// The usual [`Config::added_latency`].
+pub const ADDED_LATENCY: Duration = Duration::from_millis(80);
 
 /// The usual [`Config::silence`].
 pub const SILENCE: Duration = Duration::from_secs(1);
@@ -80,6 +84,8 @@ pub struct Core {
     coders: Arc<Coders>,
     cname: String,
     seed: Seed,
+    /// The most that a packet may wait in a mix, ns.
+    added_latency: u64,
     /// ns.
     silence: u64,
     /// ns.
@@ -119,6 +125,7 @@ impl Core {
             coders: config.coders,
             cname: config.cname,
             seed,
+            added_latency: config.added_latency.as_nanos() as u64,
             silence: config.silence.as_nanos() as u64,
             comfort_after: SILENT,
             counters: Counters::new(),
@@ -182,7 +189,7 @@ impl Core {
             Loss::Received(..) => {
                 for listener in leg.source.listeners.clone() {
                     let listener = self.table.leg_mut(listener);
-                    if let Some(leg) = listener.filter(|leg| leg.row.feed == Feed::Leg(slot)) {
+                    if let Some(leg) = listener.filter(|leg| leg.row.is_fed_by(slot)) {
                         leg.meter.lost_before(count);
                     }
                 }
@@ -301,6 +308,8 @@ pub struct Counters {
     pub transcoded: u64,
     /// Prompt packets made.
     pub played: u64,
+    /// Packets of several sources made.
+    pub mixed: u64,
     /// Comfort noise packets made.
     pub comfort: u64,
     /// RTCP packets made.
@@ -323,6 +332,7 @@ impl Counters {
             forwarded: 0,
             transcoded: 0,
             played: 0,
+            mixed: 0,
             comfort: 0,
             rtcp: 0,
             lost: 0,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::codec::g711::{BELOW_40_DBM0, BELOW_50_DBM0};
 use crate::leg::{Origin, Outgoing, Sound};
+use crate::mix::Mixed;
 use crate::rtp::{Arrival, Seq, timestamp_distance};
 
 /// The evidence of one listener over one window. What was not measured is `None`, never 0.
@@ -28,7 +29,8 @@ pub struct Evidence {
     pub longest_cut: Option<Duration>,
     /// Spans of 300 ms and more below −50 dBm0 in what was sent, from the window's start to the first human word, summed.
     pub dead_air: Option<Duration>,
-    /// Comfort noise that stood in for a source that the row held and that fell silent.
+    /// What was made up: comfort noise that stood in for a source that the row held and that fell silent, and in a mix what of a source
+    /// was lost or late.
     pub concealed: Option<Duration>,
     /// Packets that never reached us, by the gaps in the sources' sequence numbers.
     pub upstream_lost: u64,
@@ -39,8 +41,15 @@ pub struct Evidence {
     /// Packets of an old source that came after the switch, and were dropped for it: late ones, with a number up to the
     /// last that was sent before the switch. What that source sends on afterwards is just not heard.
     pub superseded: u64,
-    /// Queued audio that was skipped when a mix went over to relay.
+    /// Packets that came too late for the mix, and were dropped for it.
+    pub late: u64,
+    /// Queued audio that was skipped: when a mix went over to relay, or a source in it was another one. `None`: nothing was mixed.
     pub skipped: Option<Duration>,
+    /// How long packets waited in a mix, the longest.
+    pub buffered: Option<Duration>,
+    /// By how many millionths the clock of a source in a mix was slower than ours (below zero: faster), of the one that differed most.
+    /// `None` where none was heard for 10 s.
+    pub drift_ppm: Option<i32>,
 }
 
 /// A span that is quieter than −50 dBm0 for this long is dead air, ns.
@@ -79,6 +88,17 @@ pub(crate) struct Meter {
     dead: u64,
     /// There were packets of which nobody knows how loud they are.
     unheard: bool,
+}
+
+/// Whether the source is heard in a packet whose first word is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It is not.
+    Another,
+    /// It alone.
+    Of,
+    /// Among others, with this mean square.
+    Among(u32),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +190,32 @@ impl Meter {
         }
     }
 
+    /// A packet came too late for the mix.
+    pub(crate) fn late(&mut self) {
+        if self.is_open() {
+            self.evidence.late += 1;
+        }
+    }
+
+    /// So much of a source was queued, and is not heard, ns.
+    pub(crate) fn skipped(&mut self, ns: u64) {
+        if self.is_open() {
+            let skipped = self.evidence.skipped.unwrap_or_default() + Duration::from_nanos(ns);
+            self.evidence.skipped = Some(skipped);
+        }
+    }
+
+    /// A frame was mixed.
+    pub(crate) fn mixed(&mut self, mixed: &Mixed) {
+        if self.is_open() {
+            let evidence = &mut self.evidence;
+            self.concealed += mixed.concealed;
+            evidence.skipped = evidence.skipped.or(Some(Duration::ZERO));
+            evidence.buffered = evidence.buffered.max(mixed.depth.map(Duration::from_nanos));
+            evidence.drift_ppm = mixed.drift_ppm.or(evidence.drift_ppm);
+        }
+    }
+
     /// A packet found no buffer.
     pub(crate) fn lost_within(&mut self) {
         if self.is_open() {
@@ -191,7 +237,7 @@ impl Meter {
         &mut self,
         now: u64,
         packet: &Outgoing,
-        word_of: Option<Origin>,
+        word: Word,
         mean_square: impl FnOnce() -> Option<u32>,
     ) -> Option<u64> {
         self.order(now, packet);
@@ -218,9 +264,12 @@ impl Meter {
         if packet.origin == Origin::StandIn {
             self.concealed += lasts;
         }
-        if word_of != Some(packet.origin) || packet.sound != Sound::Audio {
-            return None;
-        }
+        let level = match word {
+            Word::Another => return None,
+            Word::Of if packet.sound != Sound::Audio => return None,
+            Word::Of => level,
+            Word::Among(level) => level,
+        };
         let run = match self.run {
             _ if level < BELOW_40_DBM0 => None,
             Some((began, until)) if now < until + WORD => Some((began, ends)),

@@ -36,6 +36,8 @@ pub(crate) enum Origin {
     Leg(Slot),
     /// A prompt's.
     Play(PlayId),
+    /// Several legs'.
+    Mix,
     /// Nobody's: the row is empty.
     Nothing,
     /// Nobody's: comfort noise for a source that the row holds and that is silent.

@@ -59,6 +59,11 @@ impl Line {
         self.at
     }
 
+    /// The first timestamp after what was sent.
+    pub(crate) fn end(&self) -> u32 {
+        self.end
+    }
+
     /// The number after the highest.
     pub(crate) fn next_sequence(&self) -> Seq {
         self.sequence.next()
@@ -199,6 +204,11 @@ impl Epoch {
         } else {
             Place::Behind(behind)
         }
+    }
+
+    /// Where a timestamp lies on the line.
+    pub(crate) fn heard_at(&self, timestamp: u32) -> u32 {
+        self.timestamps.map(timestamp)
     }
 
     /// The source's clock.

@@ -3,18 +3,22 @@
 //! What comes from a leg is relayed or transcoded on arrival ([`Leg::deliver`]); prompts and comfort noise are made
 //! on the listener's own tick ([`Leg::frame`]).
 
+mod mixing;
+
 use crate::clock::{Clock, TimestampMap};
 use crate::codec::mean_square;
 use crate::codec::opus::Band;
+use crate::coders::Lent;
 use crate::comfort::Comfort;
 use crate::command::{Dtmf, EventFormat, Play, PlayId};
 use crate::dtmf::{EVENT, Event, Tone};
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, SILENT, Slot, Sound, Timer};
 use crate::line::{Epoch, Place};
+use crate::mix::{FRAME_MAX, Mixed, Mixer};
 use crate::pending::Pending;
 use crate::playing::Playing;
 use crate::prompt::Prompts;
-use crate::rtp::{Arrival, HEADER, Header, Seq};
+use crate::rtp::{Arrival, HEADER, Header, Seq, timestamp_distance};
 use crate::timers::NEVER;
 use crate::verdict::Reason;
 use crate::voice::{SAMPLES_MAX, Standing, Untranscodable};
@@ -28,6 +32,8 @@ pub(crate) enum Feed {
     Play,
     /// A leg.
     Leg(Slot),
+    /// The legs of [`Row::mixer`].
+    Mix,
 }
 
 /// A row in force.
@@ -42,6 +48,12 @@ pub(crate) struct Row {
     waits_from: u64,
     /// The leg of the spec's row: heard when the prompts are done.
     pub(crate) leg: Option<Slot>,
+    /// Several legs are, or one is louder or softer.
+    pub(crate) mixes: bool,
+    /// What mixes them, or did so until now.
+    pub(crate) mixer: Option<Lent<Mixer>>,
+    /// The leg that was relayed until now: the mix begins with its next packet.
+    pub(crate) joins: Option<Slot>,
     playing: Option<Playing>,
     epoch: Option<Epoch>,
     /// The leg that fed it before, its SSRC and its last number.
@@ -52,6 +64,8 @@ pub(crate) struct Row {
     digit: Option<(u32, Event)>,
     /// A digit that goes out as a tone: SSRC and timestamp, and how many samples of 8 kHz it has got.
     tone: Option<(u32, u32, u16)>,
+    /// A digit on a line that is mixed: SSRC and timestamp at its source, and its timestamp on the line.
+    key: Option<(u32, u32, u32)>,
     /// When it began to be sent.
     since: u64,
     /// Numbers that upstream passed over since its last packet on the line, and the step of its timestamp.
@@ -65,6 +79,10 @@ pub(crate) struct Want<'a> {
     pub(crate) play: Option<&'a Play>,
     /// The leg, and whether it is silent now.
     pub(crate) leg: Option<(Slot, bool)>,
+    /// The legs with their gains in dB, where they are to be mixed.
+    pub(crate) mix: Option<&'a [(Slot, i8)]>,
+    /// The most that a packet may wait in a mix, ns.
+    pub(crate) added_latency: u64,
     /// Whether the leg that feeds the row now is still in the session, and not silent.
     pub(crate) sounds: bool,
 }
@@ -103,6 +121,8 @@ struct Made {
     len: usize,
     /// Mean square, where it is known already.
     level: Option<u32>,
+    /// Of a mix.
+    mixed: Option<Mixed>,
 }
 
 /// In what tones and prompts are counted.
@@ -122,12 +142,16 @@ impl Row {
             next: None,
             waits_from: now,
             leg: None,
+            mixes: false,
+            mixer: None,
+            joins: None,
             playing: None,
             epoch: None,
             previous: None,
             run: None,
             digit: None,
             tone: None,
+            key: None,
             since: now,
             missing: 0,
             ticks: None,
@@ -152,14 +176,30 @@ impl Row {
         }
     }
 
-    /// The leg that feeds the row and the one that will.
-    pub(crate) fn sources(&self) -> impl Iterator<Item = Slot> + use<> {
+    /// The leg whose packets feed the row and the one whose packets will.
+    pub(crate) fn relayed(&self) -> impl Iterator<Item = Slot> + use<> {
         let now = match self.feed {
             Feed::Leg(slot) => Some(slot),
-            Feed::Nothing | Feed::Play => None,
+            Feed::Nothing | Feed::Play | Feed::Mix => None,
         };
         let next = self.next.filter(|next| Some(*next) != now);
         now.into_iter().chain(next)
+    }
+
+    /// The legs that feed the row and the one that will, each once.
+    pub(crate) fn sources(&self) -> impl Iterator<Item = Slot> {
+        let mixed = self.mixed().filter(|source| self.next != Some(*source));
+        self.relayed().chain(mixed)
+    }
+
+    /// Whether it is fed by this leg.
+    pub(crate) fn is_fed_by(&self, leg: Slot) -> bool {
+        self.feed == Feed::Leg(leg) || self.mixed().any(|source| source == leg)
+    }
+
+    fn mixed(&self) -> impl Iterator<Item = Slot> {
+        let mixer = self.mixer.iter().filter(|_| self.feed == Feed::Mix);
+        mixer.flat_map(|mixer| mixer.sources())
     }
 
     /// Whether a packet that nobody hears is a late one of the leg that fed the row before.
@@ -174,8 +214,16 @@ impl Row {
         if let (Feed::Leg(slot), Some(epoch)) = (self.feed, self.epoch) {
             self.previous = Some((slot, epoch.ssrc, epoch.highest));
         }
+        if let Some(mixer) = &mut self.mixer {
+            match feed {
+                Feed::Mix => mixer.start(),
+                Feed::Nothing | Feed::Play | Feed::Leg(_) => mixer.stop(),
+            }
+        }
         self.feed = feed;
         self.standing_in = false;
+        self.joins = None;
+        self.key = None;
         self.next = None;
         self.epoch = None;
         self.tone = None;
@@ -201,6 +249,16 @@ impl Leg {
     /// Makes the row so, at once or, where a sounding source gives way to a leg that sounds, with that leg's next packet.
     pub(crate) fn set_row(&mut self, now: u64, want: Want<'_>, pending: &mut Pending) {
         self.row.leg = want.leg.map(|(slot, _)| slot);
+        self.row.mixes = want.mix.is_some();
+        let band = self
+            .format
+            .codec
+            .band()
+            .or(self.voice.encoder_band())
+            .unwrap_or(Band::Wide);
+        if let (Some(mixer), Some(row)) = (&mut self.row.mixer, want.mix) {
+            mixer.want(row, band, want.added_latency);
+        }
         let same_play = match (&mut self.row.playing, want.play) {
             (Some(playing), Some(play)) if playing.id == play.id => {
                 playing.leaving = false;
@@ -216,6 +274,8 @@ impl Leg {
         } else if plays_on {
             // Only a leg that was to take over can have changed.
             self.row.next = None;
+        } else if let Some(row) = want.mix {
+            self.mix(now, row, want.sounds, same_play, pending);
         } else if let Some((leg, silent)) = want.leg {
             self.hear(now, leg, silent, want.sounds, same_play, pending);
         } else {
@@ -255,12 +315,36 @@ impl Leg {
         }
     }
 
+    /// The row is to be mixed, at once; where one of its legs is relayed now, with the next packet of that one, so that the listener's line
+    /// has no hole and hears no packet twice.
+    fn mix(&mut self, now: u64, row: &[(Slot, i8)], sounds: bool, same_play: bool, pending: &mut Pending) {
+        if !same_play {
+            self.row.playing = None;
+        }
+        self.row.next = None;
+        match self.row.feed {
+            Feed::Mix => {
+                if let Some(mixer) = &mut self.row.mixer {
+                    mixer.start();
+                }
+            }
+            feed => {
+                let joins = row.iter().map(|&(leg, _)| leg).find(|&leg| feed == Feed::Leg(leg));
+                let joins = joins.filter(|_| sounds && !self.row.standing_in && self.destination().is_some());
+                self.switch(now, Feed::Mix, pending);
+                self.row.joins = joins;
+            }
+        }
+    }
+
     /// Whether it can be sent to has changed: what lies between is no part of any epoch.
     pub(crate) fn restart(&mut self, now: u64) {
         self.row.epoch = None;
         self.row.run = None;
         self.row.digit = None;
         self.row.tone = None;
+        self.row.key = None;
+        self.row.joins = None;
         self.row.standing_in = false;
         self.row.since = now;
         self.ready.frame = None;
@@ -285,7 +369,12 @@ impl Leg {
                 return false;
             }
             self.end_digit(now, pending);
-            self.row.standing_in = true;
+            // What was to be joined does not come: the others are heard without it.
+            self.row.standing_in = self.row.joins.take().is_none();
+        }
+        if self.row.feed == Feed::Mix && self.row.digit.is_some() {
+            self.wait_for_key(now, pending);
+            return false;
         }
         let due = std::mem::replace(self.timer(Timer::Tick), NEVER);
         self.ready.frame = Some(due);
@@ -313,7 +402,7 @@ impl Leg {
     }
 
     fn waits_for_silence(&self) -> bool {
-        matches!(self.row.feed, Feed::Leg(_)) && !self.row.standing_in
+        matches!(self.row.feed, Feed::Leg(_)) && !self.row.standing_in || self.row.joins.is_some()
     }
 
     fn silent_from(&self) -> u64 {
@@ -382,7 +471,16 @@ impl Leg {
         if inbound.arrival == Arrival::Duplicate && self.remembers(inbound) {
             return Err(Reason::Repeated);
         }
-        let plan = self.plan(inbound, fresh, buffer.len());
+        let mut plan = self.plan(inbound, fresh, buffer.len());
+        if let (Plan::Tone { offset, .. }, Some(epoch), false) = (&plan, &self.row.epoch, fresh || late)
+            && timestamp_distance(
+                epoch.heard_at(timestamp.wrapping_add(NARROW.to(from_clock, (*offset).into()))),
+                self.line.end(),
+            ) < 0
+        {
+            // A key that goes back in time is none.
+            plan = Plan::TakeOut(Reason::Digit);
+        }
         if let Plan::TakeOut(reason) = plan {
             if !heard {
                 // It is there, it only has nothing to be heard (the key that accepted the call is still down).
@@ -419,6 +517,10 @@ impl Leg {
         let heard_from = timestamp.wrapping_add(offset).wrapping_sub(held);
         if fresh {
             self.end_digit(now, pending);
+            if !heard && let Some(ear) = self.ear(from) {
+                let held = ear.held();
+                self.meter.skipped(held);
+            }
             if !heard {
                 self.switch(now, Feed::Leg(from), pending);
             }
@@ -537,14 +639,18 @@ impl Leg {
                     payload_type: events.send,
                     sound: Sound::Event,
                 },
-                None => self.tone(inbound, event, fresh, room),
+                None => match self.format.codec.bytes_a_tick() {
+                    Some(bytes) => self.tone(inbound, event, fresh, room.saturating_sub(HEADER) / bytes),
+                    None => Plan::TakeOut(Reason::UnmappedPayload),
+                },
             },
         }
     }
 
-    /// The stretch of tone between the last packet of a digit and this one. The repeated last packet brings none.
+    /// The stretch of tone between the last packet of a digit and this one, where there is `room` for so many samples of 8 kHz. The
+    /// repeated last packet brings none.
     fn tone(&self, inbound: &Inbound, event: Event, fresh: bool, room: usize) -> Plan {
-        let (Some(tone), Some(bytes)) = (Tone::of(event.code), self.format.codec.bytes_a_tick()) else {
+        let Some(tone) = Tone::of(event.code) else {
             return Plan::TakeOut(Reason::UnmappedPayload);
         };
         let event = event.counted(inbound.event_clock(), NARROW, 0);
@@ -558,7 +664,7 @@ impl Leg {
                 .saturating_sub(NARROW.ticks_of_ms(self.ptime_ms.into()) as u16),
             _ => 0,
         };
-        let room = (room.saturating_sub(HEADER) / bytes).min(usize::from(TONE_MAX)) as u16;
+        let room = room.min(usize::from(TONE_MAX)) as u16;
         let offset = done.max(event.duration.saturating_sub(room));
         if offset >= event.duration {
             return Plan::TakeOut(Reason::Digit);
@@ -658,53 +764,57 @@ impl Leg {
         let Some((timestamp, event)) = self.row.digit.take() else {
             return;
         };
-        let (Some(to), Some(events)) = (self.destination(), self.format.events) else {
-            return;
-        };
+        for _ in 0..3 {
+            let ended = Event { end: true, ..event };
+            if self.put_event(now, timestamp, ended, false, pending).is_none() {
+                return;
+            }
+        }
+    }
+
+    /// A packet of a digit that we make ourselves, behind what waits. `None` where there is no room for it, or nobody who wants it.
+    fn put_event(&mut self, now: u64, timestamp: u32, event: Event, marker: bool, pending: &mut Pending) -> Option<()> {
+        let (to, events) = (self.destination()?, self.format.events?);
         let origin = match self.row.feed {
             Feed::Leg(slot) => Origin::Leg(slot),
+            Feed::Mix => Origin::Mix,
             Feed::Play | Feed::Nothing => Origin::StandIn,
         };
-        for _ in 0..3 {
-            let Some(packet) = pending.claim() else {
-                return;
-            };
-            let header = Header {
-                marker: false,
-                payload_type: events.send,
-                sequence: self.line.next_sequence(),
+        let packet = pending.claim()?;
+        let header = Header {
+            marker,
+            payload_type: events.send,
+            sequence: self.line.next_sequence(),
+            timestamp,
+            ssrc: self.line.ssrc,
+        };
+        let clock = Clock::hz(events.clock_hz);
+        let duration = clock.to(self.line.clock, event.duration.into());
+        header.write(&mut packet.bytes)?[..EVENT].copy_from_slice(&event.write());
+        self.line.put(now, header.sequence, timestamp, duration, true, EVENT);
+        packet.from = self.port;
+        packet.to = to;
+        packet.len = HEADER + EVENT;
+        packet.on = Some((
+            self.slot,
+            Outgoing {
+                ssrc: header.ssrc,
+                sequence: header.sequence,
                 timestamp,
-                ssrc: self.line.ssrc,
-            };
-            let duration = u32::from(event.duration);
-            let Some(payload) = header.write(&mut packet.bytes) else {
-                return;
-            };
-            payload[..EVENT].copy_from_slice(&Event { end: true, ..event }.write());
-            self.line.put(now, header.sequence, timestamp, duration, true, EVENT);
-            packet.from = self.port;
-            packet.to = to;
-            packet.len = HEADER + EVENT;
-            packet.on = Some((
-                self.slot,
-                Outgoing {
-                    ssrc: header.ssrc,
-                    sequence: header.sequence,
-                    timestamp,
-                    clock: self.line.clock,
-                    duration,
-                    sound: Sound::Event,
-                    origin,
-                    missing: self.line.take_unsent(),
-                    ticks: None,
-                    rounded: false,
-                    arrival: None,
-                    level: None,
-                },
-            ));
-            pending.commit();
-            self.waiting += 1;
-        }
+                clock: self.line.clock,
+                duration,
+                sound: Sound::Event,
+                origin,
+                missing: self.line.take_unsent(),
+                ticks: None,
+                rounded: false,
+                arrival: None,
+                level: None,
+            },
+        ));
+        pending.commit();
+        self.waiting += 1;
+        Some(())
     }
 
     /// Makes the frame that was due at `at`. `silent`: whether the row's leg is, in case the prompts end here.
@@ -726,7 +836,8 @@ impl Leg {
         let stalled = now.saturating_sub(at) > SILENT;
         let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
-        let Some((Made { len, level }, items)) = self.make(timestamp, comfort, prompts, &mut buffer[HEADER..]) else {
+        let made = self.make(now, timestamp, comfort, prompts, &mut buffer[HEADER..]);
+        let Some((Made { len, level, mixed }, items)) = made else {
             // No room, or no state for its codec: neither is ever so.
             self.arm(now);
             return (None, ended);
@@ -737,9 +848,13 @@ impl Leg {
                 ended.items = Some((playing.id, items)).filter(|(_, items)| *items != 0);
                 Origin::Play(playing.id)
             }
-            (Feed::Leg(_), _) => Origin::StandIn,
+            (Feed::Mix, _) if mixed.is_some_and(|mixed| mixed.sounds) => Origin::Mix,
+            (Feed::Leg(_) | Feed::Mix, _) => Origin::StandIn,
             (Feed::Nothing | Feed::Play, _) => Origin::Nothing,
         };
+        if let Some(mixed) = mixed {
+            self.meter.mixed(&mixed);
+        }
         let header = Header {
             marker: stalled || self.row.run != Some(origin),
             payload_type: self.format.send,
@@ -777,9 +892,28 @@ impl Leg {
     }
 
     /// A payload of ours: what is played, or noise. And bit n for the nth item that ended with it.
-    fn make(&mut self, timestamp: u32, comfort: &Comfort, prompts: &Prompts, payload: &mut [u8]) -> Option<(Made, u8)> {
+    fn make(
+        &mut self,
+        now: u64,
+        timestamp: u32,
+        comfort: &Comfort,
+        prompts: &Prompts,
+        payload: &mut [u8],
+    ) -> Option<(Made, u8)> {
         let codec = self.format.codec;
         let ticks = NARROW.ticks_of_ms(self.ptime_ms.into()) as usize;
+        let mut mixed = None;
+        if let (Feed::Mix, Some(mixer)) = (self.row.feed, &mut self.row.mixer) {
+            let mut samples = [0; FRAME_MAX];
+            let samples = samples.get_mut(..ticks * (mixer.band().hz() / 8_000) as usize)?;
+            let made = mixer.fill(now, samples);
+            mixed = Some(made);
+            if made.sounds {
+                let level = Some(mean_square(samples));
+                let len = self.voice.encode(codec, samples, payload)?;
+                return Some((Made { len, level, mixed }, 0));
+            }
+        }
         // Noise goes on as time does.
         let offset = self.line.clock.to(NARROW, timestamp);
         let playing = self.row.playing.as_mut().filter(|_| self.row.feed == Feed::Play);
@@ -789,20 +923,15 @@ impl Leg {
             let fill = |id, offset, repeat, to: &mut [u8]| prompts.fill(id, law, offset, repeat, to);
             let items = playing.map_or(0, |playing| playing.fill(payload, fill));
             let len = payload.len();
-            return Some((Made { len, level: None }, items));
+            let level = None;
+            return Some((Made { len, level, mixed }, items));
         }
         let Some(band) = codec.band() else {
             let (packet, items) = playing.map_or((None, 0), |playing| playing.opus(prompts));
             let (packet, level) = packet.or_else(|| Some((comfort.opus(offset)?, 0)))?;
             payload.get_mut(..packet.len())?.copy_from_slice(packet);
-            let len = packet.len();
-            return Some((
-                Made {
-                    len,
-                    level: Some(level),
-                },
-                items,
-            ));
+            let (len, level) = (packet.len(), Some(level));
+            return Some((Made { len, level, mixed }, items));
         };
         let mut samples = [0; SAMPLES_MAX];
         let samples = samples.get_mut(..ticks * (band.hz() / 8_000) as usize)?;
@@ -814,14 +943,18 @@ impl Leg {
         let items = playing.map_or(0, |playing| playing.fill(samples, fill));
         let level = Some(mean_square(samples));
         let len = self.voice.encode(codec, samples, payload)?;
-        Some((Made { len, level }, items))
+        Some((Made { len, level, mixed }, items))
     }
 
     /// The queue is done: the leg of the row is heard, or nobody.
     fn prompts_end(&mut self, silent: bool) {
+        *self.timer(Timer::Takeover) = NEVER;
+        if self.row.mixes {
+            self.row.switch(Feed::Mix);
+            return;
+        }
         let leg = self.row.next.or(self.row.leg);
         self.row.switch(leg.map_or(Feed::Nothing, Feed::Leg));
         self.row.standing_in = leg.is_some() && silent;
-        *self.timer(Timer::Takeover) = NEVER;
     }
 }

@@ -49,13 +49,15 @@ pub enum Reason {
     /// It cannot be put into the listener's codec: it is broken, longer than 120 ms, of a length that the codec has not, or too long
     /// for a packet there.
     Untranscodable,
-    /// It came twice, and a codec with a memory has heard it already.
+    /// It came twice, and a codec with a memory has heard it already, or a mix has it.
     Repeated,
+    /// In a mix it was not there when it was to be played.
+    Late,
 }
 
 impl Reason {
     /// All reasons, in the order of their counters.
-    pub const ALL: [Reason; 12] = [
+    pub const ALL: [Reason; 13] = [
         Reason::NoLeg,
         Reason::Malformed,
         Reason::Stranger,
@@ -68,6 +70,7 @@ impl Reason {
         Reason::NoBuffer,
         Reason::Untranscodable,
         Reason::Repeated,
+        Reason::Late,
     ];
 
     /// As in a metric's label.
@@ -85,6 +88,7 @@ impl Reason {
             Reason::NoBuffer => "no_buffer",
             Reason::Untranscodable => "untranscodable",
             Reason::Repeated => "repeated",
+            Reason::Late => "late",
         }
     }
 }

@@ -25,29 +25,34 @@ pub(crate) struct Needs {
 impl Needs {
     /// What a line needs to hear a leg, or prompts and noise alone.
     pub(crate) fn of(line: Codec, source: Option<Codec>) -> Needs {
-        // Prompts and noise are coded as the line goes on, so that its codec's memory has no seam.
-        let own = Needs {
-            wide: line == Codec::G722,
-            ..Needs::default()
-        };
-        let Some(source) = source.filter(|&source| source != line) else {
-            return own;
-        };
-        match (source.band(), line.band()) {
-            (Some(from), Some(to)) => Needs {
-                wide: own.wide || source == Codec::G722 || from != to,
-                ..own
+        match source.filter(|&source| source != line) {
+            Some(source) => {
+                let band = line.band().or(source.band()).unwrap_or(Band::Wide);
+                Needs::to_hear(source, band).and(Needs::to_say(line, band))
+            }
+            // Prompts and noise are coded as the line goes on, so that its codec's memory has no seam. In Opus they are coded already.
+            None => Needs {
+                wide: line == Codec::G722,
+                ..Needs::default()
             },
-            (Some(from), None) => Needs {
-                wide: source == Codec::G722,
-                encoder: Some(from),
-                ..own
-            },
-            (None, Some(to)) => Needs {
-                decoder: Some(to),
-                ..own
-            },
-            (None, None) => own,
+        }
+    }
+
+    /// What it needs to have a codec's sound as samples of a band.
+    pub(crate) fn to_hear(codec: Codec, band: Band) -> Needs {
+        Needs {
+            wide: codec == Codec::G722 || codec.band().is_some_and(|own| own != band),
+            decoder: codec.band().is_none().then_some(band),
+            encoder: None,
+        }
+    }
+
+    /// What it needs to code samples of a band, which is the codec's own if it has one.
+    pub(crate) fn to_say(codec: Codec, band: Band) -> Needs {
+        Needs {
+            wide: codec == Codec::G722,
+            encoder: codec.band().is_none().then_some(band),
+            decoder: None,
         }
     }
 
@@ -110,6 +115,11 @@ pub(crate) struct Coded {
 }
 
 impl Voice {
+    /// The band of what it codes in Opus.
+    pub(crate) fn encoder_band(&self) -> Option<Band> {
+        self.encoder.as_ref().map(|encoder| encoder.band())
+    }
+
     /// What this one lacks of the needs, from the pools; `None` where one of them is empty. Where there is no coder of the right band,
     /// that of the other goes on.
     pub(crate) fn lacking(&self, needs: Needs, coders: &Coders) -> Option<Voice> {
@@ -176,32 +186,53 @@ impl Voice {
     ) -> Result<Coded, Untranscodable> {
         let mut samples = [0; SAMPLES_MAX];
         let said = payload.get(..len).ok_or(Untranscodable::Ours)?;
-        let ms = Clock::of(from).ns(from.duration(said).ok_or(Untranscodable::Theirs)?.into()) / 1_000_000;
-        let decoded = self.decode(from, standing, said, &mut samples);
-        let (count, band) = decoded.ok_or(match ms {
-            0..=120 => Untranscodable::Theirs,
-            _ => Untranscodable::Ours,
-        })?;
-        let level = mean_square(&samples[..count]);
-        let target = match to.band() {
+        let band = match to.band() {
             Some(band) => band,
             None => self.encoder.as_ref().ok_or(Untranscodable::Ours)?.band(),
         };
+        let (count, level) = self.hear(from, standing, said, band, &mut samples)?;
+        let len = self.encode(to, &samples[..count], payload);
+        let len = len.ok_or(Untranscodable::Ours)?;
+        Ok(Coded { len, level })
+    }
+
+    /// A payload's sound in a band: how many samples, and their mean square.
+    pub(crate) fn hear(
+        &mut self,
+        from: Codec,
+        standing: Standing,
+        said: &[u8],
+        target: Band,
+        samples: &mut [i16; SAMPLES_MAX],
+    ) -> Result<(usize, u32), Untranscodable> {
+        let ms = Clock::of(from).ns(from.duration(said).ok_or(Untranscodable::Theirs)?.into()) / 1_000_000;
+        let mut decoded = [0; SAMPLES_MAX];
+        let (count, band) = self.decode(from, standing, said, &mut decoded).ok_or(match ms {
+            0..=120 => Untranscodable::Theirs,
+            _ => Untranscodable::Ours,
+        })?;
+        let decoded = &decoded[..count];
+        let level = mean_square(decoded);
         if band == target {
-            let len = self.encode(to, &samples[..count], payload);
-            let len = len.ok_or(Untranscodable::Ours)?;
-            return Ok(Coded { len, level });
+            samples[..count].copy_from_slice(decoded);
+            return Ok((count, level));
         }
-        let mut resampled = [0; SAMPLES_MAX];
         let wide = self.wide.as_mut().ok_or(Untranscodable::Ours)?;
         let count = match target {
             Band::Wide if 2 * count > SAMPLES_MAX => return Err(Untranscodable::Ours),
-            Band::Wide => wide.up.process(&samples[..count], &mut resampled),
-            Band::Narrow => wide.down.process(&samples[..count], &mut resampled),
+            Band::Wide => wide.up.process(decoded, samples),
+            Band::Narrow => wide.down.process(decoded, samples),
         };
-        let len = self.encode(to, &resampled[..count], payload);
-        let len = len.ok_or(Untranscodable::Ours)?;
-        Ok(Coded { len, level })
+        Ok((count, level))
+    }
+
+    /// Makes up for what did not come of a source in Opus, by what its decoder remembers; `after`: by what the packet says of it that came
+    /// after it, if anything. `false` where there is no decoder.
+    pub(crate) fn make_up(&mut self, after: Option<&[u8]>, target: Band, samples: &mut [i16]) -> bool {
+        let Some(decoder) = self.decoder.as_mut().filter(|decoder| decoder.band() == target) else {
+            return false;
+        };
+        decoder.make_up(after, samples)
     }
 
     /// The level of a packet that passed as it was. `None` where nobody is there to decode it.

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use baton_media::codec::opus::{Band, Encoder, Settings};
 use baton_media::coders::{Coders, Sizes};
 use baton_media::command::{
-    Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
-    SessionSpec, Watch, WindowId,
+    Codec, Command, Dtmf, EventFormat, Format, Generation, Heard, Hears, Latch, LegId, LegSpec, Play, PlayId, Port,
+    SessionId, SessionSpec, Watch, WindowId,
 };
 use baton_media::conceal::Concealer;
-use baton_media::core::{Alive, Config, Core, Loss, SILENCE};
+use baton_media::core::{ADDED_LATENCY, Alive, Config, Core, Loss, SILENCE};
 use baton_media::dtmf::detect::Detector;
 use baton_media::prompt::Prompts;
 use baton_media::rtp::{Header, Seq};
@@ -239,6 +239,32 @@ impl World {
         for _ in 0..50 {
             self.step(&[CALLER, HUMAN], None);
         }
+        // All three in one room, of whom one is lost now and then, one stops, and one presses a key; and out of it again.
+        let with = |mut leg: LegSpec, other, gain_db| {
+            leg.hears.legs.push(Heard {
+                leg: LegId(other),
+                gain_db,
+            });
+            leg
+        };
+        let room = [
+            with(talk(Dtmf::Relay, Some(HUMAN)), AI, 3),
+            with(ai(Some(CALLER)), HUMAN, 0),
+            with(joined(), AI, -6),
+        ];
+        self.set(session, true, room);
+        for n in 0..200 {
+            match n % 40 {
+                7 => self.step(&[AI, HUMAN], None),
+                11..15 => self.step(&[CALLER, HUMAN], None),
+                20..25 => self.step(&[CALLER], Some(160 * (n % 40 - 19))),
+                _ => self.step(&[CALLER, AI, HUMAN], None),
+            }
+        }
+        self.set(session, true, [talk(Dtmf::Relay, Some(HUMAN)), ai(None), joined()]);
+        for _ in 0..10 {
+            self.step(&[CALLER, HUMAN], None);
+        }
         self.core.handle_loss(self.now, Loss::Received(Port(10_000), 1));
         self.core.handle_loss(self.now, Loss::Sent(Port(10_000), 1));
         for _ in 0..20 {
@@ -263,6 +289,7 @@ fn nothing_allocates_after_the_core_was_made() {
         wide: 3,
         opus_narrow: 3,
         opus_wide: 3,
+        mixers: 3,
     };
     let coders = Coders::new(sizes, &Settings::default()).expect("coders");
     let now = Instant::now();
@@ -277,6 +304,7 @@ fn nothing_allocates_after_the_core_was_made() {
         seed: 1,
         coders: Arc::new(coders),
         silence: SILENCE,
+        added_latency: ADDED_LATENCY,
     };
     let mut world = World {
         core: Core::new(config, now),
@@ -302,7 +330,7 @@ fn nothing_allocates_after_the_core_was_made() {
     let totals = *world.core.counters();
     assert!(totals.forwarded > 12_000 && totals.transcoded > 7_500, "{totals:?}");
     assert!(
-        totals.played > 100 && totals.comfort > 100 && totals.rtcp > 3,
+        totals.played > 100 && totals.comfort > 100 && totals.mixed > 3_000 && totals.rtcp > 3,
         "{totals:?}"
     );
     assert!(world.sent > 2_000 && world.events >= 3 * 9, "{}", world.events);

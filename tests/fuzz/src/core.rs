@@ -11,7 +11,7 @@ use media::command::{
     Codec, Command, Dtmf, Event, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Port, SessionId,
     SessionSpec, Watch, WindowId,
 };
-use media::core::{Config, Core, SILENCE};
+use media::core::{ADDED_LATENCY, Config, Core, SILENCE};
 use media::prompt::Prompts;
 use media::rtp::{Header, Packet, Seq};
 use media::verdict::Verdict;
@@ -115,6 +115,7 @@ impl World {
             seed: 5,
             coders: Arc::default(),
             silence: SILENCE,
+            added_latency: ADDED_LATENCY,
         };
         let now = *START;
         let mut core = Core::new(config, now);

@@ -45,6 +45,7 @@ impl Plane {
                 seed: scenario.seed ^ u64::from(1 + 8 * worker),
                 coders: Arc::default(),
                 silence: media::core::SILENCE,
+                added_latency: media::core::ADDED_LATENCY,
             };
             Core::new(config, now)
         };

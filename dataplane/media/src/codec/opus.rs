@@ -230,6 +230,15 @@ impl Decoder {
         self.inner.decode(packet, samples, false).ok()
     }
 
+    /// Makes up for what was lost, as long as `samples`, a multiple of 2.5 ms; by what the packet `after` it says of it, if anything. `false`
+    /// where that cannot be.
+    pub fn make_up(&mut self, after: Option<&[u8]>, samples: &mut [i16]) -> bool {
+        let (packet, fec) = (after.unwrap_or_default(), after.is_some());
+        self.inner
+            .decode(packet, samples, fec)
+            .is_ok_and(|made| made == samples.len())
+    }
+
     /// Makes up for `lost` packets as long as `next`, the one that came after them: the last by what `next` says of it, if anything.
     /// The decoder goes on as if it had heard them; what they may have sounded like lies in `samples` one after the other, as far as
     /// there is room.

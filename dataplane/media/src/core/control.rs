@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::voices::Voices;
 use super::{Core, STRAYS_MAX};
 use crate::command::{
-    Event, GAIN_DB, Generation, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
+    Event, GAIN_DB, Generation, Heard, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
 };
 use crate::events::{Listeners, Mailbox};
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
@@ -39,7 +39,7 @@ impl Core {
         };
         let voices = match refusal {
             Some(reason) => Err(reason),
-            None => self.voices(found, spec).ok_or(Refusal::Coders),
+            None => self.voices(found, spec),
         };
         match (voices, found) {
             (Ok(voices), _) => self.accept(now, found, id, generation, spec, voices),
@@ -108,9 +108,6 @@ impl Core {
             }
             if !heard.iter().all(|heard| GAIN_DB.contains(&heard.gain_db)) {
                 return Some(Refusal::Gain);
-            }
-            if heard.len() > 1 || heard.iter().any(|heard| heard.gain_db != 0) {
-                return Some(Refusal::Mix);
             }
             let mut prompts = leg.hears.play.iter().flat_map(|play| &play.queue);
             if prompts.any(|&prompt| self.prompts.duration(prompt).is_none()) {
@@ -265,7 +262,7 @@ impl Core {
         let source = self.table.slot(source.port)?;
         let sent_to = wanted.send && wanted.remote.is_some();
         let listener = self.table.slot(wanted.port).and_then(|place| self.table.leg(place));
-        let feeds = listener.is_some_and(|leg| leg.row.feed == Feed::Leg(source));
+        let feeds = listener.is_some_and(|leg| leg.row.is_fed_by(source));
         let plays = row.play.as_ref().is_some_and(|play| match listener {
             Some(leg) => leg.row.would_play(play),
             None => !play.queue.is_empty(),
@@ -430,12 +427,18 @@ impl Core {
             let feed = self.table.leg(place).map(|leg| leg.row.feed);
             let sounds = match feed {
                 Some(Feed::Leg(source)) => self.belongs(source, slot) && !silent(source),
+                Some(Feed::Mix) => true,
                 _ => false,
             };
+            let session = self.table.session(slot);
+            let heard_so = |heard: &Heard| Some((session?.leg(heard.leg)?, heard.gain_db));
+            let mix: ArrayVec<_, LEGS_MAX> = wanted.hears.legs.iter().filter_map(heard_so).collect();
             let play: Option<&Play> = wanted.hears.play.as_ref();
             let want = Want {
                 play,
                 leg: heard.map(|leg| (leg, silent(leg))),
+                mix: wanted.hears.is_mixed().then_some(&mix[..]),
+                added_latency: self.added_latency,
                 sounds,
             };
             if let Some(leg) = self.table.leg_mut(place) {
@@ -476,7 +479,8 @@ impl Core {
             let Some(leg) = self.table.leg(listener) else {
                 continue;
             };
-            for source in leg.row.sources() {
+            let sources: ArrayVec<Slot, LEGS_MAX> = leg.row.sources().collect();
+            for source in sources {
                 if let Some(source) = self.table.leg_mut(source) {
                     let _ = source.source.listeners.try_push(listener);
                 }

@@ -7,8 +7,9 @@ use super::Core;
 use crate::command::{Dtmf, Port};
 use crate::dtmf;
 use crate::events::Audible;
+use crate::evidence::Word;
 use crate::latch::Admission;
-use crate::leg::{Content, Inbound, Leg, Outgoing, Slot, Timer};
+use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, Slot, Sound, Timer};
 use crate::pending::PACKET_MAX;
 use crate::rtcp::{Compound, Packet as Rtcp};
 use crate::rtp::{Arrival, HEADER, Header, Kind, Packet, demux};
@@ -164,6 +165,11 @@ impl Core {
     ) -> Result<Verdict, Reason> {
         let at = self.ns(now);
         let leg = self.table.leg_mut(listener).ok_or(Reason::Unheard)?;
+        if leg.mixes(slot) {
+            return self
+                .listen(now, slot, listener, inbound, buffer)
+                .map(|()| Verdict::Consumed);
+        }
         let waited = leg.row.next.is_some();
         let (len, outgoing) = leg.deliver(at, slot, inbound, buffer, &mut self.pending)?;
         let to = leg.destination().ok_or(Reason::NotSending)?;
@@ -194,6 +200,9 @@ impl Core {
         inbound: &Inbound,
         datagram: &[u8],
     ) -> Result<(), Reason> {
+        if self.table.leg(listener).is_some_and(|leg| leg.mixes(slot)) {
+            return self.listen(now, slot, listener, inbound, datagram);
+        }
         let mut copy = [0; PACKET_MAX];
         let Some(room) = copy.get_mut(..datagram.len()) else {
             return Err(self.no_buffer(listener, None));
@@ -216,6 +225,25 @@ impl Core {
         self.commit(listener);
         self.count(inbound, listener);
         Ok(())
+    }
+
+    /// Into a mix. The packet is used up.
+    fn listen(
+        &mut self,
+        now: Instant,
+        slot: Slot,
+        listener: Slot,
+        inbound: &Inbound,
+        datagram: &[u8],
+    ) -> Result<(), Reason> {
+        let at = self.ns(now);
+        let leg = self.table.leg_mut(listener).ok_or(Reason::Unheard)?;
+        let payload = datagram
+            .get(inbound.start..inbound.start + inbound.len)
+            .ok_or(Reason::Malformed)?;
+        let heard = leg.listen(at, slot, inbound, payload, &mut self.pending);
+        self.rearm(listener);
+        heard
     }
 
     fn commit(&mut self, listener: Slot) {
@@ -260,11 +288,23 @@ impl Core {
             return;
         };
         let Leg {
-            meter, voice, format, ..
+            meter,
+            voice,
+            format,
+            row,
+            ..
         } = leg;
+        let among = |source| row.mixer.as_ref().and_then(|mixer| mixer.level(source));
+        let word = match (outgoing.origin, word_of) {
+            (origin, Some(of)) if origin == of => Word::Of,
+            (Origin::Mix, Some(Origin::Leg(source))) if outgoing.sound == Sound::Audio => {
+                among(source).map_or(Word::Another, Word::Among)
+            }
+            _ => Word::Another,
+        };
         let payload = packet.get(HEADER..).unwrap_or_default();
         let level = || outgoing.level.or_else(|| voice.level(format.codec, payload));
-        if let Some(began) = meter.sent(at, outgoing, word_of, level) {
+        if let Some(began) = meter.sent(at, outgoing, word, level) {
             self.first_word(session, began);
         }
     }

@@ -8,6 +8,7 @@ mod handoff;
 mod hears;
 mod latch;
 mod lending;
+mod mixing;
 mod model;
 mod moving;
 mod order;
@@ -22,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
-use super::{Alive, Config, Core, Departure, Parcel, SILENCE};
+use super::{ADDED_LATENCY, Alive, Config, Core, Departure, Parcel, SILENCE};
 use crate::command::{
     Codec, Command, Dtmf, Event, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port,
     PromptId, Refusal, SessionId, SessionSpec,
@@ -123,6 +124,7 @@ fn config() -> Config {
         seed: 42,
         coders: Arc::default(),
         silence: SILENCE,
+        added_latency: ADDED_LATENCY,
     }
 }
 

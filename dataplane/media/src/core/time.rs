@@ -174,6 +174,7 @@ impl Core {
         if let Some((len, outgoing)) = frame {
             match outgoing.origin {
                 Origin::Play(_) => self.counters.played += 1,
+                Origin::Mix => self.counters.mixed += 1,
                 _ => self.counters.comfort += 1,
             }
             self.measure(now, slot, &outgoing, &buffer[..len.max(HEADER)]);

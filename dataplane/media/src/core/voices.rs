@@ -1,55 +1,119 @@
-//! Coder states for the rows of a state: taken before anything is touched, given back once the state is in force.
+//! Coder states and mixers for the rows of a state: taken before anything is touched, given back once the state is in force.
 
 use arrayvec::ArrayVec;
 
 use super::Core;
-use crate::command::{Codec, LEGS_MAX, LegId, LegSpec, SessionSpec};
+use crate::codec::opus::Band;
+use crate::coders::Lent;
+use crate::command::{Codec, LEGS_MAX, LegId, LegSpec, Refusal, SessionSpec};
 use crate::leg::{Leg, SessionSlot, Slot};
+use crate::mix::{EARS, Mixer};
+use crate::route::Feed;
 use crate::session::Session;
 use crate::voice::{Needs, Voice};
 
 /// What each line of a spec lacks, in its order.
-pub(super) type Voices = ArrayVec<Voice, LEGS_MAX>;
+pub(super) type Voices = ArrayVec<Lacking, LEGS_MAX>;
+
+/// What one line lacks.
+#[derive(Debug, Default)]
+pub(super) struct Lacking {
+    voice: Voice,
+    mixer: Option<Lent<Mixer>>,
+    /// For each of those that are mixed.
+    ears: ArrayVec<(Slot, Voice), { EARS }>,
+}
 
 impl Core {
-    /// What the lines of a state lack. `None` where it is not there.
-    pub(super) fn voices(&self, found: Option<SessionSlot>, spec: &SessionSpec) -> Option<Voices> {
+    /// What the lines of a state lack; why it cannot be had.
+    pub(super) fn voices(&self, found: Option<SessionSlot>, spec: &SessionSpec) -> Result<Voices, Refusal> {
         let session = found.and_then(|slot| self.table.session(slot));
         let leg = |id: LegId| self.table.leg(session?.leg(id)?);
-        let voice = |wanted: &LegSpec| {
-            let here = leg(wanted.leg);
-            let none = Voice::default();
-            let has = here.map_or(&none, |leg| &leg.voice);
-            let mut lacking = has.lacking(self.needs(spec, wanted, here), &self.coders)?;
-            let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
-            if spec.watch.is_some() && (wanted.format.codec, hears) == (Codec::Opus, Some(Codec::Opus)) {
-                lacking.listen(has, &self.coders);
-            }
-            Some(lacking)
+        let lacking = |wanted: &LegSpec| match wanted.hears.is_mixed() {
+            true => self.lacks_to_mix(spec, wanted, leg(wanted.leg)),
+            false => self.lacks(spec, wanted, leg(wanted.leg)).ok_or(Refusal::Coders),
         };
-        spec.legs.iter().map(voice).collect()
+        spec.legs.iter().map(lacking).collect()
     }
 
-    /// The line hears what is wanted, and until then what it hears now.
-    fn needs(&self, spec: &SessionSpec, wanted: &LegSpec, leg: Option<&Leg>) -> Needs {
-        let line = wanted.format.codec;
+    fn lacks(&self, spec: &SessionSpec, wanted: &LegSpec, here: Option<&Leg>) -> Option<Lacking> {
+        let none = Voice::default();
+        let has = here.map_or(&none, |leg| &leg.voice);
         let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
-        let now = leg.into_iter().flat_map(|leg| leg.row.sources());
-        let now = now.filter_map(|source| {
+        let needs = Needs::of(wanted.format.codec, hears).and(self.needs_now(spec, wanted.format.codec, here));
+        let mut voice = has.lacking(needs, &self.coders)?;
+        if spec.watch.is_some() && (wanted.format.codec, hears) == (Codec::Opus, Some(Codec::Opus)) {
+            voice.listen(has, &self.coders);
+        }
+        Some(Lacking {
+            voice,
+            ..Lacking::default()
+        })
+    }
+
+    /// A mixer, unless it has one; what each source needs to be heard in the band of the line, and what the line needs to be sent that.
+    fn lacks_to_mix(&self, spec: &SessionSpec, wanted: &LegSpec, here: Option<&Leg>) -> Result<Lacking, Refusal> {
+        let (none, line) = (Voice::default(), wanted.format.codec);
+        let has = here.map_or(&none, |leg| &leg.voice);
+        let sources = || {
+            wanted
+                .hears
+                .sources()
+                .filter_map(|id| spec.legs.iter().find(|leg| leg.leg == id))
+        };
+        let mixer = here.and_then(|leg| leg.row.mixer.as_ref());
+        let slots = || sources().filter_map(|leg| self.table.slot(leg.port));
+        if sources().count() > EARS || mixer.is_some_and(|mixer| mixer.lacks(slots())) {
+            return Err(Refusal::Mix);
+        }
+        let narrow = sources().all(|leg| leg.format.codec.band() == Some(Band::Narrow));
+        let widest = if narrow { Band::Narrow } else { Band::Wide };
+        let band = line.band().or(has.encoder_band()).unwrap_or(widest);
+        let needs = Needs::to_say(line, band).and(self.needs_now(spec, line, here));
+        let mut lacking = Lacking {
+            voice: has.lacking(needs, &self.coders).ok_or(Refusal::Coders)?,
+            ..Lacking::default()
+        };
+        for leg in sources() {
+            let slot = self.table.slot(leg.port).ok_or(Refusal::Port)?;
+            let has = mixer.and_then(|mixer| mixer.voice(slot)).unwrap_or(&none);
+            let needs = Needs::to_hear(leg.format.codec, band);
+            let voice = has.lacking(needs, &self.coders).ok_or(Refusal::Coders)?;
+            lacking.ears.push((slot, voice));
+        }
+        if mixer.is_none() {
+            lacking.mixer = Some(self.coders.mixer().ok_or(Refusal::Mix)?);
+        }
+        Ok(lacking)
+    }
+
+    /// What a line hears now it goes on to hear until the new source comes.
+    fn needs_now(&self, spec: &SessionSpec, line: Codec, leg: Option<&Leg>) -> Needs {
+        let relayed = leg.into_iter().flat_map(|leg| leg.row.relayed());
+        let relayed = relayed.filter_map(|source| {
             let source = self.table.leg(source)?;
             Some(codec(spec, source.id).unwrap_or(source.format.codec))
         });
-        now.fold(Needs::of(line, hears), |needs, source| {
+        let mixed = leg.filter(|leg| leg.row.feed == Feed::Mix);
+        let mixed = mixed.and_then(|leg| Some(Needs::to_say(line, leg.row.mixer.as_ref()?.band())));
+        relayed.fold(mixed.unwrap_or_default(), |needs, source| {
             needs.and(Needs::of(line, Some(source)))
         })
     }
 
     /// The lines have places now.
     pub(super) fn lend(&mut self, spec: &SessionSpec, voices: Voices) {
-        for (wanted, voice) in spec.legs.iter().zip(voices) {
+        for (wanted, lacking) in spec.legs.iter().zip(voices) {
             let place = self.table.slot(wanted.port);
-            if let Some(leg) = place.and_then(|place| self.table.leg_mut(place)) {
-                leg.voice.take(voice);
+            let Some(leg) = place.and_then(|place| self.table.leg_mut(place)) else {
+                continue;
+            };
+            leg.voice.take(lacking.voice);
+            leg.row.mixer = lacking.mixer.or(leg.row.mixer.take());
+            if let Some(mixer) = &mut leg.row.mixer {
+                for (source, voice) in lacking.ears {
+                    mixer.lend(source, voice);
+                }
             }
         }
     }
@@ -64,10 +128,21 @@ impl Core {
         for (_, place) in session.legs.clone() {
             let source = self.table.leg(place).and_then(|leg| leg.row.leg);
             let source = source.and_then(|source: Slot| Some(self.table.leg(source)?.format.codec));
-            if let Some(leg) = self.table.leg_mut(place) {
-                leg.voice
-                    .settle(Needs::of(leg.format.codec, source), listens, &self.coders);
-            }
+            let Some(leg) = self.table.leg_mut(place) else {
+                continue;
+            };
+            let line = leg.format.codec;
+            let needs = match &mut leg.row.mixer {
+                Some(mixer) if leg.row.mixes => {
+                    mixer.settle();
+                    Needs::to_say(line, mixer.band())
+                }
+                mixer => {
+                    *mixer = None;
+                    Needs::of(line, source)
+                }
+            };
+            leg.voice.settle(needs, listens, &self.coders);
         }
     }
 }

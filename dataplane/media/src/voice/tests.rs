@@ -7,6 +7,7 @@ pub(crate) fn coders() -> Coders {
         wide: 4,
         opus_narrow: 4,
         opus_wide: 4,
+        mixers: 4,
     };
     Coders::new(sizes, &Settings::default()).unwrap()
 }

@@ -26,7 +26,7 @@ fn assert_returned(rig: &mut Rig) {
 }
 
 /// As [`super::assert_unbroken`], whatever the codec; each packet sounds 20 ms.
-fn assert_line(heard: &[Sent], codec: Codec) {
+pub(super) fn assert_line(heard: &[Sent], codec: Codec) {
     for pair in heard.windows(2) {
         let (a, b) = (pair[0].header(), pair[1].header());
         assert_eq!((a.ssrc, a.payload_type), (b.ssrc, b.payload_type));

@@ -5,7 +5,7 @@ use crate::codec::g711::Law;
 use crate::dtmf::Event as Digit;
 
 /// Presses a key on a leg that talks: a packet each 20 ms, then three that end it, as telephones do.
-struct Press {
+pub(super) struct Press {
     header: Header,
     code: u8,
     packets: u16,
@@ -13,7 +13,7 @@ struct Press {
 
 impl Press {
     /// In the place of the talker's next packets.
-    fn new(rig: &mut Rig, leg: LegId, code: u8) -> Press {
+    pub(super) fn new(rig: &mut Rig, leg: LegId, code: u8) -> Press {
         let header = Header {
             payload_type: 101,
             marker: true,
@@ -26,7 +26,7 @@ impl Press {
         }
     }
 
-    fn packet(&mut self, rig: &mut Rig, leg: LegId, end: bool) -> Verdict {
+    pub(super) fn packet(&mut self, rig: &mut Rig, leg: LegId, end: bool) -> Verdict {
         if !end {
             self.packets += 1;
         }
@@ -43,7 +43,7 @@ impl Press {
     }
 
     /// The talker goes on after it.
-    fn release(&self, rig: &mut Rig, leg: LegId) {
+    pub(super) fn release(&self, rig: &mut Rig, leg: LegId) {
         let talker = rig.talker(leg);
         talker.header.sequence = self.header.sequence;
         talker.header.timestamp = self.header.timestamp + 160 * u32::from(self.packets);

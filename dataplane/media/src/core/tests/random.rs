@@ -22,6 +22,15 @@ fn row(seed: &mut Seed, own: LegId) -> Hears {
     };
     if !one_in(seed, 3) {
         row.legs.push(LegId((seed.next() % 4) as u16).into());
+        while one_in(seed, 3) && !row.legs.is_full() {
+            let leg = LegId((seed.next() % 4) as u16);
+            if row.sources().all(|heard| heard != leg) {
+                row.legs.push(leg.into());
+            }
+        }
+        if one_in(seed, 6) {
+            row.legs[0].gain_db = (seed.next() % 20) as i8 - 10;
+        }
         if !one_in(seed, 8) {
             row.legs.retain(|heard| heard.leg != own);
         }
@@ -107,6 +116,7 @@ fn run(number: u64) {
         wide: 1 + (seed.next() % 8) as usize,
         opus_narrow: (seed.next() % 5) as usize,
         opus_wide: (seed.next() % 5) as usize,
+        mixers: (seed.next() % 5) as usize,
     };
     let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
     let mut rig = Rig::with(Config {
@@ -171,7 +181,7 @@ fn run(number: u64) {
 
 #[test]
 fn random_packets_commands_and_stalls_leave_nothing_behind() {
-    for seed in 0..200 {
+    for seed in 0..300 {
         run(seed);
     }
 }
