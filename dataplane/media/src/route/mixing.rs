@@ -1,6 +1,7 @@
 //! A row that is mixed: what comes of its legs waits in their buffers, and keys go on the line beside the mix.
 
-use super::{Feed, Plan, TONE_MAX};
+use super::Feed;
+use super::packet::{Plan, TONE_MAX};
 use crate::clock::Clock;
 use crate::command::Dtmf;
 use crate::dtmf::Event;
