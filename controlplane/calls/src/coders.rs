@@ -56,6 +56,8 @@ impl Promised {
             wide,
             opus_narrow,
             opus_wide,
+            // Who is called is mixed with nobody yet.
+            mixers: 0,
         }
     }
 
@@ -102,7 +104,7 @@ mod tests {
         coders.set_free(Sizes {
             wide: 3,
             opus_narrow: 1,
-            opus_wide: 0,
+            ..Sizes::default()
         });
         let (first, promise) = offered(&coders, Pcma);
         assert_eq!(first, [Pcmu, Pcma, G722, Opus]);

@@ -12,8 +12,11 @@ use crate::config::Config;
 /// # Errors
 /// libopus refuses a setting, or has no memory.
 pub(crate) fn coders(config: &Config) -> Result<Arc<Coders>, String> {
-    let share = config.transcode_share * f64::from(config.media.workers);
-    let sizes = sizes(share, &config.opus);
+    let workers = config.media.workers;
+    let sizes = Sizes {
+        mixers: config.share.mixed_listeners * workers as usize,
+        ..sizes(config.share.transcode * f64::from(workers), &config.opus)
+    };
     Coders::new(sizes, &config.opus)
         .map(Arc::new)
         .map_err(|error| format!("no states for Opus ({}): {error}", words(sizes)))
@@ -28,6 +31,7 @@ fn sizes(share: f64, opus: &Settings) -> Sizes {
         wide: 2 * calls(G722),
         opus_narrow: calls(encode(opus.narrow, NARROW) + DECODE_NARROW),
         opus_wide: calls(encode(opus.wide, WIDE) + DECODE_WIDE),
+        mixers: 0,
     }
 }
 

@@ -28,6 +28,7 @@ use ::playbook::Playbook;
 use calls::config::{AiAgent, Budget, Deadlines, Trunk};
 use toml::de::DeTable;
 
+pub use budget::Share;
 pub use hep::Hep;
 pub use http::{Http, Key, Rate, Scope, Tls};
 pub use keys::example;
@@ -58,8 +59,8 @@ pub struct Config {
     pub media: Media,
     /// `[budget]`
     pub budget: Budget,
-    /// `budget.transcode_share`, 0 to 1.
-    pub transcode_share: f64,
+    /// The rest of it.
+    pub share: Share,
     /// `[opus]`
     pub opus: ::media::codec::opus::Settings,
     /// `[http]`
@@ -143,7 +144,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let node = node::read(root.table("node"));
     let sip = sip::read(root.table("sip"));
     let (media, media_times) = media::read(root.table("media"));
-    let (budget, transcode_share) = budget::read(root.table("budget"));
+    let (budget, share) = budget::read(root.table("budget"));
     let opus = opus::read(root.table("opus"));
     let ai_agents = peers::ai_agents(&root, &media.codecs);
     let http = http::read(root.table("http"), &ai_agents);
@@ -175,7 +176,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         sip,
         media,
         budget,
-        transcode_share,
+        share,
         opus,
         http,
         store,

@@ -303,12 +303,13 @@ fn webhooks(page: &mut Page, endpoints: &[Endpoint]) {
 type Figure = (&'static Family, fn(&Snapshot) -> u64);
 
 /// Each figure of a worker that is one number.
-const WORKER_FIGURES: [Figure; 22] = [
+const WORKER_FIGURES: [Figure; 23] = [
     (&list::RECEIVED, |s| s.received),
     (&list::SENT, |s| s.sent),
     (&list::FORWARDED, |s| s.forwarded),
     (&list::TRANSCODED, |s| s.transcoded),
     (&list::PLAYED, |s| s.played),
+    (&list::MIXED, |s| s.mixed),
     (&list::COMFORT, |s| s.comfort),
     (&list::RTCP, |s| s.rtcp),
     (&list::LOST, |s| s.lost),
@@ -410,7 +411,7 @@ fn loads(page: &mut Page, loads: &[WorkerLoad]) {
 fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
     for (family, sizes) in [(&list::CODERS, all), (&list::CODERS_FREE, free)] {
         let mut samples = page.family(family);
-        let counts = [sizes.wide, sizes.opus_narrow, sizes.opus_wide];
+        let counts = [sizes.wide, sizes.opus_narrow, sizes.opus_wide, sizes.mixers];
         for (kind, count) in list::CODER_KINDS.iter().zip(counts) {
             samples.set(&[kind], count as u64);
         }

@@ -504,6 +504,9 @@ pub(crate) fn evidence_view(evidence: &Evidence) -> Value {
         "upstream_duplicated": evidence.upstream_duplicated,
         "superseded": evidence.superseded,
         "skipped_ms": ms(evidence.skipped),
+        "late": evidence.late,
+        "buffered_ms": ms(evidence.buffered),
+        "drift_ppm": evidence.drift_ppm,
     })
 }
 

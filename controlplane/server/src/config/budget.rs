@@ -3,18 +3,39 @@
 use std::time::Duration;
 
 use calls::config::Budget;
+use media::core::ADDED_LATENCY;
 
 use super::reader::Table;
 
-/// The usual `transcode_share`.
-const TRANSCODE_SHARE: f64 = 0.5;
+/// What calls may have of a worker beside its time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// `transcode_share`, 0 to 1: the part of its core for which it has coder states.
+    pub transcode: f64,
+    /// `mixed_listeners`: for how many it mixes at a time.
+    pub mixed_listeners: usize,
+    /// `added_latency_ms`: how long a packet may wait in a mix.
+    pub added_latency: Duration,
+}
 
-/// And the share of its core for which a worker has coder states.
-pub(super) fn read(table: Table<'_, '_>) -> (Budget, f64) {
+impl Default for Share {
+    fn default() -> Share {
+        Share {
+            transcode: 0.5,
+            mixed_listeners: 32,
+            added_latency: ADDED_LATENCY,
+        }
+    }
+}
+
+pub(super) fn read(table: Table<'_, '_>) -> (Budget, Share) {
     let default = Budget::default();
     let core_share = table.number("core_share", 0.0001..=1.0);
     let us_per_packet = table.number("us_per_packet", 0.1..=10_000.0);
-    let transcode_share = table.number("transcode_share", 0.0..=1.0);
+    let usual = Share::default();
+    let transcode = table.number("transcode_share", 0.0..=1.0);
+    let mixed_listeners = table.integer("mixed_listeners", 0..=10_000);
+    let added_latency = table.integer("added_latency_ms", 20..=150);
     let line = [&core_share, &us_per_packet]
         .into_iter()
         .flatten()
@@ -35,5 +56,10 @@ pub(super) fn read(table: Table<'_, '_>) -> (Budget, f64) {
         table.problem(line.unwrap_or(table.line), "core_share", message);
     }
     table.finish();
-    (budget, transcode_share.map_or(TRANSCODE_SHARE, |found| found.value))
+    let share = Share {
+        transcode: transcode.map_or(usual.transcode, |found| found.value),
+        mixed_listeners: mixed_listeners.map_or(usual.mixed_listeners, |found| found.value as usize),
+        added_latency: added_latency.map_or(usual.added_latency, |found| Duration::from_millis(found.value)),
+    };
+    (budget, share)
 }

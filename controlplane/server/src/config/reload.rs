@@ -77,7 +77,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "node" => format!("{:?}", config.node),
         "sip" => format!("{:?}", config.sip),
         "media" => format!("{:?}{:?}", config.media, config.deadlines),
-        "budget" => format!("{:?}{:?}", config.budget, config.transcode_share),
+        "budget" => format!("{:?}{:?}", config.budget, config.share),
         "opus" => format!("{:?}", config.opus),
         "http" => format!("{:?}", config.http),
         "store" => format!("{:?}", config.store),

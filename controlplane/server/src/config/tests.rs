@@ -565,7 +565,7 @@ fn opus_is_encoded_as_is_said() {
     assert_eq!((opus.wide.bitrate, opus.wide.complexity), (40_000, 5));
     assert_eq!((opus.fec, opus.expected_loss, opus.dtx), (true, 5, true));
     assert_eq!(good("").opus, ::media::codec::opus::Settings::default());
-    assert_eq!(good("[budget]\ntranscode_share = 1\n").transcode_share, 1.0);
+    assert_eq!(good("[budget]\ntranscode_share = 1\n").share.transcode, 1.0);
     for (text, problem) in [
         (
             "[opus]\nnarrow_kbits = 5",

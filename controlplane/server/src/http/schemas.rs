@@ -508,6 +508,7 @@ fn evidence() -> Value {
         "upstream_reordered",
         "upstream_duplicated",
         "superseded",
+        "late",
     ];
     let timed = [
         "longest_gap_ms",
@@ -515,9 +516,11 @@ fn evidence() -> Value {
         "dead_air_ms",
         "concealed_ms",
         "skipped_ms",
+        "buffered_ms",
     ];
     let mut members: Vec<_> = counted.map(|name| (name, count())).to_vec();
     members.extend(timed.map(|name| (name, json!({ "type": ["number", "null"], "minimum": 0 }))));
+    members.push(("drift_ppm", json!({ "type": ["integer", "null"] })));
     object(&members)
 }
 

@@ -104,6 +104,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
         prompts,
         cname: config.node.name.clone(),
         silence: media.silence,
+        added_latency: config.share.added_latency,
         // Numbers that peers see must not tell them those of the node.
         seed: seed.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15,
         port_patience: PORTS,

@@ -10,7 +10,7 @@ use media::command::{
     Codec, Command, Dtmf, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionId,
     SessionSpec,
 };
-use media::core::{Config, Core, SILENCE};
+use media::core::{ADDED_LATENCY, Config, Core, SILENCE};
 use media::prompt::Prompts;
 use media::rtp::{HEADER, Header, Seq};
 
@@ -128,6 +128,7 @@ impl Bench {
             seed: 1,
             coders: Arc::default(),
             silence: SILENCE,
+            added_latency: ADDED_LATENCY,
         };
         let mut core = Core::new(config, now);
         for call in 0..CALLS {

@@ -53,6 +53,7 @@ impl Rig {
             seed: 7,
             coders: Arc::default(),
             silence: media::core::SILENCE,
+            added_latency: media::core::ADDED_LATENCY,
         };
         // A machine that stands still for a moment must not make a peer hear noise.
         let core = Core::new(core, clock::now()).with_comfort_after(Duration::from_secs(600));

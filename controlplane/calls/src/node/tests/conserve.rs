@@ -39,6 +39,7 @@ impl World {
             wide: 16,
             opus_narrow: 4,
             opus_wide: 4,
+            mixers: 4,
         };
         let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
         let config = media::core::Config {
@@ -52,6 +53,7 @@ impl World {
             seed: 1,
             coders: Arc::clone(&coders),
             silence: media::core::SILENCE,
+            added_latency: media::core::ADDED_LATENCY,
         };
         let mut now = self.now;
         let mut core = media::core::Core::new(config, now);

@@ -306,6 +306,20 @@ pub(super) const SECTIONS: &[Section] = &[
                  codec would need one. 0: no codec is put into another but PCMU and PCMA.",
             )
             .fixed(CODERS),
+            key(
+                "mixed_listeners",
+                "32",
+                "For how many listeners each worker can mix several sources at a time (supervisors, and who hears them): 0.12 MB \
+                 each, taken at the start. A change of who hears whom that would need one more is refused.",
+            )
+            .fixed(CODERS),
+            key(
+                "added_latency_ms",
+                "80",
+                "The longest that a packet waits in the jitter buffer of a mix, 20 to 150. It waits as long as the network is \
+                 uneven, and no longer than this; what comes later still is not heard. What is relayed never waits.",
+            )
+            .fixed(CODERS),
         ],
     },
     Section {

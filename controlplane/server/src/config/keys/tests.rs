@@ -179,6 +179,8 @@ const CHANGES: &[(&str, &str)] = &[
     ("budget.core_share", "0.6"),
     ("budget.us_per_packet", "6.0"),
     ("budget.transcode_share", "0.6"),
+    ("budget.mixed_listeners", "33"),
+    ("budget.added_latency_ms", "81"),
     ("opus.narrow_kbits", "16"),
     ("opus.narrow_complexity", "3"),
     ("opus.wide_kbits", "32"),
