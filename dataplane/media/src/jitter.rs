@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::command::Codec;
 use crate::leg::SILENT;
 use crate::pending::PACKET_MAX;
-use crate::rtp::{HEADER, Seq, timestamp_distance};
+use crate::rtp::{HEADER, Seq, Sequence, timestamp_distance};
 
 /// Packets that it holds at the most: 160 ms of the shortest.
 const PLACES: usize = 16;
@@ -40,6 +40,9 @@ const TOO_MUCH: i64 = 2_000_000;
 
 /// What is left of a packet can be left out, where it is more than the longest period of a voice: that takes no packet earlier.
 const LEFT_OVER: u64 = 12_500_000;
+
+/// How much earlier than its base a packet may be, ns. One that is earlier still is of another run: its source has jumped in time.
+const JUMP: i64 = 1_000_000_000;
 
 /// The shortest time over which drift is told, ns.
 const DRIFT_AFTER: u64 = 10_000_000_000;
@@ -203,10 +206,8 @@ impl Jitter {
             return Put::TooLong;
         }
         let clock = Clock::of(packet.codec);
-        let goes_on = |stream: &Stream| {
-            let ahead = packet.sequence.distance_from(stream.next);
-            stream.ssrc == packet.ssrc && stream.clock == clock && ahead.unsigned_abs() < 2 * PLACES as u16
-        };
+        let goes_on =
+            |stream: &Stream| stream.ssrc == packet.ssrc && stream.clock == clock && stream.goes_on(now, packet);
         let mut put = Put::Kept;
         if !self.stream.as_ref().is_some_and(goes_on) {
             put = match self.held() {
@@ -219,24 +220,31 @@ impl Jitter {
         let Some(stream) = &mut self.stream else {
             return Put::TooLong;
         };
-        let at = stream.reference.1 + i64::from(timestamp_distance(packet.timestamp, stream.reference.0));
+        let at = stream.unwrapped(packet.timestamp);
         if self.places[usize::from(packet.sequence.0) % PLACES].sequence == Some(packet.sequence) {
             return Put::Late;
         }
         if !packet.payload.is_empty() {
-            stream.timing.measure(now, signed_ns(clock, at), self.limit);
+            let made = signed_ns(clock, at);
+            if stream.owed != 0 && stream.timing.waited(now, made) > self.limit as i64 {
+                // It was not there when it was wanted: its way is longer now, or it stopped and its clock, too.
+                stream.timing.rebase(now);
+            }
+            stream.timing.measure(now, made, self.limit);
         }
         if packet.sequence.distance_from(stream.next) < 0 {
-            // Before it begins to play, an earlier one may still come first.
+            // Before anything of it is played, an earlier one may still come first.
             let span = stream.newest.distance_from(packet.sequence);
-            if stream.playing || span >= PLACES as i16 {
+            if !stream.new || span >= PLACES as i16 {
                 return Put::Late;
             }
             stream.next = packet.sequence;
         }
         if packet.sequence.is_after(stream.newest) {
             stream.newest = packet.sequence;
-            stream.reference = (packet.timestamp, at);
+            if !packet.payload.is_empty() {
+                stream.reference = (packet.timestamp, at);
+            }
         }
         // More than there is room for: what is oldest is over.
         let oldest = stream.newest.plus(1u16.wrapping_sub(PLACES as u16));
@@ -251,6 +259,8 @@ impl Jitter {
                 stream.next = stream.next.next();
             }
             stream.owed = u64::MAX;
+            // It cannot become deeper than this.
+            stream.at_once |= !stream.playing;
             put = Put::Instead(skipped);
         }
         let place = &mut self.places[usize::from(packet.sequence.0) % PLACES];
@@ -343,6 +353,23 @@ impl Stream {
         }
     }
 
+    /// A timestamp, in ticks without wrapping.
+    fn unwrapped(&self, timestamp: u32) -> i64 {
+        self.reference.1 + i64::from(timestamp_distance(timestamp, self.reference.0))
+    }
+
+    /// Whether a packet is of this run, by its number and, if it is the newest, by its timestamp.
+    fn goes_on(&self, now: u64, packet: &Incoming<'_>) -> bool {
+        let (late, ahead) = (-(Sequence::MAX_MISORDER as i16), 2 * PLACES as i16);
+        let in_time = || {
+            let at = self.unwrapped(packet.timestamp);
+            at >= self.reference.1 && self.timing.waited(now, signed_ns(self.clock, at)) >= -JUMP
+        };
+        let newest = packet.sequence.is_after(self.newest);
+        (late..ahead).contains(&packet.sequence.distance_from(self.next))
+            && (!newest || packet.payload.is_empty() || in_time())
+    }
+
     fn begin(&mut self, sequence: Seq, at: i64) {
         self.playing = true;
         self.at_once = false;
@@ -384,6 +411,13 @@ impl Timing {
         }
     }
 
+    /// What was known of the way is over; how much packets differ is not.
+    fn rebase(&mut self, now: u64) {
+        self.least = [i64::MAX; 2];
+        self.window_from = now;
+        self.first = None;
+    }
+
     fn base(&self) -> i64 {
         self.least[0].min(self.least[1])
     }
@@ -411,7 +445,7 @@ impl Timing {
 
     /// How long after its base a packet is taken.
     fn waited(&self, now: u64, made: i64) -> i64 {
-        now as i64 - made - self.base()
+        (now as i64 - made).saturating_sub(self.base())
     }
 
     /// `ahead`: what there is to play with this packet, which `lasts` so long.
