@@ -47,10 +47,10 @@ impl Needs {
         }
     }
 
-    /// What it needs to code samples of a band, which is the codec's own if it has one.
+    /// What it needs to code samples of a band.
     pub(crate) fn to_say(codec: Codec, band: Band) -> Needs {
         Needs {
-            wide: codec == Codec::G722,
+            wide: codec == Codec::G722 || codec.band().is_some_and(|own| own != band),
             encoder: codec.band().is_none().then_some(band),
             decoder: None,
         }
@@ -286,6 +286,24 @@ impl Voice {
                 (decoder.decode(payload, samples)?, decoder.band())
             }
         })
+    }
+
+    /// Encodes samples of a band that may be another one than the codec's, as the line goes on.
+    pub(crate) fn say(&mut self, to: Codec, band: Band, samples: &[i16], payload: &mut [u8]) -> Option<usize> {
+        let own = match to.band() {
+            Some(own) => own,
+            None => self.encoder.as_ref()?.band(),
+        };
+        if own == band {
+            return self.encode(to, samples, payload);
+        }
+        let mut changed = [0; SAMPLES_MAX];
+        let wide = self.wide.as_mut()?;
+        let count = match own {
+            Band::Wide => wide.up.process(samples, changed.get_mut(..2 * samples.len())?),
+            Band::Narrow => wide.down.process(samples, &mut changed),
+        };
+        self.encode(to, &changed[..count], payload)
     }
 
     /// Encodes samples of the codec's band, as the line goes on.

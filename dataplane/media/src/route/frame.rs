@@ -118,7 +118,8 @@ impl Leg {
             mixed = Some(made);
             if made.sounds {
                 let level = Some(mean_square(samples));
-                let len = self.voice.encode(codec, samples, payload)?;
+                // Another band than the line's, where the line has changed for a state that still waits.
+                let len = self.voice.say(codec, mixer.band(), samples, payload)?;
                 return Some((Made { len, level, mixed }, 0));
             }
         }
