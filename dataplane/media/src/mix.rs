@@ -24,6 +24,9 @@ pub(crate) const EARS: usize = LEGS_MAX - 1;
 /// Samples of a source that are decoded and not played: what was left of a packet, the longest packet, and a period more.
 const READY: usize = SAMPLES_MAX + SAMPLES_MAX / 2;
 
+/// [`STEP`] of a tone, samples of 8 kHz.
+const TONE_STEP: u16 = 80;
+
 /// The longest frame of a mix, samples: 60 ms of 16 kHz.
 pub(crate) const FRAME_MAX: usize = 960;
 
@@ -55,6 +58,10 @@ pub(crate) struct Ear {
     level: u32,
     /// What the last packet was coded in.
     codec: Option<Codec>,
+    /// The last key of it that was heard: SSRC, timestamp, and how many samples of 8 kHz of its tone.
+    pub(crate) key: Option<(u32, u32, u16)>,
+    /// The tone of a key that is still to be played: from which sample of 8 kHz, and to which.
+    tone: Option<(Tone, u16, u16)>,
 }
 
 /// What a frame was made of.
@@ -140,6 +147,12 @@ impl Mixer {
         self.limiter = Limiter::default();
     }
 
+    /// What was queued is over: what it hears begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        self.start();
+    }
+
     /// The band in which it mixes.
     pub(crate) fn band(&self) -> Band {
         self.band
@@ -210,6 +223,8 @@ impl Ear {
             len: 0,
             level: 0,
             codec: None,
+            key: None,
+            tone: None,
         }
     }
 
@@ -220,6 +235,8 @@ impl Ear {
         self.len = 0;
         self.level = 0;
         self.codec = None;
+        self.key = None;
+        self.tone = None;
     }
 
     fn forget(&mut self) {
@@ -233,14 +250,14 @@ impl Ear {
         self.jitter.put(now, packet, at_once)
     }
 
-    /// A stretch of a key's tone, which the source says by other means than its voice.
+    /// A stretch of a key's tone, which the source says by other means than its voice: it is heard after what is queued, where the source leaves
+    /// time out for it.
     pub(crate) fn sound(&mut self, tone: Tone, offset: u16, until: u16) {
-        let parts = self.band.hz() / 8_000;
-        let count = usize::from(until - offset) * parts as usize;
-        if let Some(room) = self.ready.get_mut(self.len..self.len + count) {
-            tone.fill(self.band, offset.into(), room);
-            self.len += count;
-        }
+        let from = match self.tone {
+            Some((_, from, before)) if before == offset => from,
+            _ => offset,
+        };
+        self.tone = Some((tone, from, until));
     }
 
     /// What is held of it and not played, ns.
@@ -283,6 +300,7 @@ impl Ear {
             ready,
             len,
             codec: last,
+            tone,
             ..
         } = self;
         let to_ns = |samples: usize| samples as u64 * 1_000_000_000 / u64::from(band.hz());
@@ -297,6 +315,7 @@ impl Ear {
             } => {
                 let mut samples = [0; SAMPLES_MAX];
                 let first = first || *last != Some(codec);
+                *tone = None;
                 *last = Some(codec);
                 let standing = Standing { first, lost: 0 };
                 let (count, made_up) = match voice.hear(codec, standing, payload, *band, &mut samples) {
@@ -326,6 +345,15 @@ impl Ear {
                 }
                 *len += count;
                 Produced::MadeUp
+            }
+            Next::Missing | Next::Pause | Next::Quiet if let Some((key, from, until)) = *tone => {
+                let ticks = (until - from).min(TONE_STEP);
+                let count = usize::from(ticks) * (band.hz() / 8_000) as usize;
+                let count = count.min(room.len());
+                key.fill(*band, from.into(), &mut room[..count]);
+                *len += count;
+                *tone = (from + ticks < until).then_some((key, from + ticks, until));
+                Produced::Sound
             }
             next @ (Next::Missing | Next::Pause) => {
                 let count = to_samples(STEP).min(room.len());

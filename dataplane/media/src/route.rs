@@ -164,12 +164,19 @@ impl Row {
         mixer.flat_map(|mixer| mixer.sources())
     }
 
-    /// Whether a packet that nobody hears is a late one of the leg that fed the row before.
+    /// Whether a packet that is not relayed is a late one of the leg that fed the row before.
     pub(crate) fn supersedes(&self, from: Slot, header: &Header) -> bool {
         self.previous.is_some_and(|(slot, ssrc, last)| {
             let behind = last.distance_from(header.sequence);
             slot == from && ssrc == header.ssrc && (0..100).contains(&behind)
         })
+    }
+
+    /// A source has gone on so far that a number which was on the line before is a new one again.
+    fn outlive(&mut self, from: Slot, header: &Header) {
+        self.previous = self
+            .previous
+            .filter(|&(slot, _, last)| slot != from || header.sequence.distance_from(last) < 100);
     }
 
     fn switch(&mut self, feed: Feed) {
@@ -307,6 +314,9 @@ impl Leg {
         self.row.tone = None;
         self.row.key = None;
         self.row.joins = None;
+        if let Some(mixer) = self.row.mixer.as_mut().filter(|_| self.row.feed == Feed::Mix) {
+            mixer.restart();
+        }
         self.row.standing_in = false;
         self.row.since = now;
         self.ready.frame = None;

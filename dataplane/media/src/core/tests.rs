@@ -16,6 +16,7 @@ mod patience;
 mod random;
 mod rtcp;
 mod silence;
+mod unruly;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};

@@ -43,6 +43,12 @@ impl Leg {
             self.meter.superseded();
             return Err(Reason::Superseded);
         }
+        self.row.outlive(from, &inbound.header);
+        if inbound.arrival == Arrival::Wild {
+            // Long late, a stray one, or the first of a run that the next one begins.
+            self.meter.late();
+            return Err(Reason::Late);
+        }
         let joins = self.row.joins == Some(from);
         let packet_time = self.packet_time();
         let codec = inbound.format.codec;
@@ -98,30 +104,48 @@ impl Leg {
         pending: &mut Pending,
     ) -> Result<(), Reason> {
         let (ssrc, timestamp) = (inbound.header.ssrc, inbound.header.timestamp);
+        let last = self.ear(from).ok_or(Reason::Unheard)?.key;
         if self.format.events.is_none() {
+            self.row.tone = last;
             let Plan::Tone { tone, offset, duration } = self.tone(inbound, event, false, TONE_MAX.into()) else {
                 return Err(Reason::Digit);
             };
-            self.row.tone = Some((ssrc, timestamp, duration));
             let ear = self.ear(from).ok_or(Reason::Unheard)?;
+            ear.key = Some((ssrc, timestamp, duration));
             ear.sound(tone, offset, duration);
             return Ok(());
         }
-        let known = self.row.key.filter(|&(of, at, _)| (of, at) == (ssrc, timestamp));
-        let began = match known {
-            Some((_, _, began)) => began,
-            None if matches!(inbound.arrival, Arrival::Late | Arrival::Wild) => return Err(Reason::Superseded),
+        // Segments of a long key have a timestamp each (RFC 4733 §2.5.1.3).
+        let same = |of: u32, at: u32| of == ssrc && (at == timestamp || inbound.held != 0);
+        let on = self.row.key.filter(|_| self.row.digit.is_some());
+        let began = match on.filter(|&(of, at, _)| same(of, at)) {
+            Some((_, _, began)) if self.held(inbound) != 0 => began,
+            Some((_, at, began)) => {
+                let passed = Clock::of(inbound.format.codec).to(self.line.clock, timestamp.wrapping_sub(at));
+                began.wrapping_add(passed)
+            }
+            // It has ended on this line: by its end, by another key, or since nothing came of it for long.
+            None if last.is_some_and(|(of, at, _)| same(of, at)) => return Err(Reason::Digit),
+            None if inbound.arrival == Arrival::Late => return Err(Reason::Superseded),
             None => {
                 self.end_digit(now, pending);
                 self.line.begin(now).1
             }
         };
+        let begins = self.row.digit.is_none();
         let (event, _) = self.heard_as(inbound, event);
-        self.put_event(now, began, event, known.is_none(), pending)
-            .ok_or(Reason::NoBuffer)?;
         self.row.key = Some((ssrc, timestamp, began));
-        self.row.digit = (!event.end).then_some((began, event));
-        Ok(())
+        self.row.digit = Some((began, event));
+        if let Some(ear) = self.ear(from) {
+            ear.key = Some((ssrc, timestamp, 0));
+        }
+        if event.end {
+            // All three at once: once the mix goes on, one of them would take the line back.
+            self.end_digit(now, pending);
+            return Ok(());
+        }
+        self.put_event(now, began, event, begins, pending)
+            .ok_or(Reason::NoBuffer)
     }
 
     /// The mix is not sent while a key is: two of them on one line would not be in order. It goes on where the key's end has not come in

@@ -232,7 +232,7 @@ impl Leg {
     }
 
     /// What is to be added to the duration of a key, ticks of the source: nothing where the listener hears its segments as they are.
-    fn held(&self, inbound: &Inbound) -> u32 {
+    pub(super) fn held(&self, inbound: &Inbound) -> u32 {
         let same = |events: EventFormat| Clock::hz(events.clock_hz) == inbound.event_clock();
         match self.format.events {
             Some(events) if !same(events) => inbound.held,

@@ -50,7 +50,7 @@ impl Press {
     }
 
     /// The whole digit: `packets` of 20 ms, the last one three times.
-    fn whole(rig: &mut Rig, leg: LegId, code: u8, packets: u16) -> Press {
+    pub(super) fn whole(rig: &mut Rig, leg: LegId, code: u8, packets: u16) -> Press {
         let mut press = Press::new(rig, leg, code);
         let next = rig.talker(leg).next;
         rig.talker(leg).until = 0;

@@ -11,7 +11,7 @@ use crate::voice::tests::{coders, heard};
 
 const LEAD: LegId = LegId(3);
 
-fn rig() -> Rig {
+pub(super) fn rig() -> Rig {
     let sizes = Sizes {
         wide: 12,
         opus_narrow: 4,
@@ -25,7 +25,7 @@ fn rig() -> Rig {
 }
 
 /// Says a tone for ever, 20 ms at a time; its level is 5,000.
-fn sing(rig: &mut Rig, leg: LegId, phase_ms: u64, codec: Codec, hz: f64) {
+pub(super) fn sing(rig: &mut Rig, leg: LegId, phase_ms: u64, codec: Codec, hz: f64) {
     rig.talk_in(leg, phase_ms, codec);
     let (samples, linear) = match codec {
         Codec::L16 | Codec::Pcmu | Codec::Pcma => (sine(hz, 8_000.0), Codec::L16),
@@ -60,7 +60,7 @@ fn sine(hz: f64, rate: f64) -> Vec<i16> {
 
 /// How loud a tone is in what somebody was sent, against the 5,000 that it had, dB. A tone that is played a little slower now and then
 /// has its phase elsewhere each time, so it is looked for in short stretches.
-fn level(sent: &[Sent], codec: Codec, hz: f64) -> f64 {
+pub(super) fn level(sent: &[Sent], codec: Codec, hz: f64) -> f64 {
     let samples = heard(codec, sent.iter().map(Sent::payload));
     let loudest = samples.chunks_exact(1_600).map(|samples| {
         let (mut re, mut im, mut sum) = (0.0, 0.0, 0.0);
@@ -90,11 +90,11 @@ fn mix(legs: &[Heard]) -> Hears {
     }
 }
 
-fn all(legs: &[LegId]) -> Hears {
+pub(super) fn all(legs: &[LegId]) -> Hears {
     Hears::legs(legs.iter().copied())
 }
 
-fn watched(legs: &[LegSpec], first_word_of: Option<LegId>) -> SessionSpec {
+pub(super) fn watched(legs: &[LegSpec], first_word_of: Option<LegId>) -> SessionSpec {
     SessionSpec {
         watch: Some(Watch {
             window: WindowId(1),
@@ -104,7 +104,7 @@ fn watched(legs: &[LegSpec], first_word_of: Option<LegId>) -> SessionSpec {
     }
 }
 
-fn evidence(rig: &Rig, leg: LegId) -> Evidence {
+pub(super) fn evidence(rig: &Rig, leg: LegId) -> Evidence {
     let listeners = rig.events.iter().find_map(|(_, event)| match event {
         Event::Evidence { listeners, .. } => Some(listeners),
         _ => None,
@@ -112,7 +112,7 @@ fn evidence(rig: &Rig, leg: LegId) -> Evidence {
     listeners.unwrap().iter().find(|(id, _)| *id == leg).unwrap().1
 }
 
-fn assert_returned(rig: &mut Rig) {
+pub(super) fn assert_returned(rig: &mut Rig) {
     let coders = rig.core.coders.clone();
     assert_conserved(rig);
     assert_eq!(coders.free(), coders.sizes());
@@ -210,13 +210,13 @@ fn a_whisper_is_not_heard_by_the_caller() {
 }
 
 /// Says who he is by his level, packet by packet: 10 more each.
-fn count(rig: &mut Rig, leg: LegId, phase_ms: u64) {
+pub(super) fn count(rig: &mut Rig, leg: LegId, phase_ms: u64) {
     rig.talk_in(leg, phase_ms, Codec::L16);
     let packet = |n: i16| [(n * 10 + 2_000).to_be_bytes(); 160].concat();
     rig.talker(leg).packets = ((0..400).map(packet).collect(), 0);
 }
 
-fn samples(sent: &[Sent]) -> Vec<i16> {
+pub(super) fn samples(sent: &[Sent]) -> Vec<i16> {
     let bytes = sent.iter().flat_map(|sent| sent.payload().to_vec());
     let bytes: Vec<u8> = bytes.collect();
     bytes
