@@ -226,6 +226,8 @@ pub struct Scenario {
     pub pairs: u16,
     /// The same of a second one; 0: there is none.
     pub second: u16,
+    /// Rows that each worker can mix at a time.
+    pub mixers: usize,
     /// The network for SIP and for media.
     pub net: [Profile; 2],
     /// What SIP goes by.
@@ -269,6 +271,7 @@ impl Scenario {
             waits: [30, 15, 30].map(Duration::from_secs),
             pairs: PAIRS,
             second: 0,
+            mixers: 0,
             net: [Profile::PERFECT, Profile::PERFECT],
             carriages: Carriages::UDP,
             hop: Duration::from_micros(500),

@@ -104,6 +104,17 @@ impl Sound {
         })
     }
 
+    /// How loud this sound is in a payload of G.711: its peak, in parts of the one that every source has.
+    pub fn level(self, payload: &[u8], alaw: bool) -> f64 {
+        let samples = g711::decode(payload, alaw);
+        let step = TAU * self.hertz() / 8000.0;
+        let parts = |wave: fn(f64) -> f64| -> f64 {
+            let terms = samples.iter().enumerate();
+            terms.map(|(n, &s)| f64::from(s) * wave(step * n as f64)).sum()
+        };
+        2.0 * parts(f64::cos).hypot(parts(f64::sin)) / (samples.len().max(1) as f64 * PEAK)
+    }
+
     /// What these samples sound like.
     pub fn of(samples: &[i16]) -> Sound {
         let energy: f64 = samples.iter().map(|&s| f64::from(s) * f64::from(s)).sum();

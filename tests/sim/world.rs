@@ -451,6 +451,8 @@ impl World {
                 Output::Media { worker, command } => self.tell_worker(Task::Command(worker, command)),
                 Output::Move { session, from, to } => self.tell_worker(Task::Move(session, from, to)),
                 Output::Notice(notice) => self.note(notice),
+                // Notices say the same.
+                Output::Answer(..) => {}
             }
         }
         if self.full.is_none_or(|until| until <= now) {

@@ -39,9 +39,19 @@ pub(crate) fn stand_in(
             .take()
             .filter(|play| now == Some(play.id) || !is_over(play, played));
         let find = |id: LegId| legs.iter().find(|leg| leg.id == id);
-        let source = row.hears.sources().next();
-        if let (Some(listener), Some(source)) = (find(row.leg), source.and_then(find)) {
-            change(&mut row.hears, listener, source, hold, played);
+        let Some(listener) = find(row.leg) else { continue };
+        match &row.hears.legs[..] {
+            [one] => {
+                if let Some(source) = find(one.leg) {
+                    change(&mut row.hears, listener, source, hold, played);
+                }
+            }
+            // Of several nobody stands in for one: the others are there.
+            _ if listener.party == Party::Ai => {
+                let speaks = |id: LegId| find(id).is_some_and(|source| source.comes() == Comes::Speech);
+                row.hears.legs.retain(|heard| speaks(heard.leg));
+            }
+            _ => {}
         }
     }
 }
@@ -68,7 +78,7 @@ fn change(row: &mut Hears, listener: &Leg, source: &Leg, hold: PromptId, played:
     }
 }
 
-fn is_over(play: &Play, played: &[(PlayId, u8)]) -> bool {
+pub(crate) fn is_over(play: &Play, played: &[(PlayId, u8)]) -> bool {
     let last = play.queue.len().saturating_sub(1);
     let ended = played
         .iter()

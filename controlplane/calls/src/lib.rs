@@ -32,6 +32,7 @@ mod registry;
 mod reinvite;
 pub mod request;
 mod spec;
+pub mod supervisor;
 pub mod table;
 pub mod timer;
 mod watched;

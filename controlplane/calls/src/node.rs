@@ -16,14 +16,14 @@ use crate::config::{Config, Peers};
 use crate::desired::Unanswered;
 use crate::leg::LegState;
 use crate::load::{Measure, WorkerLoad};
-use crate::notice::{CallId, HandoffId, Notice, Reason};
+use crate::notice::{CallId, HandoffId, Notice, Reason, Supervised};
 use crate::observe::Observed;
 pub use crate::observe::Pair;
 use crate::ports::Ports;
 use crate::random::Random;
 use crate::refusal::{self, Refusals};
 use crate::registry::Registry;
-use crate::request::{Request, RequestError, Response};
+use crate::request::{Request, RequestError, Response, Ticket};
 use crate::spec::Role;
 use crate::timer::Timer;
 
@@ -34,12 +34,14 @@ mod live;
 mod moving;
 mod refer;
 mod standing;
+mod supervise;
 mod users;
 mod view;
 
 pub(crate) use live::Live;
 pub use moving::Moves;
 pub(crate) use moving::Way;
+pub(crate) use supervise::Asked;
 
 /// What a node wants to be done.
 #[derive(Clone, Debug)]
@@ -67,6 +69,8 @@ pub enum Output {
     },
     /// Tell whoever listens.
     Notice(Notice),
+    /// The answer to a request that was to be answered later.
+    Answer(Ticket, Result<Response, RequestError>),
 }
 
 /// What refused callers are told to wait, in seconds.
@@ -88,6 +92,8 @@ pub struct Node {
     pub(crate) refusals: Refusals,
     moves: Moves,
     pub(crate) coders: Coders,
+    /// Requests that are or were answered later.
+    tickets: u64,
     /// What the endpoint had refused when that was last counted.
     turned_away: u64,
 }
@@ -109,6 +115,7 @@ impl Node {
             refusals: Refusals::default(),
             moves: Moves::default(),
             coders: Coders::default(),
+            tickets: 0,
             turned_away: 0,
             config: Arc::new(config),
         }
@@ -163,6 +170,7 @@ impl Node {
                 }
                 if current {
                     live.timers.disarm(Timer::Media);
+                    self.rows_in_force(now, &mut live);
                 }
                 let input = self.settled(now, &mut live);
                 let mut actions = Vec::new();
@@ -182,6 +190,9 @@ impl Node {
                 let scene = live.desired.awaits_scene();
                 if live.desired.refused(generation) {
                     live.timers.disarm(Timer::Media);
+                    if self.rows_refused(now, &mut live, reason, scene) {
+                        return self.put_back(now, live);
+                    }
                     let input = match reason {
                         // Of all scenes the join alone waits for a leg.
                         Refusal::Silent if scene => Input::TargetSilent,
@@ -255,6 +266,7 @@ impl Node {
             match live.timers.due(now) {
                 Some(Timer::Media) => self.media_silent(now, live),
                 Some(Timer::Probe) => self.probe(now, live),
+                Some(Timer::Supervisor) => self.supervisor_rang_out(now, live),
                 Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
                 None => self.put_back(now, live),
             }
@@ -491,6 +503,10 @@ impl Node {
             }
             Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerGone),
             Role::Target => self.drop_target(now, live).map(|_| Input::TargetGone),
+            Role::Supervisor => {
+                self.supervisor_gone(now, live, Supervised::HungUp);
+                None
+            }
         }
     }
 
@@ -500,6 +516,10 @@ impl Node {
             Role::Caller => None,
             Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerFailed(status)),
             Role::Target => self.drop_target(now, live).map(|_| Input::TargetFailed(status)),
+            Role::Supervisor => {
+                self.supervisor_gone(now, live, Supervised::Unreached(status));
+                None
+            }
         }
     }
 
@@ -527,6 +547,10 @@ impl Node {
             Role::Caller => None,
             Role::Peer => Some(Input::PeerAnswered),
             Role::Target => Some(Input::TargetAnswered),
+            Role::Supervisor => {
+                self.supervisor_is_up(now, live);
+                None
+            }
         }
     }
 

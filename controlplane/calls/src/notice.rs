@@ -4,11 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Instant;
 
+use media::command::Refusal;
 use media::evidence::Evidence;
 use playbook::Mode;
 use playbook::context::{Package, Turn};
 use serde_json::Value;
 use sip::endpoint::Standing;
+
+use crate::supervisor::Row;
 
 /// A call. Printed as every leg carries it in `X-Baton-Call`: `call_` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +69,20 @@ pub enum Party {
     Ai,
     /// The human that the call is handed to.
     Human,
+    /// Who listens in, and may speak.
+    Supervisor,
+}
+
+impl Party {
+    /// As the API shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Party::Caller => "caller",
+            Party::Ai => "ai",
+            Party::Human => "human",
+            Party::Supervisor => "supervisor",
+        }
+    }
 }
 
 /// Something that happened.
@@ -107,10 +124,58 @@ pub enum What {
     Context(Value),
     /// The context changed, by turns or a patch, while a handoff was running: what the human gets to know now.
     ContextUpdated(Box<Package>),
+    /// Somebody wished otherwise who hears whom, and it is so.
+    Hears {
+        /// Who wished it: a key's name, empty where the API is open; `baton` where the data plane could not keep it up.
+        by: String,
+        /// The whole table, by names: whom each party hears, and how much louder, dB.
+        rows: Vec<Row>,
+    },
+    /// Something became of a supervisor.
+    Supervisor {
+        /// The target's name.
+        name: String,
+        /// Who wished for it, or for its end: a key's name, empty where the API is open.
+        by: String,
+        /// What.
+        how: Supervised,
+    },
     /// Which legs are up: all of them, as they are now.
     Legs(Vec<StandingLeg>),
     /// A step of a handoff.
     Handoff(HandoffId, Step),
+}
+
+/// What became of a supervisor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supervised {
+    /// It is invited.
+    Invited,
+    /// It has answered, and listens.
+    Joined,
+    /// It was not reached: its status, 408 where it rang out.
+    Unreached(u16),
+    /// It hung up.
+    HungUp,
+    /// It was let go by API, or the call is over.
+    Dismissed,
+    /// It was let go: the data plane cannot do what it would hear.
+    Refused(Refusal),
+    /// It was let go before it answered, for a port that a handoff needed.
+    NoPort,
+}
+
+impl Supervised {
+    /// As the API shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Supervised::Invited => "invited",
+            Supervised::Joined => "joined",
+            Supervised::Unreached(_) => "unreached",
+            Supervised::HungUp | Supervised::Dismissed => "left",
+            Supervised::Refused(_) | Supervised::NoPort => "no_capacity",
+        }
+    }
 }
 
 /// A leg that is up, as plain data: what [`end_foreign`](crate::node::Node::end_foreign) of another node needs to end it.

@@ -22,6 +22,7 @@ use crate::ports::NoRoom;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::spec::Legs;
+use crate::supervisor::Rows;
 use crate::timer::Timers;
 
 /// The header that every leg carries.
@@ -29,6 +30,9 @@ pub(crate) const CALL: &str = "X-Baton-Call";
 
 /// The header that a human's leg carries.
 const HANDOFF: &str = "X-Baton-Handoff";
+
+/// The header of a leg that is no part of the conversation.
+const ROLE: &str = "X-Baton-Role";
 
 /// What a call needs: the caller's port and the AI's.
 const PORTS: usize = 2;
@@ -156,6 +160,7 @@ impl Node {
                 caller,
                 peer: None,
                 target: None,
+                supervisor: None,
             },
             worker,
             began: None,
@@ -179,6 +184,9 @@ impl Node {
             rang: false,
             referral: None,
             told: Vec::new(),
+            rows: Rows::default(),
+            asked: None,
+            supervised_by: String::new(),
             played: Vec::new(),
         };
         self.carry_out(now, Box::new(live), actions);
@@ -250,6 +258,14 @@ pub(crate) fn refer_to(uri: &str, references: &[(String, String)]) -> String {
 pub(crate) fn ids(references: Vec<(String, String)>) -> Vec<(String, String)> {
     let is_id = |name: &str| name == CALL || name == HANDOFF;
     references.into_iter().filter(|(name, _)| is_id(name)).collect()
+}
+
+/// What tells a supervisor's phone that nobody waits for it.
+pub(crate) fn supervisor_headers(call: CallId) -> Vec<(String, String)> {
+    vec![
+        (CALL.to_owned(), call.to_string()),
+        (ROLE.to_owned(), Party::Supervisor.name().to_owned()),
+    ]
 }
 
 /// What a human's INVITE carries: whose call it is, and where its context is. The context itself goes by HTTPS.

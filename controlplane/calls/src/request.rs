@@ -1,10 +1,12 @@
 //! What users ask of a node, and what they are answered.
 
+use media::command::Refusal;
 use playbook::Mode;
 use playbook::context::{Turn, TurnDecision};
 use serde_json::Value;
 
 use crate::notice::{CallId, HandoffId};
+use crate::supervisor::{Row, Wish};
 
 /// What an API user asks for.
 #[derive(Clone, Debug)]
@@ -17,6 +19,12 @@ pub enum Request {
     FindCall(String),
     /// Hang up.
     HangUp(CallId),
+    /// Who hears whom, otherwise than the call has it; who wishes it.
+    Hears(CallId, Wish, String),
+    /// A supervisor is to come on the call; who wishes it.
+    Supervise(CallId, Whom, String),
+    /// It is to leave; who wishes it.
+    Dismiss(CallId, String),
     /// Append turns; the playbook decides.
     Turns(CallId, Vec<Turn>),
     /// Merge into the context (RFC 7396).
@@ -30,6 +38,19 @@ pub enum Request {
     /// The AI or a supervisor takes the request back.
     Cancel(HandoffId),
 }
+
+/// Whom to invite as a supervisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// A target, by its name.
+    Target(String),
+    /// A URI that is a target's, or that one of its patterns allows.
+    Uri(String),
+}
+
+/// What a request that is answered later is known by. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ticket(pub u64);
 
 /// The wish for a handoff.
 #[derive(Clone, Debug)]
@@ -59,6 +80,10 @@ pub enum Response {
     Context(Value),
     /// The handoff that was started or acted on.
     Handoff(HandoffId),
+    /// Who hears whom now.
+    Hears(Vec<Row>),
+    /// The answer follows, as [`Output::Answer`](crate::node::Output::Answer), once the data plane has said whether it can be.
+    Later(Ticket),
     /// Done, nothing to show.
     Done,
 }
@@ -76,6 +101,12 @@ pub enum RequestError {
     WrongState(String),
     /// No target has this name.
     NoTarget(String),
+    /// There is no supervisor.
+    NoSupervisor,
+    /// There is no port, or no coder state, for another leg now.
+    NoCapacity,
+    /// The data plane cannot do it. All is as it was.
+    Refused(Refusal),
     /// What was sent cannot be used; says why.
     Invalid(String),
 }
@@ -102,7 +133,7 @@ pub struct CallView {
 /// A leg as the API shows it.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct LegView {
-    /// `caller`, `ai`, `human`.
+    /// `caller`, `ai`, `human`, `supervisor`.
     pub party: String,
     /// State of the leg.
     pub state: String,
@@ -112,7 +143,7 @@ pub struct LegView {
     pub codec: Option<String>,
     /// Why this one, in a few words.
     pub codec_reason: Option<String>,
-    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `play(hold)`, `comfort`,
+    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `mix(caller, human -6 dB)`, `play(hold)`, `comfort`,
     /// `nothing` where we may not send or do not know where to.
     pub hears: String,
 }

@@ -10,7 +10,8 @@
 //! | returned | reason, then peer | caller | | |
 //! | goodbye | goodbye | | | |
 //!
-//! Digits of whom a leg hears that is told keys in INFO are taken, too.
+//! A supervisor hears nothing, and its digits go nowhere: what it hears while the call talks is laid over the scene, as are rows that
+//! somebody wishes to be otherwise ([`crate::supervisor`]). Digits of whom a leg hears that is told keys in INFO are taken, too.
 //!
 //! A leg is in the table from its answer on and as long as its dialog lives; the caller always.
 
@@ -31,6 +32,8 @@ pub(crate) struct Legs {
     pub(crate) peer: Option<Leg>,
     /// Whom a handoff reaches for, likewise, until it is the peer.
     pub(crate) target: Option<Leg>,
+    /// Who listens in, likewise.
+    pub(crate) supervisor: Option<Leg>,
 }
 
 /// What a leg is to its call.
@@ -42,29 +45,26 @@ pub(crate) enum Role {
     Peer,
     /// Whom a handoff reaches for.
     Target,
+    /// Who listens in.
+    Supervisor,
 }
 
 impl Legs {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Leg> + Clone {
-        [Some(&self.caller), self.peer.as_ref(), self.target.as_ref()]
-            .into_iter()
-            .flatten()
+        let others = [&self.peer, &self.target, &self.supervisor];
+        [&self.caller].into_iter().chain(others.into_iter().flatten())
     }
 
     /// All of them, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
-        [Some(&mut self.caller), self.peer.as_mut(), self.target.as_mut()]
-            .into_iter()
-            .flatten()
+        let others = [&mut self.peer, &mut self.target, &mut self.supervisor];
+        [&mut self.caller].into_iter().chain(others.into_iter().flatten())
     }
 
     /// The one with this id.
     pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
-        [Some(&mut self.caller), self.peer.as_mut(), self.target.as_mut()]
-            .into_iter()
-            .flatten()
-            .find(|leg| leg.id == id)
+        self.iter_mut().find(|leg| leg.id == id)
     }
 
     /// What the leg with this id is.
@@ -74,6 +74,7 @@ impl Legs {
             () if self.caller.id == id => Some(Role::Caller),
             () if is(&self.peer) => Some(Role::Peer),
             () if is(&self.target) => Some(Role::Target),
+            () if is(&self.supervisor) => Some(Role::Supervisor),
             () => None,
         }
     }
@@ -144,7 +145,9 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         };
         spec.legs.push(row(leg, dtmf, target_row, config));
     }
-    take_keys(&mut spec, legs);
+    if let Some(leg) = legs.supervisor.as_ref().filter(|leg| leg.state == LegState::Up) {
+        spec.legs.push(row(leg, Dtmf::Drop, nothing(), config));
+    }
     spec.watch = window.map(|window| Watch {
         window,
         first_word_of: match scene {
@@ -157,11 +160,12 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
 }
 
 /// Who is heard by a leg that wants keys in INFO says them to us.
-fn take_keys(spec: &mut SessionSpec, legs: &Legs) {
+pub(crate) fn take_keys(spec: &mut SessionSpec, legs: &Legs) {
     let wants = |id: LegId| legs.iter().any(|leg| leg.id == id && leg.keys == Keys::Info);
     let listeners = spec.legs.iter().filter(|row| wants(row.leg));
     let heard: Vec<LegId> = listeners.flat_map(|row| row.hears.sources()).collect();
-    for row in spec.legs.iter_mut().filter(|row| heard.contains(&row.leg)) {
+    let relayed = |row: &&mut LegSpec| row.dtmf == Dtmf::Relay && heard.contains(&row.leg);
+    for row in spec.legs.iter_mut().filter(relayed) {
         row.dtmf = Dtmf::Take;
     }
 }

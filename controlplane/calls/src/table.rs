@@ -90,6 +90,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
             "the node repeats the command, and says `media silent` in the end",
         ),
         "silence_probe over" => (false, "the node asks the party whether it is there"),
+        "supervisor over" => (false, "the node lets go of a supervisor that does not answer"),
         "evidence over" => {
             let awaited = reaching || among(&["joined", "returned", "returning", "goodbye"]);
             (awaited, "the timer does not run")
@@ -366,7 +367,7 @@ fn told(step: &Step) -> String {
 }
 
 /// What the machines never see: which layer decides, what follows, and a test that shows it.
-const BELOW: [(&str, &str, &str); 12] = [
+const BELOW: [(&str, &str, &str); 13] = [
     (
         "CANCEL crosses our 200 to the caller",
         "endpoint: 200 to the CANCEL, the call stands; the caller's BYE follows (RFC 3261 §9.2)",
@@ -416,6 +417,11 @@ const BELOW: [(&str, &str, &str); 12] = [
         "a party sends no RTP",
         "data plane: comfort noise stands in; node: it is asked whether it is there (OPTIONS); no call ends for the silence",
         "`media`: `comfort_noise_stands_in_for_a_source_that_is_silent_for_60_ms_until_it_resumes`",
+    ),
+    (
+        "a supervisor is invited, answers, leaves or fails; other rows are wished for",
+        "node: laid over the scene while the call talks, and forgotten where a handoff begins; where the data plane refuses it, all is as it was",
+        "`calls`: `whatever_becomes_of_a_supervisor_the_call_goes_on`, `no_wish_lets_the_caller_hear_a_human_who_has_not_accepted`",
     ),
     (
         "drain",

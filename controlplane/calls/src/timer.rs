@@ -24,11 +24,13 @@ pub enum Timer {
     Probe,
     /// The carrier must say what became of our REFER.
     Refer,
+    /// A supervisor must answer.
+    Supervisor,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 9] = [
+    pub const ALL: [Timer; 10] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
@@ -38,6 +40,7 @@ impl Timer {
         Timer::Goodbye,
         Timer::Probe,
         Timer::Refer,
+        Timer::Supervisor,
     ];
 }
 
@@ -54,6 +57,7 @@ impl Timer {
             Timer::Goodbye => "goodbye over",
             Timer::Probe => "silence_probe over",
             Timer::Refer => "refer over",
+            Timer::Supervisor => "supervisor over",
         }
     }
 }

@@ -14,6 +14,7 @@ mod door;
 mod events;
 mod guard;
 mod handoffs;
+mod hears;
 mod idempotency;
 mod kpi;
 mod openapi;
@@ -39,6 +40,7 @@ use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use media::command::Refusal;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
@@ -172,6 +174,30 @@ fn refusal(error: RequestError) -> Problem {
         RequestError::WrongState(why) => Problem::new(StatusCode::CONFLICT, "wrong-state", why),
         RequestError::NoTarget(name) => Problem::invalid(format!("no target has the name {name:?}")),
         RequestError::Invalid(why) => Problem::invalid(why),
+        RequestError::NoSupervisor => Problem::not_found("this call has no supervisor"),
+        RequestError::NoCapacity => {
+            let detail = "there is no port or no coder for another leg at the moment";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no-capacity", detail)
+        }
+        RequestError::Refused(why) => {
+            let detail = "the data plane cannot do it; everybody hears whom they heard";
+            Problem::new(StatusCode::CONFLICT, "refused", detail).with("refusal", refused(why))
+        }
+    }
+}
+
+/// Why the data plane refuses, in a word.
+fn refused(why: Refusal) -> &'static str {
+    match why {
+        Refusal::Coders => "coders",
+        Refusal::NoSession => "session",
+        Refusal::Mix => "mix",
+        Refusal::Gain => "gain",
+        Refusal::UnknownLeg | Refusal::DoubleLeg => "leg",
+        Refusal::Port => "port",
+        Refusal::UnknownPrompt => "prompt",
+        Refusal::PacketTime => "packet_time",
+        Refusal::Silent => "silent",
     }
 }
 

@@ -3,8 +3,10 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use calls::notice::{CallId, HandoffId};
+use calls::notice::{CallId, HandoffId, Party};
+use calls::supervisor::Row;
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 /// `call_` and 16 hex digits.
@@ -112,6 +114,16 @@ pub(crate) fn random_seed() -> std::io::Result<u64> {
     let mut bytes = [0; 8];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
+}
+
+/// A table of who hears whom, as the API shows it.
+pub(crate) fn hears(rows: &[Row]) -> Value {
+    let row = |heard: &[(Party, i8)]| -> Value {
+        let entry = |(party, gain_db): &(Party, i8)| json!({ "leg": party.name(), "gain_db": gain_db });
+        heard.iter().map(entry).collect()
+    };
+    let rows = rows.iter().map(|(party, heard)| (party.name().to_owned(), row(heard)));
+    Value::Object(rows.collect())
 }
 
 #[cfg(test)]

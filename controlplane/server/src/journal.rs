@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use calls::notice::{HandoffId, Notice, Step, What};
+use calls::notice::{HandoffId, Notice, Step, Supervised, What};
 use playbook::context::Package;
 use serde_json::{Value, json};
 
@@ -72,6 +72,17 @@ impl Journal {
                 records.forget_call(notice.call);
                 self.store.write(Write::CallOver(ids::call(notice.call)));
             }
+            What::Hears { by, rows } => {
+                let data = json!({ "by": by, "hears": ids::hears(rows) });
+                self.call_event(&mut records, notice, "baton.call.hears", data);
+            }
+            What::Supervisor { name, by, how } => {
+                let mut data = json!({ "by": by, "supervisor": name, "state": how.name() });
+                if let Supervised::Unreached(status) = how {
+                    data["status"] = (*status).into();
+                }
+                self.call_event(&mut records, notice, "baton.call.supervisor", data);
+            }
             What::Turns { first, turns } => {
                 // What was read from JSON can be written as JSON.
                 let body = |turn| serde_json::to_string(turn).unwrap_or_default();
@@ -120,6 +131,8 @@ impl Journal {
             | What::CallEnded { .. }
             | What::Turns { .. }
             | What::Context(_)
+            | What::Hears { .. }
+            | What::Supervisor { .. }
             | What::Legs(_) => None,
         };
         if let Some(row) = told.and_then(|id| records.row(id)) {
@@ -232,6 +245,8 @@ fn log(notice: &Notice) {
         What::Turns { turns, .. } => tracing::debug!(call, count = turns.len(), "turns"),
         What::Context(_) => tracing::info!(call, "context updated"),
         What::ContextUpdated(_) | What::Legs(_) => {}
+        What::Hears { by, rows } => tracing::info!(call, by, hears = %ids::hears(rows), "who hears whom"),
+        What::Supervisor { name, by, how } => tracing::info!(call, by, supervisor = name, ?how, "supervisor"),
         What::Handoff(id, step) => {
             let handoff = ids::handoff(*id);
             match step {

@@ -148,6 +148,7 @@ impl Records {
                 facts.caller.clone_from(caller);
             }
             What::CallEnded { .. } | What::Turns { .. } | What::Context(_) | What::Legs(_) => {}
+            What::Hears { .. } | What::Supervisor { .. } => {}
             What::ContextUpdated(package) => {
                 let running = self.calls.get(&notice.call).and_then(|facts| facts.running);
                 if let Some(record) = running.and_then(|id| self.records.get_mut(&id)) {
@@ -512,11 +513,7 @@ pub(crate) fn evidence_view(evidence: &Evidence) -> Value {
 
 /// As in the API.
 pub(crate) fn party_name(party: Party) -> &'static str {
-    match party {
-        Party::Caller => "caller",
-        Party::Ai => "ai",
-        Party::Human => "human",
-    }
+    party.name()
 }
 
 /// As in the API.

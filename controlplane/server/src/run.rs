@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use calls::node::{Node, Output};
 use calls::notice::{CallId, Notice, Step, What};
-use calls::request::{Request, Response};
+use calls::request::{Request, RequestError, Response, Ticket};
 use engine::{Engine, Full};
 use media::command::{Command, Event, SessionId};
 use sip::endpoint::{FlowId, Stream};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::ids;
 use crate::journal::{Journal, lock};
@@ -69,6 +69,8 @@ pub(crate) struct Run {
     tap: Tap,
     turns: Arc<Turns>,
     meter: Meter,
+    /// Who waits for answers that come later.
+    later: HashMap<Ticket, oneshot::Sender<Result<Response, RequestError>>>,
     /// What the node is doing now, should it begin a handoff.
     trigger: Trigger,
     asks: mpsc::Receiver<Ask>,
@@ -107,6 +109,7 @@ impl Run {
             tap,
             turns: Arc::clone(&turns),
             meter: Meter::new(Instant::now()),
+            later: HashMap::new(),
             trigger: Trigger::default(),
             asks,
             waiting: HashMap::new(),
@@ -221,10 +224,15 @@ impl Run {
                 if let (Some(key), Ok(Response::Handoff(id))) = (key, &response) {
                     self.journal.remember(*id, key);
                 }
-                // The records must know of it before the user does.
-                self.do_outputs();
+                if let Ok(Response::Later(ticket)) = response {
+                    self.later.insert(ticket, reply);
+                    self.do_outputs();
+                } else {
+                    // The records must know of it before the user does.
+                    self.do_outputs();
+                    let _ = reply.send(response);
+                }
                 self.trigger = Trigger::default();
-                let _ = reply.send(response);
             }
             Ask::Holds(reply) => {
                 let holds = Holds {
@@ -399,6 +407,10 @@ impl Run {
                 }
             }
             Output::Notice(notice) => self.notice(&notice),
+            Output::Answer(ticket, answer) => {
+                // Who asked may have given up by now.
+                let _ = self.later.remove(&ticket).map(|reply| reply.send(answer));
+            }
         }
     }
 

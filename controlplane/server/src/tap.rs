@@ -278,10 +278,10 @@ impl Tap {
             && head.opens()
             && let Some(call) = head.call.and_then(ids::parse_call)
         {
-            let party = if head.handoff.is_some() {
-                Party::Human
-            } else {
-                Party::Ai
+            let party = match (head.handoff, head.role) {
+                (Some(_), _) => Party::Human,
+                (None, Some(_)) => Party::Supervisor,
+                (None, None) => Party::Ai,
             };
             leg = self.bind(at, &head, call, party);
         }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::codec::opus::Settings;
+use media::coders::{Coders, Sizes};
 use media::command::{Command, Event, Port, SessionId};
 use media::core::{Alive, Config, Core, Departure, Parcel};
 use media::prompt::Prompts;
@@ -31,6 +33,18 @@ pub struct Plane {
     moved: BTreeMap<u16, usize>,
 }
 
+/// Nothing is transcoded but G.711, which needs no states.
+fn coders(mixers: usize) -> Arc<Coders> {
+    if mixers == 0 {
+        return Arc::default();
+    }
+    let sizes = Sizes {
+        mixers,
+        ..Sizes::default()
+    };
+    Arc::new(Coders::new(sizes, &Settings::default()).expect("there is no encoder among them"))
+}
+
 impl Plane {
     pub(super) fn new(scenario: &Scenario, prompts: &Arc<Prompts>, now: Instant) -> Plane {
         let core = |worker: u16| {
@@ -43,7 +57,7 @@ impl Plane {
                 prompts: Arc::clone(prompts),
                 cname: "baton".into(),
                 seed: scenario.seed ^ u64::from(1 + 8 * worker),
-                coders: Arc::default(),
+                coders: coders(scenario.mixers),
                 silence: media::core::SILENCE,
                 added_latency: media::core::ADDED_LATENCY,
             };

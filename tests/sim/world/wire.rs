@@ -129,6 +129,8 @@ impl World {
                 },
                 What::CallStarted { .. } => "call started".into(),
                 What::CallEnded { by } => format!("call ended by {by}"),
+                What::Hears { rows, .. } => format!("who hears whom: {rows:?}"),
+                What::Supervisor { name, how, .. } => format!("supervisor {name}: {how:?}"),
                 What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => continue,
             };
             lines.push((notice.at, format!("*  {text}")));

@@ -8,23 +8,27 @@ use sip::endpoint::{Invite, Refer, Transport};
 use sip::sdp::Encoding;
 use sip::uri::Uri;
 
-use crate::call::{Action, Input, Scene};
+use crate::call::{Action, Input, Scene, State};
 use crate::codecs;
 use crate::config::Keys;
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
-use crate::notice::{HandoffId, Notice, Party, Spoken, Step, What};
+use crate::notice::{HandoffId, Notice, Party, Spoken, Step, Supervised, What};
 use crate::offer;
 use crate::ports::Taken;
-use crate::spec::spec;
+use crate::request::RequestError;
+use crate::spec::{spec, take_keys};
 use crate::timer::Timer;
 
 /// No address of ours can be reached from there: as where the transport fails (RFC 3261 §8.1.3.1).
 const NO_WAY: u16 = 503;
 
+/// RFC 3326: what a supervisor's phone may show.
+const OVER: &str = "SIP;cause=200;text=\"Call over\"";
+
 /// Why nobody was called.
-enum Uncalled {
+pub(super) enum Uncalled {
     /// We have no address of its family.
     NoWay,
     /// There are no coder states for what it may speak.
@@ -78,6 +82,8 @@ impl Node {
                 self.refresh(now, live);
             }
             Action::EndMedia => {
+                self.dismiss(now, live, Supervised::Dismissed, Some(OVER));
+                self.rows_over(live, RequestError::NoCall);
                 let command = live.desired.end();
                 self.command(now, live, command);
             }
@@ -93,6 +99,8 @@ impl Node {
                     Timer::Evidence => deadlines.evidence,
                     Timer::Goodbye => deadlines.goodbye,
                     Timer::Refer => deadlines.refer,
+                    // Armed where it is invited: each target has its own time.
+                    Timer::Supervisor => self.ring_time(live),
                 };
                 live.timers.arm(timer, now + wait);
             }
@@ -106,7 +114,7 @@ impl Node {
             Action::TellJoined(handoff) => {
                 let spoken = |leg| {
                     let (codec, why) = live.codec(leg)?;
-                    let party = leg.party;
+                    let party = Some(leg.party).filter(|party| *party != Party::Supervisor)?;
                     Some(Spoken { party, codec, why })
                 };
                 let codecs = live.legs.iter().filter_map(spoken).collect();
@@ -137,6 +145,9 @@ impl Node {
 
     /// Another scene.
     fn show(&mut self, now: Instant, live: &mut Live, scene: Scene, window: Option<WindowId>) {
+        if live.call.handoff().is_some() {
+            self.rows_over(live, RequestError::WrongState("a handoff has begun".to_owned()));
+        }
         (live.scene, live.window) = (scene, window);
         self.set(now, live, true);
     }
@@ -148,7 +159,7 @@ impl Node {
         }
     }
 
-    fn set(&mut self, now: Instant, live: &mut Live, scene: bool) {
+    pub(super) fn set(&mut self, now: Instant, live: &mut Live, scene: bool) {
         if scene || live.desired.awaits_scene() {
             live.legs.iter_mut().for_each(|leg| leg.resumes = false);
         }
@@ -169,6 +180,9 @@ impl Node {
     /// The table of the present scene.
     pub(super) fn spec(&self, live: &Live) -> SessionSpec {
         let mut spec = spec(live.scene, live.window, &live.legs, &live.config);
+        if matches!(live.call.state(), State::Talking) {
+            live.rows.lay_over(&mut spec, &live.legs, &live.played);
+        }
         hold::stand_in(
             &mut spec,
             live.desired.spec(),
@@ -176,6 +190,7 @@ impl Node {
             live.config.prompts.hold,
             &live.played,
         );
+        take_keys(&mut spec, &live.legs);
         spec
     }
 
@@ -322,7 +337,7 @@ impl Node {
 
     /// INVITE with an offer of ours, of these codecs (`None`: all), in the order that goes with what the caller speaks. The offer names our
     /// address of the next hop's family; After an error nothing is sent, and the port is free again.
-    fn invite(
+    pub(super) fn invite(
         &mut self,
         now: Instant,
         live: &mut Live,
@@ -393,7 +408,7 @@ impl Node {
         Some(leg)
     }
 
-    fn dropped(&mut self, now: Instant, live: &mut Live, leg: &Leg) {
+    pub(super) fn dropped(&mut self, now: Instant, live: &mut Live, leg: &Leg) {
         self.registry.unbind(leg.dialog);
         match leg.state {
             // The data plane has it until the next table is in force.

@@ -14,8 +14,10 @@ impl Node {
     /// its join is in force: the caller never hears a key of the consultation. All others go on, in INFO, to who hears the leg and
     /// wants them so; of those the audio has nothing, since they were taken ([`spec`](crate::spec::spec)).
     pub(super) fn pressed(&mut self, now: Instant, live: &mut Live, leg: LegId, key: char) -> Option<Input> {
-        if live.legs.role(leg)? == Role::Target {
-            return Some(Input::Digit(key));
+        match live.legs.role(leg)? {
+            Role::Target => return Some(Input::Digit(key)),
+            Role::Supervisor => return None,
+            Role::Caller | Role::Peer => {}
         }
         let rows = live.desired.spec().legs.iter();
         let hearing = rows.filter(|row| row.send && row.hears.sources().any(|heard| heard == leg));

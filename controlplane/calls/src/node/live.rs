@@ -13,10 +13,11 @@ use crate::codecs;
 use crate::config::Config;
 use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
-use crate::node::Way;
+use crate::node::{Asked, Way};
 use crate::notice::{CallId, Party, StandingLeg};
 use crate::ports::Taken;
 use crate::spec::{Legs, Role};
+use crate::supervisor::Rows;
 use crate::timer::Timers;
 
 #[derive(Debug)]
@@ -64,6 +65,12 @@ pub(crate) struct Live {
     pub(crate) referral: Option<ReferId>,
     /// The legs that were last told to be up.
     pub(crate) told: Vec<StandingLeg>,
+    /// Rows that are wished to be otherwise than their scene has them.
+    pub(crate) rows: Rows,
+    /// … of which is not known whether they are in force.
+    pub(crate) asked: Option<Asked>,
+    /// Who wished for the supervisor, or for its end.
+    pub(crate) supervised_by: String,
     /// Items that were played, of the plays of the present spec.
     pub(crate) played: Vec<(PlayId, u8)>,
 }
@@ -98,6 +105,10 @@ impl Live {
             let Some(party) = self.parties.get(usize::from(leg.0)).copied() else {
                 continue;
             };
+            // It has no part in a handoff.
+            if party == Party::Supervisor {
+                continue;
+            }
             named.retain(|(earlier, _)| *earlier != party);
             named.push((party, *evidence));
         }
@@ -137,7 +148,7 @@ impl Live {
         }
         leg.state = LegState::Ringing;
         match role {
-            Role::Caller => None,
+            Role::Caller | Role::Supervisor => None,
             Role::Peer => Some(Input::PeerRinging),
             Role::Target => Some(Input::TargetRinging),
         }

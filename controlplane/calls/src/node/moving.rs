@@ -9,7 +9,11 @@ use crate::call::Input;
 use crate::desired::Desired;
 use crate::leg::LegState;
 use crate::node::{Live, Node, Output};
+use crate::notice::Supervised;
 use crate::ports::Taken;
+
+/// RFC 3326: what a supervisor's phone may show.
+const NO_PORT: &str = "SIP;cause=503;text=\"No capacity\"";
 
 /// A session is on its way.
 #[derive(Debug)]
@@ -59,6 +63,19 @@ impl Node {
         live.awaits_port = true;
         if live.way.is_some() {
             return None;
+        }
+        // A session goes only where all its legs are up, and nobody waits for a supervisor to answer.
+        if live
+            .legs
+            .supervisor
+            .as_ref()
+            .is_some_and(|leg| leg.state != LegState::Up)
+        {
+            self.dismiss(now, live, Supervised::NoPort, Some(NO_PORT));
+            if let Some(port) = self.ports.take(live.worker) {
+                live.awaits_port = false;
+                return self.invite_target(now, live, Some(port));
+            }
         }
         let Some(to) = self.ports.elsewhere(live.worker) else {
             live.awaits_port = false;

@@ -119,8 +119,14 @@ impl Node {
         self.put_back(now, live);
     }
 
+    /// Our SIP addresses.
+    pub(super) fn here(&self) -> Vec<SocketAddr> {
+        let sip = &self.config.sip;
+        [Some(sip.advertise), sip.also].into_iter().flatten().collect()
+    }
+
     fn read_refer(&self, live: &Live, role: Role, request: &Message) -> Result<Asked, u16> {
-        if role == Role::Caller {
+        if matches!(role, Role::Caller | Role::Supervisor) {
             return Err(403);
         }
         match live.call.state() {
@@ -129,9 +135,7 @@ impl Node {
             _ => return Err(481),
         }
         let text = request.header(ReferTo::NAME).ok_or(400_u16)?;
-        let sip = &self.config.sip;
-        let here: Vec<_> = [Some(sip.advertise), sip.also].into_iter().flatten().collect();
-        let choice = resolve(&text, &live.config.targets, &here)?;
+        let choice = resolve(&text, &live.config.targets, &self.here())?;
         let mode = match request.header("X-Baton-Mode") {
             None => None,
             Some(mode) if mode.eq_ignore_ascii_case("warm") => Some(Mode::Warm),
@@ -151,7 +155,7 @@ impl Node {
 /// Whom a Refer-To names: a target by its name or its URI, or one of whose patterns the URI is. Nobody else is dialled.
 ///
 /// A name stands as the whole value, as `sip:name`, or as the user of a URI at an address of ours (`here`).
-fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> Result<Choice, u16> {
+pub(super) fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> Result<Choice, u16> {
     let chosen = |(target, found): (usize, &Target), uri| Choice {
         target,
         name: found.name.clone(),

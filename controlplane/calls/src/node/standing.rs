@@ -67,7 +67,7 @@ impl Node {
                 let agent = self.config.ai_agents.iter().find(|agent| agent.name == *name);
                 agent.and_then(|agent| agent.auth.clone())
             }
-            Party::Human => {
+            Party::Human | Party::Supervisor => {
                 let target = self.config.targets.iter().find(|target| target.name == *name);
                 target.and_then(|target| target.auth.clone())
             }

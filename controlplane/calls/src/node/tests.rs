@@ -18,6 +18,7 @@ mod second;
 mod standing;
 mod start;
 mod states;
+mod supervise;
 mod talks_on;
 mod told;
 mod transfer;

@@ -30,6 +30,9 @@ impl Node {
                 Ok(Response::Call(Box::new(self.view(live))))
             }
             Request::HangUp(id) => self.wish(now, id, Input::HangUp).map(|()| Response::Done),
+            Request::Hears(id, wish, by) => self.hears_wished(now, id, &wish, by),
+            Request::Supervise(id, whom, by) => self.supervise(now, id, &whom, by),
+            Request::Dismiss(id, by) => self.dismissed(now, id, by),
             Request::Turns(id, turns) => self.turns(now, id, turns),
             Request::Context(id, patch) => self.context(now, id, &patch),
             Request::Handoff(id, request) => self.handoff(now, id, request).map(Response::Handoff),

@@ -1,10 +1,9 @@
 //! A call as the API shows it.
 
-use media::command::LegSpec;
+use media::command::{Heard, LegSpec};
 
 use crate::leg::Leg;
 use crate::node::{Live, Node};
-use crate::notice::Party;
 use crate::request::{CallView, LegView};
 use crate::spec::prompt_name;
 
@@ -29,7 +28,7 @@ impl Node {
         let row = live.desired.spec().legs.iter().find(|row| row.leg == leg.id);
         let codec = live.codec(leg);
         LegView {
-            party: party(leg.party).to_owned(),
+            party: leg.party.name().to_owned(),
             state: leg.state.name().to_owned(),
             sip_call_id: leg.call_id.clone(),
             codec: codec.map(|(name, _)| name.to_owned()),
@@ -55,7 +54,21 @@ impl Node {
                 return format!("play({})", prompt_name(*prompt, &live.config.prompts));
             }
         }
-        let source = row.hears.sources().next();
+        let heard = |heard: &Heard| {
+            let name = live.parties.get(usize::from(heard.leg.0)).map_or("", |who| who.name());
+            match heard.gain_db {
+                0 => name.to_owned(),
+                gain => format!("{name} {gain:+} dB"),
+            }
+        };
+        let source = match &row.hears.legs[..] {
+            [] => None,
+            [one] if one.gain_db == 0 => Some(one.leg),
+            several => {
+                let names: Vec<String> = several.iter().map(heard).collect();
+                return format!("mix({})", names.join(", "));
+            }
+        };
         let Some(source) = source.and_then(|id| live.desired.spec().legs.iter().find(|leg| leg.leg == id)) else {
             return "comfort".to_owned();
         };
@@ -64,18 +77,7 @@ impl Node {
         } else {
             "transcode"
         };
-        let name = live
-            .parties
-            .get(usize::from(source.leg.0))
-            .map_or("", |who| party(*who));
+        let name = live.parties.get(usize::from(source.leg.0)).map_or("", |who| who.name());
         format!("{path}({name})")
-    }
-}
-
-fn party(party: Party) -> &'static str {
-    match party {
-        Party::Caller => "caller",
-        Party::Ai => "ai",
-        Party::Human => "human",
     }
 }

@@ -32,9 +32,11 @@ pub struct Webhook {
 }
 
 /// Types of events that a webhook can ask for.
-pub const EVENT_TYPES: [&str; 11] = [
+pub const EVENT_TYPES: [&str; 13] = [
     "baton.call.started",
     "baton.call.ended",
+    "baton.call.hears",
+    "baton.call.supervisor",
     "baton.handoff.requested",
     "baton.handoff.ringing",
     "baton.handoff.answered",

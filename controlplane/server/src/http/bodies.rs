@@ -1,8 +1,10 @@
 //! What the bodies of requests say, once they are JSON: pure, so that any JSON can be tried on them.
 
-use calls::request::HandoffRequest;
+use calls::notice::Party;
+use calls::request::{HandoffRequest, Whom};
+use calls::supervisor::{Mode, Wish};
 use jiff::Timestamp;
-use playbook::Mode;
+use playbook::Mode as HandoffMode;
 use playbook::context::Turn;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,7 +19,7 @@ pub(super) const REASON_MAX: usize = 2000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wish {
+struct WishedHandoff {
     #[serde(default)]
     mode: WishedMode,
     target: Option<String>,
@@ -81,7 +83,7 @@ fn read_turn(item: Value) -> Result<Turn, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
-    let wish: Wish = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    let wish: WishedHandoff = serde_json::from_value(body).map_err(|error| error.to_string())?;
     if wish.context.as_ref().is_some_and(|context| !context.is_object()) {
         return Err("context must be an object".to_owned());
     }
@@ -90,8 +92,8 @@ pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
     }
     Ok(HandoffRequest {
         mode: match wish.mode {
-            WishedMode::Warm => Some(Mode::Warm),
-            WishedMode::Cold => Some(Mode::Cold),
+            WishedMode::Warm => Some(HandoffMode::Warm),
+            WishedMode::Cold => Some(HandoffMode::Cold),
             WishedMode::Auto => None,
         },
         target: wish.target,
@@ -99,6 +101,95 @@ pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
         context: wish.context,
         by_ai: false,
     })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WishedRow {
+    leg: WishedParty,
+    #[serde(default)]
+    gain_db: i8,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WishedParty {
+    Caller,
+    Ai,
+    Human,
+    Supervisor,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WishedSupervision {
+    Listen,
+    Whisper,
+    Barge,
+    Mute,
+}
+
+impl From<WishedParty> for Party {
+    fn from(party: WishedParty) -> Party {
+        match party {
+            WishedParty::Caller => Party::Caller,
+            WishedParty::Ai => Party::Ai,
+            WishedParty::Human => Party::Human,
+            WishedParty::Supervisor => Party::Supervisor,
+        }
+    }
+}
+
+/// Rows of the table of who hears whom. `"supervisor"` may have a word in place of a row.
+///
+/// # Errors
+/// What is wrong, and with which row.
+pub fn hears(body: Value) -> Result<Wish, String> {
+    let Value::Object(rows) = body else {
+        return Err("must be an object of rows, by listener".to_owned());
+    };
+    if rows.is_empty() {
+        return Err("has no row".to_owned());
+    }
+    let mut wish = Wish::default();
+    for (name, row) in rows {
+        let listener = serde_json::from_value::<WishedParty>(name.as_str().into());
+        let listener = Party::from(listener.map_err(|error| error.to_string())?);
+        let wrong = |error: serde_json::Error| format!("{name}: {error}");
+        if listener == Party::Supervisor && row.is_string() {
+            wish.mode = Some(match serde_json::from_value(row).map_err(wrong)? {
+                WishedSupervision::Listen => Mode::Listen,
+                WishedSupervision::Whisper => Mode::Whisper,
+                WishedSupervision::Barge => Mode::Barge,
+                WishedSupervision::Mute => Mode::Mute,
+            });
+            continue;
+        }
+        let row: Vec<WishedRow> = serde_json::from_value(row).map_err(wrong)?;
+        let heard = row.into_iter().map(|heard| (heard.leg.into(), heard.gain_db));
+        wish.rows.push((listener, heard.collect()));
+    }
+    Ok(wish)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WishedSupervisor {
+    target: Option<String>,
+    uri: Option<String>,
+}
+
+/// Whom to invite as a supervisor.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn supervisor(body: Value) -> Result<Whom, String> {
+    let wish: WishedSupervisor = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    match (wish.target, wish.uri) {
+        (Some(name), None) => Ok(Whom::Target(name)),
+        (None, Some(uri)) => Ok(Whom::Uri(uri)),
+        _ => Err("must have target or uri, and not both".to_owned()),
+    }
 }
 
 /// The longest note of a feedback.
@@ -162,6 +253,51 @@ mod tests {
             json!({ "role": "ai", "text": "hi", "more": 1 }),
         ] {
             assert!(super::turns(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_wish_for_rows_has_rows_or_a_word_for_the_supervisor() {
+        use super::{Mode, Party, Wish};
+        let wish = super::hears(json!({
+            "caller": [{ "leg": "human" }, { "leg": "supervisor", "gain_db": -6 }],
+            "human": [],
+            "supervisor": "whisper",
+        }));
+        let rows = vec![
+            (Party::Caller, vec![(Party::Human, 0), (Party::Supervisor, -6)]),
+            (Party::Human, vec![]),
+        ];
+        assert_eq!(
+            wish,
+            Ok(Wish {
+                mode: Some(Mode::Whisper),
+                rows
+            })
+        );
+        for wrong in [
+            json!([]),
+            json!({}),
+            json!({ "robot": [] }),
+            json!({ "caller": "barge" }),
+            json!({ "supervisor": "shout" }),
+            json!({ "caller": [{ "leg": "robot" }] }),
+            json!({ "caller": [{ "leg": "ai", "gain": 1 }] }),
+            json!({ "caller": [{ "leg": "ai", "gain_db": 1000 }] }),
+            json!({ "caller": [{ "leg": "ai", "gain_db": 1.5 }] }),
+            json!({ "caller": ["ai"] }),
+        ] {
+            assert!(super::hears(wrong.clone()).is_err(), "{wrong}");
+        }
+        assert!(super::supervisor(json!({ "target": "floor" })).is_ok());
+        assert!(super::supervisor(json!({ "uri": "sip:floor@192.0.2.7" })).is_ok());
+        for wrong in [
+            json!({}),
+            json!({ "target": "a", "uri": "b" }),
+            json!({ "name": "a" }),
+            json!("a"),
+        ] {
+            assert!(super::supervisor(wrong.clone()).is_err(), "{wrong}");
         }
     }
 

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::http::{Method, StatusCode};
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, any, delete, get, patch, post};
+use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 
 use super::problem::Problem;
 use super::schemas::Schema;
-use super::{Shared, calls, deliveries, events, guard, handoffs, kpi, openapi, reload, status, targets, trace};
+use super::{Shared, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, reload, status, targets, trace};
 
 /// One operation of the API.
 pub(super) struct Operation {
@@ -315,6 +315,75 @@ pub(super) static OPERATIONS: &[Operation] = &[
             AWAY,
         ],
         handler: || patch(calls::context),
+    },
+    Operation {
+        method: Method::PUT,
+        path: "/v1/calls/{call}/hears",
+        id: "putHears",
+        summary: "Say who hears whom while the call talks: mute, gains, and what a supervisor does.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::HearsRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            ok("The whole table, in force.", Schema::Hears),
+            NO_CALL,
+            problem(
+                409,
+                "A handoff has the rows, the call is not in a state for it, or the data plane refuses (`refusal`); all is as it was.",
+            ),
+            INVALID,
+            AWAY,
+        ],
+        handler: || put(hears::put),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/calls/{call}/supervisors",
+        id: "supervise",
+        summary: "Invite a supervisor, who listens.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::SupervisorRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            Answer {
+                status: 202,
+                what: "It is invited; events tell what becomes of it.",
+                content: Content::Json(Schema::Supervisor),
+            },
+            NO_CALL,
+            WRONG_STATE,
+            INVALID,
+            AWAY,
+        ],
+        handler: || post(hears::supervise),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/v1/calls/{call}/supervisors",
+        id: "dismissSupervisor",
+        summary: "Let the supervisor go.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "Its leg is being ended.",
+                content: Content::Nothing,
+            },
+            problem(404, "There is no such live call, or it has no supervisor."),
+            AWAY,
+        ],
+        handler: || delete(hears::dismiss),
     },
     Operation {
         method: Method::POST,
@@ -656,7 +725,6 @@ const NOT_BUILT: &[&str] = &[
     "/v1/agents",
     "/v1/agents/{id}",
     "/v1/callbacks",
-    "/v1/calls/{call}/hears",
     "/v1/calls/{call}/recording",
 ];
 

@@ -1,5 +1,6 @@
 //! What bodies look like: JSON Schema 2020-12, as OpenAPI 3.1 has it. The API's tests hold every answer against it.
 
+use media::command::GAIN_DB;
 use playbook::context::{LABEL_MAX, TEXT_MAX};
 use serde_json::{Map, Value, json};
 
@@ -22,14 +23,21 @@ pub(super) enum Schema {
     HandoffRequest,
     Handoffs,
     Health,
+    Hears,
+    HearsRequest,
     Kpi,
     Package,
     Reload,
+    Supervisor,
+    SupervisorRequest,
     Targets,
     Trace,
     Turns,
     Vcon,
 }
+
+/// Who can be on a call.
+const PARTIES: [&str; 4] = ["caller", "ai", "human", "supervisor"];
 
 impl Schema {
     pub(super) fn reference(self) -> Value {
@@ -284,7 +292,7 @@ fn requests() -> Vec<(&'static str, Value)> {
 
 fn answers() -> Vec<(&'static str, Value)> {
     let leg = object(&[
-        ("party", one_of(&["caller", "ai", "human"])),
+        ("party", one_of(&PARTIES)),
         ("state", text()),
         ("sip_call_id", text()),
         ("codec", json!({ "type": ["string", "null"] })),
@@ -297,7 +305,7 @@ fn answers() -> Vec<(&'static str, Value)> {
             json!({
                 "type": "string",
                 "description": "What it hears, and by which path.",
-                "pattern": r"^(nothing|comfort|(relay|transcode|mix)\((caller|ai|human)\)|play\(.+\))$",
+                "pattern": r"^(nothing|comfort|(relay|transcode)\((caller|ai|human|supervisor)\)|(mix|play)\(.+\))$",
             }),
         ),
     ]);
@@ -352,7 +360,7 @@ fn answers() -> Vec<(&'static str, Value)> {
     let message = object(&[
         ("at", time()),
         ("direction", text()),
-        ("party", one_of(&["caller", "ai", "human"])),
+        ("party", one_of(&PARTIES)),
         ("transport", text()),
         ("peer", text()),
         ("sip_call_id", text()),
@@ -379,10 +387,53 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Target", target),
         ("Health", health),
     ];
+    all.extend(hears());
     all.extend(records());
     all.extend(figures());
     all.push(("Vcon", vcon()));
     all
+}
+
+fn hears() -> Vec<(&'static str, Value)> {
+    let gain = json!({
+        "type": "integer",
+        "minimum": GAIN_DB.start(),
+        "maximum": GAIN_DB.end(),
+        "description": "How much louder, dB.",
+    });
+    let row = json!({ "type": "array", "items": to("HeardLeg") });
+    let rows = PARTIES.map(|party| (party, row.clone()));
+    let mut wished = rows.to_vec();
+    wished[3].1 = json!({
+        "anyOf": [row.clone(), one_of(&["listen", "whisper", "barge", "mute"])],
+        "description": "A row, or in a word what the supervisor does.",
+    });
+    let mut wish = request(&[], &wished);
+    wish["minProperties"] = 1.into();
+    wish["description"] =
+        "Whom each of these hears; who is not named goes on hearing whom it hears. An empty row is silence.".into();
+    let mut whom = request(&[], &[("target", text()), ("uri", text())]);
+    (whom["minProperties"], whom["maxProperties"]) = (1.into(), 1.into());
+    let table = json!({ "type": "object", "properties": properties(&rows), "additionalProperties": false });
+    vec![
+        ("HearsRequest", wish),
+        (
+            "HeardLeg",
+            request(&["leg"], &[("leg", one_of(&PARTIES)), ("gain_db", gain)]),
+        ),
+        (
+            "Hears",
+            document("baton.hears/1", &[("call", id("call")), ("hears", table)]),
+        ),
+        ("SupervisorRequest", whom),
+        (
+            "Supervisor",
+            document(
+                "baton.supervisor/1",
+                &[("call", id("call")), ("state", one_of(&["invited"]))],
+            ),
+        ),
+    ]
 }
 
 fn records() -> Vec<(&'static str, Value)> {

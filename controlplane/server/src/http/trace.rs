@@ -101,7 +101,8 @@ fn row(entry: &Entry, first: Instant) -> String {
     let party = match entry.party {
         Party::Caller => CALLER,
         Party::Ai => AI,
-        Party::Human => HUMAN,
+        // Few look for both in one ladder.
+        Party::Human | Party::Supervisor => HUMAN,
     };
     let mut row = vec![' '; HUMAN + 3];
     put(

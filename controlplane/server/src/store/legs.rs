@@ -52,7 +52,7 @@ pub(crate) fn read(value: &Value) -> Vec<StandingLeg> {
 
 fn read_leg(value: &Value) -> Option<StandingLeg> {
     let text = |key: &str| Some(value[key].as_str()?.to_owned());
-    let party = [Party::Caller, Party::Ai, Party::Human]
+    let party = [Party::Caller, Party::Ai, Party::Human, Party::Supervisor]
         .into_iter()
         .find(|party| value["party"] == party_name(*party))?;
     let routes = value["routes"].as_array()?.iter();

@@ -19,9 +19,10 @@ pub(crate) struct Head<'m> {
     pub(crate) cseq: Cow<'m, str>,
     /// A request without it is outside any dialog (RFC 3261 §12.2.2).
     pub(crate) to_tag: bool,
-    /// `X-Baton-Call` and `X-Baton-Handoff`: ours only where we have written the message.
+    /// `X-Baton-Call`, `X-Baton-Handoff` and `X-Baton-Role`: ours only where we have written the message.
     pub(crate) call: Option<&'m str>,
     pub(crate) handoff: Option<&'m str>,
+    pub(crate) role: Option<&'m str>,
 }
 
 impl<'m> Head<'m> {
@@ -38,6 +39,7 @@ impl<'m> Head<'m> {
             to_tag: false,
             call: None,
             handoff: None,
+            role: None,
         };
         // A value may go on in the next line (§7.3.1); which of ours that was, if any.
         let mut last: Option<Field> = None;
@@ -50,7 +52,7 @@ impl<'m> Head<'m> {
                     Some(Field::CallId) => append(&mut head.call_id, line),
                     Some(Field::CSeq) => append(&mut head.cseq, line),
                     Some(Field::To) => head.to_tag |= has_tag(line),
-                    Some(Field::Call | Field::Handoff) | None => {}
+                    Some(Field::Call | Field::Handoff | Field::Role) | None => {}
                 }
                 continue;
             }
@@ -66,6 +68,7 @@ impl<'m> Head<'m> {
                 Some(Field::To) => head.to_tag |= has_tag(value),
                 Some(Field::Call) => head.call = Some(value),
                 Some(Field::Handoff) => head.handoff = Some(value),
+                Some(Field::Role) => head.role = Some(value),
                 Some(Field::CallId | Field::CSeq) | None => {}
             }
         }
@@ -96,6 +99,7 @@ enum Field {
     To,
     Call,
     Handoff,
+    Role,
 }
 
 impl Field {
@@ -108,6 +112,7 @@ impl Field {
             ("t", Field::To),
             ("x-baton-call", Field::Call),
             ("x-baton-handoff", Field::Handoff),
+            ("x-baton-role", Field::Role),
         ];
         let found = names.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
         found.map(|(_, field)| field)

@@ -1,6 +1,7 @@
 //! The API as a whole: every operation of the document, whoever asks.
 
 mod events;
+mod hears;
 mod limits;
 mod records;
 mod scopes;

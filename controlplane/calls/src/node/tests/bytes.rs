@@ -26,6 +26,7 @@ pub(super) fn by_hand(world: &mut World, text: &[u8]) -> Vec<sip::message::Messa
             }
             Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
             Output::Move { .. } => panic!("there is one worker"),
+            Output::Answer(..) => panic!("nobody asked"),
             Output::Media { command, .. } => {
                 world.commands.push(command.clone());
                 world.answer_media(command);

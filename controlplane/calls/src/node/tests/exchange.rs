@@ -205,6 +205,7 @@ fn sent_to(world: &mut World, host: usize) -> Vec<sip::message::Message> {
             Output::Datagram(datagram) => panic!("to another party: {datagram:?}"),
             Output::Stream(stream) => panic!("TCP, which nobody has here: {stream:?}"),
             Output::Move { .. } => panic!("there is one worker"),
+            Output::Answer(..) => panic!("nobody asked"),
             Output::Media { command, .. } => world.take_command(command),
             Output::Notice(notice) => world.notices.push(notice.what),
         }

@@ -142,6 +142,8 @@ pub(super) struct World {
     /// Sessions that were to go from one worker to another, and have not been said to be there or not.
     pub(super) ways: VecDeque<(SessionId, usize, usize)>,
     pub(super) notices: Vec<What>,
+    /// Answers that came later.
+    pub(super) late: Vec<(Ticket, Result<Response, RequestError>)>,
     /// The legs that were last told to be up.
     pub(super) legs: Vec<StandingLeg>,
     /// In the order in which they left: datagrams' first words and media commands.
@@ -183,6 +185,7 @@ impl World {
             workers: Vec::new(),
             ways: VecDeque::new(),
             notices: Vec::new(),
+            late: Vec::new(),
             legs: Vec::new(),
             order: Vec::new(),
         }
@@ -216,6 +219,7 @@ impl World {
                         what: What::Legs(legs), ..
                     }) => self.legs = legs,
                     Output::Notice(notice) => self.notices.push(notice.what),
+                    Output::Answer(ticket, answer) => self.late.push((ticket, answer)),
                 }
             }
             media.into_iter().for_each(|command| self.take_command(command));
@@ -647,6 +651,8 @@ pub(super) fn name(what: &What) -> &'static str {
         What::Context(_) => "patch",
         What::ContextUpdated(_) => "context",
         What::Legs(_) => "legs",
+        What::Hears { .. } => "hears",
+        What::Supervisor { how, .. } => how.name(),
         What::Handoff(_, step) => step.name(),
     }
 }
