@@ -15,6 +15,8 @@ pub(crate) struct Plan {
     pub(crate) order: Order,
     /// What they take before all else.
     pub(crate) wanted: Option<Encoding>,
+    /// The sampling rate of who will hear the leg, Hz.
+    pub(crate) heard_hz: Option<u32>,
 }
 
 /// The choice. `ours` is what we may speak on the leg, best first; `other` what the leg speaks that will hear it: for a leg of the AI
@@ -47,6 +49,7 @@ pub(crate) fn plan(prefer: Prefer, ours: &[Encoding], other: Option<Encoding>) -
         encodings,
         order,
         wanted,
+        heard_hz: other.map(Encoding::sampling_hz),
     }
 }
 

@@ -200,6 +200,7 @@ impl Node {
             mux_only: self.config.rtcp_mux_only,
             order: plan.order,
             wanted: plan.wanted,
+            heard_hz: plan.heard_hz,
             ..Local::new(self.config.media_address, port, &plan.encodings, session)
         }
     }

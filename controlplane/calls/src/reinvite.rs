@@ -60,6 +60,7 @@ impl Node {
             // The caller may speak something else by now.
             let plan = codecs::plan(prefer, &leg.local.encodings, caller);
             leg.local.wanted = plan.wanted;
+            leg.local.heard_hz = plan.heard_hz;
             leg.local.encodings = plan.encodings;
         }
         let dialog = leg.dialog;

@@ -50,6 +50,8 @@ pub struct Local {
     pub order: Order,
     /// What our answers take before all else, where it is offered: what the other leg speaks.
     pub wanted: Option<Encoding>,
+    /// The sampling rate of whoever hears the peer, Hz, where that is known: a peer whose codec has several need send no more.
+    pub heard_hz: Option<u32>,
     /// The RTP clock of the last agreement, Hz. What we offer begins with encodings of it, and what we answer has it where the offer
     /// lets us: a line whose clock changes is broken for its listener (RFC 7160).
     pub clock_hz: Option<u32>,
@@ -197,6 +199,7 @@ impl Local {
             encodings: encodings.to_vec(),
             order: Order::Theirs,
             wanted: None,
+            heard_hz: None,
             clock_hz: None,
             direction: Direction::SendRecv,
             session,
@@ -252,6 +255,7 @@ impl Local {
             comfort_noise: formats.iter().any(|(_, encoding)| has_noise(*encoding)),
             formats,
             events,
+            heard_hz: self.heard_hz,
             ptime_ms: 20,
             direction: self.direction,
             rtcp: !self.mux_only,
@@ -312,6 +316,7 @@ impl Local {
                     formats: vec![(format.number, format.encoding)],
                     events: events.into_iter().collect(),
                     comfort_noise: agreed.comfort_noise,
+                    heard_hz: self.heard_hz,
                     ptime_ms: agreed.ptime_ms,
                     direction: agreed.direction,
                     rtcp: !remote.rtcp_mux && !self.mux_only,
@@ -407,6 +412,7 @@ struct Stream<'a> {
     /// telephone-event: numbers and clocks.
     events: Vec<(u8, u32)>,
     comfort_noise: bool,
+    heard_hz: Option<u32>,
     ptime_ms: u8,
     direction: Direction,
     rtcp: bool,
@@ -430,7 +436,7 @@ impl Stream<'_> {
         out.push_str("\r\n");
         for (payload, encoding) in &self.formats {
             _ = write!(out, "a=rtpmap:{payload} {}\r\n", encoding.rtpmap());
-            if let Some(parameters) = encoding.fmtp() {
+            if let Some(parameters) = encoding.fmtp(self.heard_hz) {
                 _ = write!(out, "a=fmtp:{payload} {parameters}\r\n");
             }
         }

@@ -106,7 +106,7 @@ impl Calls {
     }
 
     /// Of what is between two codecs.
-    fn band(&self) -> Band {
+    pub(crate) fn band(&self) -> Band {
         match self.codecs.contains(&Codec::G722) {
             true => Band::Wide,
             false => Band::Narrow,

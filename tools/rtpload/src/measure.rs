@@ -130,7 +130,10 @@ pub(crate) fn measure(lab: &Lab, wire: &mut Wire, ask: Ask<'_>) -> Result<Row, S
     let slab_before = slab_kib();
     let mut running = Running::start(lab, ask.subject, &ask.calls, ask.relay)?;
     let (ours, theirs) = (lab.ours()?, lab.theirs()?);
-    let speeches = [speech(ask.calls.codecs[0])?, speech(ask.calls.codecs[1])?];
+    let speeches = [
+        speech(ask.calls.codecs[0], ask.calls.band())?,
+        speech(ask.calls.codecs[1], ask.calls.band())?,
+    ];
     let stream = |number: usize, mark: u32| {
         let codec = ask.calls.codecs(number / 2)[number % 2];
         let (from, to) = ((ours, port(number)), (theirs, running.ports[number]));

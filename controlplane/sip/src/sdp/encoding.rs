@@ -76,10 +76,18 @@ impl Encoding {
         self.payload_type() < 96
     }
 
-    /// What we say of what we want to receive, in `a=fmtp`.
-    pub(super) fn fmtp(self) -> Option<&'static str> {
-        // Loss is concealed from the next packet; a second channel would be folded (RFC 7587 §6.1).
-        (self == Encoding::Opus).then_some("useinbandfec=1; stereo=0; sprop-stereo=0")
+    /// What we say of what we want to receive, in `a=fmtp`. `heard_hz`: the sampling rate of whoever hears it.
+    pub(super) fn fmtp(self, heard_hz: Option<u32>) -> Option<String> {
+        if self != Encoding::Opus {
+            return None;
+        }
+        // Loss is concealed from the next packet; a second channel would be folded, and what is above the listener's band thrown away: the
+        // peer need not spend bits on it, nor we time (RFC 7587 §6.1).
+        let mut parameters = "useinbandfec=1; stereo=0; sprop-stereo=0".to_owned();
+        if let Some(hz) = heard_hz.filter(|&hz| hz < Encoding::Opus.sampling_hz()) {
+            parameters.push_str(&format!("; maxplaybackrate={hz}"));
+        }
+        Some(parameters)
     }
 
     /// The one of this name, clock and number of channels.

@@ -85,6 +85,32 @@ fn whoever_is_called_is_offered_first_what_the_caller_speaks() {
     end(world);
 }
 
+/// Who speaks Opus to a caller in G.711 need not spend bits on what the caller cannot hear; the caller's own voice is for whoever comes.
+#[test]
+fn whoever_is_called_is_asked_for_the_callers_band() {
+    use Encoding::*;
+    for (caller, asked) in [
+        (Pcma, Some("maxplaybackrate=8000")),
+        (G722, Some("maxplaybackrate=16000")),
+        (Opus, None),
+    ] {
+        let mut world = world(Prefer::NoTranscode, [&[caller], &ALL, &ALL]);
+        world.call(CALLER);
+        world.answer(AI);
+        world.ask(Mode::Warm);
+        for host in [AI, SALES] {
+            let offer = world.peers[host].request.as_ref().unwrap().sdp().unwrap();
+            let offer = String::from_utf8_lossy(&offer).into_owned();
+            let rate = offer
+                .lines()
+                .find_map(|line| line.split("; ").find(|word| word.starts_with("maxplaybackrate")));
+            assert_eq!(rate, asked, "{caller:?}: {offer}");
+        }
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
 #[test]
 fn quality_takes_the_widest_and_cost_the_cheapest() {
     use Encoding::*;

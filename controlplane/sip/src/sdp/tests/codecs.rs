@@ -40,6 +40,32 @@ fn events(send: u8, receive: u8, clock_hz: u32) -> Option<Events> {
 }
 
 #[test]
+fn a_peer_is_asked_for_no_more_than_its_listener_hears() {
+    let parameters = |heard_hz| {
+        let mut local = Local { heard_hz, ..all() };
+        let fmtp = |text: &str| {
+            text.lines()
+                .find_map(|line| Some(line.strip_prefix("a=fmtp:96 ")?.to_owned()))
+        };
+        fmtp(&local.offer()).unwrap()
+    };
+    let plain = "useinbandfec=1; stereo=0; sprop-stereo=0";
+    assert_eq!(parameters(None), plain);
+    assert_eq!(parameters(Some(48_000)), plain);
+    for hz in [8_000, 16_000] {
+        assert_eq!(parameters(Some(hz)), format!("{plain}; maxplaybackrate={hz}"));
+    }
+    let theirs = Local::new(all().address, 41_000, &[Opus], 5).offer();
+    let (answer, _) = Local {
+        heard_hz: Some(8_000),
+        ..all()
+    }
+    .answer(theirs.as_bytes())
+    .unwrap();
+    assert!(answer.contains("maxplaybackrate=8000"), "{answer}");
+}
+
+#[test]
 fn an_offer_of_everything_has_a_number_for_each_and_digits_for_each_clock() {
     assert_eq!(
         spoken(&all().offer()),
