@@ -3,6 +3,7 @@
 //! The listener has his own buffers even where another one hears the same source: so each hears what he hears at his own time, and
 //! nothing of one listener's row touches another's.
 
+use crate::clock::Clock;
 use crate::codec::mean_square;
 use crate::codec::opus::Band;
 use crate::coders::Lendable;
@@ -321,9 +322,12 @@ impl Ear {
                 let (count, made_up) = match voice.hear(codec, standing, payload, *band, &mut samples) {
                     Ok((count, _)) => (count, false),
                     // What is broken is as good as lost.
-                    Err(_) => (to_samples(STEP), true),
+                    Err(_) => (
+                        to_samples(Clock::of(codec).ns(codec.duration(payload).unwrap_or(0).into())),
+                        true,
+                    ),
                 };
-                let count = count.min(room.len());
+                let count = count.min(room.len()).min(SAMPLES_MAX);
                 match (made_up, codec) {
                     (true, _) => concealer.conceal(&mut samples[..count]),
                     // Its decoder blends by itself.

@@ -104,6 +104,9 @@ impl Leg {
         pending: &mut Pending,
     ) -> Result<(), Reason> {
         let (ssrc, timestamp) = (inbound.header.ssrc, inbound.header.timestamp);
+        if inbound.arrival == Arrival::Late && !event.end {
+            return Err(Reason::Superseded);
+        }
         let last = self.ear(from).ok_or(Reason::Unheard)?.key;
         if self.format.events.is_none() {
             self.row.tone = last;
