@@ -219,3 +219,15 @@ fn what_is_broken_is_made_up_for() {
     let held = listener.mixer.ear(ONE).unwrap().held();
     assert!((25 * MS..=40 * MS).contains(&held), "{held}");
 }
+
+#[test]
+fn a_sum_that_is_too_much_is_not_cut() {
+    let heard = [(ONE, Codec::L16, 0), (TWO, Codec::L16, 0)];
+    let mut listener = Listener::new(&coders(), Band::Narrow, &heard);
+    for n in 0..3 {
+        listener.put(ONE, Codec::L16, n, &flat(30_000));
+        listener.put(TWO, Codec::L16, n, &flat(20_000));
+        let (samples, _) = listener.frame();
+        assert!(samples.iter().all(|sample| (20_000..32_767).contains(sample)), "{n}");
+    }
+}

@@ -424,3 +424,60 @@ fn a_mix_sounds_the_same_while_a_state_waits() {
         assert_returned(&mut rig);
     }
 }
+
+/// The listener's codec, and so the band of the mix, changes under it; and so does a source's.
+#[test]
+fn codecs_change_in_the_middle_of_a_mix() {
+    for (listener, source) in [
+        ([Codec::Pcmu, Codec::G722], [Codec::L16Wide; 2]),
+        ([Codec::G722, Codec::Pcmu], [Codec::Opus; 2]),
+        ([Codec::Opus, Codec::L16], [Codec::Pcmu; 2]),
+        ([Codec::L16Wide; 2], [Codec::Pcmu, Codec::G722]),
+        ([Codec::Pcmu; 2], [Codec::Opus, Codec::L16Wide]),
+    ] {
+        let mut rig = rig();
+        let state = |at: usize| {
+            spec(&[
+                leg_in(CALLER, listener[at], all(&[AI, HUMAN])),
+                leg_in(AI, source[at], nobody()),
+                leg_in(HUMAN, Codec::Pcmu, nobody()),
+            ])
+        };
+        rig.set(state(0));
+        sing(&mut rig, AI, 3, source[0], 600.0);
+        rig.run(1_000);
+        rig.set(state(1));
+        if source[0] != source[1] {
+            let Header { sequence, ssrc, .. } = rig.talker(AI).header;
+            rig.talkers.clear();
+            sing(&mut rig, AI, 3, source[1], 600.0);
+            rig.talker(AI).header.sequence = sequence;
+            rig.talker(AI).header.ssrc = ssrc;
+        }
+        rig.run(300);
+        rig.forget();
+        rig.run(1_500);
+        let level = level(&rig.heard(CALLER), listener[1], 600.0);
+        assert!(level.abs() < 2.0, "{listener:?} {source:?}: {level} dB");
+        assert_returned(&mut rig);
+    }
+}
+
+/// Where his packets are longer, the first one of the mix waits until there is enough of the leg that was relayed.
+#[test]
+fn a_mix_of_longer_packets_takes_over_without_a_hole() {
+    let mut rig = rig();
+    let mut legs = room(Codec::L16);
+    legs[0].ptime_ms = 60;
+    let relayed = LegSpec {
+        hears: hears(AI),
+        ..legs[0].clone()
+    };
+    rig.set(spec(&[relayed, legs[1].clone(), legs[2].clone()]));
+    count(&mut rig, AI, 3);
+    rig.run(500);
+    let figures = measured(&mut rig, &legs, |rig| rig.run(1_000));
+    assert_eq!(figures.concealed, Some(Duration::ZERO));
+    let heard = samples(&rig.heard(CALLER));
+    assert!(heard.windows(2).all(|pair| (0..=10).contains(&(pair[1] - pair[0]))));
+}
