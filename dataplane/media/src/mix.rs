@@ -49,6 +49,8 @@ pub(crate) struct Ear {
     on: bool,
     /// Times 4096.
     gain: i32,
+    /// The gain at the end of the last frame: a change of it goes over one frame, so that it makes no click.
+    gain_before: i32,
     band: Band,
     voice: Voice,
     jitter: Jitter,
@@ -181,8 +183,13 @@ impl Mixer {
             mixed.depth = mixed.depth.max(ear.jitter.depth());
             let drifts = |ppm: &i32| mixed.drift_ppm.is_none_or(|most| ppm.abs() > most.abs());
             mixed.drift_ppm = ear.jitter.drift_ppm(now).filter(drifts).or(mixed.drift_ppm);
+            let before = std::mem::replace(&mut ear.gain_before, ear.gain);
+            let step = ((ear.gain - before) << 8) / heard.len().max(1) as i32;
+            // Where it ends evenly, it ends at what is wanted.
+            let mut gain = (ear.gain << 8) - step * heard.len() as i32;
             for (sum, &sample) in sum.iter_mut().zip(&*heard) {
-                *sum += (i32::from(sample) * ear.gain) >> 12;
+                gain += step;
+                *sum += (i32::from(sample) * (gain >> 8)) >> 12;
             }
         }
         self.limiter.limit(sum, samples);
@@ -216,6 +223,7 @@ impl Ear {
             wanted: false,
             on: false,
             gain: 4096,
+            gain_before: 4096,
             band: Band::Narrow,
             voice: Voice::default(),
             jitter: Jitter::new(),
@@ -230,6 +238,7 @@ impl Ear {
     }
 
     fn begin(&mut self, band: Band, limit: u64) {
+        self.gain_before = self.gain;
         self.band = band;
         self.jitter.begin(limit);
         self.concealer = Concealer::new(band);

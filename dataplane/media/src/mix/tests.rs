@@ -95,6 +95,28 @@ fn each_source_has_its_gain_and_the_level_is_that_before_it() {
 }
 
 #[test]
+fn a_gain_changes_over_a_frame_without_a_click() {
+    let mut listener = Listener::new(&coders(), Band::Narrow, &[(ONE, Codec::L16, 12)]);
+    for n in 0..3 {
+        listener.put(ONE, Codec::L16, n, &flat(5_000));
+    }
+    assert!(
+        listener
+            .frame()
+            .0
+            .iter()
+            .all(|&sample| (19_900..19_910).contains(&sample))
+    );
+    listener.mixer.want(&[(ONE, -40)], Band::Narrow, 80 * MS);
+    listener.mixer.start();
+    let (changes, _) = listener.frame();
+    let steps = changes.windows(2).map(|pair| pair[0] - pair[1]);
+    assert!(steps.into_iter().all(|step| (123..126).contains(&step)), "{changes:?}");
+    assert!((19_900 - 130..19_910).contains(&changes[0]), "{}", changes[0]);
+    assert!(listener.frame().0.iter().all(|&sample| (45..=50).contains(&sample)));
+}
+
+#[test]
 fn what_leaves_the_row_is_not_heard_from_the_next_frame_on() {
     let heard = [(ONE, Codec::L16, 0), (TWO, Codec::L16, 0)];
     let mut listener = Listener::new(&coders(), Band::Narrow, &heard);
