@@ -100,6 +100,9 @@ pub struct Wait {
     pub hold_only: bool,
     /// Hold audio of the peer that hands off: of a human. An AI hears nothing, so that it does not answer the music.
     pub peer: Option<PlayId>,
+    /// Whose hold audio is heard: of the first target that is reached for, also while others are. An index into the targets of the
+    /// configuration.
+    pub target: usize,
 }
 
 /// What a caller is told who is given back.

@@ -165,6 +165,8 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
     pub briefing: Option<PromptId>,
+    /// What the caller hears who waits for it, in place of the default hold audio.
+    pub hold: Option<PromptId>,
     /// What we speak with it, best first; `None`: all that we speak.
     pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours (RFC 3261 §22).

@@ -126,6 +126,7 @@ impl Handoff {
     /// The trigger: the caller is told, and the first target invited.
     pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> Handoff {
         let from = parties.peer.unwrap_or(Peer::Ai);
+        let target = order.targets.first().map(|choice| choice.target);
         let talks_on = order.talks_on;
         let mut handoff = Handoff {
             order,
@@ -136,6 +137,7 @@ impl Handoff {
                 play: parties.play(),
                 hold_only: talks_on,
                 peer: (from == Peer::Human).then(|| parties.play()),
+                target: target.unwrap_or_default(),
             },
             announced: false,
             late: false,

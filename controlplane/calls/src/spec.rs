@@ -88,13 +88,17 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     let prompts = &config.prompts;
 
     let nothing = Hears::default;
+    let hold = |wait: Wait| {
+        let own = config.targets.get(wait.target).and_then(|target| target.hold);
+        own.unwrap_or(prompts.hold)
+    };
     let waiting = |wait: Wait| {
         let announcement = (!wait.hold_only).then_some(prompts.announcement);
-        prompt(wait.play, announcement.into_iter().chain([prompts.hold]), true)
+        prompt(wait.play, announcement.into_iter().chain([hold(wait)]), true)
     };
     // A human who hands on does not wait in silence. An AI does: it would answer the music.
     let on_hold = |wait: Wait| {
-        let hold = wait.peer.map(|play| prompt(play, [prompts.hold], true));
+        let hold = wait.peer.map(|play| prompt(play, [hold(wait)], true));
         hold.unwrap_or_default()
     };
     let (caller_row, peer_row, target_row) = match scene {
@@ -208,7 +212,11 @@ fn apologise(apology: Apology, prompts: &Prompts) -> PromptId {
 }
 
 /// A prompt's name in what the API shows.
-pub(crate) fn prompt_name(id: PromptId, prompts: &Prompts) -> &'static str {
+pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
+    let prompts = &config.prompts;
+    if config.targets.iter().any(|target| target.hold == Some(id)) {
+        return "hold";
+    }
     let names = [
         (prompts.announcement, "announcement"),
         (prompts.hold, "hold"),

@@ -24,16 +24,16 @@ pub(crate) struct Library {
 /// The prompts of a configuration.
 pub(crate) struct Ids {
     pub(crate) prompts: calls::config::Prompts,
-    /// Of each target.
-    pub(crate) briefings: Vec<Option<PromptId>>,
+    /// Of each target: its briefing, and the hold audio of who waits for it.
+    pub(crate) targets: Vec<[Option<PromptId>; 2]>,
 }
 
 impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Seven of `[prompts]`, and a briefing of each target.
-        prompts.reserve(7 + config.targets.len() + LATER);
+        // Seven of `[prompts]`, and two of each target.
+        prompts.reserve(7 + 2 * config.targets.len() + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),
@@ -55,14 +55,17 @@ impl Library {
             failed: self.id("failed", &named.failed)?,
             goodbye: self.id("goodbye", &named.goodbye)?,
         };
-        let briefings = config.targets.iter().map(|target| {
-            let briefing = target.briefing.as_ref();
-            briefing
-                .map(|prompt| self.id(&format!("briefing of {}", target.name), prompt))
-                .transpose()
-        });
-        let briefings = briefings.collect::<Result<_, _>>()?;
-        Ok(Ids { prompts, briefings })
+        let mut targets = Vec::new();
+        for target in &config.targets {
+            let mut own = |role: &str, prompt: &Option<Prompt>| {
+                let prompt = prompt.as_ref();
+                prompt
+                    .map(|prompt| self.id(&format!("{role} of {}", target.name), prompt))
+                    .transpose()
+            };
+            targets.push([own("briefing", &target.briefing)?, own("hold", &target.hold)?]);
+        }
+        Ok(Ids { prompts, targets })
     }
 
     fn id(&mut self, name: &str, prompt: &Prompt) -> Result<PromptId, String> {

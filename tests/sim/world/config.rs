@@ -63,6 +63,7 @@ pub(super) fn node_config(
         ring: scenario.ring,
         patterns: Vec::new(),
         briefing: None,
+        hold: None,
         codecs: None,
         auth: None,
         dtmf: keys(scenario.info[2]),

@@ -51,7 +51,7 @@ impl Node {
             let last = play.queue.len().saturating_sub(1);
             let item = if play.repeat_last { done.min(last) } else { done };
             if let Some(prompt) = play.queue.get(item) {
-                return format!("play({})", prompt_name(*prompt, &live.config.prompts));
+                return format!("play({})", prompt_name(*prompt, &live.config));
             }
         }
         let heard = |heard: &Heard| {

@@ -31,6 +31,8 @@ pub struct Target {
     pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
     pub briefing: Option<Prompt>,
+    /// In place of the default hold audio.
+    pub hold: Option<Prompt>,
     /// What we speak with it, best first; `None`: all that we speak.
     pub codecs: Option<Vec<Encoding>>,
     /// What is shown where it challenges a request of ours.
@@ -127,7 +129,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
         let peer = sip_peer(&entry);
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let patterns = patterns(&entry);
-        let briefing = prompt(&entry, "briefing");
+        let (briefing, hold) = (prompt(&entry, "briefing"), prompt(&entry, "hold"));
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
@@ -139,6 +141,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
                 ring,
                 patterns,
                 briefing,
+                hold,
                 codecs,
                 auth,
                 dtmf,

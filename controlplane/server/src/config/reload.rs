@@ -67,7 +67,9 @@ impl Difference {
 
 /// Whether a change in the text changes anything: a default that is now written out does not. What `Debug` does not show always does.
 fn seen(key: &str, old: &Config, new: &Config) -> bool {
-    let hidden = ["key", "secrets", "password", "username", "url", "briefing", "value"];
+    let hidden = [
+        "key", "secrets", "password", "username", "url", "briefing", "hold", "value",
+    ];
     let (section, name) = key.split_once('.').unwrap_or((key, ""));
     let last = name.rsplit('.').next().unwrap_or(name);
     if section == "prompts" || hidden.contains(&last) {

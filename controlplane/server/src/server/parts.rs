@@ -119,8 +119,8 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
     let targets = config
         .targets
         .iter()
-        .zip(ids.briefings)
-        .map(|(target, briefing)| calls::config::Target {
+        .zip(ids.targets)
+        .map(|(target, [briefing, hold])| calls::config::Target {
             name: target.name.clone(),
             uri: target.uri.clone(),
             next_hop: target.next_hop,
@@ -128,6 +128,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             ring: target.ring,
             patterns: target.patterns.clone(),
             briefing,
+            hold,
             codecs: target.codecs.clone(),
             auth: target.auth.clone(),
             dtmf: target.dtmf,

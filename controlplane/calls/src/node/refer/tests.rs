@@ -12,6 +12,7 @@ fn targets() -> Vec<Target> {
         ring: Duration::from_secs(20),
         patterns: patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
         briefing: None,
+        hold: None,
         codecs: None,
         auth: None,
         dtmf: Keys::Rtp,

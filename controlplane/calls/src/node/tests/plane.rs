@@ -229,3 +229,28 @@ fn a_joined_call_goes_on_where_the_table_without_the_ai_is_refused() {
     assert_eq!(world.closed(), Some((End::Completed, Outcome::Joined, None)));
     world.conserve();
 }
+
+/// The hold audio is that of the target that was asked for; it does not begin anew when another one is tried.
+#[test]
+fn who_waits_for_a_target_hears_its_hold_audio() {
+    for (own, heard) in [(Some(PromptId(6)), PromptId(6)), (None, PromptId(1))] {
+        let mut config = config();
+        config.targets[0].hold = own;
+        config.targets[1].hold = Some(PromptId(5));
+        let mut world = World::new(config);
+        world.call(CALLER);
+        world.answer(AI);
+        world.ask(Mode::Warm);
+        let plays = |world: &World| world.leg(0).unwrap().hears.play.clone().unwrap();
+        let waits = plays(&world);
+        assert_eq!((waits.queue.last(), waits.repeat_last), (Some(&heard), true));
+        world.reject(SALES, 486);
+        world.ring(SUPPORT);
+        assert_eq!(plays(&world), waits);
+        let (_, live) = world.node.registry.calls().next().expect("a call");
+        let view = world.node.view(live);
+        assert_eq!(view.legs[0].hears, "play(announcement)");
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}

@@ -46,6 +46,7 @@ pub(super) fn config() -> Config {
         ring: Duration::from_secs(20),
         patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
+        hold: None,
         codecs: None,
         auth: None,
         dtmf: Keys::Rtp,

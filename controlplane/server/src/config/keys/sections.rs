@@ -550,6 +550,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 "What the human hears before the join: a WAV file. Default: prompts.briefing.",
             )
             .example(),
+            key(
+                "hold",
+                r#""support.wav""#,
+                "What the caller hears who waits for this target: a WAV file. Where others are tried after it, it goes on. \
+                 Default: prompts.hold.",
+            )
+            .example(),
         ],
     },
     Section {

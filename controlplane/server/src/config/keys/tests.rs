@@ -228,6 +228,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("targets.codecs", "[\"pcmu\"]"),
     ("targets.dtmf", "\"info\""),
     ("targets.briefing", "\"prompts/busy.wav\""),
+    ("targets.hold", "\"prompts/busy.wav\""),
     ("targets.auth.username", "\"other\""),
     ("targets.auth.password", "\"other\""),
     ("targets.auth.realm", "\"other\""),
