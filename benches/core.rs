@@ -74,6 +74,7 @@ impl Bench {
             opus_narrow: 2,
             opus_wide: 2,
             mixers: 2,
+            ..Sizes::default()
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         let now = Instant::now();

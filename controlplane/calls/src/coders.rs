@@ -56,8 +56,8 @@ impl Promised {
             wide,
             opus_narrow,
             opus_wide,
-            // Who is called is mixed with nobody yet.
-            mixers: 0,
+            // Who is called is mixed with nobody yet, and nobody's word is waited for.
+            ..Sizes::default()
         }
     }
 

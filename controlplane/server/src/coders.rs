@@ -15,6 +15,7 @@ pub(crate) fn coders(config: &Config) -> Result<Arc<Coders>, String> {
     let workers = config.media.workers;
     let sizes = Sizes {
         mixers: config.share.mixed_listeners * workers as usize,
+        ears: EARS * workers as usize,
         ..sizes(config.share.transcode * f64::from(workers), &config.opus)
     };
     Coders::new(sizes, &config.opus)
@@ -31,9 +32,13 @@ fn sizes(share: f64, opus: &Settings) -> Sizes {
         wide: 2 * calls(G722),
         opus_narrow: calls(encode(opus.narrow, NARROW) + DECODE_NARROW),
         opus_wide: calls(encode(opus.wide, WIDE) + DECODE_WIDE),
-        mixers: 0,
+        ..Sizes::default()
     }
 }
+
+/// First words that a worker can listen for at a time, 640 kB of memory: each for 10 s at the most, so that 64 are 6 joins a second that nobody says
+/// anything after, and many more after which somebody does. Where they are all taken, a word is found by its level.
+const EARS: usize = 64;
 
 /// 20 ms, µs (`cargo bench -p baton-benches --bench media -- '20 ms'`): encoder, decoder, and the way between 8 and 16 kHz.
 const G722: f64 = 11.5;

@@ -151,6 +151,7 @@ fn speech_is_heard_in_every_codec_from_every_other() {
             opus_narrow: 10,
             opus_wide: 10,
             mixers: 10,
+            ..Sizes::default()
         };
         let engine = Engine::start(EngineConfig {
             workers: vec![WorkerConfig {

@@ -12,6 +12,7 @@ use crate::codec::opus::{Band, Decoder, Encoder, Settings};
 use crate::command::Codec;
 use crate::mix::Mixer;
 use crate::resample::{Downsampler, Upsampler};
+use crate::vad::Ear;
 use crate::voice::Needs;
 
 /// How many of each.
@@ -25,6 +26,8 @@ pub struct Sizes {
     pub opus_wide: usize,
     /// Lines for which several are mixed: 110 kB each.
     pub mixers: usize,
+    /// Windows that wait for a first word at a time: 10 kB each. Where none is free, the word is found by its level.
+    pub ears: usize,
 }
 
 impl Sizes {
@@ -49,6 +52,7 @@ impl Sizes {
             opus_narrow: (here.has(Band::Narrow) || there.has(Band::Narrow)).into(),
             opus_wide: (here.has(Band::Wide) || there.has(Band::Wide)).into(),
             mixers: 0,
+            ears: 0,
         }
     }
 
@@ -58,6 +62,7 @@ impl Sizes {
             && self.opus_narrow >= needed.opus_narrow
             && self.opus_wide >= needed.opus_wide
             && self.mixers >= needed.mixers
+            && self.ears >= needed.ears
     }
 
     /// Each kind by itself.
@@ -67,6 +72,7 @@ impl Sizes {
             opus_narrow: each(self.opus_narrow, other.opus_narrow),
             opus_wide: each(self.opus_wide, other.opus_wide),
             mixers: each(self.mixers, other.mixers),
+            ears: each(self.ears, other.ears),
         }
     }
 }
@@ -79,6 +85,7 @@ pub struct Coders {
     encoders: [Arc<Pool<Encoder>>; 2],
     decoders: [Arc<Pool<Decoder>>; 2],
     mixers: Arc<Pool<Mixer>>,
+    ears: Arc<Pool<Ear>>,
 }
 
 /// What a line needs that has to do with 16 kHz.
@@ -108,6 +115,7 @@ impl Coders {
             encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
             decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
             mixers: Pool::new(sizes.mixers, || Ok(Mixer::new()))?,
+            ears: Pool::new(sizes.ears, || Ok(Ear::new(Band::Narrow)))?,
         })
     }
 
@@ -124,6 +132,7 @@ impl Coders {
             opus_narrow: opus(Band::Narrow as usize),
             opus_wide: opus(Band::Wide as usize),
             mixers: self.mixers.free(),
+            ears: self.ears.free(),
         }
     }
 
@@ -141,6 +150,12 @@ impl Coders {
 
     pub(crate) fn mixer(&self) -> Option<Lent<Mixer>> {
         Pool::lend(&self.mixers)
+    }
+
+    pub(crate) fn ear(&self) -> Option<Lent<Ear>> {
+        let mut lent = Pool::lend(&self.ears)?;
+        lent.reset();
+        Some(lent)
     }
 
     pub(crate) fn encoder(&self, band: Band) -> Option<Lent<Encoder>> {
@@ -165,6 +180,7 @@ pub(crate) trait Lendable {
 impl Lendable for Wide {}
 impl Lendable for Encoder {}
 impl Lendable for Decoder {}
+impl Lendable for Ear {}
 
 /// Places, and which are free.
 #[derive(Debug)]
@@ -307,7 +323,7 @@ mod tests {
             wide,
             opus_narrow,
             opus_wide,
-            mixers: 0,
+            ..Sizes::default()
         };
         use Codec::{G722, L16, L16Wide, Opus, Pcma, Pcmu};
         for (one, other, needed) in [
@@ -334,6 +350,7 @@ mod tests {
             opus_narrow: 1,
             opus_wide: 0,
             mixers: 1,
+            ears: 1,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         assert_eq!((coders.free(), coders.sizes()), (sizes, sizes));
@@ -347,7 +364,9 @@ mod tests {
         assert!(coders.encoder(Band::Wide).is_none());
         let mixer = coders.mixer();
         assert!(mixer.is_some() && coders.mixer().is_none());
-        drop((two, encoder, mixer));
+        let ear = coders.ear();
+        assert!(ear.is_some() && coders.ear().is_none());
+        drop((two, encoder, mixer, ear));
         assert_eq!(coders.free(), sizes);
     }
 

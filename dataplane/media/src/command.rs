@@ -347,7 +347,8 @@ pub enum Event {
         session: SessionId,
         /// Which window.
         window: WindowId,
-        /// When the first packet of the word went out.
+        /// When it began, in what went out: by an ear for speech, 10 to 140 ms before it could say so; where none was free, by the first packet of
+        /// 60 ms that were louder than −40 dBm0.
         at: Instant,
     },
     /// The window is closed: what each listener really got.

@@ -11,6 +11,7 @@ use crate::dtmf;
 use crate::evidence::Meter;
 use crate::latch::Latched;
 use crate::line::Line;
+use crate::listening::Listening;
 use crate::route::Row;
 use crate::rtcp::{Ntp, Reception, Report, ReportBlock, SenderInfo};
 use crate::rtp::{Arrival, Header, Seq};
@@ -167,6 +168,8 @@ pub(crate) struct Leg {
     pub(crate) row: Row,
     pub(crate) source: Source,
     pub(crate) meter: Meter,
+    /// While a window waits for the word of a leg that it hears.
+    pub(crate) listening: Option<Listening>,
     pub(crate) voice: Voice,
     pub(crate) timers: [u64; 4],
     pub(crate) ready: Ready,
@@ -226,6 +229,7 @@ impl Leg {
             row: Row::new(now),
             source: Source::new(spec.format),
             meter: Meter::default(),
+            listening: None,
             voice: Voice::default(),
             timers: [NEVER; 4],
             ready: Ready::default(),

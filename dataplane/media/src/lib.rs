@@ -16,6 +16,7 @@ mod jitter;
 pub mod latch;
 mod leg;
 mod line;
+mod listening;
 mod mix;
 mod pending;
 mod pitch;

@@ -38,6 +38,15 @@ pub(crate) struct Mixer {
     band: Band,
     /// The most that a packet may wait, ns.
     limit: u64,
+    followed: Followed,
+}
+
+/// What one source gave to the last frame, before its gain.
+struct Followed {
+    source: Option<Slot>,
+    samples: [i16; FRAME_MAX],
+    /// None where it was not there.
+    len: usize,
 }
 
 /// How one source is heard.
@@ -87,6 +96,11 @@ impl Mixer {
             limiter: Limiter::default(),
             band: Band::Narrow,
             limit: 0,
+            followed: Followed {
+                source: None,
+                samples: [0; FRAME_MAX],
+                len: 0,
+            },
         }
     }
 
@@ -174,11 +188,16 @@ impl Mixer {
         let mut sum = [0; FRAME_MAX];
         let sum = &mut sum[..samples.len().min(FRAME_MAX)];
         let mut mixed = Mixed::default();
+        self.followed.len = 0;
         for ear in self.ears.iter_mut().filter(|ear| ear.on) {
             let mut heard = [0; FRAME_MAX];
             let heard = &mut heard[..sum.len()];
             let (sounds, concealed) = ear.pull(now, heard);
             mixed.sounds |= sounds;
+            if sounds && ear.source == self.followed.source {
+                self.followed.len = heard.len();
+                self.followed.samples[..heard.len()].copy_from_slice(heard);
+            }
             mixed.concealed = mixed.concealed.max(concealed);
             mixed.depth = mixed.depth.max(ear.jitter.depth());
             let drifts = |ppm: &i32| mixed.drift_ppm.is_none_or(|most| ppm.abs() > most.abs());
@@ -201,12 +220,26 @@ impl Mixer {
         let ear = self.ears.iter().find(|ear| ear.on && ear.source == Some(source))?;
         Some(ear.level)
     }
+
+    /// From now on it is known what this source gives.
+    pub(crate) fn follow(&mut self, source: Slot) {
+        self.followed.source = Some(source);
+        self.followed.len = 0;
+    }
+
+    /// What a source that is followed gave to the last frame, before its gain.
+    pub(crate) fn followed(&self, source: Slot) -> Option<&[i16]> {
+        let Followed { samples, len, .. } = &self.followed;
+        let is_there = self.followed.source == Some(source) && *len > 0;
+        is_there.then_some(&samples[..*len])
+    }
 }
 
 impl Lendable for Mixer {
     fn come_back(&mut self) {
         self.ears.iter_mut().for_each(Ear::forget);
         self.limiter = Limiter::default();
+        self.followed.source = None;
     }
 }
 

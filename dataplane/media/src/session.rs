@@ -68,6 +68,10 @@ pub(crate) struct Window {
     pub(crate) id: WindowId,
     /// Whose first word closes it.
     pub(crate) word_of: Option<LegId>,
+    /// One of the listeners has an ear for it ([`Leg::listening`]): it alone says so.
+    ///
+    /// [`Leg::listening`]: crate::leg::Leg::listening
+    pub(crate) by_ear: bool,
     /// Listeners that are gone already.
     pub(crate) gone: Listeners,
 }
@@ -112,6 +116,7 @@ impl Window {
         Window {
             id,
             word_of: None,
+            by_ear: false,
             gone: Listeners::new(),
         }
     }

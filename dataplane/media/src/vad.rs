@@ -60,6 +60,14 @@ impl Ear {
         }
     }
 
+    /// What follows is of this band, of the same source as before.
+    pub fn tune(&mut self, band: Band) {
+        if self.band != band {
+            self.band = band;
+            self.down = Downsampler::new();
+        }
+    }
+
     /// Forgets what it has heard: another source follows.
     pub fn reset(&mut self) {
         self.down = Downsampler::new();
@@ -297,4 +305,4 @@ const GAP_MAX: u32 = 1;
 const EARLIER_MAX: u64 = 14;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -175,7 +175,7 @@ impl Voice {
         self.decoder.take_if(|_| needs.decoder.is_none() && !listens);
     }
 
-    /// Puts the first `len` bytes of a payload into another codec, in their place.
+    /// Puts the first `len` bytes of a payload into another codec, in their place. The samples on the way are told.
     pub(crate) fn transcode(
         &mut self,
         from: Codec,
@@ -183,6 +183,7 @@ impl Voice {
         standing: Standing,
         payload: &mut [u8],
         len: usize,
+        tell: impl FnOnce(&[i16], Band),
     ) -> Result<Coded, Untranscodable> {
         let mut samples = [0; SAMPLES_MAX];
         let said = payload.get(..len).ok_or(Untranscodable::Ours)?;
@@ -191,6 +192,7 @@ impl Voice {
             None => self.encoder.as_ref().ok_or(Untranscodable::Ours)?.band(),
         };
         let (count, level) = self.hear(from, standing, said, band, &mut samples)?;
+        tell(&samples[..count], band);
         let len = self.encode(to, &samples[..count], payload);
         let len = len.ok_or(Untranscodable::Ours)?;
         Ok(Coded { len, level })
@@ -240,9 +242,15 @@ impl Voice {
         if let Some(law) = codec.law() {
             return Some(law.mean_square(payload));
         }
+        self.listen_to(codec, payload, |_, _| ())
+    }
+
+    /// The samples of a packet that passes as it is are told. Returns their level; `None` where nobody is there to decode it.
+    pub(crate) fn listen_to(&mut self, codec: Codec, payload: &[u8], tell: impl FnOnce(&[i16], Band)) -> Option<u32> {
         let mut samples = [0; SAMPLES_MAX];
         let standing = Standing { first: false, lost: 0 };
-        let (count, _) = self.decode(codec, standing, payload, &mut samples)?;
+        let (count, band) = self.decode(codec, standing, payload, &mut samples)?;
+        tell(&samples[..count], band);
         Some(mean_square(&samples[..count]))
     }
 

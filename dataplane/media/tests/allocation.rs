@@ -290,6 +290,7 @@ fn nothing_allocates_after_the_core_was_made() {
         opus_narrow: 3,
         opus_wide: 3,
         mixers: 3,
+        ears: 1,
     };
     let coders = Coders::new(sizes, &Settings::default()).expect("coders");
     let now = Instant::now();

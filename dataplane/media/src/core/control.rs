@@ -11,6 +11,7 @@ use crate::command::{
 };
 use crate::events::{Listeners, Mailbox};
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
+use crate::listening::Listening;
 use crate::route::{Feed, Want};
 use crate::rtcp::{INTERVAL, randomised};
 use crate::session::{Answer, Session, WINDOW, Waiting, Window};
@@ -211,6 +212,7 @@ impl Core {
         }
         self.set_rows(now, slot, spec);
         self.measure_listeners(now, slot);
+        self.listen_for_word(slot, spec);
         self.relist(slot);
         self.rearm_session(slot);
         self.check_applied(now, slot);
@@ -577,6 +579,45 @@ impl Core {
         }
     }
 
+    /// While the window waits for a first word, an ear listens to what the first listener of the spec is sent of that leg. Where there is none
+    /// to spare, the word is found by its level.
+    fn listen_for_word(&mut self, slot: SessionSlot, spec: &SessionSpec) {
+        let Some(session) = self.table.session(slot) else {
+            return;
+        };
+        let word_of = match session.word_of() {
+            Some(Origin::Leg(of)) => session.window.as_ref().and_then(|window| Some((window.word_of?, of))),
+            _ => None,
+        };
+        let sent_to = |leg: &&LegSpec| leg.send && leg.remote.is_some();
+        let listener = word_of.and_then(|(id, of)| {
+            let hears = |leg: &&LegSpec| leg.hears.sources().any(|source| source == id);
+            let leg = spec.legs.iter().filter(sent_to).find(hears)?;
+            Some((leg.leg, of))
+        });
+        let mut by_ear = false;
+        for (id, place) in session.legs.clone() {
+            let Some(leg) = self.table.leg_mut(place) else {
+                continue;
+            };
+            let of = listener.filter(|&(listener, _)| listener == id).map(|(_, of)| of);
+            leg.listening.take_if(|listening| Some(listening.of) != of);
+            let Some(of) = of else {
+                continue;
+            };
+            if leg.listening.is_none() {
+                leg.listening = self.coders.ear().map(|ear| Listening::new(of, ear));
+            }
+            by_ear |= leg.listening.is_some();
+            if let Some(mixer) = &mut leg.row.mixer {
+                mixer.follow(of);
+            }
+        }
+        if let Some(window) = self.table.session_mut(slot).and_then(|session| session.window.as_mut()) {
+            window.by_ear = by_ear;
+        }
+    }
+
     /// The first word went out: it closes the window.
     pub(super) fn first_word(&mut self, slot: SessionSlot, began: u64) {
         let window = self.table.session(slot).and_then(|session| session.window.as_ref());
@@ -600,9 +641,11 @@ impl Core {
         session.closed = Some(window.id);
         let mut here = Listeners::new();
         for (id, place) in session.legs.clone() {
-            if let Some(leg) = self.table.leg_mut(place)
-                && let Some(evidence) = leg.meter.close(quiet_until)
-            {
+            let Some(leg) = self.table.leg_mut(place) else {
+                continue;
+            };
+            leg.listening = None;
+            if let Some(evidence) = leg.meter.close(quiet_until) {
                 here.push((id, evidence));
             }
         }
@@ -639,6 +682,11 @@ impl Core {
 }
 
 impl Session {
+    /// Whether an ear listens for it.
+    pub(super) fn by_ear(&self) -> bool {
+        self.window.as_ref().is_some_and(|window| window.by_ear)
+    }
+
     /// Whose first word is waited for.
     pub(super) fn word_of(&self) -> Option<Origin> {
         let id = self.window.as_ref()?.word_of?;

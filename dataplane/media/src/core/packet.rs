@@ -10,6 +10,7 @@ use crate::events::Audible;
 use crate::evidence::Word;
 use crate::latch::Admission;
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, Slot, Sound, Timer};
+use crate::listening::Listening;
 use crate::pending::PACKET_MAX;
 use crate::rtcp::{Compound, Packet as Rtcp};
 use crate::rtp::{Arrival, HEADER, Header, Kind, Packet, demux};
@@ -281,9 +282,10 @@ impl Core {
         };
         let session = leg.session;
         let word_of = match leg.meter.is_open() {
-            true => self.table.session(session).and_then(|session| session.word_of()),
+            true => self.table.session(session).filter(|session| !session.by_ear()),
             false => None,
         };
+        let word_of = word_of.and_then(|session| session.word_of());
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
@@ -292,6 +294,7 @@ impl Core {
             voice,
             format,
             row,
+            listening,
             ..
         } = leg;
         let among = |source| row.mixer.as_ref().and_then(|mixer| mixer.level(source));
@@ -304,7 +307,9 @@ impl Core {
         };
         let payload = packet.get(HEADER..).unwrap_or_default();
         let level = || outgoing.level.or_else(|| voice.level(format.codec, payload));
-        if let Some(began) = meter.sent(at, outgoing, word, level) {
+        let loud = meter.sent(at, outgoing, word, level);
+        let spoken = listening.as_mut().and_then(Listening::began);
+        if let Some(began) = spoken.or(loud) {
             self.first_word(session, began);
         }
     }

@@ -17,6 +17,7 @@ mod random;
 mod rtcp;
 mod silence;
 mod unruly;
+mod words;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};

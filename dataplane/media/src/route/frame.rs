@@ -62,6 +62,7 @@ impl Leg {
         };
         if let Some(mixed) = mixed {
             self.meter.mixed(&mixed);
+            self.listen_to_mix(now);
         }
         let header = Header {
             marker: stalled || self.row.run != Some(origin),
@@ -97,6 +98,15 @@ impl Leg {
             level,
         };
         (Some((HEADER + len, outgoing)), ended)
+    }
+
+    /// What a frame has of the leg whose first word is waited for.
+    fn listen_to_mix(&mut self, now: u64) {
+        if let (Some(listening), Some(mixer)) = (&mut self.listening, &self.row.mixer)
+            && let Some(samples) = mixer.followed(listening.of)
+        {
+            listening.heard(now, samples, mixer.band());
+        }
     }
 
     /// A payload of ours: what is played, or noise. And bit n for the nth item that ended with it.

@@ -117,7 +117,7 @@ impl Leg {
             first: !heard || place == Place::Broken,
             lost: if late || fresh { 0 } else { self.row.missing },
         };
-        let carried = self.carry(inbound, standing, buffer);
+        let carried = self.carry(now, from, inbound, standing, buffer);
         if let Err(why) = carried {
             if why == Untranscodable::Ours && heard {
                 self.meter.lost_within();
@@ -315,6 +315,8 @@ impl Leg {
     /// Moves the payload behind a plain header. Samples are put into the listener's codec; `None` where there are none.
     fn carry(
         &mut self,
+        now: u64,
+        source: Slot,
         inbound: &Inbound,
         standing: Standing,
         buffer: &mut [u8],
@@ -334,11 +336,31 @@ impl Leg {
             level: None,
         };
         let (from, to) = (inbound.format.codec, self.format.codec);
+        let in_turn = matches!(
+            inbound.arrival,
+            Arrival::First | Arrival::Ahead { .. } | Arrival::Restart
+        );
+        let mut listening = self
+            .listening
+            .as_mut()
+            .filter(|listening| in_turn && listening.of == source);
+        let listens = listening.is_some();
+        let tell = |samples: &[i16], band| {
+            if let Some(listening) = &mut listening {
+                listening.heard(now, samples, band);
+            }
+        };
+        let passes = from == to || from.law().is_some() && to.law().is_some();
+        if !passes {
+            let coded = self.voice.transcode(from, to, standing, payload, inbound.len, tell)?;
+            (part.len, part.level) = (coded.len, Some(coded.level));
+            return Ok(Some(part));
+        }
+        if listens {
+            part.level = self.voice.listen_to(from, &payload[..inbound.len], tell);
+        }
         if let (Some(from), Some(to)) = (from.law(), to.law()) {
             from.transcode(to, &mut payload[..inbound.len]);
-        } else if from != to {
-            let coded = self.voice.transcode(from, to, standing, payload, inbound.len)?;
-            (part.len, part.level) = (coded.len, Some(coded.level));
         }
         Ok(Some(part))
     }

@@ -8,7 +8,7 @@ use crate::speech::{VOICES, babble, prompt, random};
 
 /// What is around the voices: nothing, white noise, or that of a room, which falls with frequency. 20 dB below the speech.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Around {
+pub(crate) enum Around {
     Nothing,
     White,
     Room,
@@ -16,7 +16,7 @@ enum Around {
 
 /// Where speech is, by the clean signal: from where 5 ms are louder than 20 dB below the active level until they are not for 300 ms. (The margin of
 /// ITU-T P.56 is 15.9 dB.)
-fn spoken(clean: &[i16], band: Band) -> (Vec<Range<usize>>, f64) {
+pub(crate) fn spoken(clean: &[i16], band: Band) -> (Vec<Range<usize>>, f64) {
     let part = band.hz() as usize / 200;
     let levels: Vec<f64> = clean.chunks_exact(part).map(|part| mean_square(part).into()).collect();
     let mut active = 0.0;
@@ -35,7 +35,7 @@ fn spoken(clean: &[i16], band: Band) -> (Vec<Range<usize>>, f64) {
     (runs, active)
 }
 
-fn hiss(seed: &mut Seed, around: Around, power: f64, samples: usize) -> Vec<i16> {
+pub(crate) fn hiss(seed: &mut Seed, around: Around, power: f64, samples: usize) -> Vec<i16> {
     let mut last = 0.0;
     let hiss: Vec<f64> = (0..samples)
         .map(|_| {
@@ -66,7 +66,7 @@ fn began(samples: &[i16], band: Band, packet: usize) -> Vec<(f64, f64)> {
 }
 
 /// Voices of people, and some that are made up.
-fn voices(band: Band) -> Vec<Vec<i16>> {
+pub(crate) fn voices(band: Band) -> Vec<Vec<i16>> {
     let people = VOICES.iter().map(|name| prompt(name, band));
     people.chain((0..6).map(|voice| babble(voice, band, 12).0)).collect()
 }

@@ -8,6 +8,7 @@ pub(crate) fn coders() -> Coders {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 4,
+        ..Sizes::default()
     };
     Coders::new(sizes, &Settings::default()).unwrap()
 }
@@ -153,7 +154,7 @@ pub(crate) fn heard<'a>(codec: Codec, packets: impl IntoIterator<Item = &'a [u8]
         let len = match codec {
             Codec::L16Wide => packet.len(),
             _ => {
-                ear.transcode(codec, Codec::L16Wide, standing, &mut payload, packet.len())
+                ear.transcode(codec, Codec::L16Wide, standing, &mut payload, packet.len(), |_, _| ())
                     .unwrap()
                     .len
             }
@@ -179,7 +180,7 @@ fn a_tone_keeps_pitch_and_level_through_every_pair() {
                     let mut payload = packet;
                     payload.resize(2_000, 0);
                     let standing = Standing { first: n == 0, lost: 0 };
-                    let coded = line.transcode(from, to, standing, &mut payload, len);
+                    let coded = line.transcode(from, to, standing, &mut payload, len, |_, _| ());
                     let coded = coded.unwrap_or_else(|_| panic!("{from:?} to {to:?}, {ptime} ms"));
                     payload.truncate(coded.len);
                     assert_eq!(
@@ -228,18 +229,24 @@ fn what_cannot_be_put_into_the_other_codec_is_refused_whole() {
     let mut payload = [0xff; 2_000];
     // 161 samples are no frame; 200 ms are too long.
     let ours = Err(Untranscodable::Ours);
-    assert_eq!(line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 161), ours);
     assert_eq!(
-        line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 1_600),
+        line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 161, |_, _| ()),
+        ours
+    );
+    assert_eq!(
+        line.transcode(Codec::Pcmu, Codec::Opus, NEXT, &mut payload, 1_600, |_, _| ()),
         ours
     );
     let mut line = voice(&coders, Codec::Pcmu, Codec::Opus);
-    let broken = line.transcode(Codec::Opus, Codec::Pcmu, NEXT, &mut [0xff; 40], 40);
+    let broken = line.transcode(Codec::Opus, Codec::Pcmu, NEXT, &mut [0xff; 40], 40, |_, _| ());
     assert_eq!(broken, Err(Untranscodable::Theirs));
     // No room: 20 ms have 640 bytes.
     let mut line = voice(&coders, Codec::L16Wide, Codec::Pcmu);
     let mut short = [0xff; 400];
-    assert_eq!(line.transcode(Codec::Pcmu, Codec::L16Wide, NEXT, &mut short, 160), ours);
+    assert_eq!(
+        line.transcode(Codec::Pcmu, Codec::L16Wide, NEXT, &mut short, 160, |_, _| ()),
+        ours
+    );
 }
 
 /// The first packet of a source is decoded as if nothing had been heard before, so that nothing of the old one is in it.
@@ -258,7 +265,9 @@ fn a_new_source_is_heard_with_a_decoder_that_has_heard_nothing() {
                 let mut payload = packet.clone();
                 payload.resize(2_000, 0);
                 let standing = Standing { first: n == 0, lost: 0 };
-                let coded = line.transcode(from, to, standing, &mut payload, packet.len()).unwrap();
+                let coded = line
+                    .transcode(from, to, standing, &mut payload, packet.len(), |_, _| ())
+                    .unwrap();
                 payload[..coded.len].to_vec()
             });
             heard.collect()
@@ -308,7 +317,7 @@ fn after_a_loss_the_decoder_goes_on_in_the_right_place() {
                 lost: u16::from(told && lost == Some(n.wrapping_sub(1))),
             };
             let coded = line
-                .transcode(Codec::Opus, Codec::L16, standing, &mut payload, packet.len())
+                .transcode(Codec::Opus, Codec::L16, standing, &mut payload, packet.len(), |_, _| ())
                 .unwrap();
             heard.push(payload[..coded.len].to_vec());
         }

@@ -40,6 +40,7 @@ impl World {
             opus_narrow: 4,
             opus_wide: 4,
             mixers: 4,
+            ears: 1,
         };
         let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
         let config = media::core::Config {

@@ -100,7 +100,7 @@ fn a_row_that_goes_on_with_the_other_band_may_go_on() {
         wide: 2,
         opus_narrow: 0,
         opus_wide: 1,
-        mixers: 0,
+        ..Sizes::default()
     };
     let mut rig = rig_with(Coders::new(sizes, &Default::default()).unwrap());
     let caller = |hears| leg_in(CALLER, Codec::Opus, hears);

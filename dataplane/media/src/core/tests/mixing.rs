@@ -17,6 +17,7 @@ pub(super) fn rig() -> Rig {
         opus_narrow: 4,
         opus_wide: 8,
         mixers: 4,
+        ..Sizes::default()
     };
     Rig::with(Config {
         coders: Arc::new(Coders::new(sizes, &Default::default()).unwrap()),
@@ -46,7 +47,9 @@ pub(super) fn sing(rig: &mut Rig, leg: LegId, phase_ms: u64, codec: Codec, hz: f
             let len = payload.len();
             payload.resize(4_000, 0);
             let standing = crate::voice::Standing { first: false, lost: 0 };
-            let coded = voice.transcode(linear, codec, standing, payload, len).unwrap();
+            let coded = voice
+                .transcode(linear, codec, standing, payload, len, |_, _| ())
+                .unwrap();
             payload.truncate(coded.len);
         }
     }
@@ -472,6 +475,7 @@ fn without_a_mixer_the_state_is_refused_and_what_was_heard_goes_on() {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 1,
+        ..Sizes::default()
     };
     let mut rig = Rig::with(Config {
         coders: Arc::new(Coders::new(sizes, &Default::default()).unwrap()),

@@ -117,6 +117,7 @@ fn run(number: u64) {
         opus_narrow: (seed.next() % 5) as usize,
         opus_wide: (seed.next() % 5) as usize,
         mixers: (seed.next() % 5) as usize,
+        ears: (seed.next() % 3) as usize,
     };
     let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
     let mut rig = Rig::with(Config {
