@@ -16,6 +16,7 @@ pub(crate) fn coders(config: &Config) -> Result<Arc<Coders>, String> {
     let sizes = Sizes {
         mixers: config.share.mixed_listeners * workers as usize,
         ears: EARS * workers as usize,
+        keys: KEYS * workers as usize,
         ..sizes(config.share.transcode * f64::from(workers), &config.opus)
     };
     Coders::new(sizes, &config.opus)
@@ -39,6 +40,8 @@ fn sizes(share: f64, opus: &Settings) -> Sizes {
 /// First words that a worker can listen for at a time, 640 kB of memory: each for 10 s at the most, so that 64 are 6 joins a second that nobody says
 /// anything after, and many more after which somebody does. Where they are all taken, a word is found by its level.
 const EARS: usize = 64;
+/// Phones without telephone-event that a worker can listen to at a time for the key that takes a call, 200 kB of memory.
+const KEYS: usize = 256;
 
 /// 20 ms, µs (`cargo bench -p baton-benches --bench media -- '20 ms'`): encoder, decoder, and the way between 8 and 16 kHz.
 const G722: f64 = 11.5;

@@ -412,7 +412,14 @@ fn loads(page: &mut Page, loads: &[WorkerLoad]) {
 fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
     for (family, sizes) in [(&list::CODERS, all), (&list::CODERS_FREE, free)] {
         let mut samples = page.family(family);
-        let counts = [sizes.wide, sizes.opus_narrow, sizes.opus_wide, sizes.mixers, sizes.ears];
+        let counts = [
+            sizes.wide,
+            sizes.opus_narrow,
+            sizes.opus_wide,
+            sizes.mixers,
+            sizes.ears,
+            sizes.keys,
+        ];
         for (kind, count) in list::CODER_KINDS.iter().zip(counts) {
             samples.set(&[kind], count as u64);
         }

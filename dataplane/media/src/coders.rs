@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use crate::codec::g722;
 use crate::codec::opus::{Band, Decoder, Encoder, Settings};
 use crate::command::Codec;
+use crate::dtmf::detect::Detector;
 use crate::mix::Mixer;
 use crate::resample::{Downsampler, Upsampler};
 use crate::vad::Ear;
@@ -28,6 +29,8 @@ pub struct Sizes {
     pub mixers: usize,
     /// Windows that wait for a first word at a time: 10 kB each. Where none is free, the word is found by its level.
     pub ears: usize,
+    /// Legs without telephone-event whose keys are taken from their sound: 0.8 kB each. One for which there is none presses keys that nobody takes.
+    pub keys: usize,
 }
 
 impl Sizes {
@@ -53,6 +56,7 @@ impl Sizes {
             opus_wide: (here.has(Band::Wide) || there.has(Band::Wide)).into(),
             mixers: 0,
             ears: 0,
+            keys: 0,
         }
     }
 
@@ -63,6 +67,7 @@ impl Sizes {
             && self.opus_wide >= needed.opus_wide
             && self.mixers >= needed.mixers
             && self.ears >= needed.ears
+            && self.keys >= needed.keys
     }
 
     /// Each kind by itself.
@@ -73,6 +78,7 @@ impl Sizes {
             opus_wide: each(self.opus_wide, other.opus_wide),
             mixers: each(self.mixers, other.mixers),
             ears: each(self.ears, other.ears),
+            keys: each(self.keys, other.keys),
         }
     }
 }
@@ -86,6 +92,7 @@ pub struct Coders {
     decoders: [Arc<Pool<Decoder>>; 2],
     mixers: Arc<Pool<Mixer>>,
     ears: Arc<Pool<Ear>>,
+    keys: Arc<Pool<Detector>>,
 }
 
 /// What a line needs that has to do with 16 kHz.
@@ -116,6 +123,7 @@ impl Coders {
             decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
             mixers: Pool::new(sizes.mixers, || Ok(Mixer::new()))?,
             ears: Pool::new(sizes.ears, || Ok(Ear::new(Band::Narrow)))?,
+            keys: Pool::new(sizes.keys, || Ok(Detector::new()))?,
         })
     }
 
@@ -133,6 +141,7 @@ impl Coders {
             opus_wide: opus(Band::Wide as usize),
             mixers: self.mixers.free(),
             ears: self.ears.free(),
+            keys: self.keys.free(),
         }
     }
 
@@ -155,6 +164,12 @@ impl Coders {
     pub(crate) fn ear(&self) -> Option<Lent<Ear>> {
         let mut lent = Pool::lend(&self.ears)?;
         lent.reset();
+        Some(lent)
+    }
+
+    pub(crate) fn key(&self) -> Option<Lent<Detector>> {
+        let mut lent = Pool::lend(&self.keys)?;
+        *lent = Detector::new();
         Some(lent)
     }
 
@@ -181,6 +196,7 @@ impl Lendable for Wide {}
 impl Lendable for Encoder {}
 impl Lendable for Decoder {}
 impl Lendable for Ear {}
+impl Lendable for Detector {}
 
 /// Places, and which are free.
 #[derive(Debug)]
@@ -351,6 +367,7 @@ mod tests {
             opus_wide: 0,
             mixers: 1,
             ears: 1,
+            keys: 1,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         assert_eq!((coders.free(), coders.sizes()), (sizes, sizes));
@@ -366,7 +383,9 @@ mod tests {
         assert!(mixer.is_some() && coders.mixer().is_none());
         let ear = coders.ear();
         assert!(ear.is_some() && coders.ear().is_none());
-        drop((two, encoder, mixer, ear));
+        let key = coders.key();
+        assert!(key.is_some() && coders.key().is_none());
+        drop((two, encoder, mixer, ear, key));
         assert_eq!(coders.free(), sizes);
     }
 

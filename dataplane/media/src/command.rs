@@ -170,7 +170,8 @@ pub enum Latch {
 pub enum Dtmf {
     /// Who hears the leg gets them.
     Relay,
-    /// They become [`Event::Digit`]; nobody hears them.
+    /// They become [`Event::Digit`]; nobody hears them. Those of a leg without telephone-event are found in its sound, of which the first 40 ms are
+    /// heard by who hears the leg.
     Take,
     /// Nobody hears them and nothing is said.
     Drop,
@@ -318,7 +319,7 @@ pub enum Event {
         leg: LegId,
         /// `0`–`9`, `*`, `#`, `A`–`D`.
         digit: char,
-        /// When its first packet came.
+        /// When its first packet came; in the sound, when it was known to be one.
         at: Instant,
     },
     /// A leg that should send ([`LegSpec::receive`]) has sent nothing that can be heard, nor a digit, for

@@ -9,6 +9,7 @@ use crate::clock::Clock;
 use crate::command::{Codec, Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
 use crate::dtmf;
 use crate::evidence::Meter;
+use crate::keys::Keys;
 use crate::latch::Latched;
 use crate::line::Line;
 use crate::listening::Listening;
@@ -119,6 +120,8 @@ pub(crate) enum Content {
     Audio,
     /// A digit or another event.
     Event(dtmf::Event),
+    /// Samples, with the tone of a key in them that nobody is to hear.
+    Tone,
     /// Comfort noise.
     Noise,
     /// A payload type that was not negotiated, or nothing at all.
@@ -170,6 +173,8 @@ pub(crate) struct Leg {
     pub(crate) meter: Meter,
     /// While a window waits for the word of a leg that it hears.
     pub(crate) listening: Option<Listening>,
+    /// Where its keys are in its sound, and are taken.
+    pub(crate) keys: Option<Keys>,
     pub(crate) voice: Voice,
     pub(crate) timers: [u64; 4],
     pub(crate) ready: Ready,
@@ -230,6 +235,7 @@ impl Leg {
             source: Source::new(spec.format),
             meter: Meter::default(),
             listening: None,
+            keys: None,
             voice: Voice::default(),
             timers: [NEVER; 4],
             ready: Ready::default(),

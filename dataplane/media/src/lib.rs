@@ -13,6 +13,7 @@ mod events;
 pub mod evidence;
 mod fir;
 mod jitter;
+pub(crate) mod keys;
 pub mod latch;
 mod leg;
 mod line;

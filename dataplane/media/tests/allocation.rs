@@ -291,6 +291,7 @@ fn nothing_allocates_after_the_core_was_made() {
         opus_wide: 3,
         mixers: 3,
         ears: 1,
+        ..Sizes::default()
     };
     let coders = Coders::new(sizes, &Settings::default()).expect("coders");
     let now = Instant::now();

@@ -7,9 +7,10 @@ use arrayvec::ArrayVec;
 use super::voices::Voices;
 use super::{Core, STRAYS_MAX};
 use crate::command::{
-    Event, GAIN_DB, Generation, Heard, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
+    Dtmf, Event, GAIN_DB, Generation, Heard, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
 };
 use crate::events::{Listeners, Mailbox};
+use crate::keys::Keys;
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
 use crate::listening::Listening;
 use crate::route::{Feed, Want};
@@ -213,6 +214,7 @@ impl Core {
         self.set_rows(now, slot, spec);
         self.measure_listeners(now, slot);
         self.listen_for_word(slot, spec);
+        self.listen_for_keys(slot);
         self.relist(slot);
         self.rearm_session(slot);
         self.check_applied(now, slot);
@@ -615,6 +617,24 @@ impl Core {
         }
         if let Some(window) = self.table.session_mut(slot).and_then(|session| session.window.as_mut()) {
             window.by_ear = by_ear;
+        }
+    }
+
+    /// Legs without telephone-event whose keys are not for others to hear get what finds them in their sound, where there is some to spare. What was
+    /// pressed before a state and is still down is nobody's to hear in that state either.
+    fn listen_for_keys(&mut self, slot: SessionSlot) {
+        let legs = self.table.session(slot).map(|session| session.legs.clone());
+        for (_, place) in legs.unwrap_or_default() {
+            let Some(leg) = self.table.leg_mut(place) else {
+                continue;
+            };
+            let codec = leg.format.codec;
+            leg.keys.take_if(|keys| keys.codec() != codec);
+            if leg.format.events.is_some() || leg.dtmf == Dtmf::Relay {
+                leg.keys.take_if(|keys| !keys.mutes());
+            } else if leg.keys.is_none() {
+                leg.keys = Keys::lend(codec, &self.coders);
+            }
         }
     }
 

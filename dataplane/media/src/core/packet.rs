@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
+
 use super::Core;
 use crate::command::{Dtmf, Port};
 use crate::dtmf;
 use crate::events::Audible;
 use crate::evidence::Word;
+use crate::keys::Keys;
 use crate::latch::Admission;
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, Slot, Sound, Timer};
 use crate::listening::Listening;
@@ -15,6 +18,7 @@ use crate::pending::PACKET_MAX;
 use crate::rtcp::{Compound, Packet as Rtcp};
 use crate::rtp::{Arrival, HEADER, Header, Kind, Packet, demux};
 use crate::verdict::{Reason, Verdict};
+use crate::voice::Standing;
 
 impl Core {
     pub(super) fn receive(
@@ -51,8 +55,29 @@ impl Core {
                 let (new, key) = leg.source.digit(header.timestamp, event, leg.dtmf, clock_hz);
                 (new, key.mode, key.held)
             }
-            Content::Audio | Content::Noise | Content::Unmapped => (false, leg.dtmf, 0),
+            Content::Audio | Content::Tone | Content::Noise | Content::Unmapped => (false, leg.dtmf, 0),
         };
+        let mut digits = ArrayVec::<char, KEYS_MAX>::new();
+        let content = match (content, &mut leg.keys) {
+            (Content::Audio, Some(keys)) => {
+                let payload = buffer.get(payload.clone()).unwrap_or_default();
+                let tell = |digit| {
+                    let _ = digits.try_push(digit);
+                };
+                match hear_keys(keys, arrival, payload, leg.dtmf, tell) {
+                    true => Content::Tone,
+                    false => Content::Audio,
+                }
+            }
+            (content, _) => content,
+        };
+        if leg.dtmf != Dtmf::Take {
+            digits.clear();
+        }
+        if leg.dtmf == Dtmf::Relay {
+            // It was there for the key that was down when others began to hear the leg.
+            leg.keys.take_if(|keys| !keys.mutes());
+        }
         let inbound = Inbound {
             header,
             content,
@@ -66,6 +91,9 @@ impl Core {
         };
         let awaited = leg.source.awaited;
         self.note(now, slot, &inbound, new_digit);
+        for digit in digits {
+            self.press(now, slot, digit);
+        }
         if awaited {
             self.heard_at_last(now, slot, &inbound);
         }
@@ -98,7 +126,15 @@ impl Core {
                     self.tell(session, |mailbox| mailbox.digit(id, digit, at));
                 }
             }
-            (Content::Event(_), Dtmf::Take | Dtmf::Drop) | (Content::Unmapped, _) => {}
+            (Content::Event(_), Dtmf::Take | Dtmf::Drop) | (Content::Tone | Content::Unmapped, _) => {}
+        }
+    }
+
+    /// A key was found in the sound of a leg.
+    fn press(&mut self, now: Instant, slot: Slot, digit: char) {
+        let at = self.ns(now);
+        if let Some((id, session)) = self.table.leg(slot).map(|leg| (leg.id, leg.session)) {
+            self.tell(session, |mailbox| mailbox.digit(id, digit, at));
         }
     }
 
@@ -327,6 +363,23 @@ fn content(leg: &Leg, packet: &Packet<'_>) -> Content {
     } else {
         Content::Unmapped
     }
+}
+
+/// Keys that can begin in one packet of 120 ms.
+const KEYS_MAX: usize = 4;
+
+/// Whether a packet is not to be heard for a key in it. What is late says nothing of keys.
+fn hear_keys(keys: &mut Keys, arrival: Arrival, payload: &[u8], dtmf: Dtmf, tell: impl FnMut(char)) -> bool {
+    let lost = match arrival {
+        Arrival::Ahead { missing } => missing,
+        Arrival::First | Arrival::Restart => 0,
+        Arrival::Late | Arrival::Duplicate | Arrival::Wild => return keys.mutes(),
+    };
+    let first = arrival == Arrival::First;
+    if first {
+        keys.reset();
+    }
+    keys.heard(Standing { first, lost }, payload, dtmf, tell)
 }
 
 /// RTCP ends here. What a stranger says is not read.

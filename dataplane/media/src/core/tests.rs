@@ -16,6 +16,7 @@ mod patience;
 mod random;
 mod rtcp;
 mod silence;
+mod tones;
 mod unruly;
 mod words;
 

@@ -89,6 +89,7 @@ impl Leg {
         match inbound.content {
             Content::Audio | Content::Noise => Ok(()),
             Content::Unmapped => Err(Reason::UnmappedPayload),
+            Content::Tone => Err(Reason::Digit),
             Content::Event(_) if inbound.dtmf != Dtmf::Relay => Err(Reason::Digit),
             Content::Event(event) => self.press(now, from, inbound, event, pending),
         }

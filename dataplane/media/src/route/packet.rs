@@ -254,6 +254,7 @@ impl Leg {
                 None => Plan::TakeOut(Reason::UnmappedPayload),
             },
             Content::Unmapped => Plan::TakeOut(Reason::UnmappedPayload),
+            Content::Tone => Plan::TakeOut(Reason::Digit),
             Content::Event(_) if inbound.dtmf != Dtmf::Relay => Plan::TakeOut(Reason::Digit),
             Content::Event(event) => match self.format.events {
                 Some(events) => Plan::Forward {
@@ -397,8 +398,8 @@ impl Leg {
                 let (event, _) = self.heard_as(inbound, event);
                 (!event.end).then_some((timestamp, event))
             }
-            Content::Audio | Content::Noise | Content::Unmapped if late => self.row.digit,
-            Content::Audio | Content::Noise | Content::Unmapped => None,
+            Content::Audio | Content::Tone | Content::Noise | Content::Unmapped if late => self.row.digit,
+            Content::Audio | Content::Tone | Content::Noise | Content::Unmapped => None,
         };
     }
 }

@@ -41,6 +41,7 @@ impl World {
             opus_wide: 4,
             mixers: 4,
             ears: 1,
+            keys: 1,
         };
         let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
         let config = media::core::Config {

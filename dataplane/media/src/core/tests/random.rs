@@ -117,7 +117,8 @@ fn run(number: u64) {
         opus_narrow: (seed.next() % 5) as usize,
         opus_wide: (seed.next() % 5) as usize,
         mixers: (seed.next() % 5) as usize,
-        ears: (seed.next() % 3) as usize,
+        ears: number as usize % 3,
+        keys: number as usize % 2,
     };
     let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
     let mut rig = Rig::with(Config {

@@ -66,6 +66,7 @@ fn rig(ears: usize) -> Rig {
         opus_wide: 4,
         mixers: 2,
         ears,
+        ..Sizes::default()
     };
     Rig::with(Config {
         coders: Arc::new(Coders::new(sizes, &Default::default()).unwrap()),
@@ -74,7 +75,7 @@ fn rig(ears: usize) -> Rig {
 }
 
 /// Samples in packets of 20 ms.
-fn coded(codec: Codec, samples: &[i16]) -> Vec<Vec<u8>> {
+pub(super) fn coded(codec: Codec, samples: &[i16]) -> Vec<Vec<u8>> {
     let (linear, length) = match codec.band() {
         Some(Band::Narrow) => (Codec::L16, 160),
         _ => (Codec::L16Wide, 320),
