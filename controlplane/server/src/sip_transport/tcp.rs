@@ -267,7 +267,16 @@ async fn open(from: Option<IpAddr>, to: SocketAddr) -> io::Result<TcpStream> {
     if let Some(from) = from {
         socket.bind(SocketAddr::new(from, 0))?;
     }
-    socket.connect(to).await
+    other_end(socket.connect(to).await?)
+}
+
+/// Where nobody listens on a port of this host from which the system takes those of outgoing connections, it may take just that one, and a
+/// connection to itself is open: every request would come back.
+fn other_end(stream: TcpStream) -> io::Result<TcpStream> {
+    match stream.local_addr()? == stream.peer_addr()? {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
+    }
 }
 
 /// One connection, until it is gone or its [`Connection`] is dropped and everything is written.
@@ -328,6 +337,19 @@ async fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_connection_to_itself_is_refused() {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().unwrap()).expect("bound");
+        let itself = socket.local_addr().expect("bound");
+        let stream = socket.connect(itself).await.expect("connected with itself");
+        let refused = other_end(stream).map_err(|error| error.kind());
+        assert_eq!(refused.err(), Some(io::ErrorKind::ConnectionRefused));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a socket");
+        let stream = TcpStream::connect(listener.local_addr().expect("bound")).await;
+        assert!(other_end(stream.expect("connected")).is_ok());
+    }
 
     #[tokio::test]
     async fn connections_that_we_close_do_not_pile_up() {
