@@ -1,7 +1,7 @@
 //! Who hears whom while nothing is handed off, where somebody wants it otherwise: a supervisor who listens, whispers or barges in, a
 //! party that is muted, a voice that is made softer.
 //!
-//! The wish lies over the table of the scene ([`crate::spec`]), and only while the call talks: a handoff owns its rows, since the
+//! The wish lies over the table of the scene (`spec`), and only while the call talks: a handoff owns its rows, since the
 //! caller must not hear a human before the join, whoever wishes it. The machines know nothing of it.
 
 use std::time::Duration;
