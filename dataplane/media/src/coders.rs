@@ -25,7 +25,7 @@ pub struct Sizes {
     pub opus_narrow: usize,
     /// … 16 kHz.
     pub opus_wide: usize,
-    /// Lines for which several are mixed: 110 kB each.
+    /// Lines for which several are mixed: 0.12 MB each.
     pub mixers: usize,
     /// Windows that wait for a first word at a time: 10 kB each. Where none is free, the word is found by its level.
     pub ears: usize,
