@@ -71,12 +71,12 @@ impl Library {
     fn id(&mut self, name: &str, prompt: &Prompt) -> Result<PromptId, String> {
         let mut hasher = DefaultHasher::new();
         // Two roles with one sound keep their names apart: the API shows them.
-        (name, &prompt.samples).hash(&mut hasher);
+        (name, prompt.band, &prompt.samples).hash(&mut hasher);
         let key = hasher.finish();
         if let Some(id) = self.known.get(&key) {
             return Ok(*id);
         }
-        let id = self.prompts.add_later(name, &prompt.samples);
+        let id = self.prompts.add_later(name, prompt.sound());
         let id = id.ok_or_else(|| format!("{name} ({})", prompt.source))?;
         self.known.insert(key, id);
         Ok(id)

@@ -6,20 +6,38 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use media::codec::opus::Band;
+use media::prompt::Sound;
 pub(crate) use wav::decode;
 
-/// Linear samples, mono, 8000 Hz, 16 bit.
+/// Linear samples, mono, 16 bit.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Prompt {
     /// Where it came from: a path, or `built in`.
     pub source: String,
     /// The samples; never empty.
     pub samples: Arc<[i16]>,
+    /// Their rate.
+    pub band: Band,
+}
+
+impl Prompt {
+    /// As the data plane takes it.
+    pub(crate) fn sound(&self) -> Sound<'_> {
+        let (samples, band) = (&*self.samples, self.band);
+        Sound { samples, band }
+    }
 }
 
 impl fmt::Debug for Prompt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Prompt({}, {} samples)", self.source, self.samples.len())
+        write!(
+            f,
+            "Prompt({}, {} samples of {} Hz)",
+            self.source,
+            self.samples.len(),
+            self.band.hz()
+        )
     }
 }
 
@@ -50,10 +68,11 @@ impl BuiltIn {
 
     /// The one that comes with the program.
     pub fn prompt(self) -> Prompt {
-        let samples = decode(self.file().1).expect("the prompts in the program are what they must be");
+        let (samples, band) = decode(self.file().1).expect("the prompts in the program are what they must be");
         Prompt {
             source: "built in".to_owned(),
             samples,
+            band,
         }
     }
 
@@ -81,11 +100,12 @@ impl BuiltIn {
 /// Names the file, what is wrong with it and what it must be.
 pub fn read(path: &Path) -> Result<Prompt, String> {
     let file = std::fs::File::open(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    let samples =
+    let (samples, band) =
         decode(std::io::BufReader::new(file)).map_err(|why| format!("{}: {why}; {}", path.display(), wav::WANTED))?;
     Ok(Prompt {
         source: path.display().to_string(),
         samples,
+        band,
     })
 }
 

@@ -3,7 +3,7 @@
 use arrayvec::ArrayVec;
 
 use crate::command::{Play, PlayId, PromptId, QUEUE_MAX};
-use crate::prompt::{Progress, Prompts, TICKS_A_FRAME};
+use crate::prompt::{Frame, Progress, Prompts};
 
 /// An act of playing, and how far it has got.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub(crate) struct Playing {
     item: usize,
     /// Samples of 8 kHz.
     offset: usize,
+    /// The last item has been played to its end, and is repeated.
+    again: bool,
     /// Bit n: that the item was played to its end has been said.
     said: u8,
     /// The spec does not have it any more; it goes on until the new source comes.
@@ -28,6 +30,7 @@ impl Playing {
             repeat_last: play.repeat_last,
             item: 0,
             offset: 0,
+            again: false,
             said: 0,
             leaving: false,
         }
@@ -65,31 +68,34 @@ impl Playing {
                 } else if more == 0 {
                     break;
                 }
+                self.again = repeat;
             }
         }
         self.say(ended)
     }
 
-    /// The next packet of Opus, its mean square, and the items that ended with it. Each item begins with a packet.
-    pub(crate) fn opus<'a>(&mut self, prompts: &'a Prompts) -> (Option<(&'a [u8], u32)>, u8) {
+    /// The next packet of Opus, and the items that ended with it. Each item begins with a packet.
+    pub(crate) fn opus<'a>(&mut self, prompts: &'a Prompts) -> (Option<Frame<'a>>, u8) {
         let mut ended = 0;
-        let mut packet = None;
+        let mut made = None;
         while let Some(&prompt) = self.queue.get(self.item)
-            && packet.is_none()
+            && made.is_none()
         {
-            packet = prompts.opus(prompt, self.offset);
-            self.offset = (self.offset / TICKS_A_FRAME + 1) * TICKS_A_FRAME;
-            if prompts.opus(prompt, self.offset).is_none() {
+            let repeat = self.repeats();
+            made = prompts.opus(prompt, self.offset, repeat, self.again);
+            self.offset = made.map_or(0, |frame| frame.offset);
+            if made.is_none_or(|frame| frame.ended) {
                 ended |= 1 << self.item;
                 self.offset = 0;
-                if !self.repeats() {
+                if !repeat {
                     self.item += 1;
-                } else if packet.is_none() {
+                } else if made.is_none() {
                     break;
                 }
+                self.again = repeat;
             }
         }
-        (packet, self.say(ended))
+        (made, self.say(ended))
     }
 
     fn repeats(&self) -> bool {

@@ -1,14 +1,16 @@
 //! Prompts: encoded once at load, so that a thousand callers on hold cost no codec. Only G.722 is coded on the line itself: its
 //! decoder at the far end remembers what came before, and would make a noise at each seam.
 
+mod band;
+mod frames;
+
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::codec::g711::Law;
-use crate::codec::mean_square;
-use crate::codec::opus::{Band, Effort, Encoder, Settings};
+use crate::codec::opus::Band;
 use crate::command::PromptId;
-use crate::resample::Upsampler;
+pub(crate) use frames::{Frames, TICKS_A_FRAME};
 
 /// Everything that can be played.
 #[derive(Clone, Debug, Default)]
@@ -28,23 +30,44 @@ struct Prompt {
     /// Samples of 16 kHz, two for each of those.
     wide: Box<[i16]>,
     opus: Frames,
+    /// What is played in Opus over and over, where that is not the same.
+    opus_loop: Option<Frames>,
+}
+
+/// What a prompt is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Sound<'a> {
+    /// Mono, 16 bit.
+    pub samples: &'a [i16],
+    /// Their rate. What has 16 kHz is heard so by listeners with G.722, Opus and L16 of 16 kHz.
+    pub band: Band,
 }
 
 impl Prompt {
-    fn new(name: &str, narrow: &[i16]) -> Prompt {
+    fn new(name: &str, sound: Sound<'_>) -> Prompt {
+        let (narrow, wide) = match sound.band {
+            Band::Narrow => (sound.samples.to_vec(), band::doubled(sound.samples)),
+            Band::Wide => {
+                // Two for each of 8 kHz.
+                let wide = match sound.samples.len() % 2 {
+                    0 => sound.samples.to_vec(),
+                    _ => band::stretched(sound.samples, sound.samples.len() + 1),
+                };
+                (band::halved(&wide), wide)
+            }
+        };
         let coded = |law: Law| {
             let mut coded = vec![0; narrow.len()].into_boxed_slice();
-            law.encode(narrow, &mut coded);
+            law.encode(&narrow, &mut coded);
             coded
         };
-        let mut wide = vec![0; 2 * narrow.len()];
-        Upsampler::new().process(narrow, &mut wide);
         Prompt {
             name: name.to_owned(),
             pcmu: coded(Law::Mu),
             pcma: coded(Law::A),
             narrow: narrow.into(),
             opus: Frames::new(&wide),
+            opus_loop: frames::fitted(&wide).map(|wide| Frames::new(&wide)),
             wide: wide.into(),
         }
     }
@@ -63,7 +86,8 @@ impl Prompts {
         if samples.is_empty() || !self.later.is_empty() {
             return None;
         }
-        self.prompts.push(Prompt::new(name, samples));
+        let band = Band::Narrow;
+        self.prompts.push(Prompt::new(name, Sound { samples, band }));
         Some(id)
     }
 
@@ -73,12 +97,12 @@ impl Prompts {
         self.later.resize_with(count.min(most), OnceLock::new);
     }
 
-    /// As [`Prompts::add`], while workers have the library. `None` where there is no room left, too.
-    pub fn add_later(&self, name: &str, samples: &[i16]) -> Option<PromptId> {
-        if samples.is_empty() {
+    /// As [`Prompts::add`], in either band, while workers have the library. `None` where there is no room left, too.
+    pub fn add_later(&self, name: &str, sound: Sound<'_>) -> Option<PromptId> {
+        if sound.samples.is_empty() {
             return None;
         }
-        let mut prompt = Prompt::new(name, samples);
+        let mut prompt = Prompt::new(name, sound);
         for (at, place) in self.later.iter().enumerate() {
             match place.set(prompt) {
                 Ok(()) => return u16::try_from(self.prompts.len() + at).ok().map(PromptId),
@@ -140,11 +164,36 @@ impl Prompts {
         })
     }
 
-    /// The packet of Opus, 20 ms, in which the `offset`th sample of 8 kHz lies, and its mean square. The last one is filled up with
-    /// silence.
-    pub fn opus(&self, id: PromptId, offset: usize) -> Option<(&[u8], u32)> {
-        self.get(id)?.opus.get(offset / TICKS_A_FRAME)
+    /// The packet of Opus, 20 ms, in which the `offset`th sample of 8 kHz lies. The last one is filled up with silence; not so with `repeat`,
+    /// where the first one follows. `again`: it has been played to its end before.
+    pub(crate) fn opus(&self, id: PromptId, offset: usize, repeat: bool, again: bool) -> Option<Frame<'_>> {
+        let prompt = self.get(id)?;
+        let frames = match &prompt.opus_loop {
+            Some(frames) if repeat => frames,
+            _ => &prompt.opus,
+        };
+        let last = frames.len().checked_sub(1)?;
+        let at = (offset / TICKS_A_FRAME).min(last);
+        let (packet, level) = frames.get(if again { frames.again(at) } else { at })?;
+        Some(Frame {
+            packet,
+            level,
+            offset: (at + 1) * TICKS_A_FRAME,
+            ended: at == last,
+        })
     }
+}
+
+/// A packet of Opus.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) packet: &'a [u8],
+    /// Mean square of its samples.
+    pub(crate) level: u32,
+    /// Where the next one begins, samples of 8 kHz.
+    pub(crate) offset: usize,
+    /// Whether it is the last one.
+    pub(crate) ended: bool,
 }
 
 /// Copies what lies from `offset` on, of which each unit has `unit` elements.
@@ -169,57 +218,6 @@ fn copy<T: Copy>(prompt: &[T], unit: usize, offset: usize, repeat: bool, to: &mu
         filled,
         offset: at / unit,
         ended,
-    }
-}
-
-/// Packets of Opus, 20 ms each.
-#[derive(Clone, Debug)]
-pub(crate) struct Frames {
-    bytes: Box<[u8]>,
-    /// Where each ends, and the mean square of its samples.
-    ends: Box<[(u32, u32)]>,
-}
-
-/// Samples of 8 kHz in a packet of Opus that we make.
-pub(crate) const TICKS_A_FRAME: usize = 160;
-
-impl Frames {
-    /// Of samples of 16 kHz. Coded with as much care as there is: it is done once.
-    pub(crate) fn new(samples: &[i16]) -> Frames {
-        let settings = Settings {
-            wide: Effort {
-                bitrate: 32_000,
-                complexity: 10,
-            },
-            ..Settings::default()
-        };
-        let (mut bytes, mut ends) = (Vec::new(), Vec::new());
-        // Without memory for an encoder there is none for anything else.
-        if let Ok(mut encoder) = Encoder::new(Band::Wide, &settings) {
-            for samples in samples.chunks(2 * TICKS_A_FRAME) {
-                let mut frame = [0; 2 * TICKS_A_FRAME];
-                frame[..samples.len()].copy_from_slice(samples);
-                let mut packet = [0; 500];
-                let len = encoder.encode(&frame, &mut packet).unwrap_or(0);
-                bytes.extend_from_slice(&packet[..len]);
-                ends.push((bytes.len() as u32, mean_square(&frame)));
-            }
-        }
-        Frames {
-            bytes: bytes.into(),
-            ends: ends.into(),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// A packet, and the mean square of its samples.
-    pub(crate) fn get(&self, at: usize) -> Option<(&[u8], u32)> {
-        let &(end, level) = self.ends.get(at)?;
-        let start = at.checked_sub(1).map_or(0, |before| self.ends[before].0);
-        Some((&self.bytes[start as usize..end as usize], level))
     }
 }
 

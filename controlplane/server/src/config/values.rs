@@ -129,7 +129,7 @@ pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt>
     let path = table.string(key)?;
     match prompts::read(&table.reader.folder.join(&path.value)) {
         Ok(prompt) => {
-            table.note(key, &prompt.samples);
+            table.note(key, (prompt.band, &prompt.samples));
             Some(prompt)
         }
         Err(message) => {

@@ -64,7 +64,7 @@ impl Speech {
     pub(super) fn samples(self) -> Arc<[i16]> {
         match self.source() {
             Source::Server(prompt) => prompt.prompt().samples,
-            Source::Party(_, wav) => decode(wav).expect("the parties' prompts are what they must be"),
+            Source::Party(_, wav) => decode(wav).expect("the parties' prompts are what they must be").0,
         }
     }
 

@@ -1,18 +1,16 @@
-//! A WAV file of any usual kind, as the data plane wants it: mono, 8000 Hz, 16 bit.
+//! A WAV file of any usual kind, as the data plane wants it: mono, 16 bit, 8000 Hz or, where there is more in it than that carries, 16,000.
 
 use std::io::Read;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use hound::{SampleFormat, WavReader, WavSpec};
+use media::codec::opus::Band;
 use rubato::audioadapter_buffers::direct::InterleavedSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};
 
 /// What it must be, for who made one that is not.
-pub(crate) const WANTED: &str = "it must be a WAV file of PCM, 8 to 32 bit or float, 4000 to 192000 Hz, up to 8 channels (`sox IN -r 8000 -c 1 -e signed -b 16 OUT.wav` makes one)";
-
-/// Samples a second of what comes out.
-const RATE: u32 = 8000;
+pub(crate) const WANTED: &str = "it must be a WAV file of PCM, 8 to 32 bit or float, 4000 to 192000 Hz, up to 8 channels (`sox IN -r 16000 -c 1 -e signed -b 16 OUT.wav` makes one)";
 
 const RATES: RangeInclusive<u32> = 4000..=192_000;
 
@@ -24,26 +22,30 @@ const LOUDEST: f32 = 8.0;
 /// The longest one, 10 minutes: it is held in memory once per codec.
 const SECONDS_MAX: u32 = 600;
 
-/// Samples that are resampled at one time, at the least. With more the filter is steeper: with 4,096 all is there up to 3.7 kHz of a file of 48 kHz.
+/// Samples that are resampled at one time, at the least. With more the filter is steeper: with 4,096 all is there up to 7.5 kHz of a file of 48 kHz.
 const CHUNK: u32 = 4096;
 
-/// The samples, or what is wrong with the file.
-pub(crate) fn decode(bytes: impl Read) -> Result<Arc<[i16]>, String> {
+/// The samples and their rate, or what is wrong with the file.
+pub(crate) fn decode(bytes: impl Read) -> Result<(Arc<[i16]>, Band), String> {
     let mut reader = WavReader::new(bytes).map_err(|error| format!("not a WAV file that can be read ({error})"))?;
     let spec = reader.spec();
     check(spec)?;
     if reader.duration() > spec.sample_rate.saturating_mul(SECONDS_MAX) {
         return Err("longer than 10 minutes".to_owned());
     }
+    let band = match spec.sample_rate {
+        ..=8_000 => Band::Narrow,
+        _ => Band::Wide,
+    };
     let mut line = match spec.sample_rate {
-        RATE => Line::Same(Vec::new()),
-        rate => Line::Other(Box::new(Resampling::new(rate)?)),
+        rate if rate == band.hz() => Line::Same(Vec::new()),
+        rate => Line::Other(Box::new(Resampling::new(rate, band.hz())?)),
     };
     mono(&mut reader, spec, |sample| line.take(sample))?;
     let samples = line.end()?;
     match samples.is_empty() {
         true => Err("no sample in it".to_owned()),
-        false => Ok(samples.into()),
+        false => Ok((samples.into(), band)),
     }
 }
 
@@ -131,24 +133,25 @@ impl Line {
 
 /// From another rate, as long as it was, and without delay.
 struct Resampling {
-    rate: u32,
+    from: u32,
+    to: u32,
     resampler: Fft<f32>,
     chunk: Vec<f32>,
     taken: u64,
-    came: Vec<i16>,
+    came: Vec<f32>,
 }
 
 impl Resampling {
-    fn new(rate: u32) -> Result<Resampling, String> {
+    fn new(from: u32, to: u32) -> Result<Resampling, String> {
         // An even number of samples in and out, or its delay would be no whole number of them.
-        let step = 2 * rate / gcd(rate, RATE);
+        let step = 2 * from / gcd(from, to);
         let chunk = (CHUNK.div_ceil(step) * step) as usize;
-        let (from, to) = (rate as usize, RATE as usize);
         let window = WindowFunction::BlackmanHarris2;
-        let made = Fft::new_custom(from, to, chunk, 1, 1, window, FixedSync::Input);
+        let made = Fft::new_custom(from as usize, to as usize, chunk, 1, 1, window, FixedSync::Input);
         Ok(Resampling {
-            rate,
-            resampler: made.map_err(|error| format!("{rate} Hz: {error}"))?,
+            from,
+            to,
+            resampler: made.map_err(|error| format!("{from} Hz: {error}"))?,
             chunk: Vec::with_capacity(chunk),
             taken: 0,
             came: Vec::new(),
@@ -166,26 +169,33 @@ impl Resampling {
 
     /// What is missing of the chunk is silence.
     fn turn(&mut self) -> Result<(), String> {
-        let rate = self.rate;
+        let from = self.from;
         let frames = self.resampler.input_frames_next();
         self.chunk.resize(frames, 0.0);
-        let input = InterleavedSlice::new(&self.chunk, 1, frames).map_err(|error| format!("{rate} Hz: {error}"))?;
+        let input = InterleavedSlice::new(&self.chunk, 1, frames).map_err(|error| format!("{from} Hz: {error}"))?;
         let output = self.resampler.process(&input, None);
-        let output = output.map_err(|error| format!("{rate} Hz: {error}"))?;
-        self.came.extend(output.take_data().into_iter().map(to_16_bit));
+        let output = output.map_err(|error| format!("{from} Hz: {error}"))?;
+        self.came.extend(output.take_data());
         self.chunk.clear();
         Ok(())
     }
 
+    /// What the filter spreads beyond one end is at the other: where it is played as a loop nothing is missing at the seam.
     fn end(mut self) -> Result<Vec<i16>, String> {
         let delay = self.resampler.output_delay();
-        let wanted = (self.taken * u64::from(RATE)).div_ceil(u64::from(self.rate)) as usize;
-        while self.came.len() < delay + wanted {
+        let wanted = (self.taken * u64::from(self.to)).div_ceil(u64::from(self.from)) as usize;
+        while self.came.len() < 2 * delay + wanted {
             self.turn()?;
         }
-        self.came.drain(..delay);
-        self.came.truncate(wanted);
-        Ok(self.came)
+        let (before, rest) = self.came.split_at_mut(delay);
+        let (samples, after) = rest.split_at_mut(wanted);
+        for (sample, spread) in samples.iter_mut().zip(after) {
+            *sample += *spread;
+        }
+        for (sample, spread) in samples.iter_mut().rev().zip(before.iter().rev()) {
+            *sample += *spread;
+        }
+        Ok(samples.iter().copied().map(to_16_bit).collect())
     }
 }
 
@@ -253,11 +263,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_the_lines_own_kind_is_taken_as_it_is() {
-        let sound = |seconds: f64| (seconds * 8000.0 % 100.0 - 50.0) / 32_767.0;
-        let samples = decode(&wav(spec(1, 8000, 16, INT), 250, sound)[..]).expect("right");
-        assert_eq!(samples.len(), 250);
-        assert_eq!((samples[107], samples[149], samples[200]), (-43, -1, -50));
+    fn a_file_of_a_lines_own_kind_is_taken_as_it_is() {
+        for (rate, kind) in [(8000, Band::Narrow), (16_000, Band::Wide)] {
+            let sound = |seconds: f64| (seconds * f64::from(rate) % 100.0 - 50.0) / 32_767.0;
+            let (samples, band) = decode(&wav(spec(1, rate, 16, INT), 250, sound)[..]).expect("right");
+            assert_eq!((samples.len(), band), (250, kind));
+            assert_eq!((samples[107], samples[149], samples[200]), (-43, -1, -50));
+        }
     }
 
     #[test]
@@ -273,18 +285,21 @@ mod tests {
             (spec(1, 4000, 16, INT), 6000),
             (spec(1, 44_101, 16, INT), 66_152),
         ] {
-            let samples = decode(&wav(kind, frames, tone(1000.0))[..]).expect("it is read");
+            let (samples, band) = decode(&wav(kind, frames, tone(1000.0))[..]).expect("it is read");
+            let hz = f64::from(band.hz());
+            assert_eq!(band == Band::Wide, kind.sample_rate > 8000);
+            let whole = 3 * band.hz() as usize / 2;
             assert!(
-                (12_000..=12_001).contains(&samples.len()),
+                (whole..=whole + 2).contains(&samples.len()),
                 "{kind:?}: {}",
                 samples.len()
             );
             let wrong = samples.iter().enumerate().map(|(at, sample)| {
-                let wanted = tone(1000.0)(at as f64 / 8000.0);
+                let wanted = tone(1000.0)(at as f64 / hz);
                 f64::from(*sample) / 32_768.0 - wanted
             });
-            // The tone begins and ends at once, which takes the filter a moment.
-            let wrong = wrong.skip(400).take(11_200).collect::<Vec<_>>();
+            // Its end and its beginning are one only to within a sample.
+            let wrong = wrong.skip(800).take(whole - 1600).collect::<Vec<_>>();
             let off = power(wrong.into_iter());
             // 8 bit have noise of their own.
             let most = if kind.bits_per_sample == 8 { -45.0 } else { -70.0 };
@@ -293,19 +308,36 @@ mod tests {
     }
 
     #[test]
-    fn what_8000_hz_cannot_carry_is_gone_and_not_heard_as_something_else() {
-        for rate in [11_025, 16_000, 44_100, 48_000] {
+    fn what_16000_hz_cannot_carry_is_gone_and_not_heard_as_something_else() {
+        for rate in [11_025, 22_050, 44_100, 48_000] {
             let level = |hz: f64| {
-                let samples = decode(&wav(spec(1, rate, 16, INT), rate, tone(hz))[..]).expect("it is read");
-                power(samples[1000..7000].iter().map(|sample| f64::from(*sample) / 32_768.0))
+                let (samples, _) = decode(&wav(spec(1, rate, 16, INT), rate, tone(hz))[..]).expect("it is read");
+                power(samples[2000..14_000].iter().map(|sample| f64::from(*sample) / 32_768.0))
             };
             let whole = level(1000.0);
+            let highest = 7500.0_f64.min(f64::from(rate) * 0.46);
             assert!(
-                (level(3700.0) - whole).abs() < 0.5,
+                (level(highest) - whole).abs() < 0.5,
                 "{rate} Hz: {}",
-                level(3700.0) - whole
+                level(highest) - whole
             );
-            assert!(level(4600.0) < whole - 80.0, "{rate} Hz: {}", level(4600.0) - whole);
+            if rate > 16_800 {
+                assert!(level(8400.0) < whole - 80.0, "{rate} Hz: {}", level(8400.0) - whole);
+            }
+        }
+    }
+
+    #[test]
+    fn a_loop_is_a_loop_at_any_rate() {
+        for rate in [4000, 11_025, 44_100, 48_000] {
+            // Whole periods in two seconds: what follows its end is its beginning.
+            let (samples, band) = decode(&wav(spec(1, rate, 16, INT), 2 * rate, tone(700.5))[..]).expect("it is read");
+            let off = samples.iter().enumerate().map(|(at, sample)| {
+                let wanted = tone(700.5)(at as f64 / f64::from(band.hz()));
+                (f64::from(*sample) / 32_768.0 - wanted).abs()
+            });
+            let most = off.fold(0.0, f64::max);
+            assert!(most < 1e-3, "{rate} Hz: {most}");
         }
     }
 
@@ -318,30 +350,33 @@ mod tests {
             writer.write_sample(right).expect("a sample");
         }
         writer.finalize().expect("a header");
-        assert_eq!(*decode(&bytes.into_inner()[..]).unwrap(), [2000, 0, i16::MAX, i16::MIN]);
+        assert_eq!(
+            *decode(&bytes.into_inner()[..]).unwrap().0,
+            [2000, 0, i16::MAX, i16::MIN]
+        );
         // A square has more at its edges once what lies above is gone.
         let square = |seconds: f64| if (seconds * 500.0).fract() < 0.5 { 1.0 } else { -1.0 };
-        let samples = decode(&wav(spec(1, 48_000, 16, INT), 48_000, square)[..]).unwrap();
+        let (samples, _) = decode(&wav(spec(1, 48_000, 16, INT), 48_000, square)[..]).unwrap();
         assert_eq!(
             (samples.iter().max(), samples.iter().min()),
             (Some(&i16::MAX), Some(&i16::MIN))
         );
         assert!(
             samples[800..]
-                .chunks(16)
-                .all(|period| period.iter().map(|sample| i32::from(*sample)).sum::<i32>().abs() < 8000)
+                .chunks(32)
+                .all(|period| period.iter().map(|sample| i32::from(*sample)).sum::<i32>().abs() < 16_000)
         );
     }
 
     #[test]
     fn what_is_no_number_is_no_sound() {
         let sound = |seconds: f64| if seconds < 0.01 { f64::NAN } else { f64::INFINITY };
-        let samples = decode(&wav(spec(1, 48_000, 32, SampleFormat::Float), 4800, sound)[..]).unwrap();
-        assert!(samples.len() == 800 && samples.iter().all(|sample| *sample == 0));
+        let (samples, _) = decode(&wav(spec(1, 48_000, 32, SampleFormat::Float), 4800, sound)[..]).unwrap();
+        assert!(samples.len() == 1600 && samples.iter().all(|sample| *sample == 0));
         // One that is far too loud is heard, and takes nothing from what is a moment later.
         let click = |seconds: f64| if seconds < 1e-9 { 1e38 } else { tone(1000.0)(seconds) };
-        let samples = decode(&wav(spec(2, 48_000, 32, SampleFormat::Float), 48_000, click)[..]).unwrap();
-        let heard = power(samples[400..7600].iter().map(|sample| f64::from(*sample) / 32_768.0));
+        let (samples, _) = decode(&wav(spec(2, 48_000, 32, SampleFormat::Float), 48_000, click)[..]).unwrap();
+        let heard = power(samples[800..15_200].iter().map(|sample| f64::from(*sample) / 32_768.0));
         assert!((heard + 9.03).abs() < 0.1, "{heard:.2} dB");
     }
 

@@ -107,7 +107,16 @@ impl Encoder {
     /// # Errors
     /// A setting that libopus refuses, or no memory.
     pub fn new(band: Band, settings: &Settings) -> Result<Self, opus::Error> {
-        let mut inner = opus::Encoder::new(band.hz(), opus::Channels::Mono, opus::Application::Voip)?;
+        Encoder::made(band, settings, opus::Application::Voip)
+    }
+
+    /// One for what is recorded: it leaves alone what is low, which the other one filters by what it has heard in the last seconds.
+    pub(crate) fn for_recordings(band: Band, settings: &Settings) -> Result<Self, opus::Error> {
+        Encoder::made(band, settings, opus::Application::Audio)
+    }
+
+    fn made(band: Band, settings: &Settings, application: opus::Application) -> Result<Self, opus::Error> {
+        let mut inner = opus::Encoder::new(band.hz(), opus::Channels::Mono, application)?;
         let effort = match band {
             Band::Narrow => settings.narrow,
             Band::Wide => settings.wide,

@@ -146,8 +146,9 @@ impl Leg {
             return Some((Made { len, level, mixed }, items));
         }
         let Some(band) = codec.band() else {
-            let (packet, items) = playing.map_or((None, 0), |playing| playing.opus(prompts));
-            let (packet, level) = packet.or_else(|| Some((comfort.opus(offset)?, 0)))?;
+            let (frame, items) = playing.map_or((None, 0), |playing| playing.opus(prompts));
+            let frame = frame.map(|frame| (frame.packet, frame.level));
+            let (packet, level) = frame.or_else(|| Some((comfort.opus(offset)?, 0)))?;
             payload.get_mut(..packet.len())?.copy_from_slice(packet);
             let (len, level) = (packet.len(), Some(level));
             return Some((Made { len, level, mixed }, items));
