@@ -195,6 +195,7 @@ mod tests {
                 send: 0,
                 receive: 0,
                 chosen,
+                common: vec![encoding],
                 opus: None,
                 events: None,
                 comfort_noise: false,

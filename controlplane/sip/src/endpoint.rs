@@ -279,6 +279,17 @@ impl Endpoint {
     /// A new offer in the dialog. It waits while our 2xx is not acknowledged or a re-INVITE of the peer is not answered; while it
     /// waits, or backs off after a 491, a newer offer takes its place.
     pub fn reinvite(&mut self, now: Instant, dialog: DialogId, offer: Bytes) -> Result<(), WrongState> {
+        self.offer_anew(now, dialog, offer, false)
+    }
+
+    /// The same with a change that nobody needs: where it is not answered at all, or with 408, it is refused, and the session goes on; one
+    /// with a provisional answer alone is taken back after 64·T1 (CANCEL). That departs from RFC 3261 §14.1, which ends the dialog: a carrier that drops re-INVITEs would else drop the calls of whoever tries one.
+    /// Whether the peer is still there, [`Endpoint::probe`] asks.
+    pub fn propose(&mut self, now: Instant, dialog: DialogId, offer: Bytes) -> Result<(), WrongState> {
+        self.offer_anew(now, dialog, offer, true)
+    }
+
+    fn offer_anew(&mut self, now: Instant, dialog: DialogId, offer: Bytes, proposes: bool) -> Result<(), WrongState> {
         let session = self.sessions.get_mut(&dialog).ok_or(WrongState)?;
         if session.state != State::Confirmed || session.end.is_some() {
             return Err(WrongState);
@@ -288,6 +299,7 @@ impl Endpoint {
             Ours::Wanted { offer: old, .. } | Ours::BackingOff { offer: old, .. } => *old = offer,
             Ours::No => session.ours = Ours::Wanted { offer, tries: 0 },
         }
+        session.proposes = proposes;
         self.start_reinvite(now, dialog);
         Ok(())
     }

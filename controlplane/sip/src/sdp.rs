@@ -115,6 +115,8 @@ pub struct Agreed {
     pub receive: u8,
     /// Why this one.
     pub chosen: Chosen,
+    /// What the peer's description has of our encodings, in its order: to each of these alone it can change later ([`Local::propose`]).
+    pub common: Vec<Encoding>,
     /// What the peer says of it, where it is Opus.
     pub opus: Option<Opus>,
     /// telephone-event, where both have it.
@@ -126,6 +128,20 @@ pub struct Agreed {
     pub ptime_ms: u8,
     /// Our direction now (already turned round from the peer's).
     pub direction: Direction,
+}
+
+/// What a peer may begin to send as soon as it has an offer of one encoding ([`Local::propose`]), by our numbers: an offerer "MUST be
+/// prepared to receive media" from then on (RFC 3264 §5.1), and has no answer yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// The codec.
+    pub encoding: Encoding,
+    /// Its payload type.
+    pub receive: u8,
+    /// telephone-event of its clock: payload type and Hz.
+    pub events: Option<(u8, u32)>,
+    /// Comfort noise (13) beside it.
+    pub comfort_noise: bool,
 }
 
 /// Why a description cannot be used.
@@ -234,8 +250,45 @@ impl Local {
     pub fn offer(&mut self) -> String {
         let mut encodings = self.encodings.clone();
         encodings.sort_by_key(|encoding| self.clock_hz.is_some_and(|clock| clock != encoding.clock_hz()));
+        self.offer_of(&encodings, &[])
+    }
+
+    /// Our offer of one encoding alone, so that the peer changes to it; and what may come as soon as it has the offer. Keys go on at
+    /// 8000 Hz for a peer that knows no other clock for them. `None` where no number is left for it.
+    pub fn propose(&mut self, encoding: Encoding) -> Option<(String, Proposed)> {
+        let offer = self.offer_of(&[encoding], &[EVENTS_CLOCK]);
+        let clock = encoding.clock_hz();
+        let events = self.numbers.ours(Meaning::Events(clock));
+        let proposed = Proposed {
+            encoding,
+            receive: self.number(encoding)?,
+            events: events.map(|number| (number, clock)),
+            comfort_noise: has_noise(encoding),
+        };
+        Some((offer, proposed))
+    }
+
+    /// Our last offer was refused: this description, which we had sent before it, is what holds (RFC 3261 §14.1). It is the last one
+    /// again, under the next version: the peer has seen that of the refused one.
+    pub fn withdraw(&mut self, before: &str) {
+        // v=, o=, s= and c= are printed anew.
+        if let Some(body) = before.splitn(5, "\r\n").nth(4) {
+            self.send(body);
+        }
+    }
+
+    /// Our number for an encoding that a description of ours has had.
+    fn number(&self, encoding: Encoding) -> Option<u8> {
+        match encoding.is_static() {
+            true => Some(encoding.payload_type()),
+            false => self.numbers.ours(Meaning::Audio(encoding)),
+        }
+    }
+
+    /// … and telephone-event at these clocks besides those of the encodings.
+    fn offer_of(&mut self, encodings: &[Encoding], clocks: &[u32]) -> String {
         let mut formats = Vec::new();
-        for &encoding in &encodings {
+        for &encoding in encodings {
             let number = match encoding.is_static() {
                 true => Some(encoding.payload_type()),
                 false => self.numbers.choose(Meaning::Audio(encoding), encoding.payload_type()),
@@ -243,8 +296,8 @@ impl Local {
             formats.extend(number.map(|number| (number, encoding)));
         }
         let mut events: Vec<(u8, u32)> = Vec::new();
-        for (_, encoding) in &formats {
-            let clock = encoding.clock_hz();
+        let own = formats.iter().map(|(_, encoding): &(u8, Encoding)| encoding.clock_hz());
+        for clock in own.chain(clocks.iter().copied()) {
             if !events.iter().any(|(_, other)| *other == clock) {
                 let number = self.numbers.choose(Meaning::Events(clock), events_payload_type(clock));
                 events.extend(number.map(|number| (number, clock)));
@@ -343,13 +396,8 @@ impl Local {
         let remote = Remote::read(&answer, media)?.within_reach(self)?;
         // The order of the answer is the answerer's preference (RFC 3264 §6.1).
         let mut offered = remote.formats.iter().filter_map(|format| {
-            let encoding = format.encoding;
-            let ours = match encoding.is_static() {
-                true => Some(encoding.payload_type()),
-                false => self.numbers.ours(Meaning::Audio(encoding)),
-            };
-            let offered = self.encodings.contains(&encoding);
-            Some((*format, ours.filter(|_| offered)?))
+            let offered = self.encodings.contains(&format.encoding);
+            Some((*format, self.number(format.encoding).filter(|_| offered)?))
         });
         let (format, receive) = offered.next().ok_or(Incompatible::NoCodec)?;
         for &(number, meaning) in &remote.numbers {
@@ -596,6 +644,12 @@ impl Remote {
     /// `receive` and `receive_events` are our numbers; the latter counts only where the peer has one too.
     fn agree(&self, local: &Local, format: Format, receive: u8, receive_events: Option<u8>, chosen: Chosen) -> Agreed {
         let events = self.events(format.encoding).zip(receive_events);
+        let mut common = Vec::new();
+        for encoding in self.formats.iter().map(|format| format.encoding) {
+            if local.encodings.contains(&encoding) && !common.contains(&encoding) {
+                common.push(encoding);
+            }
+        }
         Agreed {
             remote: self.rtp,
             remote_rtcp: self.rtcp,
@@ -603,6 +657,7 @@ impl Remote {
             send: format.number,
             receive,
             chosen,
+            common,
             opus: format.opus,
             events: events.map(|((send, clock_hz), receive)| Events {
                 send,

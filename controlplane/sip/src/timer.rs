@@ -35,12 +35,14 @@ pub(crate) enum Timer {
     NoAck,
     /// Of a session: repeat our re-INVITE after a 491 (RFC 3261 §14.1).
     Glare,
+    /// Of a session: our re-INVITE that nobody needs has had a provisional answer at the most, and is taken back (RFC 3261 §9.1).
+    Unanswered,
     /// Of a session: repeat our provisional answer so that no proxy gives up (RFC 3261 §13.3.1.1).
     Ringing,
 }
 
 impl Timer {
-    const ALL: [Timer; 16] = [
+    const ALL: [Timer; 17] = [
         Timer::A,
         Timer::B,
         Timer::D,
@@ -56,6 +58,7 @@ impl Timer {
         Timer::Repeat2xx,
         Timer::NoAck,
         Timer::Glare,
+        Timer::Unanswered,
         Timer::Ringing,
     ];
 }

@@ -378,6 +378,14 @@ impl Endpoint {
                     self.start_reinvite(now, id);
                 }
             }
+            // One that had no answer at all ends by its own timer.
+            Some(Timer::Unanswered) => {
+                if let Ours::Pending { transaction, .. } = session.ours
+                    && (self.transactions.get(transaction)).is_some_and(|it| it.machine.is_proceeding_invite())
+                {
+                    self.send_cancel(now, id, transaction);
+                }
+            }
             Some(Timer::Ringing) => {
                 session.timers.set(Timer::Ringing, now + RINGING);
                 if let State::Incoming { invite } = session.state

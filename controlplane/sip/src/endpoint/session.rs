@@ -93,6 +93,8 @@ pub(super) struct Session {
     pub(super) owns_call_id: bool,
     pub(super) state: State,
     pub(super) ours: Ours,
+    /// The session goes on as well where that is not answered at all.
+    pub(super) proposes: bool,
     /// A re-INVITE of theirs that our user is to answer.
     pub(super) theirs: Option<TransactionId>,
     pub(super) unacked: Option<Unacked>,
@@ -119,6 +121,7 @@ impl Session {
             owns_call_id,
             state,
             ours: Ours::No,
+            proposes: false,
             theirs: None,
             unacked: None,
             referred: false,

@@ -326,6 +326,7 @@ impl Endpoint {
                 live.dialog.target = dialog.target;
                 if matches!(live.ours, Ours::Pending { .. }) {
                     live.ours = Ours::No;
+                    live.timers.stop(Timer::Unanswered);
                     self.events.push_back(Event::ReinviteAnswered {
                         dialog: id,
                         body: response.sdp(),
@@ -355,6 +356,7 @@ impl Endpoint {
         if *transaction != id || status < 200 || session.state != State::Confirmed {
             return;
         }
+        session.timers.stop(Timer::Unanswered);
         match status {
             491 if *tries < GLARES => {
                 session.ours = Ours::BackingOff {
@@ -372,7 +374,8 @@ impl Endpoint {
                 self.start_refer(now, dialog);
             }
             // §12.2.1.2: "If the response for a request within a dialog is a 481 […] or a 408 […], the UAC SHOULD terminate the dialog."
-            408 | 481 => self.lost(now, dialog, ByeCause::Lost),
+            481 => self.lost(now, dialog, ByeCause::Lost),
+            408 if !session.proposes => self.lost(now, dialog, ByeCause::Lost),
             _ => {
                 session.ours = Ours::No;
                 self.events.push_back(Event::ReinviteRefused { dialog, status });
@@ -445,7 +448,7 @@ impl Endpoint {
     }
 
     /// §9.1: Request-URI, Call-ID, To, From, Route, the number of CSeq and the top Via are those of the INVITE.
-    fn send_cancel(&mut self, now: Instant, dialog: DialogId, invite: TransactionId) {
+    pub(super) fn send_cancel(&mut self, now: Instant, dialog: DialogId, invite: TransactionId) {
         let Some(session) = self.sessions.get_mut(&dialog) else {
             return;
         };
@@ -455,10 +458,12 @@ impl Endpoint {
         let Role::Invite(invited) = &transaction.role else {
             return;
         };
-        session.state = State::Calling {
-            invite,
-            cancel: Cancel::Sent,
-        };
+        if invited.initial {
+            session.state = State::Calling {
+                invite,
+                cancel: Cancel::Sent,
+            };
+        }
         let message = Outgoing {
             method: Method::Cancel,
             dialog: &invited.dialog,
@@ -563,6 +568,7 @@ impl Endpoint {
         self.start_reinvite(now, dialog);
         self.start_refer(now, dialog);
         self.send_key(now, dialog);
+        self.settle_session(dialog);
     }
 
     /// Sends the re-INVITE that waits, if the dialog is free for it: §14.1: "a UAC MUST NOT initiate a new INVITE transaction within a
@@ -587,6 +593,10 @@ impl Endpoint {
                 tries,
                 transaction,
             };
+            if session.proposes {
+                session.timers.set(Timer::Unanswered, now + self.times.timeout());
+            }
         }
+        self.settle_session(id);
     }
 }

@@ -79,6 +79,7 @@ fn answer_has_one_codec_of_the_offer_s_preference_and_its_numbers() {
             send: 8,
             receive: 8,
             chosen: Chosen::TheirFirst,
+            common: vec![Encoding::Pcma, Encoding::Pcmu],
             opus: None,
             events: at_8000(96, 96),
             comfort_noise: true,

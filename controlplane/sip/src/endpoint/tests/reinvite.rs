@@ -1,7 +1,7 @@
 //! Offers inside a dialog (RFC 3261 §14).
 
 use super::network::{A, B, Network, sdp};
-use super::peer::{Script, request, whats};
+use super::peer::{Script, answer_to, request, whats};
 use crate::endpoint::Event;
 
 #[test]
@@ -135,6 +135,66 @@ fn nobody_answers_a_reinvite() {
     assert_eq!(net.times(A, "BYE")[0], net.times(A, "INVITE")[0] + 32_000);
     assert_eq!(net.said(B), ["reinvite hold", "bye Peer"]);
     net.finish();
+}
+
+#[test]
+fn a_change_that_nobody_needs_ends_no_call_where_it_is_not_answered() {
+    let mut net = Network::new();
+    let (a, b) = net.connect();
+    net.lose(|end, what| end == B && what.ends_with(" INVITE"));
+    net.ends[A].propose(net.now, a, sdp("other")).expect("propose");
+    net.run(33_000);
+    assert_eq!(net.said(A), ["reinvite refused 408"]);
+    net.lose(|_, _| false);
+    assert_eq!(net.said(B), ["reinvite other"]);
+    net.ends[B].reject_reinvite(net.now, b, 488).expect("reject");
+    net.run(100);
+    // The dialog goes on.
+    net.ends[A].reinvite(net.now, a, sdp("hold")).expect("reinvite");
+    net.run(15);
+    net.ends[B].answer_reinvite(net.now, b, sdp("held")).expect("answer");
+    net.run(15);
+    assert_eq!(net.said(A), ["reinvite answered held"]);
+    net.ends[B].end(net.now, b, None).expect("end");
+    net.finish();
+}
+
+#[test]
+fn a_change_that_nobody_needs_is_taken_back_where_the_peer_only_ponders_it() {
+    for (answer, said) in [
+        ("487 Request Terminated", "487"),
+        ("408 Request Timeout", "408"),
+        ("", "408"),
+    ] {
+        let mut script = Script::new();
+        let (dialog, tag) = script.connect();
+        script.end.propose(script.now, dialog, sdp("other")).expect("propose");
+        let invite = script.sent().remove(0);
+        script.send(&answer_to(&invite, "183 Session Progress", &tag, ""));
+        script.wait(31_999);
+        assert!(script.sent().is_empty(), "{said}");
+        script.wait(1);
+        let cancel = script.sent().remove(0);
+        assert_eq!(whats(std::slice::from_ref(&cancel)), ["CANCEL"]);
+        assert_eq!(cancel.via().unwrap().branch(), invite.via().unwrap().branch());
+        script.send(&answer_to(&cancel, "200 OK", &tag, ""));
+        if answer.is_empty() {
+            script.wait(32_000);
+        } else {
+            let ack = script.send(&answer_to(&invite, answer, &tag, ""));
+            assert_eq!(whats(&ack), ["ACK"]);
+        }
+        let refused = script.event();
+        assert!(
+            matches!(&refused, Some(Event::ReinviteRefused { status, .. }) if status.to_string() == said),
+            "{answer}: {refused:?}"
+        );
+        script
+            .end
+            .reinvite(script.now, dialog, sdp("again"))
+            .expect("it goes on");
+        assert_eq!(whats(&script.sent()), ["INVITE"]);
+    }
 }
 
 #[test]

@@ -599,3 +599,58 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn one_encoding_alone_is_proposed_with_the_dialog_s_numbers_and_keys_for_every_peer() {
+    let offer = audio(
+        "0 111 104 101",
+        &[
+            "rtpmap:111 opus/48000/2",
+            "rtpmap:104 L16/16000",
+            "rtpmap:101 telephone-event/8000",
+        ],
+    );
+    let mut local = all();
+    let (answer, agreed) = local.answer(offer.as_bytes()).unwrap();
+    assert_eq!(
+        (agreed.encoding, &agreed.common[..]),
+        (Pcmu, &[Pcmu, Opus, L16Wide][..])
+    );
+    let before = local.clone();
+    let (proposal, proposed) = local.propose(Opus).unwrap();
+    assert_eq!(
+        spoken(&proposal),
+        [
+            "m=audio 40000 RTP/AVP 111 102 101",
+            "a=rtpmap:111 opus/48000/2",
+            "a=fmtp:111 useinbandfec=1; stereo=0; sprop-stereo=0",
+            "a=rtpmap:102 telephone-event/48000",
+            "a=fmtp:102 0-16",
+            "a=rtpmap:101 telephone-event/8000",
+            "a=fmtp:101 0-16",
+        ]
+    );
+    assert_eq!(
+        (proposed.receive, proposed.events, proposed.comfort_noise),
+        (111, Some((102, 48_000)), false)
+    );
+    assert_eq!(local.encodings, before.encodings, "it still speaks all");
+    // Taken: it is what both speak from then on.
+    let taken = audio(
+        "111 101",
+        &["rtpmap:111 opus/48000/2", "rtpmap:101 telephone-event/8000"],
+    );
+    let agreed = local.clone().accept(taken.as_bytes()).unwrap();
+    assert_eq!((agreed.encoding, agreed.receive), (Opus, 111));
+    assert_eq!(agreed.events, events(101, 101, 8_000));
+    // Refused: what was said before holds, under a version that the peer has not seen.
+    local.withdraw(&answer);
+    let last = local.last.clone().unwrap();
+    assert!(
+        answer.contains("o=- 7 1 ") && proposal.contains("o=- 7 2 "),
+        "{proposal}"
+    );
+    assert_eq!(last, answer.replace("o=- 7 1 ", "o=- 7 3 "));
+    let next = local.answer(offer.as_bytes()).unwrap().0;
+    assert_eq!(next, last, "the same text has the same version");
+}
