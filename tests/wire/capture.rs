@@ -167,6 +167,8 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
             }),
             comfort_noise: None,
         },
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

@@ -261,6 +261,8 @@ mod tests {
                 events: None,
                 comfort_noise: None,
             },
+            also: None,
+            opus: Default::default(),
             ptime_ms: 20,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,

@@ -182,6 +182,8 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
         remote_rtcp: leg.agreed.as_ref().and_then(|agreed| agreed.remote_rtcp),
         exchange: leg.exchange,
         format: leg.format(),
+        also: None,
+        opus: Default::default(),
         ptime_ms: leg.ptime_ms(),
         latch: config.latch,
         dtmf,

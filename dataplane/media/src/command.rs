@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use arrayvec::ArrayVec;
 
+use crate::codec::opus::Wishes;
 use crate::evidence::Evidence;
 
 /// Legs that one session can have at a time: caller, AI, human, and one more human while a transfer moves on.
@@ -95,6 +96,13 @@ pub struct LegSpec {
     pub exchange: u32,
     /// Payload types, both ways.
     pub format: Format,
+    /// What it may send besides, where it is offered another codec and has not answered: each of its packets is understood as what its
+    /// payload type says, so that none is lost whether it comes before the answer or after it. What is received in that, whoever hears
+    /// the leg gets only where no coder state is needed for it. (What it spoke until a change is understood until its first
+    /// packet in the new codec without being named here.)
+    pub also: Option<Format>,
+    /// What it wants of Opus that we encode for it. What is relayed to it from another Opus goes as it comes, and prompts as they were encoded.
+    pub opus: Wishes,
     /// Length of the packets that we make ourselves, ms: 10, 20, 30, 40, 50 or 60; of Opus always 20. Packets that are relayed or
     /// put into another codec keep their own.
     pub ptime_ms: u8,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 
 use crate::clock::Clock;
+use crate::codec::opus::Wishes;
 use crate::command::{Codec, Dtmf, Format, LEGS_MAX, LegId, LegSpec, PlayId, Port, SILENT_AFTER};
 use crate::dtmf;
 use crate::evidence::Meter;
@@ -159,6 +160,12 @@ pub(crate) struct Leg {
     pub(crate) session: SessionSlot,
     pub(crate) port: Port,
     pub(crate) format: Format,
+    /// What it may send in besides: an offer's codec, before its answer.
+    pub(crate) also: Option<Format>,
+    /// What it spoke until its codec was changed, and may still be on its way: until its first packet in the new one.
+    pub(crate) before: Option<Format>,
+    /// How it wants Opus encoded.
+    pub(crate) opus: Wishes,
     pub(crate) ptime_ms: u8,
     pub(crate) dtmf: Dtmf,
     pub(crate) remote: Option<SocketAddr>,
@@ -190,6 +197,8 @@ pub(crate) struct Leg {
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) ssrc: Option<u32>,
+    /// What its last samples were in.
+    pub(crate) codec: Option<Codec>,
     pub(crate) reception: Reception,
     timestamp: u32,
     /// When the last packet came that a listener could hear, ns.
@@ -223,6 +232,9 @@ impl Leg {
             session,
             port: spec.port,
             format: spec.format,
+            also: spec.also,
+            before: None,
+            opus: spec.opus,
             ptime_ms: spec.ptime_ms,
             dtmf: spec.dtmf,
             remote: None,
@@ -248,9 +260,14 @@ impl Leg {
     /// Takes over what the control plane says about the peer.
     pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec, seed: &mut Seed) {
         if self.format.codec != spec.format.codec {
+            // One that came in the new codec already has changed.
+            let changed = self.source.codec == Some(spec.format.codec);
+            self.before = Some(self.format).filter(|_| !changed);
             self.change_codec(spec.format.codec, seed);
         }
         self.format = spec.format;
+        self.also = spec.also;
+        self.opus = spec.opus;
         self.ptime_ms = match spec.format.codec {
             // Prompts and noise are coded once for all.
             Codec::Opus => 20,
@@ -353,6 +370,7 @@ impl Source {
     fn new(format: Format) -> Source {
         Source {
             ssrc: None,
+            codec: None,
             reception: Reception::new(format.codec.clock_hz()),
             timestamp: 0,
             heard_at: None,

@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::codec::g722::Mode;
-use crate::codec::opus::{Band, Decoder, Encoder};
+use crate::codec::opus::{Band, Decoder, Encoder, Wishes};
 use crate::codec::{l16, mean_square};
 use crate::coders::{Coders, Lent, Wide};
 use crate::command::Codec;
@@ -118,6 +118,13 @@ impl Voice {
     /// The band of what it codes in Opus.
     pub(crate) fn encoder_band(&self) -> Option<Band> {
         self.encoder.as_ref().map(|encoder| encoder.band())
+    }
+
+    /// What it codes in Opus is for a peer with these wishes.
+    pub(crate) fn heed(&mut self, wishes: Wishes) {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.heed(wishes);
+        }
     }
 
     /// What this one lacks of the needs, from the pools; `None` where one of them is empty. Where there is no coder of the right band,

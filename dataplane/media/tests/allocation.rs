@@ -109,6 +109,8 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
             }),
             comfort_noise: None,
         },
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf,

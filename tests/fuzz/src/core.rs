@@ -93,6 +93,8 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
             }),
             comfort_noise: Some(13),
         },
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf,

@@ -190,6 +190,8 @@ fn bridge(call: usize, codecs: [Codec; LEGS]) -> Command {
                 events: None,
                 comfort_noise: None,
             },
+            also: None,
+            opus: Default::default(),
             ptime_ms: 20,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,

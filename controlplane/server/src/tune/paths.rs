@@ -268,6 +268,8 @@ pub(super) fn leg(leg: u16, port: u16, remote: SocketAddr, codec: Codec, hears: 
             events: None,
             comfort_noise: None,
         },
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

@@ -99,6 +99,8 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
             events: None,
             comfort_noise: None,
         },
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

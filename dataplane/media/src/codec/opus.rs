@@ -49,6 +49,15 @@ pub struct Effort {
     pub complexity: u8,
 }
 
+impl Settings {
+    fn effort(&self, band: Band) -> Effort {
+        match band {
+            Band::Narrow => self.narrow,
+            Band::Wide => self.wide,
+        }
+    }
+}
+
 impl Default for Settings {
     /// The cheapest that is good at each rate: narrowband gains more by bits than by complexity, wideband wants both.
     fn default() -> Self {
@@ -64,6 +73,35 @@ impl Default for Settings {
             fec: false,
             expected_loss: 0,
             dtx: false,
+        }
+    }
+}
+
+/// What a peer says of the Opus that it wants to be sent (RFC 7587 §6.1). It bounds our settings, and never widens them. Two channels are
+/// not among it: we have one to send, which every receiver takes (§3.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    /// It makes use of in-band FEC (`useinbandfec`).
+    pub fec: bool,
+    /// It would rather have next to nothing in silence (`usedtx`).
+    pub dtx: bool,
+    /// It wants a constant bit rate (`cbr`).
+    pub cbr: bool,
+    /// The most, bit/s, 6,000 to 510,000 (`maxaveragebitrate`).
+    pub bitrate_max: Option<u32>,
+    /// Nothing of a higher sampling rate can be heard there, Hz, 8,000 to 48,000 (`maxplaybackrate`).
+    pub playback_hz_max: u32,
+}
+
+impl Default for Wishes {
+    /// Whatever we are set to.
+    fn default() -> Self {
+        Wishes {
+            fec: true,
+            dtx: true,
+            cbr: false,
+            bitrate_max: None,
+            playback_hz_max: 48_000,
         }
     }
 }
@@ -99,6 +137,8 @@ pub fn duration(packet: &[u8]) -> Option<u32> {
 pub struct Encoder {
     inner: opus::Encoder,
     band: Band,
+    settings: Settings,
+    wishes: Wishes,
 }
 
 impl Encoder {
@@ -117,17 +157,19 @@ impl Encoder {
 
     fn made(band: Band, settings: &Settings, application: opus::Application) -> Result<Self, opus::Error> {
         let mut inner = opus::Encoder::new(band.hz(), opus::Channels::Mono, application)?;
-        let effort = match band {
-            Band::Narrow => settings.narrow,
-            Band::Wide => settings.wide,
-        };
+        let effort = settings.effort(band);
         inner.set_bitrate(opus::Bitrate::Bits(effort.bitrate as i32))?;
         inner.set_complexity(effort.complexity.into())?;
         inner.set_signal(opus::Signal::Voice)?;
         inner.set_inband_fec(settings.fec)?;
         inner.set_packet_loss_perc(settings.expected_loss.into())?;
         inner.set_dtx(settings.dtx)?;
-        Ok(Encoder { inner, band })
+        Ok(Encoder {
+            inner,
+            band,
+            settings: *settings,
+            wishes: Wishes::default(),
+        })
     }
 
     /// Its rate.
@@ -135,10 +177,34 @@ impl Encoder {
         self.band
     }
 
-    /// Forgets what it has heard.
+    /// Forgets what it has heard, and for whom.
     pub fn reset(&mut self) {
         // Cannot fail: the state is there.
         let _ = self.inner.reset_state();
+        self.heed(Wishes::default());
+    }
+
+    /// From the next packet on it codes for a peer with these wishes.
+    pub fn heed(&mut self, wishes: Wishes) {
+        if wishes == self.wishes {
+            return;
+        }
+        self.wishes = wishes;
+        let own = self.settings.effort(self.band).bitrate;
+        let bitrate = wishes.bitrate_max.map_or(own, |most| own.min(most));
+        let bandwidth = match wishes.playback_hz_max {
+            ..12_000 => opus::Bandwidth::Narrowband,
+            12_000..16_000 => opus::Bandwidth::Mediumband,
+            16_000..24_000 => opus::Bandwidth::Wideband,
+            24_000..48_000 => opus::Bandwidth::Superwideband,
+            _ => opus::Bandwidth::Fullband,
+        };
+        // None can fail: all are values that libopus has.
+        let _ = self.inner.set_bitrate(opus::Bitrate::Bits(bitrate as i32));
+        let _ = self.inner.set_max_bandwidth(bandwidth);
+        let _ = self.inner.set_vbr(!wishes.cbr);
+        let _ = self.inner.set_inband_fec(self.settings.fec && wishes.fec);
+        let _ = self.inner.set_dtx(self.settings.dtx && wishes.dtx);
     }
 
     /// Encodes all samples into one packet; returns its length. `None` where they are not a multiple of 2.5 ms up to 120 ms, or

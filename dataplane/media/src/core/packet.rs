@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 
 use super::Core;
-use crate::command::{Dtmf, Port};
+use crate::command::{Dtmf, Format, Port};
 use crate::dtmf;
 use crate::events::Audible;
 use crate::evidence::Word;
@@ -38,7 +38,7 @@ impl Core {
             Kind::Rtp | Kind::Other => return Err(Reason::Malformed),
         }
         let packet = Packet::parse(datagram).map_err(|_| Reason::Malformed)?;
-        let content = content(leg, &packet);
+        let (content, format) = content(leg, &packet);
         let (header, payload) = (packet.header(), packet.payload_range());
         match leg.latch.accept(now, from, header.ssrc, content != Content::Unmapped) {
             Admission::Accept => {}
@@ -48,8 +48,13 @@ impl Core {
         if content == Content::Unmapped && leg.source.ssrc != Some(header.ssrc) {
             return Err(Reason::UnmappedPayload);
         }
-        let (arrival, ticks) = leg.source.receive(now, &header, leg.format.codec.clock_hz());
-        let clock_hz = leg.format.codec.clock_hz();
+        let clock_hz = format.codec.clock_hz();
+        let (arrival, ticks) = leg.source.receive(now, &header, clock_hz);
+        let mut changed = false;
+        if content == Content::Audio {
+            leg.source.codec = Some(format.codec);
+            changed = format == leg.format && leg.before.take().is_some();
+        }
         let (new_digit, dtmf, held) = match content {
             Content::Event(event) => {
                 let (new, key) = leg.source.digit(header.timestamp, event, leg.dtmf, clock_hz);
@@ -59,7 +64,7 @@ impl Core {
         };
         let mut digits = ArrayVec::<char, KEYS_MAX>::new();
         let content = match (content, &mut leg.keys) {
-            (Content::Audio, Some(keys)) => {
+            (Content::Audio, Some(keys)) if keys.codec() == format.codec => {
                 let payload = buffer.get(payload.clone()).unwrap_or_default();
                 let tell = |digit| {
                     let _ = digits.try_push(digit);
@@ -85,17 +90,21 @@ impl Core {
             len: payload.len(),
             dtmf,
             held,
-            format: leg.format,
+            format,
             arrival,
             ticks,
         };
-        let awaited = leg.source.awaited;
+        let (awaited, session) = (leg.source.awaited, leg.session);
         self.note(now, slot, &inbound, new_digit);
         for digit in digits {
             self.press(now, slot, digit);
         }
         if awaited {
             self.heard_at_last(now, slot, &inbound);
+        }
+        if changed {
+            // What put its old codec into the others' is of no use any more.
+            self.settle(session);
         }
         self.distribute(now, slot, &inbound, buffer, len)
     }
@@ -351,9 +360,19 @@ impl Core {
     }
 }
 
-fn content(leg: &Leg, packet: &Packet<'_>) -> Content {
+/// What is in a packet, and as what of the leg's formats it is to be understood.
+fn content(leg: &Leg, packet: &Packet<'_>) -> (Content, Format) {
+    let formats = [Some(leg.format), leg.also, leg.before];
+    let mut known = formats
+        .into_iter()
+        .flatten()
+        .map(|format| (kind(&format, packet), format));
+    let found = known.find(|(content, _)| *content != Content::Unmapped);
+    found.unwrap_or((Content::Unmapped, leg.format))
+}
+
+fn kind(format: &Format, packet: &Packet<'_>) -> Content {
     let payload_type = packet.payload_type();
-    let format = &leg.format;
     if payload_type == format.receive && !packet.payload().is_empty() {
         Content::Audio
     } else if format.events.is_some_and(|events| events.receive == payload_type) {

@@ -1,5 +1,6 @@
 //! The core from outside, on virtual time: talkers send RTP bytes, listeners record what they are sent.
 
+mod changes;
 mod coders;
 mod control;
 mod dtmf;
@@ -18,6 +19,7 @@ mod rtcp;
 mod silence;
 mod tones;
 mod unruly;
+mod wishes;
 mod words;
 
 use std::net::SocketAddr;
@@ -191,6 +193,8 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
         remote_rtcp: None,
         exchange: 1,
         format: pcmu(),
+        also: None,
+        opus: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

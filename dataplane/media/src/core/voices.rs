@@ -109,6 +109,7 @@ impl Core {
                 continue;
             };
             leg.voice.take(lacking.voice);
+            leg.voice.heed(leg.opus);
             leg.row.mixer = lacking.mixer.or(leg.row.mixer.take());
             if let Some(mixer) = &mut leg.row.mixer {
                 for (source, voice) in lacking.ears {
@@ -127,7 +128,9 @@ impl Core {
         let listens = session.window.is_some();
         for (_, place) in session.legs.clone() {
             let source = self.table.leg(place).and_then(|leg| leg.row.leg);
-            let source = source.and_then(|source: Slot| Some(self.table.leg(source)?.format.codec));
+            let source = source.and_then(|source: Slot| self.table.leg(source));
+            let before = source.and_then(|leg| Some(leg.before?.codec));
+            let source = source.map(|leg| leg.format.codec);
             let Some(leg) = self.table.leg_mut(place) else {
                 continue;
             };
@@ -139,10 +142,12 @@ impl Core {
                 }
                 mixer => {
                     *mixer = None;
-                    Needs::of(line, source)
+                    let before = before.map(|before| Needs::of(line, Some(before)));
+                    Needs::of(line, source).and(before.unwrap_or_default())
                 }
             };
             leg.voice.settle(needs, listens, &self.coders);
+            leg.voice.heed(leg.opus);
         }
     }
 }

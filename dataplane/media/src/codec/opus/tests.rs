@@ -158,3 +158,104 @@ fn silence_under_dtx_has_one_byte() {
         "{lengths:?}"
     );
 }
+
+/// What an encoder makes of two seconds that go loud and silent by turns.
+fn made(mut encoder: Encoder) -> Vec<Vec<u8>> {
+    let mut said = tone(encoder.band(), 300.0, 1_000);
+    said.extend(vec![0; said.len()]);
+    said.chunks_exact(encoder.band().hz() as usize / 50)
+        .map(|samples| {
+            let mut packet = vec![0; 1_400];
+            let len = encoder.encode(samples, &mut packet).unwrap();
+            packet.truncate(len);
+            packet
+        })
+        .collect()
+}
+
+/// Wishes bound what we are set to: the same packets come out as where we had been set so. The next peer has none of them.
+#[test]
+fn an_encoder_heeds_what_its_peer_says_and_widens_nothing() {
+    let effort = |bitrate| Effort { bitrate, complexity: 5 };
+    let set = |bitrate, fec, dtx| Settings {
+        narrow: effort(bitrate),
+        wide: effort(bitrate),
+        fec,
+        expected_loss: 20,
+        dtx,
+    };
+    let all = Wishes::default();
+    let rows = [
+        (set(30_000, true, true), all, set(30_000, true, true)),
+        (
+            set(30_000, true, true),
+            Wishes { fec: false, ..all },
+            set(30_000, false, true),
+        ),
+        (
+            set(30_000, true, true),
+            Wishes { dtx: false, ..all },
+            set(30_000, true, false),
+        ),
+        (set(30_000, false, false), all, set(30_000, false, false)),
+        (
+            set(30_000, false, false),
+            Wishes {
+                bitrate_max: Some(12_000),
+                ..all
+            },
+            set(12_000, false, false),
+        ),
+        (
+            set(30_000, false, false),
+            Wishes {
+                bitrate_max: Some(64_000),
+                ..all
+            },
+            set(30_000, false, false),
+        ),
+    ];
+    for band in [Band::Narrow, Band::Wide] {
+        for (settings, wishes, like) in rows {
+            let like = made(Encoder::new(band, &like).unwrap());
+            let mut encoder = Encoder::new(band, &settings).unwrap();
+            encoder.heed(wishes);
+            assert_eq!(made(encoder), like, "{band:?} {wishes:?}");
+        }
+        // A constant rate.
+        let mut encoder = Encoder::new(band, &set(24_000, false, false)).unwrap();
+        encoder.heed(Wishes { cbr: true, ..all });
+        assert!(made(encoder).iter().all(|packet| packet.len() == 60));
+        // Lent to another.
+        let mut encoder = Encoder::new(band, &set(24_000, true, true)).unwrap();
+        encoder.heed(Wishes {
+            fec: false,
+            dtx: false,
+            cbr: true,
+            bitrate_max: Some(8_000),
+            playback_hz_max: 8_000,
+        });
+        encoder.reset();
+        assert_eq!(
+            made(encoder),
+            made(Encoder::new(band, &set(24_000, true, true)).unwrap())
+        );
+    }
+}
+
+/// Of SILK the narrow band is configurations 0 to 3, of CELT 16 to 19 (RFC 6716, section 3.1).
+#[test]
+fn what_a_peer_cannot_play_is_not_encoded() {
+    for (hz, narrow) in [(8_000, true), (16_000, false), (48_000, false)] {
+        let mut encoder = Encoder::new(Band::Wide, &Settings::default()).unwrap();
+        encoder.heed(Wishes {
+            playback_hz_max: hz,
+            ..Wishes::default()
+        });
+        let packets = made(encoder);
+        let is_narrow = |packet: &Vec<u8>| matches!(packet[0] >> 3, 0..=3 | 16..=19);
+        let count = packets[10..50].iter().filter(|packet| is_narrow(packet)).count();
+        assert_eq!(count == 40, narrow, "{hz}: {count}");
+        assert_eq!(count == 0, !narrow, "{hz}: {count}");
+    }
+}
