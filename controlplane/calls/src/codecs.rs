@@ -59,7 +59,7 @@ pub(crate) fn plan_of(config: &Config, ours: Option<&[Encoding]>, other: Option<
 }
 
 /// What it costs to decode and encode, in ranks.
-fn work(encoding: Encoding) -> u8 {
+pub(crate) fn work(encoding: Encoding) -> u8 {
     match encoding {
         Encoding::Pcmu | Encoding::Pcma => 0,
         Encoding::L16 => 1,

@@ -35,17 +35,27 @@ impl Coders {
     /// Leaves of what may be spoken with a leg what can be carried where the caller speaks `caller` (`None`: it is the caller), and keeps what
     /// the costliest of it needs.
     pub(crate) fn promise(&self, caller: Option<Encoding>, offered: &mut Vec<Encoding>) -> Promise {
-        let needs = |encoding: Encoding| match caller {
-            Some(caller) => Sizes::for_another(codec(caller), codec(encoding)),
-            None => Sizes::for_one(codec(encoding)),
-        };
+        let needs = needs(caller);
         if let Some(free) = self.free {
             let left = free.map(self.promised.sum(), usize::saturating_sub);
             offered.retain(|&encoding| left.covers(needs(encoding)));
         }
-        let each = offered.iter().map(|&encoding| needs(encoding));
+        self.keep(caller, offered)
+    }
+
+    /// The same of what is spoken already, whether there is enough or not.
+    pub(crate) fn keep(&self, caller: Option<Encoding>, spoken: &[Encoding]) -> Promise {
+        let needs = needs(caller);
+        let each = spoken.iter().map(|&encoding| needs(encoding));
         let most = each.fold(Sizes::default(), |most, needs| most.map(needs, usize::max));
         Promise::new(&self.promised, most)
+    }
+}
+
+fn needs(caller: Option<Encoding>) -> impl Fn(Encoding) -> Sizes {
+    move |encoding| match caller {
+        Some(caller) => Sizes::for_another(codec(caller), codec(encoding)),
+        None => Sizes::for_one(codec(encoding)),
     }
 }
 

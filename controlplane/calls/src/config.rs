@@ -127,6 +127,8 @@ pub struct Trunk {
     pub auth: Option<Credentials>,
     /// How it is told the keys of whom it hears.
     pub dtmf: Keys,
+    /// It may be sent a re-INVITE that spares a transcode.
+    pub reinvite: bool,
 }
 
 /// A voice AI.
@@ -173,6 +175,8 @@ pub struct Target {
     pub auth: Option<Credentials>,
     /// How it is told the keys of whom it hears.
     pub dtmf: Keys,
+    /// It may be sent a re-INVITE that spares a transcode.
+    pub reinvite: bool,
 }
 
 /// What is spoken, as prompts of the data plane's library.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use media::codec::opus::Wishes;
 use media::command::{Codec, EventFormat, Format, LegId};
 use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
@@ -11,6 +12,7 @@ use crate::coders::Promise;
 use crate::config::Keys;
 use crate::notice::Party;
 use crate::ports::Taken;
+use crate::spare::Spare;
 
 /// How far a leg is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +63,10 @@ pub(crate) struct Leg {
     pub(crate) offered: bool,
     /// A re-INVITE of ours has no final answer, or waits to be sent.
     pub(crate) reoffers: bool,
+    /// It may be sent a re-INVITE that spares a transcode.
+    pub(crate) reinvites: bool,
+    /// What became of that.
+    pub(crate) spare: Spare,
     /// How far it is.
     pub(crate) state: LegState,
     /// Its hold is over, and who hears it may wait for its first packet.
@@ -69,7 +75,7 @@ pub(crate) struct Leg {
     pub(crate) quiet: Option<Instant>,
     /// When it was last asked whether it is there.
     pub(crate) probed: Option<Instant>,
-    /// Coder states that are kept for it until it answers.
+    /// Coder states that are kept for it until it has them: of the target until the join, of others until the answer.
     pub(crate) promise: Option<Arc<Promise>>,
 }
 
@@ -89,7 +95,6 @@ impl Leg {
     pub(crate) fn agree(&mut self, agreed: Agreed) {
         let held = self.comes() != Comes::Speech;
         self.agreed = Some(agreed);
-        self.promise = None;
         self.resumes = (self.resumes || held) && self.comes() == Comes::Speech;
         self.exchange = self.exchange.wrapping_add(1);
         self.offered = false;
@@ -132,6 +137,18 @@ impl Leg {
         }
     }
 
+    /// What it wants of our Opus.
+    pub(crate) fn opus(&self) -> Wishes {
+        let said = self.agreed.as_ref().and_then(|agreed| agreed.opus);
+        said.map_or_else(Wishes::default, |opus| Wishes {
+            fec: opus.fec,
+            dtx: opus.dtx,
+            cbr: opus.cbr,
+            bitrate_max: opus.bitrate_max,
+            playback_hz_max: opus.playback_hz_max,
+        })
+    }
+
     /// Whether the peer wants to hear us (RFC 3264 §8.4).
     pub(crate) fn sends(&self) -> bool {
         let direction = self.agreed.as_ref().map(|agreed| agreed.direction);
@@ -159,7 +176,7 @@ impl Leg {
 }
 
 /// Static payload type of comfort noise (RFC 3389).
-const COMFORT_NOISE: u8 = 13;
+pub(crate) const COMFORT_NOISE: u8 = 13;
 
 pub(crate) fn codec(encoding: Encoding) -> Codec {
     match encoding {

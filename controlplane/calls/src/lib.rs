@@ -31,6 +31,7 @@ pub mod refusal;
 mod registry;
 mod reinvite;
 pub mod request;
+mod spare;
 mod spec;
 pub mod supervisor;
 pub mod table;

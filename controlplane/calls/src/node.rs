@@ -543,10 +543,14 @@ impl Node {
         };
         found.agree(agreed);
         found.state = LegState::Up;
+        self.keep_promise(live, leg);
         match role {
             Role::Caller => None,
             Role::Peer => Some(Input::PeerAnswered),
-            Role::Target => Some(Input::TargetAnswered),
+            Role::Target => {
+                self.spare_by_human(now, live);
+                Some(Input::TargetAnswered)
+            }
             Role::Supervisor => {
                 self.supervisor_is_up(now, live);
                 None

@@ -142,6 +142,13 @@ pub enum What {
     },
     /// Which legs are up: all of them, as they are now.
     Legs(Vec<StandingLeg>),
+    /// A party has changed its codec since the join: what all speak now.
+    Spoken {
+        /// The join's handoff, whose record says so.
+        handoff: HandoffId,
+        /// As in [`Step::Joined`].
+        codecs: Vec<Spoken>,
+    },
     /// A step of a handoff.
     Handoff(HandoffId, Step),
 }

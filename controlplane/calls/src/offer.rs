@@ -21,6 +21,7 @@ use crate::notice::{CallId, HandoffId, Party};
 use crate::ports::NoRoom;
 use crate::random::Random;
 use crate::refusal::Refusal;
+use crate::spare::Spare;
 use crate::spec::Legs;
 use crate::supervisor::Rows;
 use crate::timer::Timers;
@@ -96,7 +97,7 @@ impl Node {
         if plan.encodings.is_empty() {
             return Err(busy(Refusal::Load));
         }
-        let (trunk, keys) = (trunk.name.clone(), trunk.dtmf);
+        let (trunk, keys, reinvites) = (trunk.name.clone(), trunk.dtmf, trunk.reinvite);
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).map_err(|why| match why {
             NoRoom::Load => busy(Refusal::Load),
@@ -141,6 +142,8 @@ impl Node {
             exchange,
             offered: false,
             reoffers: false,
+            reinvites,
+            spare: Spare::Untried,
             resumes: false,
             quiet: None,
             probed: None,
@@ -188,6 +191,7 @@ impl Node {
             asked: None,
             supervised_by: String::new(),
             played: Vec::new(),
+            joined: None,
         };
         self.carry_out(now, Box::new(live), actions);
         Ok(())

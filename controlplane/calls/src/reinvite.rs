@@ -1,15 +1,18 @@
 //! Later exchanges: a peer holds, resumes, moves or changes its codec. Each is answered from our description of that
 //! leg alone; no other leg hears of it, for what the legs send each other is the data plane's affair.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::LegId;
+use sip::sdp::Agreed;
 
 use crate::call::Input;
 use crate::codecs;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node};
 use crate::notice::{CallId, Party};
+use crate::spare::Spare;
 use crate::spec::Role;
 
 impl Node {
@@ -29,7 +32,8 @@ impl Node {
     /// The same text with the same version: another order of codecs would have the peer change its own for nothing, and fewer streams
     /// than before are none (RFC 3264 §8). An offer that waits gives way to what was answered since it was made.
     fn reoffer(&mut self, now: Instant, leg: &mut Leg) -> bool {
-        if leg.state != LegState::Up || leg.agreed.is_none() || leg.offered {
+        if leg.state != LegState::Up || leg.agreed.is_none() || leg.offered || matches!(leg.spare, Spare::Asked { .. })
+        {
             return false;
         }
         let Some(offer) = leg.local.last.clone() else {
@@ -42,20 +46,53 @@ impl Node {
 
     /// Our re-INVITE on a leg was answered, or refused (`None`), which leaves the session as it was (RFC 3261 §14.1).
     pub(crate) fn reoffered(&mut self, now: Instant, live: &mut Live, leg: LegId, answer: Option<&[u8]>) {
-        let Some(leg) = live.legs.find(leg) else { return };
+        let id = leg;
+        let Some(leg) = live.legs.find(id) else { return };
         leg.reoffers = false;
-        if let Some(Ok(agreed)) = answer.map(|answer| leg.local.accept(answer)) {
-            leg.agree(agreed);
-            self.arm_probe(live);
-            self.refresh(now, live);
+        let asked = match std::mem::replace(&mut leg.spare, Spare::Over) {
+            Spare::Asked {
+                proposed,
+                before,
+                common,
+            } => Some((proposed.encoding, before, common)),
+            other => {
+                leg.spare = other;
+                None
+            }
+        };
+        match (answer.map(|answer| leg.local.accept(answer)), asked) {
+            (Some(Ok(agreed)), None) => leg.agree(agreed),
+            (Some(Ok(agreed)), Some((encoding, _, common))) => {
+                if agreed.encoding == encoding {
+                    leg.spare = Spare::Changed(encoding);
+                }
+                // It was offered one alone: its answer says nothing of the others.
+                leg.agree(Agreed { common, ..agreed });
+                self.keep_promise(live, id);
+                self.tell_spoken(now, live);
+            }
+            (Some(Err(_)) | None, Some((_, before, _))) => leg.local.withdraw(&before),
+            (Some(Err(_)) | None, None) => return,
         }
+        self.arm_probe(live);
+        self.refresh(now, live);
+    }
+
+    /// What is kept for a target that has answered: the coder states that its join will need, by what both speak now.
+    pub(crate) fn keep_promise(&self, live: &mut Live, leg: LegId) {
+        let caller = live.legs.caller.encoding();
+        let is_target = live.legs.role(leg) == Some(Role::Target);
+        let Some(leg) = live.legs.find(leg) else { return };
+        let speaks = leg.encoding().filter(|_| is_target);
+        leg.promise = speaks.map(|encoding| Arc::new(self.coders.keep(caller, &[encoding])));
     }
 
     /// A re-INVITE came on a leg.
     pub(crate) fn reinvited(&mut self, now: Instant, live: &mut Live, leg: LegId, body: Option<&[u8]>) {
         let caller = live.legs.caller.encoding();
         let prefer = live.config.prefer;
-        let Some(leg) = live.legs.find(leg) else { return };
+        let id = leg;
+        let Some(leg) = live.legs.find(id) else { return };
         if leg.party != Party::Caller {
             // The caller may speak something else by now.
             let plan = codecs::plan(prefer, &leg.local.encodings, caller);
@@ -69,9 +106,11 @@ impl Node {
                 Ok((answer, agreed)) => {
                     if self.endpoint.answer_reinvite(now, dialog, answer.into()).is_ok() {
                         leg.agree(agreed);
-                        if leg.reoffers {
-                            self.reoffer(now, leg);
+                        if let Spare::Changed(_) = leg.spare {
+                            leg.spare = Spare::Untried;
                         }
+                        self.offer_waiting(now, leg);
+                        self.keep_promise(live, id);
                         self.arm_probe(live);
                         self.refresh(now, live);
                     }
@@ -86,8 +125,18 @@ impl Node {
                 let offer = leg.local.offer();
                 if self.endpoint.answer_reinvite(now, dialog, offer.into()).is_ok() {
                     leg.offered = true;
+                    self.offer_waiting(now, leg);
                 }
             }
+        }
+    }
+
+    /// An offer of ours that waits follows what was said since it was made.
+    fn offer_waiting(&mut self, now: Instant, leg: &mut Leg) {
+        match leg.spare {
+            _ if !leg.reoffers => {}
+            Spare::Asked { .. } => self.ask_anew(now, leg),
+            _ => _ = self.reoffer(now, leg),
         }
     }
 
@@ -100,12 +149,14 @@ impl Node {
         role: Role,
         body: Option<&[u8]>,
     ) -> Option<Input> {
-        let leg = live.legs.find(leg)?;
+        let id = leg;
+        let leg = live.legs.find(id)?;
         if !std::mem::take(&mut leg.offered) {
             return None;
         }
         if let Ok(agreed) = leg.local.accept(body.unwrap_or_default()) {
             leg.agree(agreed);
+            self.keep_promise(live, id);
             self.arm_probe(live);
             self.refresh(now, live);
             return None;

@@ -367,7 +367,7 @@ fn told(step: &Step) -> String {
 }
 
 /// What the machines never see: which layer decides, what follows, and a test that shows it.
-const BELOW: [(&str, &str, &str); 13] = [
+const BELOW: [(&str, &str, &str); 14] = [
     (
         "CANCEL crosses our 200 to the caller",
         "endpoint: 200 to the CANCEL, the call stands; the caller's BYE follows (RFC 3261 §9.2)",
@@ -387,6 +387,11 @@ const BELOW: [(&str, &str, &str); 13] = [
         "re-INVITE with an offer: hold, unhold, codec, address",
         "node: answered from that leg's description alone; the same scene with the leg as it is now",
         "`calls`: `reinvites_of_every_party_are_answered_in_every_state_and_change_nobody_s_row`",
+    ),
+    (
+        "the human answers with another codec than the caller speaks",
+        "node: a re-INVITE that spares the transcode, to the human at once, or to the caller once the join is in force; nothing waits for its answer, and a refusal changes nothing",
+        "`calls`: `a_join_does_not_wait_for_the_answer_which_counts_when_it_comes`, `who_refuses_or_does_not_answer_is_asked_once_and_the_join_is_transcoded`, `tests`: `a_leg_that_is_asked_changes_and_both_hear_every_packet`",
     ),
     (
         "re-INVITE that does not fit",

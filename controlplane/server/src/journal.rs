@@ -122,10 +122,12 @@ impl Journal {
                     self.handoff_event(&mut records, notice, id, "baton.context.updated", extra);
                 }
             }
+            // The record says so; no event does.
+            What::Spoken { .. } => {}
             What::Handoff(id, step) => self.step_event(&mut records, notice, *id, step),
         }
         let told = match &notice.what {
-            What::Handoff(id, _) => Some(*id),
+            What::Handoff(id, _) | What::Spoken { handoff: id, .. } => Some(*id),
             What::ContextUpdated(_) => records.call_mut(notice.call).and_then(|facts| facts.running),
             What::CallStarted { .. }
             | What::CallEnded { .. }
@@ -245,6 +247,7 @@ fn log(notice: &Notice) {
         What::Turns { turns, .. } => tracing::debug!(call, count = turns.len(), "turns"),
         What::Context(_) => tracing::info!(call, "context updated"),
         What::ContextUpdated(_) | What::Legs(_) => {}
+        What::Spoken { handoff, .. } => tracing::info!(call, handoff = ids::handoff(*handoff), "a transcode is spared"),
         What::Hears { by, rows } => tracing::info!(call, by, hears = %ids::hears(rows), "who hears whom"),
         What::Supervisor { name, by, how } => tracing::info!(call, by, supervisor = name, ?how, "supervisor"),
         What::Handoff(id, step) => {

@@ -110,7 +110,7 @@ impl Metrics {
             What::CallEnded { by } => *self.ended.entry(by.clone()).or_default() += 1,
             What::Handoff(_, step) => self.step(step, record),
             What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
-            What::Hears { .. } | What::Supervisor { .. } => {}
+            What::Hears { .. } | What::Supervisor { .. } | What::Spoken { .. } => {}
         }
     }
 

@@ -155,6 +155,11 @@ impl Records {
                     record.context = Some(package.clone());
                 }
             }
+            What::Spoken { handoff, codecs } => {
+                if let Some(record) = self.records.get_mut(handoff) {
+                    record.codecs.clone_from(codecs);
+                }
+            }
             What::Handoff(
                 id,
                 Step::Requested {

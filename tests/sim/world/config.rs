@@ -67,6 +67,7 @@ pub(super) fn node_config(
         codecs: None,
         auth: None,
         dtmf: keys(scenario.info[2]),
+        reinvite: true,
     });
     calls::config::Config {
         sip,
@@ -89,6 +90,7 @@ pub(super) fn node_config(
             auth: credentials(scenario.trust),
             codecs: None,
             dtmf: keys(scenario.info[0]),
+            reinvite: true,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),

@@ -130,6 +130,7 @@ impl World {
                 What::CallStarted { .. } => "call started".into(),
                 What::CallEnded { by } => format!("call ended by {by}"),
                 What::Hears { rows, .. } => format!("who hears whom: {rows:?}"),
+                What::Spoken { codecs, .. } => format!("spoken {codecs:?}"),
                 What::Supervisor { name, how, .. } => format!("supervisor {name}: {how:?}"),
                 What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => continue,
             };

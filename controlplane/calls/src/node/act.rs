@@ -14,10 +14,11 @@ use crate::config::Keys;
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER};
-use crate::notice::{HandoffId, Notice, Party, Spoken, Step, Supervised, What};
+use crate::notice::{HandoffId, Notice, Party, Step, Supervised, What};
 use crate::offer;
 use crate::ports::Taken;
 use crate::request::RequestError;
+use crate::spare::Spare;
 use crate::spec::{spec, take_keys};
 use crate::timer::Timer;
 
@@ -75,7 +76,14 @@ impl Node {
             }
             Action::Refer => return self.refer_caller(now, live),
             Action::ForgetRefer => self.forget_refer(now, live),
-            Action::Promote => live.legs.peer = live.legs.target.take(),
+            Action::Promote => {
+                live.legs.peer = live.legs.target.take();
+                if let Some(human) = &mut live.legs.peer {
+                    // What it needs has been lent.
+                    human.promise = None;
+                }
+                self.spare_by_caller(now, live);
+            }
             Action::Show(scene, window) => self.show(now, live, scene, window),
             Action::Unwatch => {
                 live.window = None;
@@ -112,12 +120,8 @@ impl Node {
                 self.tell(now, live, What::Handoff(handoff, step));
             }
             Action::TellJoined(handoff) => {
-                let spoken = |leg| {
-                    let (codec, why) = live.codec(leg)?;
-                    let party = Some(leg.party).filter(|party| *party != Party::Supervisor)?;
-                    Some(Spoken { party, codec, why })
-                };
-                let codecs = live.legs.iter().filter_map(spoken).collect();
+                live.joined = Some(handoff);
+                let codecs = live.spoken();
                 self.tell(now, live, What::Handoff(handoff, Step::Joined { codecs }));
             }
             Action::TellEnded(by) => {
@@ -129,7 +133,7 @@ impl Node {
         None
     }
 
-    pub(super) fn tell(&mut self, now: Instant, live: &Live, what: What) {
+    pub(crate) fn tell(&mut self, now: Instant, live: &Live, what: What) {
         if let What::Handoff(handoff, step) = &what
             && let Some((refer, status, last)) = self.refers.hear(*handoff, step)
         {
@@ -289,7 +293,10 @@ impl Node {
         };
         let human = (Party::Human, chosen.name.clone(), chosen.dtmf);
         match self.invite(now, live, human, chosen.codecs, taken, invite) {
-            Ok(leg) => live.legs.target = Some(leg),
+            Ok(leg) => {
+                let reinvites = chosen.reinvite;
+                live.legs.target = Some(Leg { reinvites, ..leg });
+            }
             Err(Uncalled::NoWay) => return Some(Input::TargetFailed(NO_WAY)),
             Err(Uncalled::NoCoders) => return Some(Input::NoCapacity),
         }
@@ -378,6 +385,8 @@ impl Node {
             exchange: 0,
             offered: false,
             reoffers: false,
+            reinvites: false,
+            spare: Spare::Untried,
             resumes: false,
             quiet: None,
             probed: None,

@@ -14,8 +14,9 @@ use crate::config::Config;
 use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
 use crate::node::{Asked, Way};
-use crate::notice::{CallId, Party, StandingLeg};
+use crate::notice::{CallId, HandoffId, Party, StandingLeg};
 use crate::ports::Taken;
+use crate::spare::{self, Spare};
 use crate::spec::{Legs, Role};
 use crate::supervisor::Rows;
 use crate::timer::Timers;
@@ -73,6 +74,8 @@ pub(crate) struct Live {
     pub(crate) supervised_by: String,
     /// Items that were played, of the plays of the present spec.
     pub(crate) played: Vec<(PlayId, u8)>,
+    /// The last handoff that joined.
+    pub(crate) joined: Option<HandoffId>,
 }
 
 impl Live {
@@ -136,7 +139,10 @@ impl Live {
         let agreed = leg.agreed.as_ref()?;
         let caller = self.legs.caller.encoding().filter(|_| leg.party != Party::Caller);
         let first = leg.local.encodings.first().copied();
-        let why = codecs::why(self.config.prefer, agreed, first, caller);
+        let why = match leg.spare {
+            Spare::Changed(encoding) if encoding == agreed.encoding => spare::WHY,
+            _ => codecs::why(self.config.prefer, agreed, first, caller),
+        };
         Some((codecs::name(agreed.encoding), why))
     }
 

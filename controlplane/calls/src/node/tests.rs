@@ -15,6 +15,7 @@ mod mux;
 mod plane;
 mod refer;
 mod second;
+mod spare;
 mod standing;
 mod start;
 mod states;

@@ -39,6 +39,8 @@ pub struct Target {
     pub auth: Option<Credentials>,
     /// How it is told keys.
     pub dtmf: Keys,
+    /// It may be sent a re-INVITE that spares a transcode.
+    pub reinvite: bool,
 }
 
 pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
@@ -104,6 +106,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
         }
         let refer = entry.boolean("refer").unwrap_or(false);
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
+        let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let auth = credentials(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
@@ -114,6 +117,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
                 codecs,
                 auth,
                 dtmf,
+                reinvite,
             });
         }
         entry.finish();
@@ -131,6 +135,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
         let patterns = patterns(&entry);
         let (briefing, hold) = (prompt(&entry, "briefing"), prompt(&entry, "hold"));
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
+        let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
             targets.push(Target {
@@ -145,6 +150,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
                 codecs,
                 auth,
                 dtmf,
+                reinvite,
             });
         }
         entry.finish();

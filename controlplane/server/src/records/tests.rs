@@ -179,6 +179,16 @@ fn a_handoff_from_trigger_to_first_word() {
         view["codec_reasons"],
         json!({ "caller": "first of prefer = cost", "human": "the peer's first choice" })
     );
+    // A re-INVITE was answered late: the record of a handoff that is closed says so, too.
+    let codecs = vec![
+        spoken(Party::Human, "PCMU", "re-INVITEd to spare a transcode"),
+        spoken(Party::Caller, "PCMU", "first of prefer = cost"),
+    ];
+    let handoff = HandoffId(1);
+    story.what(3000, What::Spoken { handoff, codecs });
+    let late = story.view(1);
+    assert_eq!(late["codecs"], json!({ "caller": "PCMU", "human": "PCMU" }));
+    assert_eq!(late["codec_reasons"]["human"], "re-INVITEd to spare a transcode");
     let caller = &view["evidence"]["caller"];
     assert_eq!((&caller["sent"], &caller["lost"]), (&json!(100), &json!(0)));
     assert_eq!(caller["longest_gap_ms"], json!(20.125));

@@ -132,6 +132,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             codecs: target.codecs.clone(),
             auth: target.auth.clone(),
             dtmf: target.dtmf,
+            reinvite: target.reinvite,
         })
         .collect();
     Peers {

@@ -16,6 +16,7 @@ fn targets() -> Vec<Target> {
         codecs: None,
         auth: None,
         dtmf: Keys::Rtp,
+        reinvite: true,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

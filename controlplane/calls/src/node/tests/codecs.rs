@@ -111,6 +111,50 @@ fn whoever_is_called_is_asked_for_the_callers_band() {
     }
 }
 
+/// What a peer's fmtp says of the Opus that it wants is what the data plane is told; of who says nothing, what RFC 7587 has for that.
+#[test]
+fn opus_is_encoded_as_its_peer_says() {
+    use media::codec::opus::Wishes;
+    let silent = Wishes {
+        fec: false,
+        dtx: false,
+        ..Wishes::default()
+    };
+    for (fmtp, wishes) in [
+        ("", silent),
+        (
+            "a=fmtp:96 useinbandfec=1; usedtx=1; cbr=1; stereo=1; maxaveragebitrate=20000; maxplaybackrate=16000\r\n",
+            Wishes {
+                fec: true,
+                dtx: true,
+                cbr: true,
+                bitrate_max: Some(20_000),
+                playback_hz_max: 16_000,
+            },
+        ),
+    ] {
+        let mut world = world(Prefer::NoTranscode, [&[Encoding::Pcmu], &ALL, &[Encoding::Opus]]);
+        world.call(CALLER);
+        world.answer(AI);
+        world.ask(Mode::Warm);
+        let peer = &mut world.peers[SALES];
+        let offer = peer.request.as_ref().unwrap().sdp().unwrap();
+        let (answer, _) = peer.local.answer(&offer).unwrap();
+        let own = answer.lines().find(|line| line.starts_with("a=fmtp:96")).unwrap();
+        let answer = answer.replace(&format!("{own}\r\n"), fmtp);
+        let dialog = peer.dialog.unwrap();
+        peer.endpoint.answer(world.now, dialog, answer.into(), &[]).unwrap();
+        world.settle();
+        assert_eq!(world.leg(2).unwrap().opus, wishes, "{fmtp}");
+        assert_eq!(
+            world.leg(0).unwrap().opus,
+            Wishes::default(),
+            "it speaks something else"
+        );
+        end(world);
+    }
+}
+
 #[test]
 fn quality_takes_the_widest_and_cost_the_cheapest() {
     use Encoding::*;

@@ -50,6 +50,7 @@ pub(super) fn config() -> Config {
         codecs: None,
         auth: None,
         dtmf: Keys::Rtp,
+        reinvite: true,
     };
     Config {
         sip: endpoint(us()),
@@ -69,6 +70,7 @@ pub(super) fn config() -> Config {
             auth: None,
             codecs: None,
             dtmf: Keys::Rtp,
+            reinvite: true,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -651,6 +653,7 @@ pub(super) fn name(what: &What) -> &'static str {
         What::Turns { .. } => "turns",
         What::Context(_) => "patch",
         What::ContextUpdated(_) => "context",
+        What::Spoken { .. } => "spoken",
         What::Legs(_) => "legs",
         What::Hears { .. } => "hears",
         What::Supervisor { how, .. } => how.name(),

@@ -27,6 +27,10 @@ const NEXT_HOP: &str = "Where its INVITE is sent; ;transport=tcp may follow here
 
 const OWN_CODECS: &str = "What is spoken with it, of media.codecs, best first. Default: all of them, in their order.";
 
+const REINVITE: &str = "Whether it may be sent a re-INVITE where that spares a transcode (media.prefer): with a codec that its own last \
+                        description has. One that refuses it, or does not answer, goes on as before; false for one that does \
+                        worse.";
+
 const KEYS: &str = "How it is told the keys that whom it hears presses: \"rtp\" (in its audio: telephone-event, or tones where it has \
                     none) or \"info\" (SIP INFO, application/dtmf-relay). Keys of its own are taken in either form.";
 
@@ -341,14 +345,15 @@ pub(super) const SECTIONS: &[Section] = &[
                 "fec",
                 "false",
                 "Whether a packet brings a coarse copy of the one before, as far as the bit rate allows, and for how much \
-                 loss, per cent.",
+                 loss, per cent; for peers whose description asks for it (useinbandfec=1).",
             )
             .fixed(CODERS),
             key("expected_loss", "0", "").fixed(CODERS),
             key(
                 "dtx",
                 "false",
-                "Whether a packet of silence has one byte only. It is sent all the same: a line has no holes.",
+                "Whether a packet of silence has one byte only, for peers whose description asks for it (usedtx=1). It is \
+                 sent all the same: a line has no holes.",
             )
             .fixed(CODERS),
         ],
@@ -498,6 +503,7 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
             key("dtmf", r#""rtp""#, KEYS),
+            key("reinvite", "true", REINVITE),
         ],
     },
     Section {
@@ -536,6 +542,7 @@ pub(super) const SECTIONS: &[Section] = &[
             key("ring_s", "20", "How long it may ring, seconds."),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
             key("dtmf", r#""rtp""#, KEYS),
+            key("reinvite", "true", REINVITE),
             key(
                 "patterns",
                 r#"["sip:+4930*@pbx.example.com"]"#,
