@@ -10,7 +10,7 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Aim, Also, Behaviour, Carriage, Carriages, Offer, Scenario, Trust, When};
+use crate::scenario::{Aim, Also, Asked, Behaviour, Carriage, Carriages, Offer, Scenario, Trust, When};
 use crate::steer::steer;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
@@ -59,6 +59,11 @@ pub fn draw(seed: u64) -> Scenario {
             let press = Also::PressInfo(who, *random.pick(&['1', '2', '5', '*']));
             scenario.also.push((when, press));
         }
+    }
+    scenario.list_all = random.chance(300);
+    let reluctant = [Asked::Refuses(488), Asked::Refuses(603), Asked::Ponders];
+    if random.chance(150) {
+        scenario.asked = *random.pick(&reluctant);
     }
     scenario
 }

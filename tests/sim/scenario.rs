@@ -104,6 +104,17 @@ pub enum Also {
     Busy(usize),
 }
 
+/// What a party does that is offered one codec alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// It changes to it, if it speaks it, in the moment of its answer.
+    Changes,
+    /// It refuses.
+    Refuses(u16),
+    /// It takes the re-INVITE and never answers it.
+    Ponders,
+}
+
 /// Whom a REFER names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aim {
@@ -194,6 +205,10 @@ pub struct Scenario {
     pub cold_hears: ColdHears,
     /// What the caller speaks, best first; then the AI, then every human.
     pub encodings: [Vec<Encoding>; 3],
+    /// The humans answer with all that they speak, in their own order, and speak the first of it.
+    pub list_all: bool,
+    /// What every party does with a re-INVITE of Baton's that asks it to change its codec.
+    pub asked: Asked,
     /// Whether the caller is told keys in INFO; the AI; the humans.
     pub info: [bool; 3],
     /// The targets in order.
@@ -255,6 +270,8 @@ impl Scenario {
             accept: Accept::Key,
             cold_hears: ColdHears::Hold,
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
+            list_all: false,
+            asked: Asked::Changes,
             info: [false; 3],
             humans: vec![Behaviour::GOOD],
             ai: Answering::After(Duration::from_millis(50)),

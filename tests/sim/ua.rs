@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sip::endpoint::{Config, DialogId, Endpoint, Event, FlowBounds, FlowId, Invite, Stream, Transport};
-use sip::sdp::{Agreed, Direction, Encoding, Local};
+use sip::sdp::{Agreed, Direction, Encoding, Local, Order};
 
 use crate::net::Datagram;
 use crate::random::Random;
 use crate::rtp::Packet;
-use crate::scenario::Carriage;
+use crate::scenario::{Asked, Carriage};
 use crate::tcp::Arrival;
 use crate::tone::Sound;
 
@@ -88,6 +88,8 @@ pub struct Ua {
     pub mute: bool,
     /// What it does with a REFER.
     pub on_refer: Referred,
+    /// What it does with a re-INVITE that offers one codec alone.
+    pub asked: Asked,
     /// Whether the credentials were right, of each REFER that showed some to a carrier that asks for them.
     pub credentials: Vec<bool>,
     /// What it was told of its own REFERs.
@@ -151,6 +153,7 @@ impl Ua {
             ended: None,
             mute: false,
             on_refer: Referred::Refuses(405),
+            asked: Asked::Changes,
             credentials: Vec::new(),
             told: Vec::new(),
             keys: String::new(),
@@ -195,6 +198,23 @@ impl Ua {
         self.dialog = Some(self.endpoint.invite(now, invite));
         self.owns_call_id = true;
         self.state = State::Early;
+    }
+
+    /// From now on its answers follow its own order of codecs, and have all of them.
+    pub fn list_all(&mut self) {
+        self.local.order = Order::Ours;
+    }
+
+    /// Its last description, as its answer to an INVITE. Those that come behind the first codec are static, and need no line.
+    fn answer_text(&self) -> String {
+        let text = self.local.last.clone().unwrap_or_default();
+        let Some(agreed) = self.agreed.as_ref().filter(|_| self.local.order == Order::Ours) else {
+            return text;
+        };
+        let first = format!(" RTP/AVP {}", agreed.send);
+        let others = self.local.encodings.iter().filter(|other| **other != agreed.encoding);
+        let all = others.fold(first.clone(), |all, other| format!("{all} {}", other.payload_type()));
+        text.replacen(&first, &all, 1)
     }
 
     /// Presses a key, and says so in INFO.
@@ -375,7 +395,7 @@ impl Ua {
             self.answer_at = None;
             if let (Some(dialog), State::Early) = (self.dialog, self.state) {
                 // The answer was made from the offer when it rang; the text is the same.
-                let answer = self.local.last.clone().unwrap_or_default();
+                let answer = self.answer_text();
                 if self.endpoint.answer(now, dialog, Bytes::from(answer), &[]).is_ok() {
                     self.up(now);
                 }

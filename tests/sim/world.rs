@@ -147,6 +147,7 @@ impl World {
         };
         let mut caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0, caller_by);
         caller.on_refer = scenario.carrier;
+        caller.asked = scenario.asked;
         let ai = ua(20, Sound::Ai, ai_codecs, scenario.ai, 1, ai_by);
         let humans: Vec<Ua> = scenario
             .humans
@@ -158,7 +159,12 @@ impl World {
                 } else {
                     Sound::Human(n as u8)
                 };
-                ua(30 + n as u8, voice, human_codecs, human.answering, 2 + n, humans_by)
+                let mut human = ua(30 + n as u8, voice, human_codecs, human.answering, 2 + n, humans_by);
+                human.asked = scenario.asked;
+                if scenario.list_all {
+                    human.list_all();
+                }
+                human
             })
             .collect();
         let (library, prompts) = prompts();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::scenario::Asked;
 use crate::ua::BACK_OFF;
 use crate::world::{Who, Wire, World};
 
@@ -78,7 +79,9 @@ impl World {
                     "{who:?}: {whose} re-INVITE that met 491 at {at:?} came again too late"
                 ));
             }
-            if !glare.through && !self.ended_soon(&glare) {
+            // Who never answers ours keeps its own waiting, too.
+            let ponders = self.scenario.asked == Asked::Ponders;
+            if !glare.through && !ponders && !self.ended_soon(&glare) {
                 faults.push(format!(
                     "{who:?}: {whose} re-INVITE that met 491 at {at:?} never got through"
                 ));

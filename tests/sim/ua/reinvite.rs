@@ -6,7 +6,7 @@ use bytes::Bytes;
 use sip::endpoint::DialogId;
 use sip::sdp::{Direction, Local};
 
-use crate::scenario::Offer;
+use crate::scenario::{Asked, Offer};
 use crate::ua::{State, Ua};
 
 /// Stands in place of an offer that is not to be sent: its endpoint always makes one.
@@ -154,6 +154,25 @@ impl Ua {
     }
 
     pub(super) fn reinvited(&mut self, now: Instant, dialog: DialogId, offer: Option<Bytes>) {
+        let spoken = self
+            .agreed
+            .as_ref()
+            .map(|agreed| agreed.encoding.payload_type().to_string());
+        let changes = offer
+            .as_ref()
+            .map(|offer| encodings(offer))
+            .is_some_and(|offered| match &offered[..] {
+                [one] => Some(one) != spoken.as_ref(),
+                _ => false,
+            });
+        match self.asked {
+            Asked::Refuses(status) if changes => {
+                let _ = self.endpoint.reject_reinvite(now, dialog, status);
+                return;
+            }
+            Asked::Ponders if changes => return,
+            _ => {}
+        }
         match offer.map(|offer| self.local.answer(&offer)) {
             Some(Ok((mut answer, agreed))) => {
                 self.agreed = Some(agreed);
@@ -177,6 +196,17 @@ pub fn as_read(bytes: Vec<u8>) -> Vec<u8> {
         true => [format!("SIP/2.0 {CROSSED} ").as_bytes(), &bytes[12..]].concat(),
         false => bytes,
     }
+}
+
+/// The codecs that a description of G.711 has.
+fn encodings(description: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(description);
+    let media = text
+        .lines()
+        .find_map(|line| line.strip_prefix("m=audio "))
+        .unwrap_or("");
+    let formats = media.split(' ').skip(2).filter(|format| ["0", "8"].contains(format));
+    formats.map(str::to_owned).collect()
 }
 
 fn cseq(bytes: &[u8]) -> Option<u32> {
