@@ -228,6 +228,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) ->
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

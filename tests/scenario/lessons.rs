@@ -259,6 +259,30 @@ fn keys_in_info_are_kept_from_the_caller_in_the_briefing_and_reach_both_after_th
     }
 }
 
+/// Who hears them has telephone-event.
+#[test]
+fn keys_in_info_go_on_as_telephone_event_and_those_of_the_consultation_to_nobody() {
+    let info = |at, who, key| (When::At(ms(at)), Also::PressInfo(who, key));
+    let world = World::run(Scenario {
+        humans: vec![undecided()],
+        also: vec![
+            info(1_000, Who::Caller, '3'),
+            info(2_000, Who::Ai, '2'),
+            info(4_800, HUMAN, '#'),
+            info(5_000, Who::Caller, '4'),
+            info(6_000, HUMAN, '1'),
+            info(10_000, Who::Caller, '8'),
+            info(10_200, HUMAN, '*'),
+        ],
+        ..Scenario::warm(707)
+    });
+    world.assert_no_faults();
+    assert_eq!(world.closed(), JOINED);
+    for (who, expected) in [(Who::Caller, &[2, 10][..]), (HUMAN, &[8]), (Who::Ai, &[3])] {
+        assert_eq!(keys(&world, who), expected, "{who:?}");
+    }
+}
+
 // --- What is heard until a human is there ---
 
 /// From the first word of the announcement to the human's, on every way to a human: speech or hold audio, without a hole.

@@ -169,6 +169,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

@@ -263,6 +263,7 @@ mod tests {
             },
             also: None,
             opus: Default::default(),
+            pressed: Default::default(),
             ptime_ms: 20,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,

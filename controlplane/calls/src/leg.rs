@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrayvec::ArrayVec;
 use media::codec::opus::Wishes;
-use media::command::{Codec, EventFormat, Format, LegId};
+use media::command::{Codec, EventFormat, Format, LegId, PRESSED_MAX, Pressed};
 use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
@@ -51,6 +52,8 @@ pub(crate) struct Leg {
     pub(crate) call_id: String,
     /// How it is told keys.
     pub(crate) keys: Keys,
+    /// The last keys that the data plane is to tell it.
+    pub(crate) pressed: ArrayVec<Pressed, PRESSED_MAX>,
     /// Its port.
     pub(crate) taken: Taken,
     /// Our description.
@@ -91,6 +94,15 @@ pub(crate) enum Comes {
 }
 
 impl Leg {
+    /// A key for it, that comes not in the audio of whom it hears.
+    pub(crate) fn tell_key(&mut self, code: u8) {
+        let number = self.pressed.last().map_or(1, |last| last.number + 1);
+        if self.pressed.is_full() {
+            self.pressed.remove(0);
+        }
+        self.pressed.push(Pressed { number, code });
+    }
+
     /// A new exchange is complete.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
         let held = self.comes() != Comes::Speech;

@@ -215,7 +215,7 @@ impl Node {
                 return self.drive(now, at, live, Input::Played(play, item));
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                if let Some(input) = self.pressed(now, &mut live, leg, digit) {
+                if let Some(input) = self.pressed(now, &mut live, leg, digit, false) {
                     return self.drive(now, now, live, input);
                 }
             }
@@ -454,7 +454,7 @@ impl Node {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
             }
-            Event::Key { key, .. } => self.pressed(now, &mut live, leg, key),
+            Event::Key { key, .. } => self.pressed(now, &mut live, leg, key, true),
             Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
             Event::ReinviteAnswered { body, .. } => {
                 self.reoffered(now, &mut live, leg, Some(body.as_deref().unwrap_or_default()));

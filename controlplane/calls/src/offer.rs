@@ -142,6 +142,7 @@ impl Node {
             exchange,
             offered: false,
             reoffers: false,
+            pressed: Default::default(),
             reinvites,
             spare: Spare::Untried,
             resumes: false,

@@ -184,6 +184,7 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
         format: leg.format(),
         also: leg.also(),
         opus: leg.opus(),
+        pressed: leg.pressed.clone(),
         ptime_ms: leg.ptime_ms(),
         latch: config.latch,
         dtmf,

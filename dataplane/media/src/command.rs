@@ -106,6 +106,10 @@ pub struct LegSpec {
     /// Length of the packets that we make ourselves, ms: 10, 20, 30, 40, 50 or 60; of Opus always 20. Packets that are relayed or
     /// put into another codec keep their own.
     pub ptime_ms: u8,
+    /// Keys that it is told and that do not come in the audio of whom it hears: each once, by its number, 100 ms long, in place of what it
+    /// would hear meanwhile. As telephone-event; as tones where it has none, but not in Opus. One that came in that audio within the last second,
+    /// too, is the same key.
+    pub pressed: ArrayVec<Pressed, PRESSED_MAX>,
     /// Who may send to this port.
     pub latch: Latch,
     /// What becomes of the digits that this leg sends.
@@ -118,6 +122,18 @@ pub struct LegSpec {
     /// The row: whom this leg hears.
     pub hears: Hears,
 }
+
+/// A key that a leg is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pressed {
+    /// From 1, one more for each key of this leg.
+    pub number: u32,
+    /// Its code (RFC 4733 §3.2), 0 to 15: [`code_of`](crate::dtmf::code_of).
+    pub code: u8,
+}
+
+/// The last keys of a leg that a state has at the most.
+pub const PRESSED_MAX: usize = 4;
 
 /// Codec and payload types of a leg. Numbers may differ by direction (RFC 3264 §5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

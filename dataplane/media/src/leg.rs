@@ -14,6 +14,7 @@ use crate::keys::Keys;
 use crate::latch::Latched;
 use crate::line::Line;
 use crate::listening::Listening;
+use crate::presses::Presses;
 use crate::route::Row;
 use crate::rtcp::{Ntp, Reception, Report, ReportBlock, SenderInfo};
 use crate::rtp::{Arrival, Header, Seq};
@@ -166,6 +167,8 @@ pub(crate) struct Leg {
     pub(crate) before: Option<Format>,
     /// How it wants Opus encoded.
     pub(crate) opus: Wishes,
+    /// Keys that it is told beside what it hears.
+    pub(crate) presses: Presses,
     pub(crate) ptime_ms: u8,
     pub(crate) dtmf: Dtmf,
     pub(crate) remote: Option<SocketAddr>,
@@ -235,6 +238,7 @@ impl Leg {
             also: spec.also,
             before: None,
             opus: spec.opus,
+            presses: Presses::default(),
             ptime_ms: spec.ptime_ms,
             dtmf: spec.dtmf,
             remote: None,
@@ -268,6 +272,7 @@ impl Leg {
         self.format = spec.format;
         self.also = spec.also;
         self.opus = spec.opus;
+        self.presses.take(&spec.pressed);
         self.ptime_ms = match spec.format.codec {
             // Prompts and noise are coded once for all.
             Codec::Opus => 20,

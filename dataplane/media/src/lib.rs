@@ -22,6 +22,7 @@ mod mix;
 mod pending;
 mod pitch;
 mod playing;
+mod presses;
 pub mod prompt;
 pub mod resample;
 mod route;

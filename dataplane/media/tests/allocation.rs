@@ -111,6 +111,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf,

@@ -95,6 +95,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf,

@@ -192,6 +192,7 @@ fn bridge(call: usize, codecs: [Codec; LEGS]) -> Command {
             },
             also: None,
             opus: Default::default(),
+            pressed: Default::default(),
             ptime_ms: 20,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,

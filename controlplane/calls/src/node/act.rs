@@ -385,6 +385,7 @@ impl Node {
             exchange: 0,
             offered: false,
             reoffers: false,
+            pressed: Default::default(),
             reinvites: false,
             spare: Spare::Untried,
             resumes: false,

@@ -2,7 +2,9 @@
 
 use std::time::Instant;
 
-use media::command::LegId;
+use arrayvec::ArrayVec;
+use media::command::{LEGS_MAX, LegId};
+use media::dtmf::code_of;
 
 use crate::call::Input;
 use crate::config::Keys;
@@ -12,8 +14,16 @@ use crate::spec::Role;
 impl Node {
     /// A leg pressed a key: the data plane took it from its audio, or it came in an INFO. The target's are for the handoff alone, until
     /// its join is in force: the caller never hears a key of the consultation. All others go on, in INFO, to who hears the leg and
-    /// wants them so; of those the audio has nothing, since they were taken ([`spec`](crate::spec::spec)).
-    pub(super) fn pressed(&mut self, now: Instant, live: &mut Live, leg: LegId, key: char) -> Option<Input> {
+    /// wants them so; of those the audio has nothing, since they were taken ([`spec`](crate::spec::spec)). One that came in an INFO
+    /// (`told`) the data plane tells all the others who hear the leg, in their audio.
+    pub(super) fn pressed(
+        &mut self,
+        now: Instant,
+        live: &mut Live,
+        leg: LegId,
+        key: char,
+        told: bool,
+    ) -> Option<Input> {
         match live.legs.role(leg)? {
             Role::Target => return Some(Input::Digit(key)),
             Role::Supervisor => return None,
@@ -21,11 +31,19 @@ impl Node {
         }
         let rows = live.desired.spec().legs.iter();
         let hearing = rows.filter(|row| row.send && row.hears.sources().any(|heard| heard == leg));
-        for listener in hearing.filter_map(|row| live.legs.iter().find(|it| it.id == row.leg)) {
+        let hearing: ArrayVec<LegId, LEGS_MAX> = hearing.map(|row| row.leg).collect();
+        let mut changed = false;
+        for listener in live.legs.iter_mut().filter(|it| hearing.contains(&it.id)) {
             if listener.keys == Keys::Info {
                 // A dialog that is ending is told nothing more; who does not answer has enough to answer.
                 let _ = self.endpoint.press(now, listener.dialog, key);
+            } else if let Some(code) = code_of(key).filter(|_| told) {
+                listener.tell_key(code);
+                changed = true;
             }
+        }
+        if changed {
+            self.refresh(now, live);
         }
         None
     }

@@ -270,6 +270,7 @@ pub(super) fn leg(leg: u16, port: u16, remote: SocketAddr, codec: Codec, hears: 
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

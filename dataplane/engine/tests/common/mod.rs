@@ -101,6 +101,7 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
         },
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

@@ -14,6 +14,7 @@ mod model;
 mod moving;
 mod order;
 mod patience;
+mod presses;
 mod random;
 mod rtcp;
 mod silence;
@@ -195,6 +196,7 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
         format: pcmu(),
         also: None,
         opus: Default::default(),
+        pressed: Default::default(),
         ptime_ms: 20,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,

@@ -10,6 +10,7 @@ use crate::leg::{Leg, Origin, Outgoing, SILENT, Sound, Timer};
 use crate::mix::{FRAME_MAX, Mixed};
 use crate::pending::Pending;
 use crate::playing::Playing;
+use crate::presses::Told;
 use crate::prompt::Prompts;
 use crate::rtp::{HEADER, Header};
 use crate::timers::NEVER;
@@ -44,13 +45,23 @@ impl Leg {
         let stalled = now.saturating_sub(at) > SILENT;
         let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
-        let made = self.make(now, timestamp, comfort, prompts, &mut buffer[HEADER..]);
+        let tells = self.row.digit.is_none() && self.tells_key(now);
+        let made = self.make(now, timestamp, tells, comfort, prompts, &mut buffer[HEADER..]);
         let Some((Made { len, level, mixed }, items)) = made else {
             // No room, or no state for its codec: neither is ever so.
             self.arm(now);
             return (None, ended);
         };
-        let duration = self.line.clock.ticks_of_ms(self.ptime_ms.into());
+        let lasts = self.line.clock.ticks_of_ms(self.ptime_ms.into());
+        let since_key = self.presses.stepped(timestamp);
+        let told = match tells {
+            true => self.tell_key(timestamp, lasts, buffer),
+            false => None,
+        };
+        if tells && told.is_none() {
+            self.arm(now);
+            return (None, ended);
+        }
         let origin = match (self.row.feed, &self.row.playing) {
             (Feed::Play, Some(playing)) => {
                 ended.items = Some((playing.id, items)).filter(|(_, items)| *items != 0);
@@ -64,16 +75,34 @@ impl Leg {
             self.meter.mixed(&mixed);
             self.listen_to_mix(now);
         }
-        let header = Header {
-            marker: stalled || self.row.run != Some(origin),
+        let made = Told {
             payload_type: self.format.send,
-            sequence,
             timestamp,
+            marker: stalled || self.row.run != Some(origin),
+            len,
+            sound: Sound::Audio,
+            duration: lasts,
+            level,
+        };
+        let Told {
+            payload_type,
+            timestamp: heard_from,
+            marker,
+            len,
+            sound,
+            duration,
+            level,
+        } = told.unwrap_or(made);
+        let header = Header {
+            marker,
+            payload_type,
+            sequence,
+            timestamp: heard_from,
             ssrc: self.line.ssrc,
         };
         header.write(buffer);
         self.row.run = Some(origin);
-        self.line.put(at, sequence, timestamp, duration, false, len);
+        self.line.put(at, sequence, timestamp, lasts, false, len);
         if self.row.feed == Feed::Play && self.row.playing.as_ref().is_none_or(Playing::is_done) {
             ended.switched = true;
             self.prompts_end(silent);
@@ -86,13 +115,13 @@ impl Leg {
         let outgoing = Outgoing {
             ssrc: header.ssrc,
             sequence,
-            timestamp,
+            timestamp: heard_from,
             clock: self.line.clock,
             duration,
-            sound: Sound::Audio,
+            sound,
             origin,
             missing: self.line.take_unsent(),
-            ticks: None,
+            ticks: since_key,
             rounded: false,
             arrival: None,
             level,
@@ -109,11 +138,12 @@ impl Leg {
         }
     }
 
-    /// A payload of ours: what is played, or noise. And bit n for the nth item that ended with it.
+    /// A payload of ours: what is played, or noise; of a codec with a memory none where a key is told in its place. And bit n for the nth item that ended with it.
     fn make(
         &mut self,
         now: u64,
         timestamp: u32,
+        tells: bool,
         comfort: &Comfort,
         prompts: &Prompts,
         payload: &mut [u8],
@@ -129,7 +159,10 @@ impl Leg {
             if made.sounds {
                 let level = Some(mean_square(samples));
                 // Another band than the line's, where the line has changed for a state that still waits.
-                let len = self.voice.say(codec, mixer.band(), samples, payload)?;
+                let len = match tells {
+                    true => 0,
+                    false => self.voice.say(codec, mixer.band(), samples, payload)?,
+                };
                 return Some((Made { len, level, mixed }, 0));
             }
         }
@@ -162,7 +195,10 @@ impl Leg {
         let fill = |id, offset, repeat, to: &mut [i16]| prompts.linear(id, band, offset, repeat, to);
         let items = playing.map_or(0, |playing| playing.fill(samples, fill));
         let level = Some(mean_square(samples));
-        let len = self.voice.encode(codec, samples, payload)?;
+        let len = match tells {
+            true => 0,
+            false => self.voice.encode(codec, samples, payload)?,
+        };
         Some((Made { len, level, mixed }, items))
     }
 
@@ -180,7 +216,8 @@ impl Leg {
 
     /// Ends a digit that is on the line: its last packet three times (RFC 4733 §2.5.1.4).
     pub(super) fn end_digit(&mut self, now: u64, pending: &mut Pending) {
-        let Some((timestamp, event)) = self.row.digit.take() else {
+        let cut = self.cut_key();
+        let Some((timestamp, event)) = self.row.digit.take().or(cut) else {
             return;
         };
         for _ in 0..3 {

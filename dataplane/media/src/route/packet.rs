@@ -10,7 +10,7 @@ use crate::line::{Epoch, Place};
 use crate::pending::Pending;
 use crate::rtp::{Arrival, HEADER, Header, timestamp_distance};
 use crate::verdict::Reason;
-use crate::voice::{Standing, Untranscodable};
+use crate::voice::{SAMPLES_MAX, Standing, Untranscodable};
 
 /// What becomes of a received packet on this listener's line.
 pub(super) enum Plan {
@@ -93,6 +93,12 @@ impl Leg {
             return Err(Reason::Repeated);
         }
         let mut plan = self.plan(inbound, fresh, buffer.len());
+        if let (Content::Event(event), false, Dtmf::Relay) = (inbound.content, late, inbound.dtmf)
+            && self.row.digit.is_none()
+            && !self.presses.hears(now, event.code)
+        {
+            plan = Plan::TakeOut(Reason::Digit);
+        }
         if let (Plan::Tone { offset, .. }, Some(epoch), false) = (&plan, &self.row.epoch, fresh || late)
             && timestamp_distance(
                 epoch.heard_at(timestamp.wrapping_add(NARROW.to(from_clock, (*offset).into()))),
@@ -117,7 +123,14 @@ impl Leg {
             first: !heard || place == Place::Broken,
             lost: if late || fresh { 0 } else { self.row.missing },
         };
-        let carried = self.carry(now, from, inbound, standing, buffer);
+        let sounds = matches!(inbound.content, Content::Audio | Content::Noise);
+        // Where the line begins anew, a key that has begun ends.
+        let free = self.row.digit.is_none() && !late && !(fresh && self.presses.has_begun());
+        let tells = sounds && free && matches!(plan, Plan::Forward { .. }) && self.tells_key(now);
+        let carried = match tells {
+            true => self.pass_over(inbound, standing, buffer),
+            false => self.carry(now, from, inbound, standing, buffer),
+        };
         if let Err(why) = carried {
             if why == Untranscodable::Ours && heard {
                 self.meter.lost_within();
@@ -166,12 +179,36 @@ impl Leg {
             timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
+        let lasts = match &carried {
+            Ok(Some(part)) => part.duration,
+            _ => self.line.clock.ticks_of_ms(self.ptime_ms.into()),
+        };
+        let since_key = self.presses.stepped(heard_at);
+        let told = match tells {
+            true => self.tell_key(heard_at, lasts, buffer),
+            false => None,
+        };
+        if tells && told.is_none() {
+            return Err(Reason::Untranscodable);
+        }
+        let is_told = told.is_some();
         let Part {
             len,
             sound,
             duration,
             level,
         } = match plan {
+            Plan::Forward { .. } if let Some(told) = told => {
+                header.payload_type = told.payload_type;
+                header.timestamp = told.timestamp;
+                header.marker = told.marker;
+                Part {
+                    len: told.len,
+                    sound: told.sound,
+                    duration: told.duration,
+                    level: told.level,
+                }
+            }
             Plan::Forward { payload_type, sound } => {
                 header.payload_type = payload_type;
                 self.go_on(inbound, header.timestamp, late);
@@ -190,8 +227,14 @@ impl Leg {
         };
         header.write(buffer);
         let past = sequence.distance_from(self.line.next_sequence());
-        self.line
-            .put(now, sequence, header.timestamp, duration, sound == Sound::Event, len);
+        match is_told {
+            // The line goes on as with the audio in whose place it is.
+            true => self.line.put(now, sequence, heard_at, lasts, false, len),
+            false => {
+                let event = sound == Sound::Event;
+                self.line.put(now, sequence, header.timestamp, duration, event, len);
+            }
+        }
         let mut outgoing = Outgoing {
             ssrc: header.ssrc,
             sequence,
@@ -222,6 +265,7 @@ impl Leg {
             self.row.missing = self.row.missing.saturating_sub(missing.saturating_add(1));
             self.row.ticks = self.row.ticks.map(|_| inbound.ticks.wrapping_neg());
         }
+        outgoing.ticks = since_key.or(outgoing.ticks);
         Ok((HEADER + len, outgoing))
     }
 
@@ -364,6 +408,37 @@ impl Leg {
             from.transcode(to, &mut payload[..inbound.len]);
         }
         Ok(Some(part))
+    }
+
+    /// What the listener does not hear, being told a key in its place: what decodes it hears it all the same, and nothing is coded that the far
+    /// end would not get.
+    fn pass_over(
+        &mut self,
+        inbound: &Inbound,
+        standing: Standing,
+        buffer: &[u8],
+    ) -> Result<Option<Part>, Untranscodable> {
+        let Content::Audio = inbound.content else {
+            return Ok(None);
+        };
+        let payload = buffer.get(inbound.start..inbound.start + inbound.len);
+        let payload = payload.ok_or(Untranscodable::Ours)?;
+        let duration = inbound
+            .duration(self.line.clock, payload)
+            .ok_or(Untranscodable::Theirs)?;
+        let (from, to) = (inbound.format.codec, self.format.codec);
+        let band = to.band().or(self.voice.encoder_band());
+        if let Some(band) = band.filter(|_| self.remembers(inbound)) {
+            let mut samples = [0; SAMPLES_MAX];
+            // What it cannot decode it does not code either.
+            let _ = self.voice.hear(from, standing, payload, band, &mut samples);
+        }
+        Ok(Some(Part {
+            len: inbound.len,
+            sound: Sound::Audio,
+            duration,
+            level: None,
+        }))
     }
 
     /// A key, counted in the listener's clock, or a description of noise.

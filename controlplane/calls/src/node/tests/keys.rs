@@ -83,6 +83,50 @@ fn who_wants_keys_in_info_is_told_those_of_whom_it_hears_and_the_audio_has_none(
     );
 }
 
+/// What the data plane is to tell a leg: numbers and codes.
+fn told(world: &World, leg: u16) -> Vec<(u32, u8)> {
+    let row = world.leg(leg).expect("it is up");
+    row.pressed.iter().map(|key| (key.number, key.code)).collect()
+}
+
+#[test]
+fn a_key_in_info_goes_on_in_the_audio_of_who_hears_the_leg_and_has_telephone_event() {
+    let mut world = world([Keys::Rtp; 3], Accept::Key);
+    world.press(CALLER, '5');
+    world.press(AI, '#');
+    assert_eq!((told(&world, 0), told(&world, 1)), (vec![(1, 11)], vec![(1, 5)]));
+    // One that is in the audio goes on there by itself.
+    world.digit(0, '7');
+    for key in ['1', '2', '3', 'D'] {
+        world.press(CALLER, key);
+    }
+    assert_eq!(told(&world, 1), [(2, 1), (3, 2), (4, 3), (5, 15)]);
+
+    // The consultation is nobody's to hear, and nobody hears the caller.
+    briefed(&mut world);
+    world.press(SALES, '8');
+    world.press(CALLER, '8');
+    world.press(AI, '8');
+    assert_eq!((told(&world, 0), told(&world, 1).len()), (vec![(1, 11)], 4));
+    assert_eq!(told(&world, 2), []);
+    world.press(SALES, '1');
+    assert_eq!(world.hears("caller"), "relay(human)");
+    assert_eq!((told(&world, 0), told(&world, 2)), (vec![(1, 11)], vec![]));
+    world.press(SALES, '6');
+    world.press(CALLER, '9');
+    assert_eq!(
+        (told(&world, 0), told(&world, 2)),
+        (vec![(1, 11), (2, 6)], vec![(1, 9)])
+    );
+    assert_eq!(
+        (world.keys(CALLER), world.keys(SALES), world.keys(AI)),
+        Default::default(),
+        "nobody is told in INFO"
+    );
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
 #[test]
 fn a_key_of_the_consultation_reaches_nobody_while_the_join_is_waited_for() {
     let mut world = world([Keys::Info; 3], Accept::Key);
