@@ -37,9 +37,9 @@ fn sizes(share: f64, opus: &Settings) -> Sizes {
     }
 }
 
-/// First words that a worker can listen for at a time, 10 kB each. None yet: whoever makes a sound that is no speech would have no first
-/// word at all, where the level finds one.
-const EARS: usize = 0;
+/// First words that a worker can listen for at a time, 640 kB of memory: each for 10 s at the most, so that 64 are 6 joins a second that nobody says
+/// anything after, and many more after which somebody does. Where they are all taken, a word is found by its level.
+const EARS: usize = 64;
 /// Phones without telephone-event that a worker can listen to at a time for the key that takes a call, 200 kB of memory.
 const KEYS: usize = 256;
 

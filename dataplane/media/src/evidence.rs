@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::codec::g711::{BELOW_40_DBM0, BELOW_50_DBM0};
+use crate::codec::g711::{BELOW_30_DBM0, BELOW_40_DBM0, BELOW_50_DBM0};
 use crate::leg::{Origin, Outgoing, Sound};
 use crate::mix::Mixed;
 use crate::rtp::{Arrival, Seq, timestamp_distance};
@@ -54,8 +54,10 @@ pub struct Evidence {
 
 /// A span that is quieter than −50 dBm0 for this long is dead air, ns.
 const DEAD: u64 = 300_000_000;
-/// A run above −40 dBm0 of this length is a word, ns.
+/// A run above −40 dBm0 of this length is a word, ns. Pauses in it are shorter.
 const WORD: u64 = 60_000_000;
+/// A run above −30 dBm0 of this length is one where an ear has heard no speech in it, ns.
+const NO_SPEECH: u64 = 1_000_000_000;
 /// By how much a timestamp may differ from the time that passed, ms: our wake-ups are late by less.
 const TOLERANCE: u32 = 60;
 
@@ -99,6 +101,15 @@ pub(crate) enum Word {
     Of,
     /// Among others, with this mean square.
     Among(u32),
+}
+
+/// Who finds the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Its level.
+    Level,
+    /// An ear. Its level only where that is as loud as speech for long: who makes a sound that is none is there as well.
+    Ear,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -232,12 +243,13 @@ impl Meter {
 
     /// A packet goes out. `mean_square` is asked for its level; `None` where nobody knows: then dead air is not measured, and no word is
     /// found. Returns when the first word began if this packet
-    /// makes it a word of `word_of`.
+    /// makes it a word.
     pub(crate) fn sent(
         &mut self,
         now: u64,
         packet: &Outgoing,
         word: Word,
+        by: By,
         mean_square: impl FnOnce() -> Option<u32>,
     ) -> Option<u64> {
         self.order(now, packet);
@@ -270,13 +282,17 @@ impl Meter {
             Word::Of => level,
             Word::Among(level) => level,
         };
+        let (loud, enough) = match by {
+            By::Level => (BELOW_40_DBM0, WORD),
+            By::Ear => (BELOW_30_DBM0, NO_SPEECH),
+        };
         let run = match self.run {
-            _ if level < BELOW_40_DBM0 => None,
+            _ if level < loud => None,
             Some((began, until)) if now < until + WORD => Some((began, ends)),
             _ => Some((now, ends)),
         };
         self.run = run;
-        run.filter(|(began, until)| until - began >= WORD)
+        run.filter(|(began, until)| until - began >= enough)
             .map(|(began, _)| began)
     }
 

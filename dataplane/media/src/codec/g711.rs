@@ -96,6 +96,9 @@ pub fn encode_alaw(sample: i16) -> u8 {
 /// +3.14 dBm0 (Tables 1 and 2, Note 1); both come to this value within 0.04 dB.
 pub const ZERO_DBM0: u32 = 258_600_000;
 
+/// Mean squares below this are below −30 dBm0: fainter than speech.
+pub const BELOW_30_DBM0: u32 = ZERO_DBM0 / 1_000;
+
 /// Mean squares below this are below −40 dBm0.
 pub const BELOW_40_DBM0: u32 = ZERO_DBM0 / 10_000;
 

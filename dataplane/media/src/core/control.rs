@@ -10,6 +10,7 @@ use crate::command::{
     Dtmf, Event, GAIN_DB, Generation, Heard, LEGS_MAX, LegId, LegSpec, Play, Refusal, SessionId, SessionSpec, Watch,
 };
 use crate::events::{Listeners, Mailbox};
+use crate::evidence::By;
 use crate::keys::Keys;
 use crate::leg::{Leg, Origin, SessionSlot, Slot, Timer};
 use crate::listening::Listening;
@@ -702,9 +703,10 @@ impl Core {
 }
 
 impl Session {
-    /// Whether an ear listens for it.
-    pub(super) fn by_ear(&self) -> bool {
-        self.window.as_ref().is_some_and(|window| window.by_ear)
+    /// Who finds that word.
+    pub(super) fn word_by(&self) -> By {
+        let by_ear = self.window.as_ref().is_some_and(|window| window.by_ear);
+        if by_ear { By::Ear } else { By::Level }
     }
 
     /// Whose first word is waited for.

@@ -9,7 +9,7 @@ use super::Core;
 use crate::command::{Dtmf, Format, Port};
 use crate::dtmf;
 use crate::events::Audible;
-use crate::evidence::Word;
+use crate::evidence::{By, Word};
 use crate::keys::Keys;
 use crate::latch::Admission;
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, Slot, Sound, Timer};
@@ -326,11 +326,10 @@ impl Core {
             return;
         };
         let session = leg.session;
-        let word_of = match leg.meter.is_open() {
-            true => self.table.session(session).filter(|session| !session.by_ear()),
-            false => None,
-        };
-        let word_of = word_of.and_then(|session| session.word_of());
+        let measured = leg.meter.is_open();
+        let waiting = self.table.session(session).filter(|_| measured);
+        let word_of = waiting.and_then(|session| session.word_of());
+        let by = waiting.map_or(By::Level, |session| session.word_by());
         let Some(leg) = self.table.leg_mut(slot) else {
             return;
         };
@@ -352,7 +351,7 @@ impl Core {
         };
         let payload = packet.get(HEADER..).unwrap_or_default();
         let level = || outgoing.level.or_else(|| voice.level(format.codec, payload));
-        let loud = meter.sent(at, outgoing, word, level);
+        let loud = meter.sent(at, outgoing, word, by, level);
         let spoken = listening.as_mut().and_then(Listening::began);
         if let Some(began) = spoken.or(loud) {
             self.first_word(session, began);

@@ -30,7 +30,7 @@ fn measured(fault: impl FnOnce(&mut Vec<Outgoing>)) -> Evidence {
     let mut meter = Meter::default();
     meter.open(0);
     for (n, packet) in packets.iter().enumerate() {
-        meter.sent(n as u64 * STEP, packet, Word::Another, || Some(u32::MAX));
+        meter.sent(n as u64 * STEP, packet, Word::Another, By::Level, || Some(u32::MAX));
     }
     meter.close(9 * STEP).unwrap()
 }
@@ -141,8 +141,8 @@ fn a_timestamp_that_stands_still_over_a_pause_is_a_break() {
         arrival: None,
         ..relayed(n)
     };
-    meter.sent(0, &play(0), Word::Another, || Some(u32::MAX));
-    meter.sent(1_000_000_000, &play(1), Word::Another, || Some(u32::MAX));
+    meter.sent(0, &play(0), Word::Another, By::Level, || Some(u32::MAX));
+    meter.sent(1_000_000_000, &play(1), Word::Another, By::Level, || Some(u32::MAX));
     assert_eq!(meter.close(1_000_000_000).unwrap().timestamp_breaks, 1);
 }
 
@@ -150,7 +150,7 @@ fn a_timestamp_that_stands_still_over_a_pause_is_a_break() {
 fn what_was_not_measured_is_none() {
     let mut meter = Meter::default();
     assert_eq!(meter.close(5), None);
-    meter.sent(0, &relayed(0), Word::Another, || Some(u32::MAX));
+    meter.sent(0, &relayed(0), Word::Another, By::Level, || Some(u32::MAX));
     meter.open(STEP);
     assert_eq!(
         meter
@@ -179,15 +179,32 @@ fn a_single_number_that_is_passed_over_is_a_break() {
 }
 
 #[test]
+fn beside_an_ear_the_level_finds_what_lasts_a_second() {
+    for (by, packets) in [(By::Level, 3), (By::Ear, 50)] {
+        let mut meter = Meter::default();
+        meter.open(0);
+        for n in 0..packets {
+            let at = u64::from(n) * STEP;
+            let began = meter.sent(at, &relayed(n), Word::Of, by, || Some(u32::MAX));
+            assert_eq!(began, (n + 1 == packets).then_some(0), "{by:?} {n}");
+        }
+    }
+}
+
+#[test]
 fn a_word_has_no_pause_of_60_ms_in_it() {
     for (step, is_one) in [(79, true), (81, false)] {
         let mut meter = Meter::default();
         meter.open(0);
         let mut began = None;
         for n in 0..2 {
-            began = began.or(meter.sent(u64::from(n) * step * 1_000_000, &relayed(n), Word::Of, || {
-                Some(u32::MAX)
-            }));
+            began = began.or(meter.sent(
+                u64::from(n) * step * 1_000_000,
+                &relayed(n),
+                Word::Of,
+                By::Level,
+                || Some(u32::MAX),
+            ));
         }
         assert_eq!(began.is_some(), is_one, "{step} ms");
     }

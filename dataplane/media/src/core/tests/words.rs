@@ -240,6 +240,26 @@ fn what_is_heard_before_a_word_and_is_no_speech_is_no_word() {
     assert!(fooled > 0, "none of it is loud");
 }
 
+/// Somebody has come on the line, and he whistles in a car.
+#[test]
+fn what_is_as_loud_as_speech_for_a_second_is_a_word_whether_it_is_speech_or_not() {
+    let seed = &mut crate::seed::Seed::new(7);
+    let ms = RELAY.ms();
+    let noise = hiss(seed, Around::White, 700.0f64.powi(2), 1_100 * ms);
+    for (lasts, is_one) in [(940, false), (1_060, true)] {
+        let mut says = vec![0; 3_000 * ms];
+        says[600 * ms..(600 + lasts) * ms].copy_from_slice(&noise[..lasts * ms]);
+        let rig = run(RELAY, &says);
+        let told = word(&rig);
+        assert_eq!(told.is_some(), is_one, "{lasts} ms");
+        if let Some(told) = told {
+            let sent = rig.heard(CALLER);
+            let begins = sent[600 / 20].at;
+            assert!(off(told, begins).abs() <= 20.0, "{} ms", off(told, begins));
+        }
+    }
+}
+
 #[test]
 fn without_a_free_ear_the_level_tells_the_word() {
     let says = line(RELAY, &voices(Band::Narrow)[0]);
