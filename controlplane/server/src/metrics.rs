@@ -419,6 +419,7 @@ fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
             sizes.mixers,
             sizes.ears,
             sizes.keys,
+            sizes.listeners,
         ];
         for (kind, count) in list::CODER_KINDS.iter().zip(counts) {
             samples.set(&[kind], count as u64);

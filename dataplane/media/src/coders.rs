@@ -31,6 +31,9 @@ pub struct Sizes {
     pub ears: usize,
     /// Legs without telephone-event whose keys are taken from their sound: 0.8 kB each. One for which there is none presses keys that nobody takes.
     pub keys: usize,
+    /// Sources in Opus or of another band that are listened to beside the lines, in a mix, for a word, for keys: 45 kB each. What lines have
+    /// is left to lines: who is called is promised that.
+    pub listeners: usize,
 }
 
 impl Sizes {
@@ -54,9 +57,7 @@ impl Sizes {
             wide: [here, there].into_iter().filter(Needs::is_wide).count(),
             opus_narrow: (here.has(Band::Narrow) || there.has(Band::Narrow)).into(),
             opus_wide: (here.has(Band::Wide) || there.has(Band::Wide)).into(),
-            mixers: 0,
-            ears: 0,
-            keys: 0,
+            ..Sizes::default()
         }
     }
 
@@ -68,6 +69,7 @@ impl Sizes {
             && self.mixers >= needed.mixers
             && self.ears >= needed.ears
             && self.keys >= needed.keys
+            && self.listeners >= needed.listeners
     }
 
     /// Each kind by itself.
@@ -79,6 +81,7 @@ impl Sizes {
             mixers: each(self.mixers, other.mixers),
             ears: each(self.ears, other.ears),
             keys: each(self.keys, other.keys),
+            listeners: each(self.listeners, other.listeners),
         }
     }
 }
@@ -87,12 +90,19 @@ impl Sizes {
 #[derive(Debug, Default)]
 pub struct Coders {
     sizes: Sizes,
-    wide: Arc<Pool<Wide>>,
-    encoders: [Arc<Pool<Encoder>>; 2],
-    decoders: [Arc<Pool<Decoder>>; 2],
+    lines: States,
+    listeners: States,
     mixers: Arc<Pool<Mixer>>,
     ears: Arc<Pool<Ear>>,
     keys: Arc<Pool<Detector>>,
+}
+
+/// What a codec with a memory needs.
+#[derive(Debug, Default)]
+pub(crate) struct States {
+    wide: Arc<Pool<Wide>>,
+    encoders: [Arc<Pool<Encoder>>; 2],
+    decoders: [Arc<Pool<Decoder>>; 2],
 }
 
 /// What a line needs that has to do with 16 kHz.
@@ -115,12 +125,26 @@ impl Coders {
             Band::Wide => sizes.opus_wide,
         };
         let encoders = |band| Pool::new(of(band), || Encoder::new(band, settings));
-        let decoders = |band| Pool::new(of(band), || Decoder::new(band));
+        let decoders = |band, count| Pool::new(count, || Decoder::new(band));
+        let wide = |count| Pool::new(count, || Ok(Wide::default()));
         Ok(Coders {
             sizes,
-            wide: Pool::new(sizes.wide, || Ok(Wide::default()))?,
-            encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
-            decoders: [decoders(Band::Narrow)?, decoders(Band::Wide)?],
+            lines: States {
+                wide: wide(sizes.wide)?,
+                encoders: [encoders(Band::Narrow)?, encoders(Band::Wide)?],
+                decoders: [
+                    decoders(Band::Narrow, sizes.opus_narrow)?,
+                    decoders(Band::Wide, sizes.opus_wide)?,
+                ],
+            },
+            listeners: States {
+                wide: wide(sizes.listeners)?,
+                encoders: Default::default(),
+                decoders: [
+                    decoders(Band::Narrow, sizes.listeners)?,
+                    decoders(Band::Wide, sizes.listeners)?,
+                ],
+            },
             mixers: Pool::new(sizes.mixers, || Ok(Mixer::new()))?,
             ears: Pool::new(sizes.ears, || Ok(Ear::new(Band::Narrow)))?,
             keys: Pool::new(sizes.keys, || Ok(Detector::new()))?,
@@ -134,27 +158,28 @@ impl Coders {
 
     /// How many are free now.
     pub fn free(&self) -> Sizes {
-        let opus = |at: usize| self.encoders[at].free().min(self.decoders[at].free());
+        let Coders { lines, listeners, .. } = self;
+        let least = |of: &States| of.decoders.iter().map(|pool| pool.free()).fold(of.wide.free(), usize::min);
+        let opus = |at: usize| lines.encoders[at].free().min(lines.decoders[at].free());
         Sizes {
-            wide: self.wide.free(),
+            wide: lines.wide.free(),
             opus_narrow: opus(Band::Narrow as usize),
             opus_wide: opus(Band::Wide as usize),
             mixers: self.mixers.free(),
             ears: self.ears.free(),
             keys: self.keys.free(),
+            listeners: least(listeners),
         }
     }
 
-    /// Decoders alone.
-    #[cfg(test)]
-    pub(crate) fn decoders_free(&self) -> [usize; 2] {
-        [self.decoders[0].free(), self.decoders[1].free()]
+    /// For what is said on lines.
+    pub(crate) fn lines(&self) -> &States {
+        &self.lines
     }
 
-    pub(crate) fn wide(&self) -> Option<Lent<Wide>> {
-        let mut lent = Pool::lend(&self.wide)?;
-        *lent = Wide::default();
-        Some(lent)
+    /// For what is only listened to.
+    pub(crate) fn listeners(&self) -> &States {
+        &self.listeners
     }
 
     pub(crate) fn mixer(&self) -> Option<Lent<Mixer>> {
@@ -170,6 +195,14 @@ impl Coders {
     pub(crate) fn key(&self) -> Option<Lent<Detector>> {
         let mut lent = Pool::lend(&self.keys)?;
         *lent = Detector::new();
+        Some(lent)
+    }
+}
+
+impl States {
+    pub(crate) fn wide(&self) -> Option<Lent<Wide>> {
+        let mut lent = Pool::lend(&self.wide)?;
+        *lent = Wide::default();
         Some(lent)
     }
 
@@ -368,17 +401,18 @@ mod tests {
             mixers: 1,
             ears: 1,
             keys: 1,
+            listeners: 1,
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
         assert_eq!((coders.free(), coders.sizes()), (sizes, sizes));
-        let (one, two) = (coders.wide(), coders.wide());
-        assert!(one.is_some() && two.is_some() && coders.wide().is_none());
+        let (one, two) = (coders.lines().wide(), coders.lines().wide());
+        assert!(one.is_some() && two.is_some() && coders.lines().wide().is_none());
         drop(one);
-        assert!(coders.wide().is_some());
-        let encoder = coders.encoder(Band::Narrow);
-        assert!(encoder.is_some() && coders.encoder(Band::Narrow).is_none());
+        assert!(coders.lines().wide().is_some());
+        let encoder = coders.lines().encoder(Band::Narrow);
+        assert!(encoder.is_some() && coders.lines().encoder(Band::Narrow).is_none());
         assert_eq!(coders.free().opus_narrow, 0);
-        assert!(coders.encoder(Band::Wide).is_none());
+        assert!(coders.lines().encoder(Band::Wide).is_none());
         let mixer = coders.mixer();
         assert!(mixer.is_some() && coders.mixer().is_none());
         let ear = coders.ear();
@@ -402,7 +436,7 @@ mod tests {
         let noise: Vec<i16> = (0..640i32).map(|at| (at * 7919 % 20_011 - 10_000) as i16).collect();
         let encode = || {
             let mut payload = [0; 320];
-            coders.wide().unwrap().encoder.encode(&noise, &mut payload);
+            coders.lines().wide().unwrap().encoder.encode(&noise, &mut payload);
             payload
         };
         assert_eq!(encode(), encode());
@@ -417,7 +451,7 @@ mod tests {
         let coders = Coders::new(sizes, &Settings::default()).unwrap();
         let noise: Vec<i16> = (0..480i32).map(|at| (at * 7919 % 20_011 - 10_000) as i16).collect();
         let encode = || -> Vec<Vec<u8>> {
-            let mut encoder = coders.encoder(Band::Narrow).unwrap();
+            let mut encoder = coders.lines().encoder(Band::Narrow).unwrap();
             let packet = |samples: &[i16]| {
                 let mut packet = [0; 400];
                 let len = encoder.encode(samples, &mut packet).unwrap();
@@ -428,7 +462,7 @@ mod tests {
         let packets = encode();
         assert_eq!(packets, encode());
         let decode = || {
-            let mut decoder = coders.decoder(Band::Narrow).unwrap();
+            let mut decoder = coders.lines().decoder(Band::Narrow).unwrap();
             let mut samples = [[0; 160]; 3];
             for (packet, samples) in packets.iter().zip(&mut samples) {
                 decoder.decode(packet, samples).unwrap();

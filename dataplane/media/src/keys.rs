@@ -22,7 +22,7 @@ impl Keys {
     pub(crate) fn lend(codec: Codec, coders: &Coders) -> Option<Keys> {
         Some(Keys {
             codec,
-            voice: Voice::default().lacking(Needs::to_hear(codec, Band::Narrow), coders)?,
+            voice: Voice::default().lacking(Needs::to_hear(codec, Band::Narrow), coders.listeners())?,
             detector: coders.key()?,
             down: None,
         })

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::codec::g722::Mode;
 use crate::codec::opus::{Band, Decoder, Encoder, Wishes};
 use crate::codec::{l16, mean_square};
-use crate::coders::{Coders, Lent, Wide};
+use crate::coders::{Lent, States, Wide};
 use crate::command::Codec;
 
 /// The longest that is put into another codec, samples: 120 ms of 16 kHz.
@@ -129,12 +129,12 @@ impl Voice {
 
     /// What this one lacks of the needs, from the pools; `None` where one of them is empty. Where there is no coder of the right band,
     /// that of the other goes on.
-    pub(crate) fn lacking(&self, needs: Needs, coders: &Coders) -> Option<Voice> {
+    pub(crate) fn lacking(&self, needs: Needs, states: &States) -> Option<Voice> {
         let mut lacking = Voice::default();
         let mut wide = needs.wide;
         let encoder = self.encoder.as_ref().map(|encoder| encoder.band());
         if let Some(band) = needs.encoder.filter(|&band| encoder != Some(band)) {
-            lacking.encoder = coders.encoder(band);
+            lacking.encoder = states.encoder(band);
             wide |= lacking.encoder.is_none();
             if lacking.encoder.is_none() && encoder.is_none() {
                 return None;
@@ -142,22 +142,22 @@ impl Voice {
         }
         let decoder = self.decoder.as_ref().map(|decoder| decoder.band());
         if let Some(band) = needs.decoder.filter(|&band| decoder != Some(band)) {
-            lacking.decoder = coders.decoder(band);
+            lacking.decoder = states.decoder(band);
             wide |= lacking.decoder.is_none();
             if lacking.decoder.is_none() && decoder.is_none() {
                 return None;
             }
         }
         if wide && self.wide.is_none() {
-            lacking.wide = Some(coders.wide()?);
+            lacking.wide = Some(states.wide()?);
         }
         Some(lacking)
     }
 
     /// A decoder to listen with, where neither the line `has` one nor this brings one, and there is one to spare.
-    pub(crate) fn listen(&mut self, has: &Voice, coders: &Coders) {
+    pub(crate) fn listen(&mut self, has: &Voice, states: &States) {
         if self.decoder.is_none() && has.decoder.is_none() {
-            self.decoder = coders.decoder(Band::Narrow);
+            self.decoder = states.decoder(Band::Narrow);
         }
     }
 
@@ -169,9 +169,9 @@ impl Voice {
     }
 
     /// Gives back what is not needed any more. A coder of the other band is changed for one of the right band, if there is one.
-    pub(crate) fn settle(&mut self, needs: Needs, listens: bool, coders: &Coders) {
+    pub(crate) fn settle(&mut self, needs: Needs, listens: bool, states: &States) {
         // Without one the line goes on between the bands by what it has for that.
-        if let Some(lacking) = self.lacking(needs, coders) {
+        if let Some(lacking) = self.lacking(needs, states) {
             self.take(lacking);
             let bands = |has: Option<Band>, wanted: Option<Band>| wanted.is_none() || has == wanted;
             let fits = bands(self.encoder.as_ref().map(|encoder| encoder.band()), needs.encoder)

@@ -293,6 +293,7 @@ fn nothing_allocates_after_the_core_was_made() {
         opus_narrow: 3,
         opus_wide: 3,
         mixers: 3,
+        listeners: 6,
         ears: 1,
         ..Sizes::default()
     };

@@ -58,7 +58,7 @@ pub(crate) const CODECS: &[&str] = &["PCMU", "PCMA", "G722", "opus", "L16", "L16
 pub(crate) const TRIGGERS: &[&str] = &["api", "rule", "refer"];
 const PARTY: Label = one_of("party", &["caller", "ai", "human"]);
 const LISTENER: Label = one_of("listener", &["caller", "ai", "human"]);
-pub(crate) const CODER_KINDS: &[&str] = &["wide", "opus_narrow", "opus_wide", "mixers", "ears", "keys"];
+pub(crate) const CODER_KINDS: &[&str] = &["wide", "opus_narrow", "opus_wide", "mixers", "ears", "keys", "listeners"];
 const CODER_KIND: Label = one_of("kind", CODER_KINDS);
 const WORKER: Label = named("worker", "0 up to media.workers");
 const WEBHOOK: Label = named("webhook", "the names of [[webhooks]]");
@@ -275,7 +275,7 @@ list! {
     BUDGET = "baton_worker_budget_ratio", Gauge, "1", [WORKER], "What new calls may use of it (budget.core_share).";
     FULL = "baton_worker_full", Gauge, "0 or 1", [WORKER], "1 while the worker takes no new calls, because of its budget.";
     CODERS = "baton_coders", Gauge, "states", [CODER_KIND],
-        "Coder states that were taken at the start, for all workers (budget.transcode_share): of G.722 and between 8 and 16 kHz, of Opus at 8 kHz, of Opus at 16 kHz; mixers (budget.mixed_listeners); ears that listen for a first word; and detectors of keys in the sound.";
+        "Coder states that were taken at the start, for all workers (budget.transcode_share): of G.722 and between 8 and 16 kHz, of Opus at 8 kHz, of Opus at 16 kHz; mixers (budget.mixed_listeners); ears that listen for a first word; detectors of keys in the sound; and what decodes for those three.";
     CODERS_FREE = "baton_coders_free", Gauge, "states", [CODER_KIND], "Those that no line has.";
 
     PROCESS_START = "process_start_time_seconds", Gauge, "s since 1970", [], "When the process was started.";

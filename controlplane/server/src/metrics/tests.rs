@@ -220,6 +220,7 @@ pub(crate) fn eventful() -> String {
                 mixers: 47,
                 ears: 49,
                 keys: 51,
+                listeners: 53,
             },
             Sizes {
                 wide: 44,
@@ -228,6 +229,7 @@ pub(crate) fn eventful() -> String {
                 mixers: 48,
                 ears: 50,
                 keys: 52,
+                listeners: 54,
             },
         ],
         refusals: &refusals,

@@ -41,9 +41,9 @@ impl Core {
         let has = here.map_or(&none, |leg| &leg.voice);
         let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
         let needs = Needs::of(wanted.format.codec, hears).and(self.needs_now(spec, wanted.format.codec, here));
-        let mut voice = has.lacking(needs, &self.coders)?;
+        let mut voice = has.lacking(needs, self.coders.lines())?;
         if spec.watch.is_some() && (wanted.format.codec, hears) == (Codec::Opus, Some(Codec::Opus)) {
-            voice.listen(has, &self.coders);
+            voice.listen(has, self.coders.listeners());
         }
         Some(Lacking {
             voice,
@@ -71,14 +71,14 @@ impl Core {
         let band = line.band().or(has.encoder_band()).unwrap_or(widest);
         let needs = Needs::to_say(line, band).and(self.needs_now(spec, line, here));
         let mut lacking = Lacking {
-            voice: has.lacking(needs, &self.coders).ok_or(Refusal::Coders)?,
+            voice: has.lacking(needs, self.coders.lines()).ok_or(Refusal::Coders)?,
             ..Lacking::default()
         };
         for leg in sources() {
             let slot = self.table.slot(leg.port).ok_or(Refusal::Port)?;
             let has = mixer.and_then(|mixer| mixer.voice(slot)).unwrap_or(&none);
             let needs = Needs::to_hear(leg.format.codec, band);
-            let voice = has.lacking(needs, &self.coders).ok_or(Refusal::Coders)?;
+            let voice = has.lacking(needs, self.coders.listeners()).ok_or(Refusal::Coders)?;
             lacking.ears.push((slot, voice));
         }
         if mixer.is_none() {
@@ -146,7 +146,7 @@ impl Core {
                     Needs::of(line, source).and(before.unwrap_or_default())
                 }
             };
-            leg.voice.settle(needs, listens, &self.coders);
+            leg.voice.settle(needs, listens, self.coders.lines());
             leg.voice.heed(leg.opus);
         }
     }

@@ -21,7 +21,7 @@ impl Listener {
     fn new(coders: &Coders, band: Band, heard: &[(Slot, Codec, i8)]) -> Listener {
         let mut mixer = Mixer::new();
         for &(source, codec, _) in heard {
-            let voice = Voice::default().lacking(Needs::to_hear(codec, band), coders);
+            let voice = Voice::default().lacking(Needs::to_hear(codec, band), coders.listeners());
             mixer.lend(source, voice.unwrap());
         }
         let row: Vec<_> = heard.iter().map(|&(source, _, gain_db)| (source, gain_db)).collect();
@@ -215,7 +215,7 @@ fn a_source_that_goes_over_to_another_codec_goes_on() {
     let needs = Needs::to_hear(Codec::Pcmu, Band::Narrow);
     listener
         .mixer
-        .lend(ONE, Voice::default().lacking(needs, &coders).unwrap());
+        .lend(ONE, Voice::default().lacking(needs, coders.listeners()).unwrap());
     for n in 0..4 {
         match n < 2 {
             true => listener.put(ONE, Codec::L16, n, &flat(988)),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::codec::opus::Settings;
-use crate::coders::Sizes;
+use crate::coders::{Coders, Sizes};
 
 pub(crate) fn coders() -> Coders {
     let sizes = Sizes {
@@ -8,6 +8,7 @@ pub(crate) fn coders() -> Coders {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 4,
+        listeners: 4,
         ..Sizes::default()
     };
     Coders::new(sizes, &Settings::default()).unwrap()
@@ -15,7 +16,7 @@ pub(crate) fn coders() -> Coders {
 
 fn voice(coders: &Coders, line: Codec, source: Codec) -> Voice {
     let needs = Needs::of(line, Some(source));
-    Voice::default().lacking(needs, coders).unwrap()
+    Voice::default().lacking(needs, coders.lines()).unwrap()
 }
 
 const NEXT: Standing = Standing { first: false, lost: 0 };
@@ -127,18 +128,18 @@ fn an_empty_pool_lends_nothing_and_what_is_settled_comes_back() {
     .unwrap();
     let needs = Needs::of(Codec::Opus, Some(Codec::Pcmu));
     let mut line = Voice::default();
-    line.take(line.lacking(needs, &coders).unwrap());
+    line.take(line.lacking(needs, coders.lines()).unwrap());
     assert!(
-        Voice::default().lacking(needs, &coders).is_none(),
+        Voice::default().lacking(needs, coders.lines()).is_none(),
         "the only one is taken"
     );
-    assert!(line.lacking(needs, &coders).is_some(), "the line has it already");
+    assert!(line.lacking(needs, coders.lines()).is_some(), "the line has it already");
     assert!(
         Voice::default()
-            .lacking(Needs::of(Codec::G722, None), &coders)
+            .lacking(Needs::of(Codec::G722, None), coders.lines())
             .is_none()
     );
-    line.settle(Needs::of(Codec::Opus, Some(Codec::Opus)), false, &coders);
+    line.settle(Needs::of(Codec::Opus, Some(Codec::Opus)), false, coders.lines());
     assert_eq!(coders.free().opus_narrow, 1);
 }
 

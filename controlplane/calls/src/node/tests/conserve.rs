@@ -42,6 +42,7 @@ impl World {
             mixers: 4,
             ears: 1,
             keys: 1,
+            listeners: 4,
         };
         let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
         let config = media::core::Config {

@@ -350,7 +350,7 @@ fn quiet(codec: Codec) -> Vec<Vec<u8>> {
     let mut ear = crate::voice::Voice::default();
     let source = if codec == Codec::Pcmu { Codec::Pcma } else { Codec::Pcmu };
     let needs = crate::voice::Needs::of(codec, Some(source));
-    ear.take(ear.lacking(needs, &coders).unwrap());
+    ear.take(ear.lacking(needs, coders.lines()).unwrap());
     let samples = vec![
         0;
         if codec.band() == Some(crate::codec::opus::Band::Wide) {

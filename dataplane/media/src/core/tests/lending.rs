@@ -67,7 +67,7 @@ fn what_patience_lost_gives_back_its_coders() {
 #[test]
 fn what_only_listened_goes_back_with_the_window() {
     let mut rig = rig_with(coders());
-    let full = rig.core.coders.decoders_free();
+    let full = rig.core.coders.free().listeners;
     let legs = [
         leg_in(CALLER, Codec::Opus, hears(AI)),
         leg_in(AI, Codec::Opus, nobody()),
@@ -87,10 +87,10 @@ fn what_only_listened_goes_back_with_the_window() {
             .iter()
             .any(|(_, event)| matches!(event, Event::FirstWord { .. }))
     );
-    assert_eq!(rig.core.coders.decoders_free(), full, "closed");
+    assert_eq!(rig.core.coders.free().listeners, full, "closed");
     // It still says so, and does not open it again.
     rig.set(watched);
-    assert_eq!(rig.core.coders.decoders_free(), full, "repeated");
+    assert_eq!(rig.core.coders.free().listeners, full, "repeated");
 }
 
 /// The pool of the right band is empty, so the row goes on by the other. That is no reason to refuse what it does already.

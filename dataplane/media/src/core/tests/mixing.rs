@@ -17,6 +17,7 @@ pub(super) fn rig() -> Rig {
         opus_narrow: 4,
         opus_wide: 8,
         mixers: 4,
+        listeners: 8,
         ..Sizes::default()
     };
     Rig::with(Config {
@@ -42,7 +43,7 @@ pub(super) fn sing(rig: &mut Rig, leg: LegId, phase_ms: u64, codec: Codec, hz: f
     if codec != linear {
         let coders = coders();
         let needs = crate::voice::Needs::of(codec, Some(linear));
-        let mut voice = crate::voice::Voice::default().lacking(needs, &coders).unwrap();
+        let mut voice = crate::voice::Voice::default().lacking(needs, coders.lines()).unwrap();
         for payload in &mut said {
             let len = payload.len();
             payload.resize(4_000, 0);
@@ -475,6 +476,7 @@ fn without_a_mixer_the_state_is_refused_and_what_was_heard_goes_on() {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 1,
+        listeners: 4,
         ..Sizes::default()
     };
     let mut rig = Rig::with(Config {
@@ -501,6 +503,52 @@ fn without_a_mixer_the_state_is_refused_and_what_was_heard_goes_on() {
     rig.run(100);
     assert!(rig.applied(taken).is_some());
     assert_returned(&mut rig);
+}
+
+/// Phones are ringing whose first line is promised what there is.
+#[test]
+fn what_is_listened_to_takes_nothing_of_what_lines_have() {
+    let sizes = |listeners| Sizes {
+        wide: 1,
+        opus_narrow: 1,
+        opus_wide: 1,
+        mixers: 1,
+        ears: 1,
+        keys: 1,
+        listeners,
+    };
+    let in_a_mix: fn(&mut Rig) -> Generation = |rig| {
+        let others = [leg_in(AI, Codec::Opus, nobody()), leg_in(HUMAN, Codec::G722, nobody())];
+        let [ai, human] = others;
+        rig.set(spec(&[leg(CALLER, all(&[AI, HUMAN])), ai, human]))
+    };
+    let relayed: fn(&mut Rig) -> Generation = |rig| {
+        let human = leg_in(HUMAN, Codec::Opus, nobody());
+        rig.set(watched(&[leg_in(CALLER, Codec::Opus, hears(HUMAN)), human], Some(HUMAN)))
+    };
+    for (change, wide) in [(in_a_mix, 0), (relayed, 1)] {
+        let mut rig = Rig::with(Config {
+            coders: Arc::new(Coders::new(sizes(2), &Default::default()).unwrap()),
+            ..config()
+        });
+        let set = change(&mut rig);
+        rig.run(100);
+        assert!(rig.applied(set).is_some());
+        let free = rig.core.coders.free();
+        assert_eq!(free.listeners, 1);
+        // The human's own line of G.722 has one.
+        assert_eq!((free.opus_narrow, free.opus_wide, free.wide), (1, 1, wide));
+        assert_returned(&mut rig);
+    }
+    let mut rig = Rig::with(Config {
+        coders: Arc::new(Coders::new(sizes(0), &Default::default()).unwrap()),
+        ..config()
+    });
+    let set = in_a_mix(&mut rig);
+    assert!(rig.events.iter().any(|(_, event)| matches!(
+        event,
+        Event::Refused { generation, reason: Refusal::Coders, .. } if *generation == set
+    )));
 }
 
 /// The join to a human while the AI stays in the room waits for the human, and its first word is told.

@@ -119,6 +119,7 @@ fn run(number: u64) {
         mixers: (seed.next() % 5) as usize,
         ears: number as usize % 3,
         keys: number as usize % 2,
+        listeners: number as usize % 5,
     };
     let coders = Arc::new(Coders::new(sizes, &Settings::default()).unwrap());
     let mut rig = Rig::with(Config {

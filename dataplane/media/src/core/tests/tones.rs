@@ -16,6 +16,7 @@ fn rig(keys: usize) -> Rig {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 2,
+        listeners: 4,
         keys,
         ..Sizes::default()
     };

@@ -65,6 +65,7 @@ fn rig(ears: usize) -> Rig {
         opus_narrow: 4,
         opus_wide: 4,
         mixers: 2,
+        listeners: 4,
         ears,
         ..Sizes::default()
     };
@@ -82,7 +83,7 @@ pub(super) fn coded(codec: Codec, samples: &[i16]) -> Vec<Vec<u8>> {
     };
     let coders = coders();
     let mut voice = Voice::default()
-        .lacking(Needs::of(codec, Some(linear)), &coders)
+        .lacking(Needs::of(codec, Some(linear)), coders.lines())
         .unwrap();
     let standing = Standing { first: false, lost: 0 };
     let packet = |samples: &[i16]| {
