@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use media::codec::g711::Law;
-use media::codec::opus::Settings;
+use media::codec::opus::{Band, Encoder, Settings};
 use media::coders::{Coders, Sizes};
 use media::command::{
     Codec, Command, Dtmf, EventFormat, Format, Generation, Hears, Latch, LegId, LegSpec, Play, PlayId, Port, SessionId,
@@ -47,12 +47,21 @@ static ALLOCATOR: Counting = Counting;
 
 const CALLER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), 4000);
 const AI: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)), 4000);
+const HUMAN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 3)), 4000);
 const FRAME: Duration = Duration::from_millis(20);
 
 /// What the caller hears.
 #[derive(Clone, Copy)]
 enum Row {
-    Relay { codec: Codec, watched: bool },
+    Relay {
+        codec: Codec,
+        watched: bool,
+    },
+    /// The AI and the human.
+    Mix {
+        codec: Codec,
+        human: Codec,
+    },
     Play,
     Comfort,
 }
@@ -65,6 +74,8 @@ struct Bench {
     sequence: u16,
     /// What the AI says, 20 ms each.
     speech: Vec<[u8; 160]>,
+    /// The same in Opus.
+    opus: Vec<Vec<u8>>,
 }
 
 impl Bench {
@@ -74,6 +85,7 @@ impl Bench {
             opus_narrow: 2,
             opus_wide: 2,
             mixers: 2,
+            listeners: 2,
             ..Sizes::default()
         };
         let coders = Coders::new(sizes, &Settings::default()).expect("settings that libopus has");
@@ -111,12 +123,16 @@ impl Bench {
                     false,
                 )
             }
+            Row::Mix { codec, .. } => (codec, legs(&[LegId(1), LegId(2)]), false),
             Row::Comfort => (Codec::Pcmu, Hears::default(), false),
         };
-        let legs = [
+        let mut legs = vec![
             leg(LegId(0), 40_000, CALLER, caller_codec, hears),
             leg(LegId(1), 40_002, AI, Codec::Pcmu, legs(&[LegId(0)])),
         ];
+        if let Row::Mix { human, .. } = row {
+            legs.push(leg(LegId(2), 40_004, HUMAN, human, Hears::default()));
+        }
         let watch = watched.then_some(Watch {
             window: WindowId(1),
             first_word_of: None,
@@ -138,6 +154,7 @@ impl Bench {
             now,
             buffer: [0x55; 2048],
             sequence: 0,
+            opus: opus(&speech()),
             speech: speech(),
         }
     }
@@ -146,18 +163,34 @@ impl Bench {
     fn packet(&mut self) -> Verdict {
         self.now += FRAME;
         self.sequence = self.sequence.wrapping_add(1);
+        self.said(Codec::Pcmu, Port(40_002), AI)
+    }
+
+    /// A packet of the AI and one of the human come, and what is made of them leaves.
+    fn mix(&mut self, human: Codec) -> usize {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.said(Codec::Pcmu, Port(40_002), AI);
+        self.said(human, Port(40_004), HUMAN);
+        self.tick()
+    }
+
+    fn said(&mut self, codec: Codec, port: Port, from: SocketAddr) -> Verdict {
         let header = Header {
             marker: false,
-            payload_type: 0,
+            payload_type: number(codec),
             sequence: Seq(self.sequence),
-            timestamp: u32::from(self.sequence).wrapping_mul(160),
+            timestamp: u32::from(self.sequence).wrapping_mul(codec.ticks(20)),
             ssrc: 7,
         };
         header.write(&mut self.buffer);
-        let said = &self.speech[usize::from(self.sequence) % self.speech.len()];
-        self.buffer[HEADER..HEADER + 160].copy_from_slice(said);
-        self.core
-            .handle_packet(self.now, Port(40_002), AI, &mut self.buffer, HEADER + 160)
+        let at = usize::from(self.sequence) % self.speech.len();
+        let said = match codec {
+            Codec::Opus => &self.opus[at][..],
+            _ => &self.speech[at][..],
+        };
+        self.buffer[HEADER..HEADER + said.len()].copy_from_slice(said);
+        let len = HEADER + said.len();
+        self.core.handle_packet(self.now, port, from, &mut self.buffer, len)
     }
 
     /// The ticks of 20 ms: at least one packet is made.
@@ -196,19 +229,34 @@ fn speech() -> Vec<[u8; 160]> {
     samples.as_chunks().0.iter().map(coded).collect()
 }
 
+fn opus(speech: &[[u8; 160]]) -> Vec<Vec<u8>> {
+    let mut encoder = Encoder::new(Band::Narrow, &Settings::default()).expect("settings that libopus has");
+    let packet = |said: &[u8; 160]| {
+        let (mut samples, mut packet) = ([0; 160], [0; 400]);
+        Law::Mu.decode(said, &mut samples);
+        let len = encoder.encode(&samples, &mut packet).expect("20 ms");
+        packet[..len].to_vec()
+    };
+    speech.iter().map(packet).collect()
+}
+
 fn legs(heard: &[LegId]) -> Hears {
     Hears::legs(heard.iter().copied())
 }
 
-fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) -> LegSpec {
-    let number = match codec {
+fn number(codec: Codec) -> u8 {
+    match codec {
         Codec::Pcmu => 0,
         Codec::Pcma => 8,
         Codec::G722 => 9,
         Codec::L16 => 96,
         Codec::L16Wide => 97,
         Codec::Opus => 98,
-    };
+    }
+}
+
+fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) -> LegSpec {
+    let number = number(codec);
     LegSpec {
         leg,
         port: Port(port),
@@ -230,6 +278,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, codec: Codec, hears: Hears) ->
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,
@@ -265,6 +314,15 @@ fn paths(criterion: &mut Criterion) {
         let mut bench = Bench::new(row);
         count(name, || assert!(matches!(bench.packet(), Verdict::Send { .. })));
         criterion.bench_function(name, |bencher| bencher.iter(|| black_box(bench.packet())));
+    }
+    for (name, codec, human) in [
+        ("core mix of two, PCMU", Codec::Pcmu, Codec::Pcmu),
+        ("core mix of two, PCMU and Opus to PCMU", Codec::Pcmu, Codec::Opus),
+        ("core mix of two, PCMU to Opus", Codec::Opus, Codec::Pcmu),
+    ] {
+        let mut bench = Bench::new(Row::Mix { codec, human });
+        count(name, || assert!(bench.mix(human) > 0));
+        criterion.bench_function(name, |bencher| bencher.iter(|| black_box(bench.mix(human))));
     }
     for (name, row) in [
         ("core play (and noise to the AI)", Row::Play),

@@ -171,6 +171,7 @@ fn leg(leg: LegId, port: u16, remote: SocketAddr, hears: Hears) -> LegSpec {
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,

@@ -200,6 +200,7 @@ mod tests {
                 events: None,
                 comfort_noise: false,
                 ptime_ms: 20,
+                maxptime_ms: None,
                 direction: sip::sdp::Direction::SendRecv,
             };
             assert_eq!(why(prefer, &agreed, Some(first), caller), said);

@@ -265,6 +265,7 @@ mod tests {
             opus: Default::default(),
             pressed: Default::default(),
             ptime_ms: 20,
+            maxptime_ms: None,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,
             send: true,

@@ -186,6 +186,7 @@ fn row(leg: &Leg, dtmf: Dtmf, hears: Hears, config: &Config) -> LegSpec {
         opus: leg.opus(),
         pressed: leg.pressed.clone(),
         ptime_ms: leg.ptime_ms(),
+        maxptime_ms: leg.agreed.as_ref().and_then(|agreed| agreed.maxptime_ms),
         latch: config.latch,
         dtmf,
         send: leg.sends(),

@@ -126,6 +126,8 @@ pub struct Agreed {
     /// The peer's wish, ms: 10, 20, 30, 40, 50 or 60, and 20 where it says nothing or wishes anything else; no more than its
     /// `a=maxptime`, but 10 at least.
     pub ptime_ms: u8,
+    /// The longest packets that it takes, ms, where it says: 10 at least, and whole tens.
+    pub maxptime_ms: Option<u8>,
     /// Our direction now (already turned round from the peer's).
     pub direction: Direction,
 }
@@ -521,6 +523,7 @@ struct Remote {
     /// Every number of it, known or not.
     numbers: Vec<(u8, Meaning)>,
     ptime_ms: u8,
+    maxptime_ms: Option<u8>,
     direction: Direction,
 }
 
@@ -605,8 +608,8 @@ impl Remote {
         }
         let number = |name: &str| attribute(name).and_then(|value| value.trim().parse::<u32>().ok());
         let wish = number("ptime").filter(|ptime| (10..=60).contains(ptime) && ptime % 10 == 0);
-        let most = number("maxptime").map_or(u32::MAX, |most| (most / 10 * 10).max(10));
-        let ptime_ms = wish.unwrap_or(20).min(most) as u8;
+        let most = number("maxptime").map(|most| (most / 10 * 10).clamp(10, 250) as u8);
+        let ptime_ms = wish.map_or(20, |wish| wish as u8).min(most.unwrap_or(u8::MAX));
         Ok(Remote {
             rtp,
             rtcp,
@@ -616,6 +619,7 @@ impl Remote {
             comfort_noise,
             numbers,
             ptime_ms,
+            maxptime_ms: most,
             direction,
         })
     }
@@ -666,6 +670,7 @@ impl Remote {
             }),
             comfort_noise: self.comfort_noise && has_noise(format.encoding),
             ptime_ms: self.ptime_ms,
+            maxptime_ms: self.maxptime_ms,
             direction: local.direction.against(self.direction),
         }
     }

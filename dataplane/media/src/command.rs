@@ -106,6 +106,9 @@ pub struct LegSpec {
     /// Length of the packets that we make ourselves, ms: 10, 20, 30, 40, 50 or 60; of Opus always 20. Packets that are relayed or
     /// put into another codec keep their own.
     pub ptime_ms: u8,
+    /// The longest packets that it takes, ms (`a=maxptime`, RFC 8866 §6.4). A source whose packets are longer when the state begins is heard
+    /// through a mixer, in packets of `ptime_ms`; where none is free, as it comes.
+    pub maxptime_ms: Option<u8>,
     /// Keys that it is told and that do not come in the audio of whom it hears: each once, by its number, 100 ms long, in place of what it
     /// would hear meanwhile. As telephone-event; as tones where it has none, but not in Opus. One that came in that audio within the last second,
     /// too, is the same key.
@@ -234,7 +237,7 @@ impl Hears {
         }
     }
 
-    /// Whether it is mixed.
+    /// Whether it is mixed: several legs, or one louder or softer.
     pub fn is_mixed(&self) -> bool {
         self.legs.len() > 1 || self.legs.iter().any(|heard| heard.gain_db != 0)
     }

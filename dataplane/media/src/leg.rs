@@ -204,6 +204,8 @@ pub(crate) struct Source {
     pub(crate) codec: Option<Codec>,
     pub(crate) reception: Reception,
     timestamp: u32,
+    /// How long the last packet of audio is.
+    pub(crate) packet_ms: Option<u8>,
     /// When the last packet came that a listener could hear, ns.
     pub(crate) heard_at: Option<u64>,
     /// The last digit and the one before.
@@ -378,6 +380,7 @@ impl Source {
             codec: None,
             reception: Reception::new(format.codec.clock_hz()),
             timestamp: 0,
+            packet_ms: None,
             heard_at: None,
             digits: [None; 2],
             received_at: 0,

@@ -47,6 +47,8 @@ pub(crate) struct Row {
     pub(crate) leg: Option<Slot>,
     /// Several legs are, or one is louder or softer.
     pub(crate) mixes: bool,
+    /// One leg is to be heard through a mixer as well, since its packets are too long for the listener.
+    pub(crate) repacks: bool,
     /// What mixes them, or did so until now.
     pub(crate) mixer: Option<Lent<Mixer>>,
     /// The leg that was relayed until now: the mix begins with its next packet.
@@ -105,6 +107,7 @@ impl Row {
             waits_from: now,
             leg: None,
             mixes: false,
+            repacks: false,
             mixer: None,
             joins: None,
             playing: None,

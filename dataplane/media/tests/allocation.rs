@@ -113,6 +113,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, heard: Option<u16>, play: Option<Play
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf,
         send: true,

@@ -97,6 +97,7 @@ fn leg(leg: u16, codec: Codec, dtmf: Dtmf, hears: u16) -> LegSpec {
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf,
         send: true,

@@ -194,6 +194,7 @@ fn bridge(call: usize, codecs: [Codec; LEGS]) -> Command {
             opus: Default::default(),
             pressed: Default::default(),
             ptime_ms: 20,
+            maxptime_ms: None,
             latch: Latch::SignalledIp,
             dtmf: Dtmf::Relay,
             send: true,

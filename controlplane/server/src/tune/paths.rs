@@ -272,6 +272,7 @@ pub(super) fn leg(leg: u16, port: u16, remote: SocketAddr, codec: Codec, hears: 
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,

@@ -84,6 +84,7 @@ fn answer_has_one_codec_of_the_offer_s_preference_and_its_numbers() {
             events: at_8000(96, 96),
             comfort_noise: true,
             ptime_ms: 30,
+            maxptime_ms: None,
             direction: Direction::SendRecv,
         }
     );

@@ -103,6 +103,7 @@ pub(crate) fn leg(id: u16, port: u16, peer: &Peer, hears: Hears) -> LegSpec {
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,

@@ -439,10 +439,12 @@ impl Core {
             let heard_so = |heard: &Heard| Some((session?.leg(heard.leg)?, heard.gain_db));
             let mix: ArrayVec<_, LEGS_MAX> = wanted.hears.legs.iter().filter_map(heard_so).collect();
             let play: Option<&Play> = wanted.hears.play.as_ref();
+            let repacks = self.table.leg(place).is_some_and(|leg| leg.row.repacks);
+            let mixed = wanted.hears.is_mixed() || repacks;
             let want = Want {
                 play,
                 leg: heard.map(|leg| (leg, silent(leg))),
-                mix: wanted.hears.is_mixed().then_some(&mix[..]),
+                mix: mixed.then_some(&mix[..]),
                 added_latency: self.added_latency,
                 sounds,
             };

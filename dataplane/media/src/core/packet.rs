@@ -6,6 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 
 use super::Core;
+use crate::clock::Clock;
 use crate::command::{Dtmf, Format, Port};
 use crate::dtmf;
 use crate::events::Audible;
@@ -82,6 +83,14 @@ impl Core {
         if leg.dtmf == Dtmf::Relay {
             // It was there for the key that was down when others began to hear the leg.
             leg.keys.take_if(|keys| !keys.mutes());
+        }
+        if content == Content::Audio
+            && let Some(ticks) = buffer
+                .get(payload.clone())
+                .and_then(|payload| format.codec.duration(payload))
+        {
+            let ms = Clock::of(format.codec).ns(ticks.into()) / 1_000_000;
+            leg.source.packet_ms = Some(ms.min(255) as u8);
         }
         let inbound = Inbound {
             header,

@@ -16,6 +16,7 @@ mod order;
 mod patience;
 mod presses;
 mod random;
+mod repacking;
 mod rtcp;
 mod silence;
 mod tones;
@@ -198,6 +199,7 @@ fn leg(leg: LegId, hears: Hears) -> LegSpec {
         opus: Default::default(),
         pressed: Default::default(),
         ptime_ms: 20,
+        maxptime_ms: None,
         latch: Latch::SignalledIp,
         dtmf: Dtmf::Relay,
         send: true,

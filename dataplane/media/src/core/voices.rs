@@ -20,6 +20,8 @@ pub(super) type Voices = ArrayVec<Lacking, LEGS_MAX>;
 pub(super) struct Lacking {
     voice: Voice,
     mixer: Option<Lent<Mixer>>,
+    /// It is for one leg, whose packets are too long.
+    repacks: bool,
     /// For each of those that are mixed.
     ears: ArrayVec<(Slot, Voice), { EARS }>,
 }
@@ -29,11 +31,33 @@ impl Core {
     pub(super) fn voices(&self, found: Option<SessionSlot>, spec: &SessionSpec) -> Result<Voices, Refusal> {
         let session = found.and_then(|slot| self.table.session(slot));
         let leg = |id: LegId| self.table.leg(session?.leg(id)?);
-        let lacking = |wanted: &LegSpec| match wanted.hears.is_mixed() {
-            true => self.lacks_to_mix(spec, wanted, leg(wanted.leg)),
-            false => self.lacks(spec, wanted, leg(wanted.leg)).ok_or(Refusal::Coders),
+        let lacking = |wanted: &LegSpec| {
+            let here = leg(wanted.leg);
+            let hears = &wanted.hears;
+            if hears.is_mixed() {
+                return self.lacks_to_mix(spec, wanted, here);
+            }
+            if self.is_too_long(session, spec, wanted)
+                && let Ok(lacking) = self.lacks_to_mix(spec, wanted, here)
+            {
+                let repacks = true;
+                return Ok(Lacking { repacks, ..lacking });
+            }
+            self.lacks(spec, wanted, here).ok_or(Refusal::Coders)
         };
         spec.legs.iter().map(lacking).collect()
+    }
+
+    /// Whether the one leg of a row sends longer packets than its listener takes: as it does now, or as was agreed.
+    fn is_too_long(&self, session: Option<&Session>, spec: &SessionSpec, wanted: &LegSpec) -> bool {
+        let Some(takes) = wanted.maxptime_ms else {
+            return false;
+        };
+        wanted.hears.sources().any(|id| {
+            let sent = session.and_then(|session| self.table.leg(session.leg(id)?)?.source.packet_ms);
+            let agreed = spec.legs.iter().find(|leg| leg.leg == id).map(|leg| leg.ptime_ms);
+            sent.or(agreed).is_some_and(|ms| ms > takes)
+        })
     }
 
     fn lacks(&self, spec: &SessionSpec, wanted: &LegSpec, here: Option<&Leg>) -> Option<Lacking> {
@@ -110,6 +134,7 @@ impl Core {
             };
             leg.voice.take(lacking.voice);
             leg.voice.heed(leg.opus);
+            leg.row.repacks = lacking.repacks;
             leg.row.mixer = lacking.mixer.or(leg.row.mixer.take());
             if let Some(mixer) = &mut leg.row.mixer {
                 for (source, voice) in lacking.ears {

@@ -321,6 +321,21 @@ fn packet_times_are_10_to_60_and_no_more_than_the_peer_s_most() {
     }
 }
 
+#[test]
+fn the_longest_packets_that_a_peer_takes() {
+    for (line, most) in [
+        ("ptime:20", None),
+        ("maxptime:20", Some(20)),
+        ("maxptime:45", Some(40)),
+        ("maxptime:0", Some(10)),
+        ("maxptime:4294967295", Some(250)),
+        ("maxptime:-1", None),
+    ] {
+        let (_, agreed) = all().answer(audio("0", &[line]).as_bytes()).unwrap();
+        assert_eq!(agreed.maxptime_ms, most, "{line}");
+    }
+}
+
 /// An offer of these, in this order, at numbers of its own.
 fn offer_of(encodings: &[Encoding]) -> String {
     let number = |encoding: &Encoding| match encoding.is_static() {
