@@ -34,6 +34,7 @@ pub use http::{Http, Key, Rate, Scope, Tls};
 pub use keys::example;
 pub use media::Media;
 pub use node::Node;
+pub use opus::Opus;
 pub use otlp::Otlp;
 pub use peers::Target;
 pub use prompts::Prompts;
@@ -62,7 +63,7 @@ pub struct Config {
     /// The rest of it.
     pub share: Share,
     /// `[opus]`
-    pub opus: ::media::codec::opus::Settings,
+    pub opus: Opus,
     /// `[http]`
     pub http: Http,
     /// `[store]`

@@ -16,13 +16,13 @@ use calls::node::{Alive, Moves};
 use calls::notice::{Notice, Step, What};
 use calls::refusal::{Refusal, Refusals};
 use engine::{Backend, Snapshot};
-use media::coders::Sizes;
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
 
 use crate::records::{Record, mode_name, outcome_name, party_name, reason_name};
 use crate::store::Condition;
 use crate::store::recovery::{Closed, NODE_RESTARTED};
+use crate::vitals::CoderStates;
 use crate::webhook::Endpoint;
 use http::HttpTotals;
 use sip::SipTotals;
@@ -82,7 +82,7 @@ pub(crate) struct Now<'a> {
     pub(crate) workers: &'a [Snapshot],
     pub(crate) loads: &'a [WorkerLoad],
     /// How many there are, and how many are free.
-    pub(crate) coders: [Sizes; 2],
+    pub(crate) coders: CoderStates,
     pub(crate) refusals: &'a Refusals,
     pub(crate) moves: Moves,
     pub(crate) endpoints: &'a [Endpoint],
@@ -409,8 +409,8 @@ fn loads(page: &mut Page, loads: &[WorkerLoad]) {
     write(&list::FULL, |load| f64::from(u8::from(load.full)));
 }
 
-fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
-    for (family, sizes) in [(&list::CODERS, all), (&list::CODERS_FREE, free)] {
+fn coders(page: &mut Page, states: CoderStates) {
+    for (family, sizes) in [(&list::CODERS, states.all), (&list::CODERS_FREE, states.free)] {
         let mut samples = page.family(family);
         let counts = [
             sizes.wide,
@@ -424,6 +424,10 @@ fn coders(page: &mut Page, [all, free]: [Sizes; 2]) {
         for (kind, count) in list::CODER_KINDS.iter().zip(counts) {
             samples.set(&[kind], count as u64);
         }
+    }
+    let mut samples = page.family(&list::COMPLEXITY);
+    for (kind, complexity) in list::OPUS_KINDS.iter().zip(states.complexity) {
+        samples.set(&[kind], complexity);
     }
 }
 

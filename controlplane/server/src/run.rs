@@ -1,5 +1,6 @@
 //! The only place where inputs meet the node and its outputs are done: one task, one loop, no lock around the node.
 
+mod effort;
 mod handle;
 mod load;
 mod sockets;
@@ -29,6 +30,7 @@ use crate::sibling::{self, Sibling, Side};
 use crate::sip_transport::tcp;
 use crate::sip_transport::udp::Received;
 use crate::tap::Tap;
+use effort::Effort;
 use handle::Ask;
 pub(crate) use handle::{Holds, NodeHandle, Stopped};
 use load::Meter;
@@ -69,6 +71,7 @@ pub(crate) struct Run {
     tap: Tap,
     turns: Arc<Turns>,
     meter: Meter,
+    effort: Effort,
     /// Who waits for answers that come later.
     later: HashMap<Ticket, oneshot::Sender<Result<Response, RequestError>>>,
     /// What the node is doing now, should it begin a handoff.
@@ -100,6 +103,7 @@ impl Run {
         let (sender, asks) = mpsc::channel(REQUESTS);
         let turns = Arc::new(Turns::new(Instant::now()));
         let side = outside.side.subscribe();
+        let effort = Effort::new(engine.coders().complexity());
         let run = Run {
             node,
             engine,
@@ -109,6 +113,7 @@ impl Run {
             tap,
             turns: Arc::clone(&turns),
             meter: Meter::new(Instant::now()),
+            effort,
             later: HashMap::new(),
             trigger: Trigger::default(),
             asks,
@@ -187,6 +192,7 @@ impl Run {
                 let times = (0..self.engine.workers()).map(|worker| self.engine.processor_time(worker));
                 let measures = self.meter.read(now, times);
                 self.node.handle_load(now, &measures);
+                self.effort.tell(self.engine.coders().complexity());
             }
             if self.node.poll_timeout().is_some_and(|at| at <= now) {
                 self.node.handle_timeout(now);

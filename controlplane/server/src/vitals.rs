@@ -7,6 +7,15 @@ use engine::{Engine, Snapshot};
 use media::coders::Sizes;
 
 use crate::journal::lock;
+
+/// What the data plane has of coder states.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct CoderStates {
+    pub(crate) all: Sizes,
+    pub(crate) free: Sizes,
+    /// Of Opus, at 8 and at 16 kHz.
+    pub(crate) complexity: [u8; 2],
+}
 use crate::run::NodeHandle;
 
 /// How long a worker that was nudged may take to turn its loop. It turns it for every packet, within microseconds.
@@ -43,10 +52,14 @@ impl Vitals {
         self.engine.upgrade().map(stats).unwrap_or_default()
     }
 
-    /// Coder states: how many there are, and how many are free.
-    pub(crate) fn coders(&self) -> [Sizes; 2] {
-        let sizes = |engine: Arc<Engine>| [engine.coders().sizes(), engine.coders().free()];
-        self.engine.upgrade().map(sizes).unwrap_or_default()
+    /// Coder states, and how hard they work.
+    pub(crate) fn coders(&self) -> CoderStates {
+        let states = |engine: Arc<Engine>| CoderStates {
+            all: engine.coders().sizes(),
+            free: engine.coders().free(),
+            complexity: engine.coders().complexity(),
+        };
+        self.engine.upgrade().map(states).unwrap_or_default()
     }
 
     fn check_workers(&self) -> Result<(), String> {

@@ -3,6 +3,8 @@
 //! All cores share them, so that a session may go from one to another with what it has. Nothing waits for anybody here: a place is
 //! found by a free list of indices, and its lock is only ever tried by whoever has the index.
 
+mod effort;
+
 use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,6 +17,10 @@ use crate::mix::Mixer;
 use crate::resample::{Downsampler, Upsampler};
 use crate::vad::Ear;
 use crate::voice::Needs;
+
+use effort::Efforts;
+pub(crate) use effort::LineEncoder;
+pub use effort::{Ladder, Rung};
 
 /// How many of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -101,7 +107,8 @@ pub struct Coders {
 #[derive(Debug, Default)]
 pub(crate) struct States {
     wide: Arc<Pool<Wide>>,
-    encoders: [Arc<Pool<Encoder>>; 2],
+    encoders: [Arc<Pool<LineEncoder>>; 2],
+    efforts: Arc<Efforts>,
     decoders: [Arc<Pool<Decoder>>; 2],
 }
 
@@ -120,11 +127,21 @@ impl Coders {
     /// # Errors
     /// libopus refuses a setting, or has no memory.
     pub fn new(sizes: Sizes, settings: &Settings) -> Result<Coders, opus::Error> {
+        Coders::with_ladder(sizes, settings, Ladder::fixed(settings))
+    }
+
+    /// The same, with a complexity of Opus that goes by how much of it there is, and not by the settings.
+    ///
+    /// # Errors
+    /// libopus refuses a setting, or has no memory.
+    pub fn with_ladder(sizes: Sizes, settings: &Settings, ladder: Ladder) -> Result<Coders, opus::Error> {
+        let efforts = Arc::new(Efforts::new(ladder));
         let of = |band| match band {
             Band::Narrow => sizes.opus_narrow,
             Band::Wide => sizes.opus_wide,
         };
-        let encoders = |band| Pool::new(of(band), || Encoder::new(band, settings));
+        let encoder = |band| Encoder::new(band, settings).map(|encoder| LineEncoder::new(encoder, &efforts));
+        let encoders = |band| Pool::new(of(band), || encoder(band));
         let decoders = |band, count| Pool::new(count, || Decoder::new(band));
         let wide = |count| Pool::new(count, || Ok(Wide::default()));
         Ok(Coders {
@@ -136,10 +153,12 @@ impl Coders {
                     decoders(Band::Narrow, sizes.opus_narrow)?,
                     decoders(Band::Wide, sizes.opus_wide)?,
                 ],
+                efforts: Arc::clone(&efforts),
             },
             listeners: States {
                 wide: wide(sizes.listeners)?,
                 encoders: Default::default(),
+                efforts: Arc::default(),
                 decoders: [
                     decoders(Band::Narrow, sizes.listeners)?,
                     decoders(Band::Wide, sizes.listeners)?,
@@ -159,7 +178,12 @@ impl Coders {
     /// How many are free now.
     pub fn free(&self) -> Sizes {
         let Coders { lines, listeners, .. } = self;
-        let least = |of: &States| of.decoders.iter().map(|pool| pool.free()).fold(of.wide.free(), usize::min);
+        let least = |of: &States| {
+            of.decoders
+                .iter()
+                .map(|pool| pool.free())
+                .fold(of.wide.free(), usize::min)
+        };
         let opus = |at: usize| lines.encoders[at].free().min(lines.decoders[at].free());
         Sizes {
             wide: lines.wide.free(),
@@ -170,6 +194,11 @@ impl Coders {
             keys: self.keys.free(),
             listeners: least(listeners),
         }
+    }
+
+    /// The complexity with which Opus is encoded now, at 8 and at 16 kHz.
+    pub fn complexity(&self) -> [u8; 2] {
+        self.lines.efforts.complexity()
     }
 
     /// For what is said on lines.
@@ -206,9 +235,9 @@ impl States {
         Some(lent)
     }
 
-    pub(crate) fn encoder(&self, band: Band) -> Option<Lent<Encoder>> {
+    pub(crate) fn encoder(&self, band: Band) -> Option<Lent<LineEncoder>> {
         let mut lent = Pool::lend(&self.encoders[band as usize])?;
-        lent.reset();
+        lent.begin();
         Some(lent)
     }
 
@@ -226,7 +255,6 @@ pub(crate) trait Lendable {
 }
 
 impl Lendable for Wide {}
-impl Lendable for Encoder {}
 impl Lendable for Decoder {}
 impl Lendable for Ear {}
 impl Lendable for Detector {}

@@ -2,9 +2,9 @@
 
 use crate::clock::Clock;
 use crate::codec::g722::Mode;
-use crate::codec::opus::{Band, Decoder, Encoder, Wishes};
+use crate::codec::opus::{Band, Decoder, Wishes};
 use crate::codec::{l16, mean_square};
-use crate::coders::{Lent, States, Wide};
+use crate::coders::{Lent, LineEncoder, States, Wide};
 use crate::command::Codec;
 
 /// The longest that is put into another codec, samples: 120 ms of 16 kHz.
@@ -84,7 +84,7 @@ impl Needs {
 #[derive(Debug, Default)]
 pub(crate) struct Voice {
     wide: Option<Lent<Wide>>,
-    encoder: Option<Lent<Encoder>>,
+    encoder: Option<Lent<LineEncoder>>,
     decoder: Option<Lent<Decoder>>,
 }
 

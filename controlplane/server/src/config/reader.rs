@@ -279,6 +279,20 @@ impl<'r, 't> Table<'r, 't> {
         }
     }
 
+    /// An integer, or a word in its place: `Some(None)`.
+    pub(super) fn integer_or(&self, key: &'static str, word: &str, range: RangeInclusive<u64>) -> Option<Option<u64>> {
+        let DeValue::String(text) = self.get(key)?.value else {
+            return Some(Some(self.integer(key, range)?.value));
+        };
+        let line = self.value(key)?.line;
+        if text != word {
+            let (from, to) = (range.start(), range.end());
+            self.problem(line, key, format!("must be {word:?}, or from {from} to {to}"));
+            return None;
+        }
+        Some(None)
+    }
+
     /// A number, with or without a fraction.
     pub(super) fn number(&self, key: &'static str, range: RangeInclusive<f64>) -> Option<At<f64>> {
         let found = self.value(key)?;

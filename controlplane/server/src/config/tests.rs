@@ -561,10 +561,16 @@ fn codecs_are_read_in_their_order_and_what_is_none_is_told() {
 fn opus_is_encoded_as_is_said() {
     let opus =
         good("[opus]\nnarrow_kbits = 16\nnarrow_complexity = 10\nfec = true\nexpected_loss = 5\ndtx = true\n").opus;
-    assert_eq!((opus.narrow.bitrate, opus.narrow.complexity), (16_000, 10));
-    assert_eq!((opus.wide.bitrate, opus.wide.complexity), (40_000, 5));
-    assert_eq!((opus.fec, opus.expected_loss, opus.dtx), (true, 5, true));
-    assert_eq!(good("").opus, ::media::codec::opus::Settings::default());
+    let settings = opus.settings;
+    assert_eq!((settings.narrow.bitrate, settings.narrow.complexity), (16_000, 10));
+    assert_eq!((settings.wide.bitrate, settings.wide.complexity), (40_000, 5));
+    assert_eq!((settings.fec, settings.expected_loss, settings.dtx), (true, 5, true));
+    assert_eq!(opus.auto, [false, true]);
+    let opus = good("[opus]\nnarrow_complexity = \"auto\"\nwide_complexity = 3\n").opus;
+    assert_eq!((opus.settings.narrow.complexity, opus.settings.wide.complexity), (5, 3));
+    assert_eq!(opus.auto, [true, false]);
+    assert_eq!(good("").opus, Opus::default());
+    assert_eq!(good("").opus.settings, ::media::codec::opus::Settings::default());
     assert_eq!(good("[budget]\ntranscode_share = 1\n").share.transcode, 1.0);
     for (text, problem) in [
         (
@@ -574,6 +580,10 @@ fn opus_is_encoded_as_is_said() {
         (
             "[opus]\nwide_complexity = 11",
             "line 2: opus.wide_complexity: must be from 0 to 10",
+        ),
+        (
+            "[opus]\nwide_complexity = \"atuo\"",
+            "line 2: opus.wide_complexity: must be \"auto\", or from 0 to 10",
         ),
         (
             "[budget]\ntranscode_share = 1.5",

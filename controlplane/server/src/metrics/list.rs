@@ -58,7 +58,16 @@ pub(crate) const CODECS: &[&str] = &["PCMU", "PCMA", "G722", "opus", "L16", "L16
 pub(crate) const TRIGGERS: &[&str] = &["api", "rule", "refer"];
 const PARTY: Label = one_of("party", &["caller", "ai", "human"]);
 const LISTENER: Label = one_of("listener", &["caller", "ai", "human"]);
-pub(crate) const CODER_KINDS: &[&str] = &["wide", "opus_narrow", "opus_wide", "mixers", "ears", "keys", "listeners"];
+pub(crate) const CODER_KINDS: &[&str] = &[
+    "wide",
+    "opus_narrow",
+    "opus_wide",
+    "mixers",
+    "ears",
+    "keys",
+    "listeners",
+];
+pub(crate) const OPUS_KINDS: &[&str] = &["opus_narrow", "opus_wide"];
 const CODER_KIND: Label = one_of("kind", CODER_KINDS);
 const WORKER: Label = named("worker", "0 up to media.workers");
 const WEBHOOK: Label = named("webhook", "the names of [[webhooks]]");
@@ -277,6 +286,8 @@ list! {
     CODERS = "baton_coders", Gauge, "states", [CODER_KIND],
         "Coder states that were taken at the start, for all workers (budget.transcode_share): of G.722 and between 8 and 16 kHz, of Opus at 8 kHz, of Opus at 16 kHz; mixers (budget.mixed_listeners); ears that listen for a first word; detectors of keys in the sound; and what decodes for those three.";
     CODERS_FREE = "baton_coders_free", Gauge, "states", [CODER_KIND], "Those that no line has.";
+    COMPLEXITY = "baton_opus_complexity", Gauge, "0 to 10", [one_of("kind", OPUS_KINDS)],
+        "How hard Opus is encoded now, as libopus has it: with \"auto\" (opus.narrow_complexity, opus.wide_complexity) less the more of it there is.";
 
     PROCESS_START = "process_start_time_seconds", Gauge, "s since 1970", [], "When the process was started.";
     PROCESS_CPU = "process_cpu_seconds_total", Counter, "s", [], "Time on a processor, of user and system.";

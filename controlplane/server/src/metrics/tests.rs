@@ -212,8 +212,8 @@ pub(crate) fn eventful() -> String {
             budget: 0.75,
             full: true,
         }],
-        coders: [
-            Sizes {
+        coders: CoderStates {
+            all: Sizes {
                 wide: 41,
                 opus_narrow: 42,
                 opus_wide: 43,
@@ -222,7 +222,7 @@ pub(crate) fn eventful() -> String {
                 keys: 51,
                 listeners: 53,
             },
-            Sizes {
+            free: Sizes {
                 wide: 44,
                 opus_narrow: 45,
                 opus_wide: 46,
@@ -231,7 +231,8 @@ pub(crate) fn eventful() -> String {
                 keys: 52,
                 listeners: 54,
             },
-        ],
+            complexity: [5, 3],
+        },
         refusals: &refusals,
         moves: Moves { moved: 37, stayed: 38 },
         endpoints: &[endpoint],
@@ -294,6 +295,10 @@ fn each_figure_is_what_happened() {
         ("baton_coders_free{kind=\"mixers\"}", 48.0),
         ("baton_coders_free{kind=\"ears\"}", 50.0),
         ("baton_coders_free{kind=\"keys\"}", 52.0),
+        ("baton_coders{kind=\"listeners\"}", 53.0),
+        ("baton_coders_free{kind=\"listeners\"}", 54.0),
+        ("baton_opus_complexity{kind=\"opus_narrow\"}", 5.0),
+        ("baton_opus_complexity{kind=\"opus_wide\"}", 3.0),
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
         (
             "baton_handoffs_requested_total{trigger=\"rule\",mode=\"cold\",target=\"t\"}",

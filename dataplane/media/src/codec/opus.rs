@@ -177,6 +177,12 @@ impl Encoder {
         self.band
     }
 
+    /// From the next packet on, 0 to 10, as libopus has it.
+    pub fn set_complexity(&mut self, complexity: u8) {
+        // Cannot fail: it is one that libopus has.
+        let _ = self.inner.set_complexity(complexity.min(10).into());
+    }
+
     /// Forgets what it has heard, and for whom.
     pub fn reset(&mut self) {
         // Cannot fail: the state is there.

@@ -334,13 +334,13 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "narrow_kbits",
                 "28",
-                "For what has 8 kHz (G.711): kbit/s, and the work, 0 to 10, as libopus has it. Narrowband gains more by \
-                 bits than by work.",
+                "For what has 8 kHz (G.711): kbit/s, and the work, 0 to 10, as libopus has it, or \"auto\": 5, and less while more is \
+                 encoded than `budget.transcode_share` carries so, before a call is refused. Narrowband gains more by bits than by work.",
             )
             .fixed(CODERS),
             key("narrow_complexity", "0", "").fixed(CODERS),
             key("wide_kbits", "40", "For what has 16 kHz (G.722, L16).").fixed(CODERS),
-            key("wide_complexity", "5", "").fixed(CODERS),
+            key("wide_complexity", r#""auto""#, "").fixed(CODERS),
             key(
                 "fec",
                 "false",

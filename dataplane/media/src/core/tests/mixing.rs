@@ -524,7 +524,10 @@ fn what_is_listened_to_takes_nothing_of_what_lines_have() {
     };
     let relayed: fn(&mut Rig) -> Generation = |rig| {
         let human = leg_in(HUMAN, Codec::Opus, nobody());
-        rig.set(watched(&[leg_in(CALLER, Codec::Opus, hears(HUMAN)), human], Some(HUMAN)))
+        rig.set(watched(
+            &[leg_in(CALLER, Codec::Opus, hears(HUMAN)), human],
+            Some(HUMAN),
+        ))
     };
     for (change, wide) in [(in_a_mix, 0), (relayed, 1)] {
         let mut rig = Rig::with(Config {
