@@ -185,7 +185,7 @@ impl Figures {
             "asked_for": {
                 "calls": options.calls, "turns_per_s": options.turns, "handoffs_per_s": options.handoffs,
                 "mode": if options.warm { "warm" } else { "cold" }, "seconds": options.seconds, "hold": options.hold,
-                "codecs": options.codecs.map(|codec| Codec::from(codec).sdp_name()),
+                "codecs": options.codecs.map(Codec::sdp_name),
                 "server_core": options.server_core, "apart": options.apart, "core_share": f64::from(options.core_share) / 100.0,
             },
             "turns_ms": Spread::of(&self.turns).json(),
@@ -227,7 +227,7 @@ impl Figures {
     }
 
     pub(crate) fn text(&self, options: &Options, lab: bool) -> String {
-        let codecs = options.codecs.map(|codec| Codec::from(codec).sdp_name()).join(", ");
+        let codecs = options.codecs.map(Codec::sdp_name).join(", ");
         let mut lines = vec![match options.hold {
             0 => format!(
                 "{} calls, {} turns/s, {} {} handoffs/s for {:.0} s; caller, AI, human: {codecs}",

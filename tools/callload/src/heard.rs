@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::line::{Law, Message, PTIME, Role, SAMPLES, View};
+use crate::line::{Law, Message, PTIME, Role, View};
 
 /// Mean square of −50 dBm0, where 0 dBm0 is 3.14 dB below a full sine of 16 bit.
 const AUDIBLE: u32 = 2600;
@@ -83,8 +83,9 @@ impl Heard {
             self.breaks += u64::from(!next);
             let step = packet.timestamp.wrapping_sub(timestamp);
             let goes_on = next && !packet.marker;
-            let late = goes_on && (SAMPLES + 1..=4 * SAMPLES).contains(&step);
-            let wrong = step.cast_signed() <= 0 || (goes_on && step != SAMPLES && !late);
+            let usual = law.ticks();
+            let late = goes_on && (usual + 1..=4 * usual).contains(&step);
+            let wrong = step.cast_signed() <= 0 || (goes_on && step != usual && !late);
             self.timestamp_breaks += u64::from(wrong);
             self.timestamp_shifts += u64::from(late);
             if wrong || late || !next {
@@ -142,7 +143,7 @@ impl Heard {
 
 #[cfg(test)]
 mod tests {
-    use baton_parties::g711::G711;
+    use baton_parties::codec::Codec;
 
     use super::*;
     use crate::line::Laws;
@@ -154,7 +155,7 @@ mod tests {
         let mut heard = Heard::default();
         for (n, bytes) in packets.iter().enumerate() {
             let packet = View::parse(bytes).unwrap();
-            let took = heard.take(now + PTIME * n as u32, &packet, laws.of(G711::Pcmu));
+            let took = heard.take(now + PTIME * n as u32, &packet, laws.of(Codec::Pcmu));
             assert_eq!(took.late, Duration::ZERO);
         }
         heard
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn breaks_losses_and_repetitions_are_each_seen() {
-        let all = packets(Role::Ai, G711::Pcmu, 65_535, 5);
+        let all = packets(Role::Ai, Codec::Pcmu, 65_535, 5);
         assert_eq!(counts(&all), [0; 4]);
         let mut some = all.clone();
         some.remove(2);
@@ -187,13 +188,13 @@ mod tests {
 
     #[test]
     fn a_timestamp_may_jump_only_where_something_begins() {
-        let mut all = packets(Role::Ai, G711::Pcmu, 65_535, 3);
+        let mut all = packets(Role::Ai, Codec::Pcmu, 65_535, 3);
         all[2][6] ^= 0x10;
         assert_eq!(counts(&all), [0, 1, 0, 0]);
         all[2][1] |= 0x80;
         assert_eq!(counts(&all), [0; 4]);
         // A little is what a late packet has.
-        let mut all = packets(Role::Ai, G711::Pcmu, 0, 3);
+        let mut all = packets(Role::Ai, Codec::Pcmu, 0, 3);
         all[2][7] += 17;
         assert_eq!((counts(&all), heard(&all).timestamp_shifts), ([0; 4], 1));
         assert!(heard(&all).first.is_some_and(|first| first.timestamp_step == 177));
@@ -201,8 +202,8 @@ mod tests {
 
     #[test]
     fn another_speaker_has_another_count() {
-        let mut all = packets(Role::Ai, G711::Pcmu, 1, 3);
-        let human = packets(Role::Human, G711::Pcmu, 1, 9);
+        let mut all = packets(Role::Ai, Codec::Pcmu, 1, 3);
+        let human = packets(Role::Human, Codec::Pcmu, 1, 9);
         let speech = human[8][12..].to_vec();
         all[2].splice(12.., speech);
         assert_eq!(counts(&all), [0; 4]);
@@ -211,8 +212,8 @@ mod tests {
     #[test]
     fn dead_air_and_gaps() {
         let (laws, now) = (Laws::new(), Instant::now());
-        let all = packets(Role::Ai, G711::Pcmu, 1, 100);
-        let law = laws.of(G711::Pcmu);
+        let all = packets(Role::Ai, Codec::Pcmu, 1, 100);
+        let law = laws.of(Codec::Pcmu);
         let ms = Duration::from_millis;
         let mut line = Heard::default();
         for (n, bytes) in all.iter().enumerate() {

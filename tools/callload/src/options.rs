@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use baton_load::words::Words;
-use baton_parties::g711::G711;
+use baton_parties::codec::Codec;
 
 /// One run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(crate) struct Options {
     /// Callers on hold, with as many humans being briefed, in place of all else.
     pub(crate) hold: u32,
     /// Of the caller, the AI and the human.
-    pub(crate) codecs: [G711; 3],
+    pub(crate) codecs: [Codec; 3],
     pub(crate) seconds: u32,
     /// How long the calls that live the whole time are measured by themselves, before.
     pub(crate) alone: u32,
@@ -60,7 +60,7 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
         handoffs: 50,
         warm: false,
         hold: 0,
-        codecs: [G711::Pcmu; 3],
+        codecs: [Codec::Pcmu; 3],
         seconds: 20,
         alone: 5,
         warm_up: 5,
@@ -121,22 +121,32 @@ pub(crate) fn read(mut words: Words) -> Result<Option<Options>, String> {
     if options.calls == 0 && options.handoffs == 0 && options.hold == 0 {
         return Err("without --calls, --handoffs and --hold there is no call".to_owned());
     }
+    let [caller, ai, human] = options.codecs;
+    if caller == Codec::Opus || ai == Codec::Opus || human == Codec::Opus && options.hold == 0 {
+        return Err(
+            "--codecs: opus only of the human, with --hold: elsewhere each packet is to say who speaks".to_owned(),
+        );
+    }
     if options.way == Some(Way::Lab) && options.server_core.is_none() {
         return Err("--lab wants a core for the server: --server-core N".to_owned());
     }
     Ok(Some(options))
 }
 
-fn codecs(text: &str) -> Result<[G711; 3], String> {
+fn codecs(text: &str) -> Result<[Codec; 3], String> {
     let named = text.split(',').map(|name| match name {
-        "pcmu" => Some(G711::Pcmu),
-        "pcma" => Some(G711::Pcma),
+        "pcmu" => Some(Codec::Pcmu),
+        "pcma" => Some(Codec::Pcma),
+        "opus" => Some(Codec::Opus),
         _ => None,
     });
-    let named: Option<Vec<G711>> = named.collect();
+    let named: Option<Vec<Codec>> = named.collect();
     let named = named.and_then(|named| named.try_into().ok());
     named.ok_or_else(|| {
-        format!("--codecs {text}: three of pcmu and pcma, of the caller, the AI and the human, as pcmu,pcmu,pcma")
+        format!(
+            "--codecs {text}: three of pcmu and pcma, of the caller, the AI and the human, as pcmu,pcmu,pcma; with --hold the human's \
+             may be opus"
+        )
     })
 }
 
@@ -171,7 +181,7 @@ mod tests {
         ];
         assert_eq!(figures, [7, 8, 9, 3, 2, 4, 70, 1]);
         assert!(options.warm && options.json && options.apart);
-        assert_eq!(options.codecs, [G711::Pcmu, G711::Pcma, G711::Pcmu]);
+        assert_eq!(options.codecs, [Codec::Pcmu, Codec::Pcma, Codec::Pcmu]);
         assert_eq!((options.store.as_deref(), options.server_core), (Some("x"), None));
         assert_eq!(
             (options.way, options.moderation_us, options.io.as_str()),
@@ -191,7 +201,15 @@ mod tests {
             ("--mode tepid", "--mode tepid: warm or cold"),
             ("--server-core x", "--server-core x: not a number"),
             ("--codecs pcmu,pcma", "three of pcmu and pcma"),
-            ("--codecs pcmu,pcma,opus", "three of pcmu and pcma"),
+            ("--codecs pcmu,pcma,g722", "three of pcmu and pcma"),
+            (
+                "--server /proc/self/exe --codecs pcmu,pcma,opus",
+                "opus only of the human",
+            ),
+            (
+                "--server /proc/self/exe --codecs opus,pcma,pcmu --hold 3",
+                "opus only of the human",
+            ),
             ("--call 5", "--call: no such option"),
             ("--server /proc/self/exe --calls 0 --handoffs 0", "there is no call"),
             ("--server /proc/self/exe --lab --server-core any", "--lab wants a core"),

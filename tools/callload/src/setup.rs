@@ -6,6 +6,7 @@ use std::process::Command;
 use baton_lab::lab::{Lab, OURS, THEIRS};
 use baton_load::cores;
 use baton_load::server::{Place, Server};
+use baton_parties::codec::Codec;
 
 use crate::KEY;
 use crate::options::{Options, Way};
@@ -136,6 +137,12 @@ fn config(
         "\"answer\""
     };
     let share = f64::from(options.core_share) / 100.0;
+    // What would be put into another codec at the join has its states from the ring on.
+    let transcoded = if options.codecs[2] == Codec::Opus {
+        "transcode_share = 1.0\n"
+    } else {
+        ""
+    };
     let cores = options
         .server_core
         .map_or(String::new(), |core| format!("cores = [{core}]\n"));
@@ -145,7 +152,7 @@ fn config(
     Ok(format!(
         "[[http.keys]]\nname = \"load\"\nkey = \"{KEY}\"\nscope = \"admin\"\n\
          [node]\ndrain_s = 1\nlog = \"warn\"\n\
-         [budget]\ncore_share = {share:?}\n\
+         [budget]\ncore_share = {share:?}\n{transcoded}\
          [media]\nlisten = \"{theirs}\"\nfirst_port = {first_port}\nports_per_worker = {legs}\nsessions_per_worker = {legs}\nio = \"{io}\"\n{cores}\
          [store]\nurl = \"{store}\"\n\
          [[trunks]]\nname = \"load\"\naddresses = [\"{ours}\"]\n\

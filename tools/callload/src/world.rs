@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender};
 use std::time::{Duration, Instant};
 
-use baton_parties::g711::G711;
+use baton_parties::codec::Codec;
 use baton_parties::sdp::Local;
 use baton_parties::sip::{Event, Ua};
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ const TIMERS: Duration = Duration::from_millis(50);
 
 struct Leg {
     role: Role,
-    codec: G711,
+    codec: Codec,
     ua: Ua,
     sip_call_id: String,
     stream: Stream,
@@ -95,7 +95,7 @@ pub(crate) struct World {
     posts: [Post; 3],
     pub(crate) rtp: Rtp,
     server: SocketAddr,
-    codecs: [G711; 3],
+    codecs: [Codec; 3],
     /// Refusals for the budget are no fault.
     may_refuse: bool,
     laws: Laws,
@@ -335,7 +335,7 @@ impl World {
         let media = Local {
             address: self.rtp.address(),
             port: self.rtp.port(role),
-            codec: codec.into(),
+            codec,
             ptime_ms: PTIME.as_millis() as u32,
             session: self.ssrc >> 1,
             version: 1,

@@ -70,7 +70,7 @@ impl World {
             if self.phase != Phase::Idle {
                 self.figures.own_late.add(at.saturating_duration_since(due));
             }
-            self.rtp.send(leg.role, to, &packet);
+            self.rtp.send(leg.role, to, packet.bytes());
         }
         any
     }
