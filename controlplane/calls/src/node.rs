@@ -608,6 +608,12 @@ impl Node {
 
     /// The data plane did not answer in time.
     fn media_silent(&mut self, now: Instant, mut live: Box<Live>) {
+        // Nobody has been told of the end yet, and who is told of it must still be known then.
+        if live.way.is_some() && live.desired.ending() {
+            let end = live.desired.end();
+            self.command(now, &mut live, end);
+            return self.put_back(now, live);
+        }
         match live.desired.unanswered() {
             Unanswered::Repeat(command) => {
                 self.command(now, &mut live, command);

@@ -144,6 +144,8 @@ fn what_its_worker_is_to_be_told_waits_until_it_is_there() {
         assert_eq!((world.commands.len(), world.sets), (before, sets));
         let session = SessionId(world.id().0);
         world.hang_up(CALLER);
+        // However long that takes.
+        world.pass(Duration::from_secs(30));
         assert_eq!(world.commands.len(), before);
         world.moved(moved);
         assert_eq!(
