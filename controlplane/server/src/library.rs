@@ -76,7 +76,8 @@ impl Library {
         if let Some(id) = self.known.get(&key) {
             return Ok(*id);
         }
-        let id = self.prompts.add_later(name, prompt.sound());
+        // Music, as a rule.
+        let id = self.prompts.add_later(name, prompt.sound(name.starts_with("hold")));
         let id = id.ok_or_else(|| format!("{name} ({})", prompt.source))?;
         self.known.insert(key, id);
         Ok(id)

@@ -22,10 +22,10 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// As the data plane takes it.
-    pub(crate) fn sound(&self) -> Sound<'_> {
+    /// As the data plane takes it. `softly`: it begins in the middle of something.
+    pub(crate) fn sound(&self, softly: bool) -> Sound<'_> {
         let (samples, band) = (&*self.samples, self.band);
-        Sound { samples, band }
+        Sound { samples, band, softly }
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Comfort {
 static OPUS: LazyLock<Frames> = LazyLock::new(|| {
     let mut state = 0;
     let samples: Vec<i16> = (0..2 * 80 * TICKS_A_FRAME).map(|_| noise(&mut state)).collect();
-    Frames::new(&samples)
+    Frames::new(&samples, &[])
 });
 
 impl Comfort {

@@ -2,11 +2,13 @@
 
 use arrayvec::ArrayVec;
 
+use crate::codec::opus::Band;
 use crate::command::{Play, PlayId, PromptId, QUEUE_MAX};
-use crate::prompt::{Frame, Progress, Prompts};
+use crate::prompt::{Cue, Frame, Progress, Prompts, risen};
+use crate::voice::SAMPLES_MAX;
 
 /// An act of playing, and how far it has got.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Playing {
     pub(crate) id: PlayId,
     queue: ArrayVec<PromptId, QUEUE_MAX>,
@@ -41,13 +43,21 @@ impl Playing {
         self.item >= self.queue.len()
     }
 
+    /// What would come next in linear samples, fading out, is added to them.
+    pub(crate) fn fade_out(&mut self, prompts: &Prompts, band: Band, samples: &mut [i16]) {
+        let mut rest = [0; SAMPLES_MAX];
+        let rest = &mut rest[..samples.len().min(SAMPLES_MAX)];
+        self.fill(rest, |id, cue, to| prompts.linear(id, band, cue, to));
+        let length = rest.len() as f32;
+        for (at, (sample, rest)) in samples.iter_mut().zip(rest).enumerate() {
+            let gain = 1.0 - risen(at as f32 / length);
+            *sample = sample.saturating_add((f32::from(*rest) * gain) as i16);
+        }
+    }
+
     /// Fills a payload or a run of samples; one item follows the other without a gap, and what the queue does not fill stays as it is.
     /// `fill` is one of those of [`Prompts`]. Returns the items that ended, bit n for the nth, each once.
-    pub(crate) fn fill<T>(
-        &mut self,
-        to: &mut [T],
-        fill: impl Fn(PromptId, usize, bool, &mut [T]) -> Option<Progress>,
-    ) -> u8 {
+    pub(crate) fn fill<T>(&mut self, to: &mut [T], fill: impl Fn(PromptId, Cue, &mut [T]) -> Option<Progress>) -> u8 {
         let mut ended = 0;
         let mut filled = 0;
         while filled < to.len() {
@@ -55,7 +65,7 @@ impl Playing {
                 break;
             };
             let repeat = self.repeats();
-            let progress = fill(prompt, self.offset, repeat, &mut to[filled..]);
+            let progress = fill(prompt, self.cue(), &mut to[filled..]);
             // Prompts of a spec are checked when it comes; one that is not there has ended.
             let (more, offset, end) = progress.map_or((0, 0, true), |now| (now.filled, now.offset, now.ended));
             filled += more;
@@ -82,7 +92,7 @@ impl Playing {
             && made.is_none()
         {
             let repeat = self.repeats();
-            made = prompts.opus(prompt, self.offset, repeat, self.again);
+            made = prompts.opus(prompt, self.cue());
             self.offset = made.map_or(0, |frame| frame.offset);
             if made.is_none_or(|frame| frame.ended) {
                 ended |= 1 << self.item;
@@ -96,6 +106,14 @@ impl Playing {
             }
         }
         (made, self.say(ended))
+    }
+
+    fn cue(&self) -> Cue {
+        Cue {
+            offset: self.offset,
+            repeat: self.repeats(),
+            again: self.again,
+        }
     }
 
     fn repeats(&self) -> bool {

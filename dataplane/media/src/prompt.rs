@@ -23,15 +23,57 @@ pub struct Prompts {
 #[derive(Clone, Debug)]
 struct Prompt {
     name: String,
+    whole: Samples,
+    /// Its beginning in the first round, where it begins softly.
+    beginning: Option<Samples>,
+    opus: Frames,
+    /// What is played in Opus over and over, where that is not the same.
+    opus_loop: Option<Frames>,
+}
+
+/// The same in each of the codecs that need no more than this.
+#[derive(Clone, Debug)]
+struct Samples {
     pcmu: Box<[u8]>,
     pcma: Box<[u8]>,
     /// Samples of 8 kHz.
     narrow: Box<[i16]>,
     /// Samples of 16 kHz, two for each of those.
     wide: Box<[i16]>,
-    opus: Frames,
-    /// What is played in Opus over and over, where that is not the same.
-    opus_loop: Option<Frames>,
+}
+
+impl Samples {
+    fn new(narrow: Vec<i16>, wide: Vec<i16>) -> Samples {
+        let coded = |law: Law| {
+            let mut coded = vec![0; narrow.len()].into_boxed_slice();
+            law.encode(&narrow, &mut coded);
+            coded
+        };
+        Samples {
+            pcmu: coded(Law::Mu),
+            pcma: coded(Law::A),
+            narrow: narrow.into(),
+            wide: wide.into(),
+        }
+    }
+
+    fn law(&self, law: Law) -> &[u8] {
+        match law {
+            Law::Mu => &self.pcmu,
+            Law::A => &self.pcma,
+        }
+    }
+}
+
+/// Where a prompt is to be played from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cue {
+    /// Samples of 8 kHz.
+    pub offset: usize,
+    /// The beginning follows the end.
+    pub repeat: bool,
+    /// It did so before: what begins softly does not do so again.
+    pub again: bool,
 }
 
 /// What a prompt is made of.
@@ -41,7 +83,12 @@ pub struct Sound<'a> {
     pub samples: &'a [i16],
     /// Their rate. What has 16 kHz is heard so by listeners with G.722, Opus and L16 of 16 kHz.
     pub band: Band,
+    /// It begins in the middle of something, as music does: 200 ms of its first round are louder and louder.
+    pub softly: bool,
 }
+
+/// How long what begins softly takes, samples of 8 kHz: 200 ms.
+const SOFTLY: usize = 1_600;
 
 impl Prompt {
     fn new(name: &str, sound: Sound<'_>) -> Prompt {
@@ -56,20 +103,31 @@ impl Prompt {
                 (band::halved(&wide), wide)
             }
         };
-        let coded = |law: Law| {
-            let mut coded = vec![0; narrow.len()].into_boxed_slice();
-            law.encode(&narrow, &mut coded);
-            coded
+        let length = if sound.softly { SOFTLY.min(narrow.len()) } else { 0 };
+        let opus = |wide: &[i16]| {
+            let mut first = wide.to_vec();
+            rise(&mut first[..2 * length]);
+            Frames::new(&first, wide)
         };
         Prompt {
             name: name.to_owned(),
-            pcmu: coded(Law::Mu),
-            pcma: coded(Law::A),
-            narrow: narrow.into(),
-            opus: Frames::new(&wide),
-            opus_loop: frames::fitted(&wide).map(|wide| Frames::new(&wide)),
-            wide: wide.into(),
+            opus: opus(&wide),
+            opus_loop: frames::fitted(&wide).map(|wide| opus(&wide)),
+            beginning: sound.softly.then(|| {
+                let (mut narrow, mut wide) = (narrow[..length].to_vec(), wide[..2 * length].to_vec());
+                rise(&mut narrow);
+                rise(&mut wide);
+                Samples::new(narrow, wide)
+            }),
+            whole: Samples::new(narrow, wide),
         }
+    }
+}
+
+impl Prompt {
+    /// The whole, and the beginning of the first round where that is another.
+    fn parts<'a, T>(&'a self, of: impl Fn(&'a Samples) -> &'a [T]) -> [&'a [T]; 2] {
+        [of(&self.whole), self.beginning.as_ref().map_or(&[], of)]
     }
 }
 
@@ -86,8 +144,8 @@ impl Prompts {
         if samples.is_empty() || !self.later.is_empty() {
             return None;
         }
-        let band = Band::Narrow;
-        self.prompts.push(Prompt::new(name, Sound { samples, band }));
+        let (band, softly) = (Band::Narrow, false);
+        self.prompts.push(Prompt::new(name, Sound { samples, band, softly }));
         Some(id)
     }
 
@@ -129,52 +187,41 @@ impl Prompts {
     /// How long it plays.
     pub fn duration(&self, id: PromptId) -> Option<Duration> {
         let prompt = self.get(id)?;
-        Some(Duration::from_micros(prompt.narrow.len() as u64 * 125))
+        Some(Duration::from_micros(prompt.whole.narrow.len() as u64 * 125))
     }
 
-    /// The whole prompt in G.711.
+    /// The whole prompt in G.711, as it is where it is repeated.
     pub fn encoded(&self, id: PromptId, law: Law) -> Option<&[u8]> {
-        let prompt = self.get(id)?;
-        Some(match law {
-            Law::Mu => &prompt.pcmu,
-            Law::A => &prompt.pcma,
-        })
+        Some(self.get(id)?.whole.law(law))
     }
 
-    /// Fills a payload of G.711 from the `offset`th sample of the prompt on. Without `repeat` it stops at the prompt's end and leaves
-    /// the rest of the payload as it was, for the next prompt or for comfort noise; with it, the beginning follows the end without a
+    /// Fills a payload of G.711 from a place of the prompt on. Where it is not repeated it stops at the prompt's end and leaves
+    /// the rest of the payload as it was, for the next prompt or for comfort noise; else the beginning follows the end without a
     /// gap. `None` where there is no such prompt.
-    pub fn fill(&self, id: PromptId, law: Law, offset: usize, repeat: bool, payload: &mut [u8]) -> Option<Progress> {
-        Some(copy(self.encoded(id, law)?, 1, offset, repeat, payload))
+    pub fn fill(&self, id: PromptId, law: Law, cue: Cue, payload: &mut [u8]) -> Option<Progress> {
+        let prompt = self.get(id)?;
+        Some(copy(prompt.parts(|samples| samples.law(law)), 1, cue, payload))
     }
 
-    /// The same in linear samples. The offset counts samples of 8 kHz, whatever the band.
-    pub fn linear(
-        &self,
-        id: PromptId,
-        band: Band,
-        offset: usize,
-        repeat: bool,
-        samples: &mut [i16],
-    ) -> Option<Progress> {
+    /// The same in linear samples.
+    pub fn linear(&self, id: PromptId, band: Band, cue: Cue, samples: &mut [i16]) -> Option<Progress> {
         let prompt = self.get(id)?;
         Some(match band {
-            Band::Narrow => copy(&prompt.narrow, 1, offset, repeat, samples),
-            Band::Wide => copy(&prompt.wide, 2, offset, repeat, samples),
+            Band::Narrow => copy(prompt.parts(|samples| &samples.narrow), 1, cue, samples),
+            Band::Wide => copy(prompt.parts(|samples| &samples.wide), 2, cue, samples),
         })
     }
 
-    /// The packet of Opus, 20 ms, in which the `offset`th sample of 8 kHz lies. The last one is filled up with silence; not so with `repeat`,
-    /// where the first one follows. `again`: it has been played to its end before.
-    pub(crate) fn opus(&self, id: PromptId, offset: usize, repeat: bool, again: bool) -> Option<Frame<'_>> {
+    /// The packet of Opus, 20 ms, in which that place lies. The last one is filled up with silence, unless the first one follows.
+    pub(crate) fn opus(&self, id: PromptId, cue: Cue) -> Option<Frame<'_>> {
         let prompt = self.get(id)?;
         let frames = match &prompt.opus_loop {
-            Some(frames) if repeat => frames,
+            Some(frames) if cue.repeat => frames,
             _ => &prompt.opus,
         };
         let last = frames.len().checked_sub(1)?;
-        let at = (offset / TICKS_A_FRAME).min(last);
-        let (packet, level) = frames.get(if again { frames.again(at) } else { at })?;
+        let at = (cue.offset / TICKS_A_FRAME).min(last);
+        let (packet, level) = frames.get(if cue.again { frames.again(at) } else { at })?;
         Some(Frame {
             packet,
             level,
@@ -196,20 +243,26 @@ pub(crate) struct Frame<'a> {
     pub(crate) ended: bool,
 }
 
-/// Copies what lies from `offset` on, of which each unit has `unit` elements.
-fn copy<T: Copy>(prompt: &[T], unit: usize, offset: usize, repeat: bool, to: &mut [T]) -> Progress {
-    let mut at = (offset * unit).min(prompt.len());
+/// Copies what lies from there on, of which each unit has `unit` elements: of the prompt, and of its beginning in the first round.
+fn copy<T: Copy>([prompt, beginning]: [&[T]; 2], unit: usize, cue: Cue, to: &mut [T]) -> Progress {
+    let mut again = cue.again;
+    let mut at = (cue.offset * unit).min(prompt.len());
     let mut filled = 0;
     let mut ended = at == prompt.len();
     while filled < to.len() {
         if at == prompt.len() {
-            if !repeat {
+            if !cue.repeat {
                 break;
             }
-            at = 0;
+            (at, again) = (0, true);
         }
-        let length = (to.len() - filled).min(prompt.len() - at);
-        to[filled..filled + length].copy_from_slice(&prompt[at..at + length]);
+        let from = if again || at >= beginning.len() {
+            prompt
+        } else {
+            beginning
+        };
+        let length = (to.len() - filled).min(from.len() - at);
+        to[filled..filled + length].copy_from_slice(&from[at..at + length]);
         filled += length;
         at += length;
         ended |= at == prompt.len();
@@ -219,6 +272,19 @@ fn copy<T: Copy>(prompt: &[T], unit: usize, offset: usize, repeat: bool, to: &mu
         offset: at / unit,
         ended,
     }
+}
+
+/// Becomes louder and louder, by half a wave of a cosine, from nothing to what it is.
+fn rise(samples: &mut [i16]) {
+    let length = samples.len() as f32;
+    for (at, sample) in samples.iter_mut().enumerate() {
+        *sample = (f32::from(*sample) * risen(at as f32 / length)) as i16;
+    }
+}
+
+/// The gain at a place from 0 to 1.
+pub(crate) fn risen(at: f32) -> f32 {
+    0.5 - 0.5 * (std::f32::consts::PI * at).cos()
 }
 
 /// How far [`Prompts::fill`] came.

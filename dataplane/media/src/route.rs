@@ -54,6 +54,8 @@ pub(crate) struct Row {
     /// The leg that was relayed until now: the mix begins with its next packet.
     pub(crate) joins: Option<Slot>,
     playing: Option<Playing>,
+    /// What was interrupted, and the number that is next on the line: with it, it fades out behind what took its place.
+    fading: Option<(Playing, Seq)>,
     epoch: Option<Epoch>,
     /// The leg that fed it before, its SSRC and its last number.
     previous: Option<(Slot, u32, Seq)>,
@@ -111,6 +113,7 @@ impl Row {
             mixer: None,
             joins: None,
             playing: None,
+            fading: None,
             epoch: None,
             previous: None,
             run: None,
@@ -182,6 +185,12 @@ impl Row {
             .filter(|&(slot, _, last)| slot != from || header.sequence.distance_from(last) < 100);
     }
 
+    /// What is played, and was heard with the last packet.
+    fn heard_play(&self) -> Option<&Playing> {
+        let playing = self.playing.as_ref().filter(|_| self.feed == Feed::Play)?;
+        Some(playing).filter(|playing| !playing.is_done() && self.run == Some(Origin::Play(playing.id)))
+    }
+
     fn switch(&mut self, feed: Feed) {
         if let (Feed::Leg(slot), Some(epoch)) = (self.feed, self.epoch) {
             self.previous = Some((slot, epoch.ssrc, epoch.highest));
@@ -220,6 +229,7 @@ impl Row {
 impl Leg {
     /// Makes the row so, at once or, where a sounding source gives way to a leg that sounds, with that leg's next packet.
     pub(crate) fn set_row(&mut self, now: u64, want: Want<'_>, pending: &mut Pending) {
+        let before = self.row.heard_play().cloned();
         self.row.leg = want.leg.map(|(slot, _)| slot);
         self.row.mixes = want.mix.is_some();
         let band = self
@@ -258,6 +268,10 @@ impl Leg {
         }
         if self.row.next.is_none() {
             *self.timer(Timer::Takeover) = NEVER;
+        }
+        let now_played = self.row.playing.as_ref().filter(|_| self.row.feed == Feed::Play);
+        if let Some(before) = before.filter(|before| now_played.is_none_or(|now| now.id != before.id)) {
+            self.row.fading = Some((before, self.line.next_sequence()));
         }
         self.arm(now);
     }
@@ -330,7 +344,9 @@ impl Leg {
     /// The leg that was to take over has not come: noise stands in for it.
     pub(crate) fn give_up_waiting(&mut self, now: u64, pending: &mut Pending) {
         if let Some(next) = self.row.next {
+            let before = self.row.heard_play().cloned();
             self.switch(now, Feed::Leg(next), pending);
+            self.row.fading = before.map(|before| (before, self.line.next_sequence()));
             self.row.standing_in = true;
             self.arm(now);
         }

@@ -16,7 +16,15 @@ const ANEW: Duration = Duration::from_secs(1);
 impl World {
     pub(super) fn rows(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let mut first = 0;
+        let mut heard: Vec<(Who, Sound)> = Vec::new();
         for sent in &self.sent {
+            let before = heard.iter().position(|(who, _)| *who == sent.to);
+            let before = before.map(|at| heard.swap_remove(at).1);
+            heard.extend(sent.sound.map(|sound| (sent.to, sound)));
+            // One that was cut off fades out in one packet, behind whatever comes next.
+            if sent.sound == Some(Sound::Other) && before.is_some_and(is_prompt) {
+                continue;
+            }
             let Some(sound) = sent.sound.filter(|sound| *sound != Sound::Comfort) else {
                 continue;
             };
@@ -77,4 +85,12 @@ impl World {
             _ => None,
         })
     }
+}
+
+fn is_prompt(sound: Sound) -> bool {
+    use Sound::{Announcement, Briefing, Busy, Failed, Goodbye, Hold, NoAnswer};
+    matches!(
+        sound,
+        Announcement | Briefing | Busy | Failed | Goodbye | Hold | NoAnswer
+    )
 }

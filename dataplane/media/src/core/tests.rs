@@ -5,6 +5,7 @@ mod coders;
 mod control;
 mod dtmf;
 mod evidence;
+mod fading;
 mod handoff;
 mod hears;
 mod latch;

@@ -46,8 +46,8 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
-    /// Of samples of 16 kHz. Coded with as much care as there is: it is done once.
-    pub(crate) fn new(samples: &[i16]) -> Frames {
+    /// Of samples of 16 kHz: in the first round, and then. Coded with as much care as there is: it is done once.
+    pub(crate) fn new(first: &[i16], then: &[i16]) -> Frames {
         let settings = Settings {
             wide: Effort {
                 bitrate: 32_000,
@@ -58,11 +58,11 @@ impl Frames {
         let mut frames = Frames::default();
         // Without memory for an encoder there is none for anything else.
         if let Ok(mut encoder) = Encoder::for_recordings(Band::Wide, &settings) {
-            for samples in samples.chunks(FRAME) {
+            for samples in first.chunks(FRAME) {
                 frames.code(&mut encoder, samples);
             }
             frames.round = frames.ends.len();
-            frames.begin_again(&mut encoder, samples);
+            frames.begin_again(&mut encoder, then);
         }
         frames.bytes.shrink_to_fit();
         frames.ends.shrink_to_fit();

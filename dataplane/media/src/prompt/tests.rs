@@ -11,14 +11,19 @@ fn library() -> (Prompts, PromptId) {
     (prompts, id)
 }
 
+fn cue(offset: usize, repeat: bool) -> Cue {
+    let again = false;
+    Cue { offset, repeat, again }
+}
+
 fn narrow(samples: &[i16]) -> Sound<'_> {
-    let band = Band::Narrow;
-    Sound { samples, band }
+    let (band, softly) = (Band::Narrow, false);
+    Sound { samples, band, softly }
 }
 
 fn wide(samples: &[i16]) -> Sound<'_> {
-    let band = Band::Wide;
-    Sound { samples, band }
+    let (band, softly) = (Band::Wide, false);
+    Sound { samples, band, softly }
 }
 
 /// A tone of 10,000, from samples of so many a second.
@@ -45,7 +50,7 @@ fn level(samples: &[i16], hz: f64, rate: f64) -> f64 {
 fn samples(prompts: &Prompts, id: PromptId, band: Band) -> Vec<i16> {
     let ticks = (prompts.duration(id).unwrap().as_micros() / 125) as usize;
     let mut samples = vec![0; ticks * (band.hz() / 8_000) as usize];
-    prompts.linear(id, band, 0, false, &mut samples).unwrap();
+    prompts.linear(id, band, cue(0, false), &mut samples).unwrap();
     samples
 }
 
@@ -82,7 +87,7 @@ fn any_packet_time_plays_the_whole_prompt_once() {
         let (mut played, mut offset) = (Vec::new(), 0);
         loop {
             payload.fill(0xee);
-            let progress = prompts.fill(id, Law::A, offset, false, &mut payload).unwrap();
+            let progress = prompts.fill(id, Law::A, cue(offset, false), &mut payload).unwrap();
             played.extend_from_slice(&payload[..progress.filled]);
             // The rest is left to whoever comes next.
             assert!(payload[progress.filled..].iter().all(|&byte| byte == 0xee));
@@ -104,7 +109,7 @@ fn a_repeated_prompt_has_no_gap() {
     let mut payload = [0; 160];
     let (mut played, mut offset, mut ends) = (Vec::new(), 0, 0);
     for _ in 0..25 {
-        let progress = prompts.fill(id, Law::Mu, offset, true, &mut payload).unwrap();
+        let progress = prompts.fill(id, Law::Mu, cue(offset, true), &mut payload).unwrap();
         assert_eq!(progress.filled, payload.len());
         played.extend_from_slice(&payload);
         ends += u32::from(progress.ended);
@@ -119,7 +124,7 @@ fn a_prompt_shorter_than_a_packet_is_repeated_within_it() {
     let mut prompts = Prompts::new();
     let id = prompts.add("click", &[0, 8000, -8000]).unwrap();
     let mut payload = [0; 160];
-    let progress = prompts.fill(id, Law::Mu, 0, true, &mut payload).unwrap();
+    let progress = prompts.fill(id, Law::Mu, cue(0, true), &mut payload).unwrap();
     assert_eq!(
         progress,
         Progress {
@@ -136,7 +141,7 @@ fn a_prompt_shorter_than_a_packet_is_repeated_within_it() {
 fn past_the_end_or_unknown_fills_nothing() {
     let (prompts, id) = library();
     let mut payload = [7; 160];
-    let progress = prompts.fill(id, Law::Mu, 5000, false, &mut payload).unwrap();
+    let progress = prompts.fill(id, Law::Mu, cue(5000, false), &mut payload).unwrap();
     assert_eq!(
         progress,
         Progress {
@@ -145,7 +150,7 @@ fn past_the_end_or_unknown_fills_nothing() {
             ended: true
         }
     );
-    assert_eq!(prompts.fill(PromptId(1), Law::Mu, 0, false, &mut payload), None);
+    assert_eq!(prompts.fill(PromptId(1), Law::Mu, cue(0, false), &mut payload), None);
     assert_eq!(payload, [7; 160]);
 }
 
@@ -220,7 +225,7 @@ fn an_odd_number_of_samples_of_16_khz_is_made_even() {
     assert!(near(&in_8) && near(&in_16), "{in_16:?}");
     let id = prompts.add_later("one", wide(&[4_000])).unwrap();
     let mut long = [0; 320];
-    let progress = prompts.linear(id, Band::Wide, 0, true, &mut long).unwrap();
+    let progress = prompts.linear(id, Band::Wide, cue(0, true), &mut long).unwrap();
     assert_eq!(progress.filled, 320);
     assert!(near(&long), "{long:?}");
 }
@@ -262,6 +267,43 @@ fn unlike_a_tone(samples: &[i16], hz: f64) -> Vec<f64> {
         10.0 * (left / (samples.len() as f64 * 5e7)).log10()
     };
     samples.chunks_exact(160).map(left).collect()
+}
+
+#[test]
+fn what_begins_softly_does_so_once_and_in_every_codec() {
+    let mut prompts = Prompts::new();
+    prompts.reserve(1);
+    let music = tone(1_000.0, 8_000.0, 8_000);
+    let sound = Sound {
+        softly: true,
+        ..narrow(&music)
+    };
+    let id = prompts.add_later("music", sound).unwrap();
+    let mut law = vec![0; 24_000];
+    prompts.fill(id, Law::Mu, cue(0, true), &mut law).unwrap();
+    let mut in_law = vec![0; 24_000];
+    Law::Mu.decode(&law, &mut in_law);
+    let mut in_8 = vec![0; 24_000];
+    prompts.linear(id, Band::Narrow, cue(0, true), &mut in_8).unwrap();
+    let mut in_16 = vec![0; 48_000];
+    prompts.linear(id, Band::Wide, cue(0, true), &mut in_16).unwrap();
+    let (in_opus, _) = looped(&prompts, id, 150);
+    for (heard, ticks) in [(in_law, 80), (in_8, 80), (in_16, 160), (in_opus, 160)] {
+        let levels: Vec<f64> = heard
+            .chunks_exact(ticks)
+            .map(|heard| f64::from(mean_square(heard)).sqrt() / 7_071.0)
+            .collect();
+        assert!(levels[0] < 0.02, "{ticks}: {:?}", &levels[..24]);
+        // By half a wave of a cosine, which Opus brings 6.5 ms later.
+        for (at, level) in levels.iter().enumerate().take(20).skip(2) {
+            let [now, late] = [0.5, -0.15].map(|by| risen((at as f32 + by) / 20.0) as f64);
+            assert!((late - 0.06..now + 0.06).contains(level), "{ticks}: {level} at {at}");
+        }
+        // And it is whole from then on, round after round.
+        for level in &levels[22..] {
+            assert!((level - 1.0).abs() < 0.06, "{ticks}: {level}");
+        }
+    }
 }
 
 /// Near a seam, or where a second round goes on with the packets of the first.

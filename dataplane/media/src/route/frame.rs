@@ -12,7 +12,7 @@ use crate::pending::Pending;
 use crate::playing::Playing;
 use crate::presses::Told;
 use crate::prompt::Prompts;
-use crate::rtp::{HEADER, Header};
+use crate::rtp::{HEADER, Header, Seq};
 use crate::timers::NEVER;
 use crate::voice::SAMPLES_MAX;
 
@@ -46,7 +46,7 @@ impl Leg {
         let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
         let tells = self.row.digit.is_none() && self.tells_key(now);
-        let made = self.make(now, timestamp, tells, comfort, prompts, &mut buffer[HEADER..]);
+        let made = self.make(now, (sequence, timestamp), tells, comfort, prompts, &mut buffer[HEADER..]);
         let Some((Made { len, level, mixed }, items)) = made else {
             // No room, or no state for its codec: neither is ever so.
             self.arm(now);
@@ -142,7 +142,7 @@ impl Leg {
     fn make(
         &mut self,
         now: u64,
-        timestamp: u32,
+        (sequence, timestamp): (Seq, u32),
         tells: bool,
         comfort: &Comfort,
         prompts: &Prompts,
@@ -150,6 +150,8 @@ impl Leg {
     ) -> Option<(Made, u8)> {
         let codec = self.format.codec;
         let ticks = NARROW.ticks_of_ms(self.ptime_ms.into()) as usize;
+        // Packets of Opus are coded already: there it ends where it is.
+        let fading = self.row.fading.take().filter(|(_, next)| *next == sequence);
         let mut mixed = None;
         if let (Feed::Mix, Some(mixer)) = (self.row.feed, &mut self.row.mixer) {
             let mut samples = [0; FRAME_MAX];
@@ -157,6 +159,9 @@ impl Leg {
             let made = mixer.fill(now, samples);
             mixed = Some(made);
             if made.sounds {
+                if let Some((mut fading, _)) = fading {
+                    fading.fade_out(prompts, mixer.band(), samples);
+                }
                 let level = Some(mean_square(samples));
                 // Another band than the line's, where the line has changed for a state that still waits.
                 let len = match tells {
@@ -172,8 +177,15 @@ impl Leg {
         if let Some(law) = codec.law() {
             let payload = payload.get_mut(..ticks)?;
             comfort.fill(law, offset, payload);
-            let fill = |id, offset, repeat, to: &mut [u8]| prompts.fill(id, law, offset, repeat, to);
+            let fill = |id, cue, to: &mut [u8]| prompts.fill(id, law, cue, to);
             let items = playing.map_or(0, |playing| playing.fill(payload, fill));
+            if let Some((mut fading, _)) = fading {
+                let mut samples = [0; SAMPLES_MAX];
+                let samples = samples.get_mut(..ticks)?;
+                law.decode(payload, samples);
+                fading.fade_out(prompts, Band::Narrow, samples);
+                law.encode(samples, payload);
+            }
             let len = payload.len();
             let level = None;
             return Some((Made { len, level, mixed }, items));
@@ -192,8 +204,11 @@ impl Leg {
             Band::Narrow => comfort.narrow(offset, samples),
             Band::Wide => comfort.wide(offset, samples),
         }
-        let fill = |id, offset, repeat, to: &mut [i16]| prompts.linear(id, band, offset, repeat, to);
+        let fill = |id, cue, to: &mut [i16]| prompts.linear(id, band, cue, to);
         let items = playing.map_or(0, |playing| playing.fill(samples, fill));
+        if let Some((mut fading, _)) = fading {
+            fading.fade_out(prompts, band, samples);
+        }
         let level = Some(mean_square(samples));
         let len = match tells {
             true => 0,
