@@ -8,6 +8,7 @@ mod host;
 mod network;
 mod sockets;
 mod store;
+mod uploads;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -145,9 +146,15 @@ fn look(config: &Config) -> Vec<Finding> {
 async fn ask(config: &Config) -> Vec<Finding> {
     let running = network::running(config).await;
     let mut findings = sockets::findings(config, running);
-    let asked = async { tokio::join!(network::findings(config), store::findings(&config.store)) };
+    let asked = async {
+        tokio::join!(
+            network::findings(config),
+            store::findings(&config.store),
+            uploads::findings(config)
+        )
+    };
     match timeout(ALL, asked).await {
-        Ok((network, store)) => findings.extend(network.into_iter().chain(store)),
+        Ok((network, store, uploads)) => findings.extend(network.into_iter().chain(store).chain(uploads)),
         Err(_) => findings.push(Finding::new(
             Level::Unknown,
             "peers",

@@ -19,6 +19,7 @@ mod idempotency;
 mod kpi;
 mod openapi;
 mod problem;
+mod prompts;
 mod rate;
 mod reload;
 mod routes;
@@ -30,6 +31,7 @@ mod tls;
 mod trace;
 mod vcon;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
@@ -81,6 +83,8 @@ pub(crate) struct Settings {
     commit: Duration,
     /// Whom calls can be handed to.
     targets: Vec<config::Target>,
+    /// Uploads that the configuration names, and the keys that do.
+    uploads: BTreeMap<String, Vec<String>>,
 }
 
 impl Settings {
@@ -89,6 +93,7 @@ impl Settings {
             config: config.http.clone(),
             commit: config.store.commit,
             targets: config.targets.clone(),
+            uploads: config.uploads(),
         })
     }
 }

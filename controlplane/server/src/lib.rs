@@ -30,6 +30,7 @@ pub mod store;
 mod systemd;
 mod tap;
 mod tune;
+mod uploads;
 mod vitals;
 mod webhook;
 

@@ -19,6 +19,8 @@ pub struct Prompt {
     pub samples: Arc<[i16]>,
     /// Their rate.
     pub band: Band,
+    /// The name under which it may have been uploaded; then this is what stands in for it until it is.
+    pub uploaded: Option<String>,
 }
 
 impl Prompt {
@@ -73,6 +75,7 @@ impl BuiltIn {
             source: "built in".to_owned(),
             samples,
             band,
+            uploaded: None,
         }
     }
 
@@ -106,7 +109,28 @@ pub fn read(path: &Path) -> Result<Prompt, String> {
         source: path.display().to_string(),
         samples,
         band,
+        uploaded: None,
     })
+}
+
+/// Reads one that was sent to us, of that name.
+///
+/// # Errors
+/// What is wrong with it and what it must be.
+pub(crate) fn uploaded(name: &str, wav: &[u8]) -> Result<Prompt, String> {
+    let (samples, band) = decode(wav).map_err(|why| format!("{why}; {}", wav::WANTED))?;
+    Ok(Prompt {
+        source: format!("uploaded as {name:?}"),
+        samples,
+        band,
+        uploaded: Some(name.to_owned()),
+    })
+}
+
+/// Whether prompts may be uploaded under a name: 1 to 64 of `a-z`, `0-9`, `-`, `_` and `.`, the first no sign.
+pub(crate) fn is_name(name: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= 64 && name.bytes().next().is_some_and(plain) && name.bytes().all(|c| plain(c) || b"-_.".contains(&c))
 }
 
 #[cfg(test)]

@@ -8,9 +8,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::config::{Config, Difference, Problem};
 use crate::event::Teller;
 use crate::http;
-use crate::library::Library;
+use crate::library::{Ids, Library, Uploads};
+use crate::prompts::Prompt;
 use crate::run::NodeHandle;
 use crate::server::{Times, peers};
+use crate::store::Store;
+use crate::store::prompts::PromptRow;
+use crate::uploads::{self, Refused, Upload, Wish};
 use crate::webhook::couriers::Couriers;
 
 /// Reloads that may wait for the one that is being done.
@@ -46,13 +50,22 @@ pub struct Reloaded {
 
 type Answer = oneshot::Sender<Result<Reloaded, ReloadError>>;
 
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    /// That the file be read anew.
+    Reload(Answer),
+    /// Another prompt.
+    Prompt(Wish),
+}
+
 /// Who asks for reloads.
 #[derive(Clone, Debug)]
-pub(crate) struct Reloads(mpsc::Sender<Answer>);
+pub(crate) struct Reloads(mpsc::Sender<Asked>);
 
 impl Reloads {
     /// Who asks, and who answers by [`Reload::run`].
-    pub(crate) fn new() -> (Reloads, mpsc::Receiver<Answer>) {
+    pub(crate) fn new() -> (Reloads, mpsc::Receiver<Asked>) {
         let (sender, receiver) = mpsc::channel(WAITING);
         (Reloads(sender), receiver)
     }
@@ -60,8 +73,27 @@ impl Reloads {
     /// Reads the file anew.
     pub(crate) async fn ask(&self) -> Result<Reloaded, ReloadError> {
         let (answer, answered) = oneshot::channel();
-        self.0.send(answer).await.map_err(|_| ReloadError::Stopping)?;
+        let asked = self.0.send(Asked::Reload(answer)).await;
+        asked.map_err(|_| ReloadError::Stopping)?;
         answered.await.map_err(|_| ReloadError::Stopping)?
+    }
+
+    /// Keeps a prompt, and has it played by what begins from now on.
+    pub(crate) async fn put(&self, upload: Upload) -> Result<(), Refused> {
+        let upload = Box::new(upload);
+        self.wish(|answer| Wish::Put(upload, answer)).await
+    }
+
+    /// Forgets one that the configuration does not name.
+    pub(crate) async fn delete(&self, name: String) -> Result<(), Refused> {
+        self.wish(|answer| Wish::Delete(name, answer)).await
+    }
+
+    async fn wish(&self, wish: impl FnOnce(oneshot::Sender<Result<(), Refused>>) -> Wish) -> Result<(), Refused> {
+        let (answer, answered) = oneshot::channel();
+        let asked = self.0.send(Asked::Prompt(wish(answer))).await;
+        asked.map_err(|_| Refused::Stopping)?;
+        answered.await.map_err(|_| Refused::Stopping)?
     }
 }
 
@@ -73,6 +105,8 @@ pub(crate) struct Reload {
     pub(crate) http: SocketAddr,
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
+    pub(crate) uploads: Uploads,
+    pub(crate) store: Store,
     pub(crate) times: watch::Sender<Times>,
     pub(crate) couriers: Couriers,
     pub(crate) teller: Teller,
@@ -81,14 +115,19 @@ pub(crate) struct Reload {
 
 impl Reload {
     /// Does one after the other, until `on` says that there are no more. Who tells events may still have some.
-    pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Answer>, mut on: watch::Receiver<bool>) -> Couriers {
+    pub(crate) async fn run(mut self, mut asked: mpsc::Receiver<Asked>, mut on: watch::Receiver<bool>) -> Couriers {
         loop {
-            let answer = tokio::select! {
+            let asked = tokio::select! {
                 _ = on.wait_for(|on| !on) => return self.couriers,
-                answer = asked.recv() => match answer {
-                    Some(answer) => answer,
-                    None => return self.couriers,
-                },
+                asked = asked.recv() => asked,
+            };
+            let answer = match asked {
+                Some(Asked::Reload(answer)) => answer,
+                Some(Asked::Prompt(wish)) => {
+                    self.prompt(wish).await;
+                    continue;
+                }
+                None => return self.couriers,
             };
             let outcome = self.reload().await;
             match &outcome {
@@ -121,10 +160,15 @@ impl Reload {
         } = Difference::of(&self.config, &new);
         let config = self.config.reloaded(new);
         // New prompts are coded: of a minute that takes half a second, in which calls go on.
-        let (mut library, named) = (self.library.clone(), config.clone());
-        let coded = tokio::task::spawn_blocking(move || library.ids(&named).map(|ids| (library, ids))).await;
-        let (library, ids) = coded.map_err(|_| ReloadError::Stopping)?.map_err(ReloadError::NoRoom)?;
-        self.library = library;
+        let uploads = match uploads::load(&config, self.store.read()).await {
+            Ok(uploads) => uploads,
+            Err(error) => {
+                tracing::error!(%error, "the uploaded prompts cannot be read anew: what was there stays");
+                self.uploads.clone()
+            }
+        };
+        let (library, ids) = self.code(&config, &uploads).await?;
+        (self.library, self.uploads) = (library, uploads);
         // From here on nothing fails.
         if config.node.log != self.config.node.log
             && let Err(why) = crate::serve::set_log(&config.node.log)
@@ -138,5 +182,75 @@ impl Reload {
         self.node.reload(peers(&config, self.http, ids)).await;
         self.config = config;
         Ok(Reloaded { changed, needs_restart })
+    }
+
+    async fn code(&self, config: &Config, uploads: &Uploads) -> Result<(Library, Ids), ReloadError> {
+        let (mut library, config, uploads) = (self.library.clone(), config.clone(), uploads.clone());
+        let coded = tokio::task::spawn_blocking(move || library.ids(&config, &uploads).map(|ids| (library, ids)));
+        coded
+            .await
+            .map_err(|_| ReloadError::Stopping)?
+            .map_err(ReloadError::NoRoom)
+    }
+
+    async fn prompt(&mut self, wish: Wish) {
+        match wish {
+            Wish::Put(upload, answer) => {
+                let Upload { row, wav, prompt } = *upload;
+                let (name, sha256) = (row.name.clone(), row.sha256.clone());
+                let outcome = self.put(row, &wav, prompt).await;
+                match &outcome {
+                    Ok(()) => tracing::info!(name, sha256, "a prompt was uploaded"),
+                    Err(error) => tracing::error!(name, sha256, %error, "an uploaded prompt was not taken"),
+                }
+                // Whoever asked may have gone: it is done all the same.
+                let _ = answer.send(outcome);
+            }
+            Wish::Delete(name, answer) => {
+                let outcome = self.delete(&name).await;
+                if outcome.is_ok() {
+                    tracing::info!(name, "an uploaded prompt was deleted");
+                }
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// What cannot fail comes last: a prompt that is in the store is played.
+    async fn put(&mut self, row: PromptRow, wav: &[u8], prompt: Prompt) -> Result<(), Refused> {
+        let mut uploads = self.uploads.clone();
+        let coded = match self.config.uploads().contains_key(&row.name) {
+            false => None,
+            true => {
+                uploads.insert(row.name.clone(), prompt);
+                let coded = self.code(&self.config, &uploads).await;
+                Some(coded.map_err(|error| match error {
+                    ReloadError::NoRoom(_) => Refused::NoRoom,
+                    _ => Refused::Stopping,
+                })?)
+            }
+        };
+        let written = self.store.read().put_prompt(&row, wav, self.config.store.commit).await;
+        written.map_err(|error| {
+            tracing::error!(%error, "the store did not take a prompt");
+            Refused::Store
+        })?;
+        if let Some((library, ids)) = coded {
+            (self.library, self.uploads) = (library, uploads);
+            self.node.reload(peers(&self.config, self.http, ids)).await;
+        }
+        Ok(())
+    }
+
+    async fn delete(&mut self, name: &str) -> Result<(), Refused> {
+        if let Some(keys) = self.config.uploads().remove(name) {
+            return Err(Refused::Used(keys));
+        }
+        let deleted = self.store.read().delete_prompt(name, self.config.store.commit).await;
+        let deleted = deleted.map_err(|error| {
+            tracing::error!(%error, "the store did not let a prompt go");
+            Refused::Store
+        })?;
+        if deleted { Ok(()) } else { Err(Refused::Unknown) }
     }
 }

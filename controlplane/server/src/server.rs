@@ -35,6 +35,7 @@ use crate::store::recovery::Recovery;
 use crate::store::{Database, Life, Store, prune};
 use crate::tap::Tap;
 use crate::tap::traces::Traces;
+use crate::uploads;
 use crate::vitals::Vitals;
 use crate::webhook;
 use crate::webhook::couriers::Couriers;
@@ -176,7 +177,9 @@ impl Server {
         let seed = ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?;
 
         let mut library = Library::new(&config);
-        let ids = library.ids(&config).map_err(StartError::Prompt)?;
+        let uploads = uploads::load(&config, &database).await;
+        let uploads = uploads.map_err(|error| unusable(&config.store.place, error))?;
+        let ids = library.ids(&config, &uploads).map_err(StartError::Prompt)?;
         let engine = tokio::task::spawn_blocking({
             let mut engine = engine_config(&config, Arc::clone(&library.prompts), seed);
             engine.coders = coders(&config).map_err(StartError::Coders)?;
@@ -259,6 +262,8 @@ impl Server {
             http,
             node: node.clone(),
             library,
+            uploads,
+            store: store.clone(),
             times,
             couriers,
             teller: told,

@@ -13,6 +13,7 @@ pub(crate) mod legs;
 mod life;
 pub mod measure;
 mod period;
+pub(crate) mod prompts;
 pub(crate) mod prune;
 mod put;
 mod queue;

@@ -12,7 +12,7 @@ use sip::digest::Credentials;
 
 use super::reader::Table;
 use super::values::{self, prompt, reference, seconds, unique};
-use crate::prompts::Prompt;
+use crate::prompts::{BuiltIn, Prompt};
 
 /// `[[targets]]`
 #[derive(Clone, Debug)]
@@ -133,7 +133,10 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
         let peer = sip_peer(&entry);
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let patterns = patterns(&entry);
-        let (briefing, hold) = (prompt(&entry, "briefing"), prompt(&entry, "hold"));
+        let (briefing, hold) = (
+            prompt(&entry, "briefing", BuiltIn::Briefing),
+            prompt(&entry, "hold", BuiltIn::Hold),
+        );
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let auth = credentials(&entry);

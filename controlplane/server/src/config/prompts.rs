@@ -1,5 +1,8 @@
 //! `[prompts]`.
 
+use std::collections::BTreeMap;
+
+use super::Config;
 use super::reader::Table;
 use super::values::prompt;
 use crate::prompts::{BuiltIn, Prompt};
@@ -17,8 +20,42 @@ pub struct Prompts {
     pub goodbye: Prompt,
 }
 
+impl Prompts {
+    /// Each with its key.
+    pub(crate) fn each(&self) -> [(&'static str, &Prompt); 7] {
+        [
+            ("announcement", &self.announcement),
+            ("hold", &self.hold),
+            ("briefing", &self.briefing),
+            ("busy", &self.busy),
+            ("no_answer", &self.no_answer),
+            ("failed", &self.failed),
+            ("goodbye", &self.goodbye),
+        ]
+    }
+}
+
+impl Config {
+    /// Names of uploads that it wants, each with the keys that do.
+    pub(crate) fn uploads(&self) -> BTreeMap<String, Vec<String>> {
+        let own = self.targets.iter().flat_map(|target| {
+            let key = |key: &str| format!("targets.{}.{key}", target.name);
+            [(key("briefing"), &target.briefing), (key("hold"), &target.hold)]
+        });
+        let own = own.filter_map(|(key, prompt)| Some((key, prompt.as_ref()?)));
+        let ours = self.prompts.each().into_iter();
+        let mut uploads: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (key, prompt) in ours.map(|(key, prompt)| (format!("prompts.{key}"), prompt)).chain(own) {
+            if let Some(name) = &prompt.uploaded {
+                uploads.entry(name.clone()).or_default().push(key);
+            }
+        }
+        uploads
+    }
+}
+
 pub(super) fn read(table: Table<'_, '_>) -> Prompts {
-    let one = |built_in: BuiltIn| prompt(&table, built_in.name()).unwrap_or_else(|| built_in.prompt());
+    let one = |built_in: BuiltIn| prompt(&table, built_in.name(), built_in).unwrap_or_else(|| built_in.prompt());
     let prompts = Prompts {
         announcement: one(BuiltIn::Announcement),
         hold: one(BuiltIn::Hold),

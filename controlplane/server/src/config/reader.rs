@@ -415,6 +415,30 @@ impl<'r, 't> Table<'r, 't> {
         })
     }
 
+    /// A path, or `{ uploaded = "NAME" }`.
+    pub(super) fn file_or_uploaded(&self, key: &'static str) -> Option<At<Result<String, String>>> {
+        const WANTED: &str = "the path of a WAV file, or { uploaded = \"NAME\" }";
+        let At { line, value } = self.value(key)?;
+        let value = match value {
+            DeValue::String(path) => Ok(path.to_string()),
+            DeValue::Table(table) => {
+                let mut entries = table.iter().map(|(name, value)| (name.get_ref(), value.get_ref()));
+                match (entries.next(), entries.next()) {
+                    (Some((word, DeValue::String(name))), None) if word == "uploaded" => Err(name.to_string()),
+                    _ => {
+                        self.problem(line, key, format!("must be {WANTED}"));
+                        return None;
+                    }
+                }
+            }
+            other => {
+                self.wrong_type(line, key, WANTED, other);
+                return None;
+            }
+        };
+        Some(At { line, value })
+    }
+
     /// A list of secrets, or one.
     pub(super) fn secrets(&self, key: &'static str) -> Option<At<Vec<At<Secret>>>> {
         let found = self.value(key)?;

@@ -1,3 +1,4 @@
+use crate::prompts::BuiltIn;
 use std::time::Duration;
 
 use super::*;
@@ -419,6 +420,32 @@ fn a_prompt_that_cannot_be_played_is_named() {
         "{found:?}"
     );
     assert!(found[1].contains("nowhere.wav cannot be read"), "{found:?}");
+}
+
+#[test]
+fn a_prompt_that_is_to_be_uploaded_has_a_name_and_something_that_stands_in_for_it() {
+    let text = "[prompts]\nhold = { uploaded = \"music\" }\n[[targets]]\nname = \"a\"\nuri = \"sip:a@192.0.2.1\"\n\
+                hold = { uploaded = \"music\" }\nbriefing = { uploaded = \"who-calls\" }\n";
+    let config = Config::from_toml(text, Path::new("")).expect("right");
+    assert_eq!(config.prompts.hold.samples, BuiltIn::Hold.prompt().samples);
+    let uploads: Vec<_> = config.uploads().into_iter().collect();
+    let names = |keys: &[&str]| -> Vec<String> { keys.iter().map(|key| (*key).to_owned()).collect() };
+    assert_eq!(
+        uploads,
+        [
+            ("music".to_owned(), names(&["prompts.hold", "targets.a.hold"])),
+            ("who-calls".to_owned(), names(&["targets.a.briefing"]))
+        ]
+    );
+    for wrong in [
+        "hold = { uploaded = \"Music\" }",
+        "hold = { uploaded = 1 }",
+        "hold = { file = \"a.wav\" }",
+        "hold = { uploaded = \"a\", file = \"b\" }",
+        "hold = 3",
+    ] {
+        assert_eq!(problems(&format!("[prompts]\n{wrong}\n")).len(), 1, "{wrong}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::sip::sdp::Encoding;
 
 use super::reader::{self, At, Table};
-use crate::prompts::{self, Prompt};
+use crate::prompts::{self, BuiltIn, Prompt};
 
 pub(super) fn text(table: &Table<'_, '_>, key: &'static str, default: &str) -> String {
     match table.string(key) {
@@ -125,8 +125,27 @@ pub(super) fn codecs(table: &Table<'_, '_>, key: &'static str) -> Option<Vec<At<
     Some(codecs)
 }
 
-pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str) -> Option<Prompt> {
-    let path = table.string(key)?;
+/// A WAV file, or one that is uploaded by the API; `built_in` stands in for that until it is.
+pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str, built_in: BuiltIn) -> Option<Prompt> {
+    let found = table.file_or_uploaded(key)?;
+    let path = match found.value {
+        Ok(path) => At {
+            line: found.line,
+            value: path,
+        },
+        Err(name) if prompts::is_name(&name) => {
+            return Some(Prompt {
+                uploaded: Some(name),
+                ..built_in.prompt()
+            });
+        }
+        Err(name) => {
+            let message =
+                format!("{name:?} is no name of an upload: 1 to 64 of a-z, 0-9, -, _ and ., the first no sign");
+            table.problem(found.line, key, message);
+            return None;
+        }
+    };
     match prompts::read(&table.reader.folder.join(&path.value)) {
         Ok(prompt) => {
             table.note(key, (prompt.band, &prompt.samples));

@@ -1,6 +1,6 @@
 //! Bodies of requests: bounded in bytes and in time.
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
@@ -26,10 +26,24 @@ impl Shared {
                 detail,
             ));
         }
-        let settings = self.settings();
-        let limit = settings.config.body_limit;
+        let limit = self.settings().config.body_limit;
+        let bytes = self.bytes(headers, body, limit, "http.body_limit, ").await?;
+        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
+    }
+
+    /// The body as it is. `what` is put before the limit where it is larger.
+    ///
+    /// # Errors
+    /// 413 where it is too large, 408 where it does not come.
+    pub(super) async fn bytes(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+        limit: usize,
+        what: &str,
+    ) -> Result<Bytes, Problem> {
         let too_large = || {
-            let detail = format!("the body is larger than http.body_limit, {limit} bytes");
+            let detail = format!("the body is larger than {what}{limit} bytes");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
         };
         let length = headers
@@ -38,23 +52,22 @@ impl Shared {
         if length.is_some_and(|length| length > limit as u64) {
             return Err(too_large());
         }
-        let bytes = match tokio::time::timeout(settings.config.request, axum::body::to_bytes(body, limit)).await {
+        match tokio::time::timeout(self.settings().config.request, axum::body::to_bytes(body, limit)).await {
             Err(_) => {
                 let detail = "the body did not come within http.request_s";
-                return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail));
+                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", detail))
             }
             Ok(Err(error)) => {
                 // The limit is the only error that is not the connection's.
                 let source = std::error::Error::source(&error)
                     .map(ToString::to_string)
                     .unwrap_or_default();
-                return Err(match source.contains("length limit") {
+                Err(match source.contains("length limit") {
                     true => too_large(),
                     false => Problem::bad_request("the body is cut off"),
-                });
+                })
             }
-            Ok(Ok(bytes)) => bytes,
-        };
-        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the body is not JSON: {error}")))
+            Ok(Ok(bytes)) => Ok(bytes),
+        }
     }
 }

@@ -10,7 +10,9 @@ use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 
 use super::problem::Problem;
 use super::schemas::Schema;
-use super::{Shared, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, reload, status, targets, trace};
+use super::{
+    Shared, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload, status, targets, trace,
+};
 
 /// One operation of the API.
 pub(super) struct Operation {
@@ -659,6 +661,66 @@ pub(super) static OPERATIONS: &[Operation] = &[
             AWAY,
         ],
         handler: || get(kpi::show),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/prompts",
+        id: "listPrompts",
+        summary: "Prompts that were uploaded, and the keys of the configuration that name them.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("All, by their names.", Schema::Prompts), AWAY],
+        handler: || get(prompts::list),
+    },
+    Operation {
+        method: Method::PUT,
+        path: "/v1/prompts/{prompt}",
+        id: "putPrompt",
+        summary: "Upload a WAV file: it is kept in the store, and played where the configuration names it, by what begins from now on.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::Wav,
+            media_types: &["audio/wav"],
+        }),
+        answers: &[
+            ok("It is on the disk.", Schema::Prompt),
+            problem(
+                409,
+                "There is no room for it beside those that calls may still be playing.",
+            ),
+            problem(
+                422,
+                "It is no name of a prompt, or the body no WAV file that can be played; `detail` says what it must be.",
+            ),
+            AWAY,
+        ],
+        handler: || put(prompts::put),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/v1/prompts/{prompt}",
+        id: "deletePrompt",
+        summary: "Delete a prompt that the configuration does not name.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "It is gone.",
+                content: Content::Nothing,
+            },
+            problem(404, "There is no such prompt."),
+            problem(409, "The configuration names it; `used_by` says where."),
+            problem(422, "It is no name of a prompt."),
+            AWAY,
+        ],
+        handler: || delete(prompts::remove),
     },
     Operation {
         method: Method::POST,

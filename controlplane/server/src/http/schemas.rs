@@ -27,6 +27,8 @@ pub(super) enum Schema {
     HearsRequest,
     Kpi,
     Package,
+    Prompt,
+    Prompts,
     Reload,
     Supervisor,
     SupervisorRequest,
@@ -34,6 +36,7 @@ pub(super) enum Schema {
     Trace,
     Turns,
     Vcon,
+    Wav,
 }
 
 /// Who can be on a call.
@@ -43,6 +46,8 @@ impl Schema {
     pub(super) fn reference(self) -> Value {
         match self {
             Schema::Any => json!({ "type": "object" }),
+            // OpenAPI 3.1 §4.8.14.1: a body that is not text has no schema but what its media type says.
+            Schema::Wav => json!({}),
             named => to(&format!("{named:?}")),
         }
     }
@@ -350,6 +355,15 @@ fn answers() -> Vec<(&'static str, Value)> {
             ("needs_restart", json!({ "type": "array", "items": kept })),
         ],
     );
+    let prompts = document("baton.prompts/1", &[("prompts", list("Prompt"))]);
+    let prompt = object(&[
+        ("name", text()),
+        ("uploaded", time()),
+        ("sha256", json!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })),
+        ("length_ms", count()),
+        ("rate_hz", json!({ "enum": [8000, 16000] })),
+        ("used_by", texts()),
+    ]);
     let targets = document("baton.targets/1", &[("targets", list("Target"))]);
     let target = json!({
         "type": "object",
@@ -383,6 +397,8 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Decision", decision),
         ("Context", context),
         ("Reload", reload),
+        ("Prompts", prompts),
+        ("Prompt", prompt),
         ("Targets", targets),
         ("Target", target),
         ("Health", health),

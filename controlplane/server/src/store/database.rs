@@ -23,9 +23,10 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
     (2, "events in order", include_str!("schema/2_events_in_order.sql")),
+    (3, "prompts", include_str!("schema/3_prompts.sql")),
 ];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and
@@ -64,7 +65,7 @@ impl Place {
         }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         match self {
             Place::Sqlite(path) => {
                 let escaped: String = path

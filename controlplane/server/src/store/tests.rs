@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::*;
 use crate::event::Teller;
 use crate::sibling::Side;
+use crate::store::prompts::PromptRow;
 use crate::store::recovery::{Closed, Recovery};
 use crate::webhook::Endpoint;
 
@@ -90,6 +91,7 @@ macro_rules! on_both {
 mod kept;
 
 on_both! {
+    a_prompt_that_was_uploaded_comes_back_as_it_came
     what_was_written_is_there_after_the_next_start
     handoffs_come_in_the_order_in_which_they_were_asked_for
     a_closed_handoff_is_not_opened_again_by_another_instance
@@ -847,4 +849,32 @@ async fn records_of_a_period_come_page_by_page_with_what_was_thought_of_them(hom
     period.since_ms = 0;
     assert_eq!(database.stored(&period, None).await.expect("read").len(), 3);
     assert_eq!(database.undelivered(&period).await.expect("read"), 0);
+}
+
+async fn a_prompt_that_was_uploaded_comes_back_as_it_came(home: Home) {
+    let database = home.open().await;
+    let row = |name: &str, at_ms| PromptRow {
+        name: name.to_owned(),
+        at_ms,
+        sha256: "ab".repeat(32),
+        length_ms: 1_000,
+        rate_hz: 16_000,
+    };
+    let wav: Vec<u8> = (0..100_000_u32).map(|at| (at.wrapping_mul(at) >> 7) as u8).collect();
+    for (name, wav) in [("music", &wav[..]), ("greeting", &wav[..3]), ("music", &wav[..77_777])] {
+        let put = database.put_prompt(&row(name, 7), wav, PATIENCE).await;
+        put.expect("written");
+    }
+    drop(database);
+    let database = home.open().await;
+    assert_eq!(
+        database.prompts().await.expect("rows"),
+        [row("greeting", 7), row("music", 7)]
+    );
+    let file = database.prompt("music").await.expect("read");
+    assert!(file.is_some_and(|file| file == wav[..77_777]));
+    assert_eq!(prompts::names(&home.place).await.expect("names").len(), 2);
+    assert!(database.delete_prompt("music", PATIENCE).await.expect("deleted"));
+    assert!(!database.delete_prompt("music", PATIENCE).await.expect("no error"));
+    assert_eq!(database.prompt("music").await.expect("read"), None);
 }

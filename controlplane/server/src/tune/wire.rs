@@ -17,7 +17,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use super::paths::{heard, leg, played};
 use super::rates::{End, Rate, Way};
 use crate::config::{Config, Media};
-use crate::library::Library;
+use crate::library::{Library, Uploads};
 use crate::server::engine_config;
 use parties::{Parties, Streams};
 use worker::Worker;
@@ -57,7 +57,7 @@ impl Wire {
     /// Why a worker does not start: its ports are taken, the kernel forbids what it needs.
     pub(super) fn start(config: &Config) -> Result<Wire, String> {
         let mut library = Library::new(config);
-        let ids = library.ids(config)?;
+        let ids = library.ids(config, &Uploads::new())?;
         let mut engine_config = engine_config(config, Arc::clone(&library.prompts), 1);
         let cores = sched_getaffinity(None).map_err(|error| format!("sched_getaffinity: {error}"))?;
         let first = (0..CpuSet::MAX_CPU).find(|core| cores.is_set(*core));

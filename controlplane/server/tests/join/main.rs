@@ -22,6 +22,7 @@ mod phone;
 mod ports;
 #[path = "../../src/store/tests/postgres.rs"]
 mod postgres;
+mod prompts;
 mod reload;
 mod speech;
 mod stalled;

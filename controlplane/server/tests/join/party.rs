@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use media::codec::g711::Law;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -149,6 +150,24 @@ impl Party {
         timeout(PATIENCE, heard).await.expect("a prompt was heard");
     }
 
+    /// Waits for half a second of a tone that no voice and no prompt of ours has, which has not been received yet.
+    pub(crate) async fn hears_a_tone(&mut self, hz: f64) {
+        self.forget();
+        let heard = async {
+            let mut packets = 0;
+            while packets < 25 {
+                let audio = self.next_audio().await;
+                packets = match audio.is_some_and(|audio| share(&audio, hz) > 0.9) {
+                    true => packets + 1,
+                    false => 0,
+                };
+            }
+        };
+        timeout(PATIENCE, heard)
+            .await
+            .unwrap_or_else(|_| panic!("no tone of {hz} Hz was heard"));
+    }
+
     /// What came until now is of no interest, but that it was one line.
     pub(crate) fn forget(&mut self) {
         while let Ok(heard) = self.heard.try_recv() {
@@ -175,4 +194,17 @@ impl Party {
         }
         self.line = Some((heard.leg, heard.ssrc, heard.sequence));
     }
+}
+
+/// How much of what a packet of µ-law has is at one frequency.
+fn share(audio: &[u8], hz: f64) -> f64 {
+    let mut samples = vec![0; audio.len()];
+    Law::Mu.decode(audio, &mut samples);
+    let (mut re, mut im, mut all) = (0.0, 0.0, 1.0);
+    for (at, sample) in samples.iter().enumerate() {
+        let (sin, cos) = (std::f64::consts::TAU * hz / 8_000.0 * at as f64).sin_cos();
+        let sample = f64::from(*sample);
+        (re, im, all) = (re + sample * cos, im + sample * sin, all + sample * sample);
+    }
+    2.0 * (re * re + im * im) / (samples.len() as f64 * all)
 }

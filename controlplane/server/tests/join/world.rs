@@ -377,6 +377,17 @@ impl World {
         }
     }
 
+    /// Ends the program and starts it again.
+    pub(crate) async fn restart(&mut self) {
+        let (client, http) = (self.client.clone(), self.http);
+        let (program, folder) = self.program();
+        program.terminate();
+        assert!(program.wait(PATIENCE).success());
+        let mut new = start_program("again", folder, &[]);
+        ready(&client, http, &mut new).await;
+        *self.program().0 = new;
+    }
+
     /// Stops the server.
     pub(crate) async fn stop(self) {
         match self.host {
@@ -409,7 +420,7 @@ fn manager_at(path: &Path) -> [(&'static str, &OsStr); 2] {
 }
 
 /// Waits until it takes calls.
-async fn ready(client: &Client, http: SocketAddr, program: &mut Program) {
+pub(crate) async fn ready(client: &Client, http: SocketAddr, program: &mut Program) {
     let ready = async {
         loop {
             let answer = client.get(format!("http://{http}/readyz")).send().await;

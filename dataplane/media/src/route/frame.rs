@@ -46,7 +46,14 @@ impl Leg {
         let at = if stalled { now } else { at };
         let (sequence, timestamp) = self.line.begin(at);
         let tells = self.row.digit.is_none() && self.tells_key(now);
-        let made = self.make(now, (sequence, timestamp), tells, comfort, prompts, &mut buffer[HEADER..]);
+        let made = self.make(
+            now,
+            (sequence, timestamp),
+            tells,
+            comfort,
+            prompts,
+            &mut buffer[HEADER..],
+        );
         let Some((Made { len, level, mixed }, items)) = made else {
             // No room, or no state for its codec: neither is ever so.
             self.arm(now);

@@ -554,14 +554,15 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "briefing",
                 r#""support.wav""#,
-                "What the human hears before the join: a WAV file. Default: prompts.briefing.",
+                "What the human hears before the join: a WAV file, or { uploaded = \"NAME\" }. Default, also until it is uploaded: \
+                 prompts.briefing.",
             )
             .example(),
             key(
                 "hold",
                 r#""support.wav""#,
-                "What the caller hears who waits for this target: a WAV file. Where others are tried after it, it goes on. \
-                 Default: prompts.hold.",
+                "What the caller hears who waits for this target: a WAV file, or { uploaded = \"NAME\" }. Where others are tried after \
+                 it, it goes on. Default, also until it is uploaded: prompts.hold.",
             )
             .example(),
         ],
@@ -639,7 +640,8 @@ pub(super) const SECTIONS: &[Section] = &[
     Section {
         name: "prompts",
         kind: Kind::Table,
-        about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program.",
+        about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program. { uploaded = \"NAME\" } is one that \
+                is uploaded by PUT /v1/prompts/NAME; until then the one that comes with the program is played.",
         keys: &[
             key(
                 "announcement",
