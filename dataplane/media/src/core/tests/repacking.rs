@@ -60,7 +60,7 @@ impl Way {
         for payload in &packets {
             rig.packet(HUMAN, &header, payload);
             header.sequence = header.sequence.next();
-            header.timestamp += codec.ticks(ptime as u8) as u32;
+            header.timestamp += codec.ticks(ptime as u8);
             rig.run(ptime as u64);
         }
         packets
