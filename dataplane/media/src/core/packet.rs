@@ -54,7 +54,7 @@ impl Core {
         let mut changed = false;
         if content == Content::Audio {
             leg.source.codec = Some(format.codec);
-            changed = format == leg.format && leg.before.take().is_some();
+            changed = leg.before.take_if(|_| format == leg.format).is_some();
         }
         let (new_digit, dtmf, held) = match content {
             Content::Event(event) => {
@@ -368,15 +368,16 @@ impl Core {
     }
 }
 
-/// What is in a packet, and as what of the leg's formats it is to be understood.
+/// What is in a packet, and as what of the leg's formats it is to be understood: of all but a few as the first.
 fn content(leg: &Leg, packet: &Packet<'_>) -> (Content, Format) {
-    let formats = [Some(leg.format), leg.also, leg.before];
-    let mut known = formats
-        .into_iter()
-        .flatten()
-        .map(|format| (kind(&format, packet), format));
+    let usual = kind(&leg.format, packet);
+    if !matches!(usual, Content::Unmapped) {
+        return (usual, leg.format);
+    }
+    let others = [leg.also, leg.before].into_iter().flatten();
+    let mut known = others.map(|format| (kind(&format, packet), format));
     let found = known.find(|(content, _)| *content != Content::Unmapped);
-    found.unwrap_or((Content::Unmapped, leg.format))
+    found.unwrap_or((usual, leg.format))
 }
 
 fn kind(format: &Format, packet: &Packet<'_>) -> Content {
