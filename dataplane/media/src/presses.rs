@@ -8,6 +8,7 @@ use crate::codec::mean_square;
 use crate::command::Pressed;
 use crate::dtmf::{EVENT, Event, Tone};
 use crate::leg::{Leg, Sound};
+use crate::route::Part;
 use crate::rtp::HEADER;
 use crate::voice::SAMPLES_MAX;
 
@@ -52,15 +53,12 @@ struct Press {
     ends: u8,
 }
 
-/// A packet of a key, behind its header.
+/// A packet of a key.
 pub(crate) struct Told {
     pub(crate) payload_type: u8,
     pub(crate) timestamp: u32,
     pub(crate) marker: bool,
-    pub(crate) len: usize,
-    pub(crate) sound: Sound,
-    pub(crate) duration: u32,
-    pub(crate) level: Option<u32>,
+    pub(crate) part: Part,
 }
 
 impl Presses {
@@ -162,10 +160,12 @@ impl Leg {
             payload_type: events.send,
             timestamp: began,
             marker: first,
-            len: EVENT,
-            sound: Sound::Event,
-            duration: press.lasted,
-            level: None,
+            part: Part {
+                len: EVENT,
+                sound: Sound::Event,
+                duration: press.lasted,
+                level: None,
+            },
         })
     }
 
@@ -182,10 +182,12 @@ impl Leg {
             payload_type: self.format.send,
             timestamp,
             marker: false,
-            len,
-            sound: Sound::Audio,
-            duration,
-            level: Some(mean_square(samples)),
+            part: Part {
+                len,
+                sound: Sound::Audio,
+                duration,
+                level: Some(mean_square(samples)),
+            },
         })
     }
 

@@ -7,6 +7,8 @@ mod frame;
 mod mixing;
 mod packet;
 
+pub(crate) use packet::Part;
+
 use crate::clock::Clock;
 use crate::codec::opus::Band;
 use crate::coders::Lent;

@@ -1,6 +1,6 @@
 //! What we make ourselves, on the listener's own tick: prompts, comfort noise, a mix; and ends of digits.
 
-use super::{Ended, Feed, NARROW};
+use super::{Ended, Feed, NARROW, Part};
 use crate::clock::Clock;
 use crate::codec::mean_square;
 use crate::codec::opus::Band;
@@ -86,19 +86,18 @@ impl Leg {
             payload_type: self.format.send,
             timestamp,
             marker: stalled || self.row.run != Some(origin),
-            len,
-            sound: Sound::Audio,
-            duration: lasts,
-            level,
+            part: Part {
+                len,
+                sound: Sound::Audio,
+                duration: lasts,
+                level,
+            },
         };
         let Told {
             payload_type,
             timestamp: heard_from,
             marker,
-            len,
-            sound,
-            duration,
-            level,
+            part,
         } = told.unwrap_or(made);
         let header = Header {
             marker,
@@ -109,7 +108,7 @@ impl Leg {
         };
         header.write(buffer);
         self.row.run = Some(origin);
-        self.line.put(at, sequence, timestamp, lasts, false, len);
+        self.line.put(at, sequence, timestamp, lasts, false, part.len);
         if self.row.feed == Feed::Play && self.row.playing.as_ref().is_none_or(Playing::is_done) {
             ended.switched = true;
             self.prompts_end(silent);
@@ -124,16 +123,16 @@ impl Leg {
             sequence,
             timestamp: heard_from,
             clock: self.line.clock,
-            duration,
-            sound,
+            duration: part.duration,
+            sound: part.sound,
             origin,
             missing: self.line.take_unsent(),
             ticks: since_key,
             rounded: false,
             arrival: None,
-            level,
+            level: part.level,
         };
-        (Some((HEADER + len, outgoing)), ended)
+        (Some((HEADER + part.len, outgoing)), ended)
     }
 
     /// What a frame has of the leg whose first word is waited for.

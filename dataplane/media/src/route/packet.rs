@@ -18,18 +18,20 @@ pub(super) enum Plan {
     Forward { payload_type: u8, sound: Sound },
     /// A stretch of a tone goes instead, from the `offset`th of its samples of 8 kHz to the `duration`th.
     Tone { tone: Tone, offset: u16, duration: u16 },
+    /// A part of a key goes instead that did not come in the audio.
+    Press,
     /// It is taken out, and the line has no hole for it.
     TakeOut(Reason),
 }
 
-/// What a received packet has become on a listener's line.
-struct Part {
-    len: usize,
-    sound: Sound,
+/// What stands behind the header of a packet on a listener's line.
+pub(crate) struct Part {
+    pub(crate) len: usize,
+    pub(crate) sound: Sound,
     /// Ticks of the line.
-    duration: u32,
+    pub(crate) duration: u32,
     /// Mean square, where it is known already.
-    level: Option<u32>,
+    pub(crate) level: Option<u32>,
 }
 
 /// The longest that a row waits for a leg that sends, but nothing that can be heard, ns.
@@ -126,10 +128,12 @@ impl Leg {
         let sounds = matches!(inbound.content, Content::Audio | Content::Noise);
         // Where the line begins anew, a key that has begun ends.
         let free = self.row.digit.is_none() && !late && !(fresh && self.presses.has_begun());
-        let tells = sounds && free && matches!(plan, Plan::Forward { .. }) && self.tells_key(now);
-        let carried = match tells {
-            true => self.pass_over(inbound, standing, buffer),
-            false => self.carry(now, from, inbound, standing, buffer),
+        if sounds && free && matches!(plan, Plan::Forward { .. }) && self.tells_key(now) {
+            plan = Plan::Press;
+        }
+        let carried = match plan {
+            Plan::Press => self.pass_over(inbound, standing, buffer),
+            _ => self.carry(now, from, inbound, standing, buffer),
         };
         if let Err(why) = carried {
             if why == Untranscodable::Ours && heard {
@@ -179,35 +183,26 @@ impl Leg {
             timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
-        let lasts = match &carried {
-            Ok(Some(part)) => part.duration,
-            _ => self.line.clock.ticks_of_ms(self.ptime_ms.into()),
-        };
         let since_key = self.presses.stepped(heard_at);
-        let told = match tells {
-            true => self.tell_key(heard_at, lasts, buffer),
-            false => None,
-        };
-        if tells && told.is_none() {
-            return Err(Reason::Untranscodable);
-        }
-        let is_told = told.is_some();
+        // The line goes on as with the audio in whose place a key is.
+        let mut in_place_of = None;
         let Part {
             len,
             sound,
             duration,
             level,
         } = match plan {
-            Plan::Forward { .. } if let Some(told) = told => {
-                header.payload_type = told.payload_type;
-                header.timestamp = told.timestamp;
-                header.marker = told.marker;
-                Part {
-                    len: told.len,
-                    sound: told.sound,
-                    duration: told.duration,
-                    level: told.level,
-                }
+            Plan::Press => {
+                let lasts = match &carried {
+                    Ok(Some(part)) => part.duration,
+                    _ => self.line.clock.ticks_of_ms(self.ptime_ms.into()),
+                };
+                in_place_of = Some(lasts);
+                let told = self.tell_key(heard_at, lasts, buffer);
+                let told = told.ok_or(Reason::Untranscodable)?;
+                (header.payload_type, header.timestamp, header.marker) =
+                    (told.payload_type, told.timestamp, told.marker);
+                told.part
             }
             Plan::Forward { payload_type, sound } => {
                 header.payload_type = payload_type;
@@ -227,14 +222,9 @@ impl Leg {
         };
         header.write(buffer);
         let past = sequence.distance_from(self.line.next_sequence());
-        match is_told {
-            // The line goes on as with the audio in whose place it is.
-            true => self.line.put(now, sequence, heard_at, lasts, false, len),
-            false => {
-                let event = sound == Sound::Event;
-                self.line.put(now, sequence, header.timestamp, duration, event, len);
-            }
-        }
+        let event = sound == Sound::Event && in_place_of.is_none();
+        let lasts = in_place_of.unwrap_or(duration);
+        self.line.put(now, sequence, heard_at, lasts, event, len);
         let mut outgoing = Outgoing {
             ssrc: header.ssrc,
             sequence,
@@ -412,6 +402,7 @@ impl Leg {
 
     /// What the listener does not hear, being told a key in its place: what decodes it hears it all the same, and nothing is coded that the far
     /// end would not get.
+    #[inline(never)]
     fn pass_over(
         &mut self,
         inbound: &Inbound,
