@@ -238,6 +238,8 @@ impl Encoder {
             return None;
         }
         let (mut coded, mut lengths) = ([0; 1_400], [0; FRAMES_MAX]);
+        // What libopus fills up to a constant length is a packet of another kind, which is no frame of ours.
+        let _ = self.inner.set_vbr(true);
         let mut toc = None;
         let (mut end, mut made) = (0, 0);
         for samples in samples.chunks_exact(frame) {
@@ -255,6 +257,7 @@ impl Encoder {
             lengths[made] = length - 1;
             made += 1;
         }
+        let _ = self.inner.set_vbr(!self.wishes.cbr);
         *packet.get_mut(0)? = toc? | 3;
         *packet.get_mut(1)? = 0x80 | made as u8;
         let mut head = 2;

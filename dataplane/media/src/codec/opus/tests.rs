@@ -259,3 +259,45 @@ fn what_a_peer_cannot_play_is_not_encoded() {
         assert_eq!(count == 0, !narrow, "{hz}: {count}");
     }
 }
+
+/// A length that no frame has is made of several frames, also for who wants each packet as long as the other.
+#[test]
+fn packets_of_thirty_and_fifty_ms_are_whole_whatever_the_peer_wants() {
+    for band in [Band::Narrow, Band::Wide] {
+        for (cbr, dtx, most) in [
+            (true, true, Some(6_000)),
+            (true, false, Some(24_000)),
+            (true, false, None),
+            (false, true, Some(6_000)),
+        ] {
+            for ms in [30, 50] {
+                let mut encoder = Encoder::new(band, &Settings::default()).unwrap();
+                encoder.heed(Wishes {
+                    cbr,
+                    dtx,
+                    bitrate_max: most,
+                    ..Wishes::default()
+                });
+                let samples = vec![0; band.hz() as usize / 1_000 * ms];
+                let noise = |at: usize| (at as u32).wrapping_mul(2_654_435_761) as i32 >> 19;
+                for n in 0..60 {
+                    // Speech-like: half a second of sound, half a second of none.
+                    let sounds = n * ms % 1_000 < 500;
+                    let said: Vec<i16> = (0..samples.len())
+                        .map(|at| {
+                            if sounds {
+                                noise(n * samples.len() + at) as i16
+                            } else {
+                                0
+                            }
+                        })
+                        .collect();
+                    let mut packet = [0; 1_500];
+                    let what = format!("{band:?} {cbr} {dtx} {most:?}: {ms} ms, packet {n}");
+                    let len = encoder.encode(&said, &mut packet).expect(&what);
+                    assert_eq!(duration(&packet[..len]), Some(48 * ms as u32), "{what}");
+                }
+            }
+        }
+    }
+}
