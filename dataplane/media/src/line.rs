@@ -183,8 +183,12 @@ impl Epoch {
             Place::Behind(0)
         } else if ahead < Sequence::MAX_DROPOUT {
             let passed = self.clock().ticks(now.saturating_sub(self.at)) as i64;
-            // A jump that the source's own count does not know came from a single packet out of the run.
-            let jumps = matches!(arrival, Arrival::Ahead { missing } if missing.wrapping_add(1) != ahead);
+            // A jump that the source's own count does not know came from a single packet out of the run; what begins that count has none.
+            let jumps = match arrival {
+                Arrival::Ahead { missing } => missing.wrapping_add(1) != ahead,
+                Arrival::First => true,
+                Arrival::Restart | Arrival::Late | Arrival::Duplicate | Arrival::Wild => false,
+            };
             if jumps || (stepped - passed).abs() > i64::from(self.clock().ticks_of_ms(MAX_DRIFT)) {
                 Place::Broken
             } else {
