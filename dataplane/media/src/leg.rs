@@ -271,6 +271,10 @@ impl Leg {
             self.before = Some(self.format).filter(|_| !changed);
             self.change_codec(spec.format.codec, seed);
         }
+        let counts = |format: &Format| format.events.map(|events| events.clock_hz);
+        if counts(&self.format) != counts(&spec.format) {
+            self.presses.forget();
+        }
         self.format = spec.format;
         self.also = spec.also;
         self.opus = spec.opus;
@@ -294,6 +298,7 @@ impl Leg {
             self.source.ssrc = None;
             self.line = Line::new(seed, clock);
             self.row.line_changed();
+            self.presses.forget();
             self.meter.line_changed();
             // What waits belongs to the old line.
             self.waiting = 0;

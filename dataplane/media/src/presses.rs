@@ -86,15 +86,20 @@ impl Presses {
 
     /// The step of the timestamp from a key that was the last thing on the line.
     pub(crate) fn stepped(&mut self, timestamp: u32) -> Option<u32> {
-        let began = self.last.take_if(|_| self.now.is_none())?;
+        let goes_on = self.has_begun();
+        let began = self.last.take_if(|_| !goes_on)?;
         Some(timestamp.wrapping_sub(began))
     }
 
     /// The key that is told is cut short: its timestamp, and its code.
     pub(crate) fn cut(&mut self) -> Option<(u32, u8)> {
-        self.last = None;
         let press = self.now.take_if(|press| press.began.is_some())?;
         Some((press.began?, press.code))
+    }
+
+    /// What is on the line of a key is told no further: the line, or how keys are told on it, is another one.
+    pub(crate) fn forget(&mut self) {
+        self.now.take_if(|press| press.began.is_some());
     }
 
     fn next(&mut self, now: u64) -> Option<u8> {

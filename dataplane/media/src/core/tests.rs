@@ -69,11 +69,13 @@ impl Sent {
     }
 }
 
-/// Somebody who sends a packet every 20 ms.
+/// Somebody who sends a packet every 20 ms, or whatever is set.
 #[derive(Clone, Debug)]
 struct Talker {
     leg: LegId,
     next: u64,
+    /// Length of a packet, ns.
+    every: u64,
     until: u64,
     header: Header,
     payload: Vec<u8>,
@@ -337,6 +339,7 @@ impl Rig {
         self.talkers.push(Talker {
             leg,
             next,
+            every: 20 * MS,
             until: u64::MAX,
             header,
             payload,
@@ -403,7 +406,7 @@ impl Rig {
 
     fn speak(&mut self, n: usize) {
         let talker = &mut self.talkers[n];
-        talker.next += 20 * MS;
+        talker.next += talker.every;
         let (packets, next) = &mut talker.packets;
         let payload = packets.get(*next).unwrap_or(&talker.payload).clone();
         *next = (*next + 1) % packets.len().max(1);

@@ -265,6 +265,7 @@ impl Leg {
             Feed::Play | Feed::Nothing => Origin::StandIn,
         };
         let packet = pending.claim()?;
+        let since_key = self.presses.stepped(timestamp);
         let header = Header {
             marker,
             payload_type: events.send,
@@ -290,7 +291,7 @@ impl Leg {
                 sound: Sound::Event,
                 origin,
                 missing: self.line.take_unsent(),
-                ticks: None,
+                ticks: since_key,
                 rounded: false,
                 arrival: None,
                 level: None,

@@ -37,6 +37,9 @@ pub(crate) struct Part {
 /// The longest that a row waits for a leg that sends, but nothing that can be heard, ns.
 const WAIT_MAX: u64 = 1_000_000_000;
 
+/// How much earlier than it is due a stretch of tone may come, ms.
+const EARLY_MAX: u32 = 60;
+
 /// The longest stretch of tone in one packet, samples of 8 kHz.
 pub(super) const TONE_MAX: u16 = 480;
 
@@ -101,14 +104,13 @@ impl Leg {
         {
             plan = Plan::TakeOut(Reason::Digit);
         }
-        if let (Plan::Tone { offset, .. }, Some(epoch), false) = (&plan, &self.row.epoch, fresh || late)
-            && timestamp_distance(
-                epoch.heard_at(timestamp.wrapping_add(NARROW.to(from_clock, (*offset).into()))),
-                self.line.end(),
-            ) < 0
-        {
-            // A key that goes back in time is none.
-            plan = Plan::TakeOut(Reason::Digit);
+        if let (Plan::Tone { offset, .. }, Some(epoch), false) = (&plan, &self.row.epoch, fresh || late) {
+            let from = epoch.heard_at(timestamp.wrapping_add(NARROW.to(from_clock, (*offset).into())));
+            let early = timestamp_distance(from, self.line.timestamp_at(now));
+            // A key that goes back in time is none, nor is one that was held for longer than time has passed.
+            if timestamp_distance(from, self.line.end()) < 0 || early > self.line.clock.ticks_of_ms(EARLY_MAX) as i32 {
+                plan = Plan::TakeOut(Reason::Digit);
+            }
         }
         if let Plan::TakeOut(reason) = plan {
             if !heard {
@@ -183,7 +185,8 @@ impl Leg {
             timestamp: heard_at,
             ssrc: self.line.ssrc,
         };
-        let since_key = self.presses.stepped(heard_at);
+        // What is late steps from nothing.
+        let since_key = if late { None } else { self.presses.stepped(heard_at) };
         // The line goes on as with the audio in whose place a key is.
         let mut in_place_of = None;
         let Part {
@@ -247,7 +250,9 @@ impl Leg {
         };
         if !late {
             outgoing.missing = std::mem::take(&mut self.row.missing).saturating_add(self.line.take_unsent());
-            outgoing.ticks = self.row.ticks.replace(0).map(stepped);
+            // A tone is heard from its offset on.
+            let ticks = self.row.ticks.replace(offset.wrapping_neg());
+            outgoing.ticks = ticks.map(|ticks| stepped(ticks.wrapping_add(offset)));
         } else if let Ok(missing) = u16::try_from(past) {
             // What it was overtaken by was taken out: on the line it is the newest, and explains what lies before it.
             outgoing.missing = missing;

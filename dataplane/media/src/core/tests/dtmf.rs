@@ -55,8 +55,8 @@ impl Press {
         let next = rig.talker(leg).next;
         rig.talker(leg).until = 0;
         for n in 0..packets {
-            let at = next + u64::from(n) * 20 * MS - rig.now;
-            rig.run_ns(at);
+            let at = next + u64::from(n) * 20 * MS;
+            rig.run_ns(at.saturating_sub(rig.now));
             press.packet(rig, leg, false);
         }
         for _ in 0..3 {
