@@ -83,6 +83,14 @@ pub fn calls() -> Vec<Rare> {
     let late = Answering::After(ms(2000));
     let lost = |seed, other, happens: &[(u64, Also)]| lose(handed_on(seed, other, ms(1000), happens));
     let hushed = |seed, other, happens: &[(u64, Also)]| hush(handed_on(seed, other, ms(15_000), happens));
+    // It is said again every 10 s.
+    let told = |seed, human| Scenario {
+        estimate: Some(ms(10_000)),
+        took: vec![ms(100_000); 3],
+        ring: ms(25_000),
+        end: ms(45_000),
+        ..Scenario::failing(seed, Behaviour::not(human))
+    };
     let rare = |call, pairs: &[Pair]| Rare {
         call,
         pairs: pairs.to_vec(),
@@ -236,5 +244,7 @@ pub fn calls() -> Vec<Rare> {
             },
             &[("joining", "reach over")],
         ),
+        rare(told(23, Answering::Dead), &[("inviting", "wait estimate")]),
+        rare(told(24, Answering::RingOn), &[("ringing", "wait estimate")]),
     ]
 }

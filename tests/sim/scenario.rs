@@ -231,6 +231,10 @@ pub struct Scenario {
     pub cancel_at: Option<Duration>,
     /// How long a target may ring.
     pub ring: Duration,
+    /// How often who waits is told how long it will take, if at all.
+    pub estimate: Option<Duration>,
+    /// What handoffs to the first target took before.
+    pub took: Vec<Duration>,
     /// How long a human who answered may take to accept.
     pub accept_within: Duration,
     /// How long all targets together may take.
@@ -283,6 +287,8 @@ impl Scenario {
             ai_hangs_up: None,
             cancel_at: None,
             ring: Duration::from_secs(8),
+            estimate: None,
+            took: Vec::new(),
             accept_within: Duration::from_secs(10),
             reach: Duration::from_secs(60),
             waits: [30, 15, 30].map(Duration::from_secs),

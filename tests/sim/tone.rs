@@ -30,6 +30,12 @@ pub enum Sound {
     Failed,
     /// Goodbye.
     Goodbye,
+    /// It takes less than a minute.
+    Soon,
+    /// It takes about …
+    About,
+    /// … so many minutes.
+    Minutes(u8),
     /// Low noise.
     Comfort,
     /// Something that no source made: two sources in one packet at a switch of prompts, or a fault.
@@ -37,7 +43,7 @@ pub enum Sound {
 }
 
 /// Every sound that is a tone, with its frequency in Hz.
-const TONES: [(Sound, f64); 13] = [
+const TONES: [(Sound, f64); 17] = [
     (Sound::Caller, 400.0),
     (Sound::Ai, 550.0),
     (Sound::Human(0), 700.0),
@@ -50,6 +56,10 @@ const TONES: [(Sound, f64); 13] = [
     (Sound::NoAnswer, 1750.0),
     (Sound::Failed, 1900.0),
     (Sound::Goodbye, 2050.0),
+    (Sound::Soon, 2200.0),
+    (Sound::About, 2350.0),
+    (Sound::Minutes(1), 2500.0),
+    (Sound::Minutes(2), 2650.0),
     (Sound::Other, 0.0),
 ];
 
@@ -131,7 +141,7 @@ impl Sound {
             }
             2.0 * (re * re + im * im) / (count * energy)
         };
-        TONES[..12]
+        TONES[..TONES.len() - 1]
             .iter()
             .find(|(_, hertz)| share(*hertz) > 0.8)
             .map_or(Sound::Other, |(sound, _)| *sound)

@@ -169,7 +169,8 @@ impl World {
             .collect();
         let (library, prompts) = prompts();
         let plane = Plane::new(&scenario, &library, start);
-        let node = Node::new(node_config(&scenario, prompts, node_sip, &caller, &ai, &humans), start);
+        let mut node = Node::new(node_config(&scenario, prompts, node_sip, &caller, &ai, &humans), start);
+        scenario.took.iter().for_each(|took| node.learn("human-0", *took));
         let mut world = World {
             now: start,
             start,

@@ -2,6 +2,7 @@
 
 use media::command::{PlayId, WindowId};
 
+use crate::estimate::Said;
 use crate::notice::{HandoffId, Step};
 use crate::timer::Timer;
 
@@ -32,6 +33,8 @@ pub enum Action {
     Promote,
     /// Make the table so; with the window of evidence, if one is open.
     Show(Scene, Option<WindowId>),
+    /// The same scene, in which something else is said: that it is in force is no news, and where it is impossible all goes on as it is.
+    Say(Scene, Option<WindowId>),
     /// The scene as it is, with the window closed: its evidence comes.
     Unwatch,
     /// End the session.
@@ -55,7 +58,7 @@ pub enum Scene {
     Setup,
     /// Caller and peer hear each other, also until the join where the AI talks on.
     Conversation,
-    /// The caller hears announcement (unless `hold_only`) and hold audio, nobody else anything.
+    /// The caller hears announcement (unless `hold_only`), how long it will take (if that is said) and hold audio, nobody else anything.
     Waiting {
         /// What is heard.
         wait: Wait,
@@ -98,11 +101,26 @@ pub struct Wait {
     pub play: PlayId,
     /// Without the announcement.
     pub hold_only: bool,
+    /// How long it will take; `None`: nothing is said of that.
+    pub said: Option<Said>,
     /// Hold audio of the peer that hands off: of a human. An AI hears nothing, so that it does not answer the music.
     pub peer: Option<PlayId>,
     /// Whose hold audio is heard: of the first target that is reached for, also while others are. An index into the targets of the
     /// configuration.
     pub target: usize,
+}
+
+impl Wait {
+    /// Items of the caller's queue before the hold audio.
+    pub(crate) fn spoken(self) -> u8 {
+        let said = match self.said {
+            None => 0,
+            Some(Said::Soon) => 1,
+            // The number comes after what introduces it.
+            Some(Said::Minutes(_)) => 2,
+        };
+        said + u8::from(!self.hold_only)
+    }
 }
 
 /// What a caller is told who is given back.

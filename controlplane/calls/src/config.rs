@@ -179,6 +179,19 @@ pub struct Target {
     pub reinvite: bool,
 }
 
+/// How a caller who waits is told how long it will take.
+#[derive(Clone, Debug)]
+pub struct Estimate {
+    /// Again after so long.
+    pub every: Duration,
+    /// It takes less than a minute.
+    pub soon: PromptId,
+    /// It takes about …
+    pub intro: PromptId,
+    /// … so many minutes, with the unit: those that can be said, ascending.
+    pub minutes: Vec<(u8, PromptId)>,
+}
+
 /// What is spoken, as prompts of the data plane's library.
 #[derive(Clone, Debug)]
 pub struct Prompts {
@@ -196,6 +209,8 @@ pub struct Prompts {
     pub failed: PromptId,
     /// To the caller where the AI is gone: goodbye. Then BYE.
     pub goodbye: PromptId,
+    /// To the caller while waiting: how long it will take. `None`: that is not said.
+    pub estimate: Option<Estimate>,
 }
 
 /// Bounds on every wait.

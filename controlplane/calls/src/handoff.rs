@@ -9,6 +9,7 @@ use playbook::{Accept, Mode};
 
 use crate::action::{Action, Apology, Scene, Wait, cause};
 use crate::call::{Parties, Peer};
+use crate::estimate::Said;
 use crate::input::Input;
 use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step};
 use crate::request::RequestError;
@@ -32,6 +33,8 @@ pub struct Order {
     pub refer: bool,
     /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
     pub talks_on: bool,
+    /// What the caller is told of how long it will take. Nothing where we do not call, or where the AI talks on.
+    pub said: Option<Said>,
 }
 
 /// Whom to try.
@@ -116,6 +119,8 @@ pub struct Handoff {
     /// What is heard until the join.
     wait: Wait,
     announced: bool,
+    /// Items of it that the caller was told.
+    told: u8,
     /// The time to reach anybody is over: no other target is tried.
     late: bool,
     /// Of a window that closed before the data plane had said that the join is in force.
@@ -129,19 +134,21 @@ impl Handoff {
         let target = order.targets.first().map(|choice| choice.target);
         let talks_on = order.talks_on;
         let mut handoff = Handoff {
-            order,
             state: State::Inviting,
             from,
             at: 0,
             wait: Wait {
                 play: parties.play(),
                 hold_only: talks_on,
+                said: order.said,
                 peer: (from == Peer::Human).then(|| parties.play()),
                 target: target.unwrap_or_default(),
             },
             announced: false,
+            told: 0,
             late: false,
             evidence: None,
+            order,
         };
         handoff.show_waiting(parties, out);
         handoff.tell(
@@ -153,7 +160,7 @@ impl Handoff {
             },
             out,
         );
-        out.push(Action::Arm(Timer::Reach));
+        out.extend([Timer::Reach, Timer::Estimate].map(Action::Arm));
         if handoff.order.refer {
             handoff.state = State::Referring {
                 accepted: false,
@@ -211,11 +218,15 @@ impl Handoff {
         use State::*;
         match (self.state, input) {
             // Whatever else goes on: the announcement ends, the peer leaves, time passes.
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, 0))
-                if play == self.wait.play && !self.wait.hold_only && !self.announced =>
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, item))
+                if play == self.wait.play && item < self.wait.spoken() =>
             {
-                self.announced = true;
-                self.tell(Step::Announced, out);
+                self.told = item + 1;
+                // What is said later begins with no announcement.
+                if item == 0 && !self.wait.hold_only && !self.announced {
+                    self.announced = true;
+                    self.tell(Step::Announced, out);
+                }
             }
             (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => {
                 parties.peer = None;
@@ -260,6 +271,7 @@ impl Handoff {
             }
 
             // Reaching a target.
+            (Inviting | Ringing, Input::Estimate(said)) => self.say(said, parties, out),
             (Inviting, Input::TargetRinging) => {
                 self.state = Ringing;
                 self.tell(Step::Ringing, out);
@@ -314,7 +326,8 @@ impl Handoff {
 
             // The join: who handed off leaves only now.
             (Joining, Input::Applied) => {
-                out.extend([Action::TellJoined(self.order.id), Action::Disarm(Timer::Reach)]);
+                out.push(Action::TellJoined(self.order.id));
+                out.extend([Timer::Reach, Timer::Estimate].map(Action::Disarm));
                 parties.end_peer(cause::HANDED_OFF, out);
                 parties.promote(out);
                 let window = self.evidence.is_none().then(|| self.window());
@@ -386,6 +399,28 @@ impl Handoff {
             false => Scene::Waiting { wait: self.wait },
         };
         out.push(Action::Show(scene, Some(self.window())));
+    }
+
+    /// How long it will take, by itself, to who hears hold audio: what is being said is said to its end, and an AI that talks on is
+    /// not interrupted.
+    fn say(&mut self, said: Said, parties: &mut Parties, out: &mut Vec<Action>) {
+        let is_with_ai = self.order.talks_on && parties.peer.is_some();
+        if is_with_ai || self.told < self.wait.spoken() {
+            return;
+        }
+        self.wait_anew(Some(said), parties);
+        out.push(Action::Say(Scene::Waiting { wait: self.wait }, Some(self.window())));
+    }
+
+    /// Hold audio from its start, after this and without another announcement.
+    fn wait_anew(&mut self, said: Option<Said>, parties: &mut Parties) {
+        self.told = 0;
+        self.wait = Wait {
+            play: parties.play(),
+            hold_only: true,
+            said,
+            ..self.wait
+        };
     }
 
     fn show_join(&self, out: &mut Vec<Action>) {
@@ -466,10 +501,9 @@ impl Handoff {
         }
         self.at += 1;
         match self.state {
-            // The caller may have heard the human for a moment: hold audio from its start, without another announcement.
+            // The caller may have heard the human for a moment.
             State::Joining => {
-                self.wait.play = parties.play();
-                self.wait.hold_only = true;
+                self.wait_anew(None, parties);
                 self.show_waiting(parties, out);
             }
             State::Briefing { .. } => self.show_waiting(parties, out),
@@ -489,7 +523,7 @@ impl Handoff {
         if matches!(self.state, State::Referring { .. }) {
             out.extend([Action::ForgetRefer, Action::Disarm(Timer::Refer)]);
         }
-        out.extend([Timer::Ring, Timer::Reach, Timer::Accept].map(Action::Disarm));
+        out.extend([Timer::Ring, Timer::Reach, Timer::Accept, Timer::Estimate].map(Action::Disarm));
         if parties.peer.is_none() {
             return Next::Goodbye(self.without_peer(verdict));
         }

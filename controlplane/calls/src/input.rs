@@ -3,6 +3,7 @@
 use media::command::PlayId;
 use media::evidence::Evidence;
 
+use crate::estimate::Said;
 use crate::handoff::Order;
 use crate::notice::{HandoffId, Party, Reason};
 use crate::timer::Timer;
@@ -50,6 +51,8 @@ pub enum Input {
     MediaSilent,
     /// This item of this act of playing is over.
     Played(PlayId, u8),
+    /// Who waits can be told how long it will take.
+    Estimate(Said),
     /// The human's first audible word went to the caller, in the window of this handoff.
     FirstWord(HandoffId),
     /// The window of this handoff is closed.
@@ -97,6 +100,7 @@ impl Input {
             Input::MediaFailed(_) => "media failed",
             Input::MediaSilent => "media silent",
             Input::Played(..) => "played",
+            Input::Estimate(_) => "wait estimate",
             Input::FirstWord(_) => "first word",
             Input::Evidence(..) => "evidence",
             Input::MediaEnded => "media ended",

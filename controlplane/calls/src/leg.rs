@@ -70,6 +70,8 @@ pub(crate) struct Leg {
     pub(crate) reinvites: bool,
     /// What became of that.
     pub(crate) spare: Spare,
+    /// When it was: the caller, when it came.
+    pub(crate) invited: Instant,
     /// How far it is.
     pub(crate) state: LegState,
     /// Its hold is over, and who hears it may wait for its first packet.

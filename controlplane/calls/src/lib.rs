@@ -15,6 +15,7 @@ mod codecs;
 mod coders;
 pub mod config;
 mod desired;
+pub mod estimate;
 pub mod handoff;
 mod hold;
 mod input;

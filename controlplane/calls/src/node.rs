@@ -14,6 +14,7 @@ use crate::call::{Action, Input, State};
 use crate::coders::Coders;
 use crate::config::{Config, Peers};
 use crate::desired::Unanswered;
+use crate::estimate::Estimates;
 use crate::leg::LegState;
 use crate::load::{Measure, WorkerLoad};
 use crate::notice::{CallId, HandoffId, Notice, Reason, Supervised};
@@ -28,6 +29,7 @@ use crate::spec::Role;
 use crate::timer::Timer;
 
 mod act;
+mod estimate;
 mod hold;
 mod keys;
 mod live;
@@ -92,6 +94,7 @@ pub struct Node {
     pub(crate) refusals: Refusals,
     moves: Moves,
     pub(crate) coders: Coders,
+    estimates: Estimates,
     /// Requests that are or were answered later.
     tickets: u64,
     /// What the endpoint had refused when that was last counted.
@@ -115,6 +118,7 @@ impl Node {
             refusals: Refusals::default(),
             moves: Moves::default(),
             coders: Coders::default(),
+            estimates: Estimates::default(),
             tickets: 0,
             turned_away: 0,
             config: Arc::new(config),
@@ -267,6 +271,7 @@ impl Node {
                 Some(Timer::Media) => self.media_silent(now, live),
                 Some(Timer::Probe) => self.probe(now, live),
                 Some(Timer::Supervisor) => self.supervisor_rang_out(now, live),
+                Some(Timer::Estimate) => self.estimate(now, live),
                 Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
                 None => self.put_back(now, live),
             }
@@ -359,6 +364,8 @@ impl Node {
         let admitted = peers.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied());
         self.endpoint.admit(admitted);
         self.ports.set_budget(peers.budget);
+        self.estimates
+            .retain(peers.targets.iter().map(|target| target.name.as_str()));
         self.refuse_or_not();
         let config = Config::clone(&self.config).with(peers);
         self.config = Arc::new(config);

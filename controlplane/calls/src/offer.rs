@@ -149,6 +149,7 @@ impl Node {
             quiet: None,
             probed: None,
             promise: None,
+            invited: now,
             state,
         };
         let _ = self.endpoint.set_credentials(dialog, credentials);

@@ -4,8 +4,8 @@
 //! |---|---|---|---|---|
 //! | setup | – (nothing is sent) | | | |
 //! | conversation (also while an AI talks on), handed off | peer | caller | | |
-//! | waiting | announcement, hold | – (AI), hold (human) | | |
-//! | briefing | announcement, hold | as waiting | briefing | taken |
+//! | waiting | announcement, how long it will take, hold | – (AI), hold (human) | | |
+//! | briefing | as waiting | as waiting | briefing | taken |
 //! | joined | target | as waiting | caller | relayed |
 //! | returned | reason, then peer | caller | | |
 //! | goodbye | goodbye | | | |
@@ -20,7 +20,8 @@ use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, 
 use playbook::Accept;
 
 use crate::call::{Apology, Scene, Wait};
-use crate::config::{Config, Keys, Prompts};
+use crate::config::{Config, Estimate, Keys, Prompts};
+use crate::estimate::Said;
 use crate::leg::{Leg, LegState};
 
 /// The legs of a call.
@@ -94,7 +95,12 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     };
     let waiting = |wait: Wait| {
         let announcement = (!wait.hold_only).then_some(prompts.announcement);
-        prompt(wait.play, announcement.into_iter().chain([hold(wait)]), true)
+        let estimate = prompts.estimate.as_ref().zip(wait.said);
+        let estimate = estimate
+            .map(|(estimate, said)| tell(estimate, said))
+            .unwrap_or_default();
+        let queue = announcement.into_iter().chain(estimate).chain([hold(wait)]);
+        prompt(wait.play, queue, true)
     };
     // A human who hands on does not wait in silence. An AI does: it would answer the music.
     let on_hold = |wait: Wait| {
@@ -207,6 +213,19 @@ fn prompt(id: PlayId, queue: impl IntoIterator<Item = PromptId>, repeat_last: bo
     }
 }
 
+/// As many as [`Wait::spoken`] counts.
+fn tell(estimate: &Estimate, said: Said) -> ArrayVec<PromptId, 2> {
+    match said {
+        Said::Soon => [estimate.soon].into_iter().collect(),
+        Said::Minutes(minutes) => {
+            let number = estimate.minutes.iter().find(|(number, _)| *number == minutes);
+            number
+                .map(|(_, number)| [estimate.intro, *number].into())
+                .unwrap_or_default()
+        }
+    }
+}
+
 fn apologise(apology: Apology, prompts: &Prompts) -> PromptId {
     match apology {
         Apology::Busy => prompts.busy,
@@ -220,6 +239,13 @@ pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
     let prompts = &config.prompts;
     if config.targets.iter().any(|target| target.hold == Some(id)) {
         return "hold";
+    }
+    if let Some(estimate) = &prompts.estimate {
+        let named = [(estimate.soon, "estimate_soon"), (estimate.intro, "estimate_intro")];
+        let numbers = estimate.minutes.iter().map(|(_, number)| (*number, "estimate_minutes"));
+        if let Some((_, name)) = named.into_iter().chain(numbers).find(|(prompt, _)| *prompt == id) {
+            return name;
+        }
     }
     let names = [
         (prompts.announcement, "announcement"),

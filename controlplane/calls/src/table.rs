@@ -91,6 +91,11 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         ),
         "silence_probe over" => (false, "the node asks the party whether it is there"),
         "supervisor over" => (false, "the node lets go of a supervisor that does not answer"),
+        "estimate_every over" => (false, "the node says what there is to be said: `wait estimate`"),
+        "wait estimate" => (
+            among(&["inviting", "ringing"]),
+            "it is said only while a human is called",
+        ),
         "evidence over" => {
             let awaited = reaching || among(&["joined", "returned", "returning", "goodbye"]);
             (awaited, "the timer does not run")
@@ -115,6 +120,9 @@ pub fn does_nothing(state: &str, input: &str) -> Option<&'static str> {
         ("joining", "key 1" | "key 2" | "other key") => Some("crossed: the human has taken the call"),
         ("briefing", "other key") => Some("only 1 and 2 mean something"),
         ("joined" | "handed_off", "media failed") => Some("the rows in force are the ones that are wanted"),
+        ("inviting" | "ringing", "wait estimate") => {
+            Some("what is being said is said to its end, and an AI that talks on is not interrupted")
+        }
         (_, "applied") => Some("nobody waits for this scene"),
         ("briefing" | "joining", "reach over") => Some("noted: no other target is tried after this one"),
         (_, "peer gone") => Some("noted: the caller will not be given back"),
@@ -155,6 +163,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         why: "asked".to_owned(),
         refer,
         talks_on: false,
+        said: None,
     })
 }
 
@@ -207,6 +216,8 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("", talk(vec![by_refer(ID), ReferAccepted, CallerGone])),
         ("", talk(vec![warm(ID), CallerGone])),
         ("", talk(vec![HangUp, MediaEnded])),
+        ("announced", talk(vec![warm(ID), Played(PlayId(1), 0)])),
+        ("announced", talk(vec![warm(ID), Played(PlayId(1), 0), TargetRinging])),
         ("last target", talk(vec![warm(ID), TargetFailed(486)])),
         ("last target", talk(vec![warm(ID), TargetFailed(486), TargetRinging])),
         ("last target", talk(vec![warm(ID), TargetFailed(486), TargetAnswered])),
@@ -293,6 +304,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     ];
     inputs.extend((1..=6).map(|play| ("", Played(PlayId(play), 0))));
     inputs.extend([
+        ("", Estimate(crate::estimate::Said::Soon)),
         ("", FirstWord(HandoffId(ID))),
         ("of the handoff before", FirstWord(HandoffId(ID - 1))),
         ("", Evidence(HandoffId(ID), vec![])),
@@ -338,6 +350,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
                 Scene::Returned { apology, .. } => format!("*returned: {apology:?}*").to_lowercase(),
                 Scene::Goodbye { .. } => "*goodbye*".to_owned(),
             },
+            Action::Say(..) => "*how long, hold*".to_owned(),
             Action::Unwatch => "close window".to_owned(),
             Action::EndMedia => "end session".to_owned(),
             Action::Arm(_) | Action::Disarm(_) => return None,

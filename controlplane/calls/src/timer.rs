@@ -26,11 +26,13 @@ pub enum Timer {
     Refer,
     /// A supervisor must answer.
     Supervisor,
+    /// Who waits is told again how long it will take.
+    Estimate,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 10] = [
+    pub const ALL: [Timer; 11] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
@@ -41,6 +43,7 @@ impl Timer {
         Timer::Probe,
         Timer::Refer,
         Timer::Supervisor,
+        Timer::Estimate,
     ];
 }
 
@@ -58,6 +61,7 @@ impl Timer {
             Timer::Probe => "silence_probe over",
             Timer::Refer => "refer over",
             Timer::Supervisor => "supervisor over",
+            Timer::Estimate => "estimate_every over",
         }
     }
 }

@@ -90,5 +90,13 @@ else
     say $voice no_answer "Unfortunately nobody picked up. You return to the assistant."
     say $voice failed "That transfer did not work. We go back to where you were."
     say $voice goodbye "Nobody is available. Please try later. Goodbye."
+    # The comma: the number follows, so the voice does not fall.
+    say $voice estimate_intro "You will be connected in about,"
+    say $voice estimate_soon "It should take less than a minute."
+    for number in 1:one 2:two 3:three 5:five 10:ten 15:fifteen 20:twenty 30:thirty; do
+        unit=minutes
+        [ "$number" = 1:one ] && unit=minute
+        say $voice "minutes_${number%:*}" "${number#*:} $unit."
+    done
     hold
 fi

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use calls::config::Estimate;
 use media::command::PromptId;
 use media::prompt::Prompts;
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::prompts::Prompt;
 
 /// Those that were uploaded and that the configuration wants, by their names.
@@ -35,8 +36,12 @@ impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Seven of `[prompts]`, and two of each target.
-        prompts.reserve(7 + 2 * config.targets.len() + LATER);
+        // Seven of `[prompts]`, those of how long it will take where that is said, and two of each target.
+        let estimate = match config.prompts.estimate_every.is_zero() {
+            true => 0,
+            false => 2 + config.prompts.estimate_minutes.len(),
+        };
+        prompts.reserve(7 + estimate + 2 * config.targets.len() + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),
@@ -48,8 +53,7 @@ impl Library {
     /// # Errors
     /// The one that there is no room for, or that is empty.
     pub(crate) fn ids(&mut self, config: &Config, uploads: &Uploads) -> Result<Ids, String> {
-        let uploaded = |prompt: &Prompt| uploads.get(prompt.uploaded.as_ref()?).cloned();
-        let chosen = |prompt: &Prompt| uploaded(prompt).unwrap_or_else(|| prompt.clone());
+        let chosen = |prompt: &Prompt| chosen(prompt, uploads);
         let named = &config.prompts;
         let prompts = calls::config::Prompts {
             announcement: self.id("announcement", &chosen(&named.announcement))?,
@@ -59,14 +63,13 @@ impl Library {
             no_answer: self.id("no_answer", &chosen(&named.no_answer))?,
             failed: self.id("failed", &chosen(&named.failed))?,
             goodbye: self.id("goodbye", &chosen(&named.goodbye))?,
+            estimate: self.estimate(named, uploads)?,
         };
         let mut targets = Vec::new();
         for target in &config.targets {
             let mut own = |role: &str, prompt: &Option<Prompt>| {
                 // One that is not there yet: the one of all targets.
-                let prompt = prompt
-                    .as_ref()
-                    .filter(|prompt| prompt.uploaded.is_none() || uploaded(prompt).is_some());
+                let prompt = prompt.as_ref().filter(|prompt| is_there(prompt, uploads));
                 prompt
                     .map(|prompt| self.id(&format!("{role} of {}", target.name), &chosen(prompt)))
                     .transpose()
@@ -74,6 +77,30 @@ impl Library {
             targets.push([own("briefing", &target.briefing)?, own("hold", &target.hold)?]);
         }
         Ok(Ids { prompts, targets })
+    }
+
+    /// What is said of how long it will take, where that is said.
+    fn estimate(&mut self, named: &config::Prompts, uploads: &Uploads) -> Result<Option<Estimate>, String> {
+        if named.estimate_every.is_zero() {
+            return Ok(None);
+        }
+        let chosen = |prompt: &Prompt| chosen(prompt, uploads);
+        let mut minutes = Vec::new();
+        for (number, prompt) in &named.estimate_minutes {
+            // One that is not there yet: the next one that is.
+            if is_there(prompt, uploads) {
+                minutes.push((
+                    *number,
+                    self.id(&format!("estimate_minutes.{number}"), &chosen(prompt))?,
+                ));
+            }
+        }
+        Ok(Some(Estimate {
+            every: named.estimate_every,
+            soon: self.id("estimate_soon", &chosen(&named.estimate_soon))?,
+            intro: self.id("estimate_intro", &chosen(&named.estimate_intro))?,
+            minutes,
+        }))
     }
 
     fn id(&mut self, name: &str, prompt: &Prompt) -> Result<PromptId, String> {
@@ -90,6 +117,17 @@ impl Library {
         self.known.insert(key, id);
         Ok(id)
     }
+}
+
+/// What was uploaded, or what stands in for it.
+fn chosen(prompt: &Prompt, uploads: &Uploads) -> Prompt {
+    let uploaded = prompt.uploaded.as_ref().and_then(|name| uploads.get(name));
+    uploaded.unwrap_or(prompt).clone()
+}
+
+/// Nothing need stand in for it.
+fn is_there(prompt: &Prompt, uploads: &Uploads) -> bool {
+    prompt.uploaded.as_ref().is_none_or(|name| uploads.contains_key(name))
 }
 
 #[cfg(test)]
@@ -129,6 +167,25 @@ mod tests {
         let full = hold(i16::MAX);
         assert!(full.as_ref().is_err_and(|why| why.starts_with("hold")), "{full:?}");
         assert_eq!(hold(1), first, "what is there can be had");
+    }
+
+    #[test]
+    fn how_long_it_will_take_is_loaded_where_it_is_said_and_a_number_is_left_out_until_it_is_uploaded() {
+        let minutes = |every: u64, uploads: &Uploads| {
+            let text = format!(
+                "[prompts]\nestimate_every_s = {every}\nestimate_minutes = {{ 7 = {{ uploaded = \"music\" }} }}\n"
+            );
+            let config = Config::from_toml(&text, Path::new("")).expect("right");
+            let mut library = Library::new(&config);
+            let estimate = library.ids(&config, uploads).expect("room").prompts.estimate;
+            estimate.map(|estimate| {
+                let numbers = estimate.minutes.iter().map(|(number, _)| *number);
+                (estimate.every.as_secs(), numbers.collect::<Vec<_>>())
+            })
+        };
+        assert_eq!(minutes(0, &upload(1)), None);
+        assert_eq!(minutes(30, &Uploads::new()), Some((30, vec![])));
+        assert_eq!(minutes(30, &upload(1)), Some((30, vec![7])));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod wav;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,16 @@ pub enum BuiltIn {
     Failed,
     /// To the caller where the AI is gone.
     Goodbye,
+    /// To the caller while waiting: it takes less than a minute.
+    EstimateSoon,
+    /// … it takes about so many minutes: the number follows.
+    EstimateIntro,
+}
+
+macro_rules! file {
+    ($name:literal) => {
+        ($name, include_bytes!(concat!("../prompts/", $name, ".wav")))
+    };
 }
 
 impl BuiltIn {
@@ -70,21 +81,10 @@ impl BuiltIn {
 
     /// The one that comes with the program.
     pub fn prompt(self) -> Prompt {
-        let (samples, band) = decode(self.file().1).expect("the prompts in the program are what they must be");
-        Prompt {
-            source: "built in".to_owned(),
-            samples,
-            band,
-            uploaded: None,
-        }
+        built_in(self.file().1)
     }
 
     fn file(self) -> (&'static str, &'static [u8]) {
-        macro_rules! file {
-            ($name:literal) => {
-                ($name, include_bytes!(concat!("../prompts/", $name, ".wav")))
-            };
-        }
         match self {
             BuiltIn::Announcement => file!("announcement"),
             BuiltIn::Hold => file!("hold"),
@@ -93,7 +93,36 @@ impl BuiltIn {
             BuiltIn::NoAnswer => file!("no_answer"),
             BuiltIn::Failed => file!("failed"),
             BuiltIn::Goodbye => file!("goodbye"),
+            BuiltIn::EstimateSoon => file!("estimate_soon"),
+            BuiltIn::EstimateIntro => file!("estimate_intro"),
         }
+    }
+}
+
+/// The minutes that come with the program, each said with its unit.
+const MINUTES: [(u8, (&str, &[u8])); 8] = [
+    (1, file!("minutes_1")),
+    (2, file!("minutes_2")),
+    (3, file!("minutes_3")),
+    (5, file!("minutes_5")),
+    (10, file!("minutes_10")),
+    (15, file!("minutes_15")),
+    (20, file!("minutes_20")),
+    (30, file!("minutes_30")),
+];
+
+/// The same, to be played.
+pub(crate) fn minutes() -> BTreeMap<u8, Prompt> {
+    MINUTES.map(|(number, (_, wav))| (number, built_in(wav))).into()
+}
+
+fn built_in(wav: &[u8]) -> Prompt {
+    let (samples, band) = decode(wav).expect("the prompts in the program are what they must be");
+    Prompt {
+        source: "built in".to_owned(),
+        samples,
+        band,
+        uploaded: None,
     }
 }
 
@@ -147,11 +176,21 @@ mod tests {
             BuiltIn::NoAnswer,
             BuiltIn::Failed,
             BuiltIn::Goodbye,
+            BuiltIn::EstimateSoon,
+            BuiltIn::EstimateIntro,
         ] {
             assert!(
                 prompt.prompt().samples.len() > 8000,
                 "{prompt:?} lasts more than a second"
             );
+        }
+        let minutes = minutes();
+        assert_eq!(
+            minutes.keys().copied().collect::<Vec<_>>(),
+            [1, 2, 3, 5, 10, 15, 20, 30]
+        );
+        for (number, prompt) in minutes {
+            assert!((4_000..8_000).contains(&prompt.samples.len()), "{number}: {prompt:?}");
         }
     }
 }

@@ -88,9 +88,9 @@ impl World {
 }
 
 fn is_prompt(sound: Sound) -> bool {
-    use Sound::{Announcement, Briefing, Busy, Failed, Goodbye, Hold, NoAnswer};
+    use Sound::{About, Announcement, Briefing, Busy, Failed, Goodbye, Hold, Minutes, NoAnswer, Soon};
     matches!(
         sound,
-        Announcement | Briefing | Busy | Failed | Goodbye | Hold | NoAnswer
+        Announcement | Briefing | Busy | Failed | Goodbye | Hold | NoAnswer | Soon | About | Minutes(_)
     )
 }

@@ -35,10 +35,16 @@ const SPOKEN: Duration = Duration::from_millis(1200);
 /// A refused command's way to the worker and back, and the next one's.
 const REFUSED: Duration = Duration::from_millis(100);
 
+/// By a caller.
+fn is_heard_waiting(sound: Sound) -> bool {
+    use Sound::{About, Announcement, Hold, Minutes, Other, Soon};
+    matches!(sound, Announcement | Soon | About | Minutes(_) | Hold | Other)
+}
+
 impl Scene {
     /// Whether this sound is in the party's row.
     pub(super) fn gives(self, who: Who, sound: Sound) -> bool {
-        use Sound::{Announcement, Briefing, Caller, Hold, Other};
+        use Sound::{Briefing, Caller, Hold, Other};
         let voice = |of: Who| match of {
             Who::Caller => Caller,
             Who::Ai => Sound::Ai,
@@ -48,7 +54,7 @@ impl Scene {
             (Scene::Setup, _) => false,
             (Scene::Talking { peer }, Who::Caller) => sound == voice(peer),
             (Scene::Talking { peer }, who) => who == peer && sound == Caller,
-            (Scene::Waiting { .. }, Who::Caller) => matches!(sound, Announcement | Hold | Other),
+            (Scene::Waiting { .. }, Who::Caller) => is_heard_waiting(sound),
             (Scene::TalkingOn { peer, target, answered }, Who::Caller) => {
                 sound == voice(peer) || answered && sound == voice(target)
             }
@@ -64,9 +70,7 @@ impl Scene {
             (Scene::Waiting { target, briefing, .. }, who) => {
                 who == target && briefing && matches!(sound, Briefing | Other)
             }
-            (Scene::Joining { target, .. }, Who::Caller) => {
-                matches!(sound, Announcement | Hold | Other) || sound == voice(target)
-            }
+            (Scene::Joining { target, .. }, Who::Caller) => is_heard_waiting(sound) || sound == voice(target),
             (Scene::Joining { target, .. }, who) => who == target && matches!(sound, Briefing | Other | Caller),
             (Scene::Back { peer, said }, Who::Caller) => {
                 sound == voice(peer) || said == Some(sound) || (said.is_some() && sound == Other)

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use calls::config::{AiAgent, Deadlines, Keys, Prefer, Prompts, Target, Trunk};
+use calls::config::{AiAgent, Deadlines, Estimate, Keys, Prefer, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
 use sip::digest::Credentials;
@@ -37,6 +37,15 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
         no_answer: add("no_answer", Sound::NoAnswer, 1),
         failed: add("failed", Sound::Failed, 1),
         goodbye: add("goodbye", Sound::Goodbye, 1),
+        estimate: Some(Estimate {
+            every: Duration::ZERO,
+            soon: add("estimate_soon", Sound::Soon, 1),
+            intro: add("estimate_intro", Sound::About, 1),
+            minutes: vec![
+                (1, add("minutes_1", Sound::Minutes(1), 1)),
+                (2, add("minutes_2", Sound::Minutes(2), 1)),
+            ],
+        }),
     };
     (Arc::new(library), prompts)
 }
@@ -110,7 +119,13 @@ pub(super) fn node_config(
             request_phrases: vec!["speak to a human".into()],
             required: vec!["summary".into()],
         },
-        prompts,
+        prompts: Prompts {
+            estimate: prompts
+                .estimate
+                .zip(scenario.estimate)
+                .map(|(estimate, every)| Estimate { every, ..estimate }),
+            ..prompts
+        },
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(10),
             accept: scenario.accept_within,

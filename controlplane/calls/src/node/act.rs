@@ -85,6 +85,10 @@ impl Node {
                 self.spare_by_caller(now, live);
             }
             Action::Show(scene, window) => self.show(now, live, scene, window),
+            Action::Say(scene, window) => {
+                (live.scene, live.window) = (scene, window);
+                self.refresh(now, live);
+            }
             Action::Unwatch => {
                 live.window = None;
                 self.refresh(now, live);
@@ -109,6 +113,10 @@ impl Node {
                     Timer::Refer => deadlines.refer,
                     // Armed where it is invited: each target has its own time.
                     Timer::Supervisor => self.ring_time(live),
+                    Timer::Estimate => match &live.config.prompts.estimate {
+                        Some(estimate) => estimate.every,
+                        None => return None,
+                    },
                 };
                 live.timers.arm(timer, now + wait);
             }
@@ -121,6 +129,7 @@ impl Node {
             }
             Action::TellJoined(handoff) => {
                 live.joined = Some(handoff);
+                self.learn_from(live);
                 let codecs = live.spoken();
                 self.tell(now, live, What::Handoff(handoff, Step::Joined { codecs }));
             }
@@ -392,6 +401,7 @@ impl Node {
             quiet: None,
             probed: None,
             promise: Some(Arc::new(promise)),
+            invited: now,
             state,
         })
     }

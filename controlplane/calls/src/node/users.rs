@@ -1,6 +1,6 @@
 //! What users ask for.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
 use playbook::{ColdHears, Mode};
@@ -164,15 +164,20 @@ impl Node {
         };
         let mode = live.config.playbook.resolve(mode);
         let trunk = live.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
+        let refer = mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer);
         let ai_is_heard = live.config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
+        let talks_on = mode == Mode::Cold && ai_is_heard;
+        let first = targets.first().filter(|_| !refer && !talks_on);
+        let said = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
         Order {
             id,
             mode,
             accept: live.config.playbook.accept,
             targets,
             why,
-            refer: mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer),
-            talks_on: mode == Mode::Cold && ai_is_heard,
+            refer,
+            talks_on,
+            said,
         }
     }
 }

@@ -1,11 +1,12 @@
 //! `[prompts]`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Config;
 use super::reader::Table;
-use super::values::prompt;
-use crate::prompts::{BuiltIn, Prompt};
+use super::values::{numbered, prompt};
+use crate::prompts::{BuiltIn, Prompt, minutes};
 
 /// `[prompts]`
 #[derive(Clone, Debug)]
@@ -18,12 +19,24 @@ pub struct Prompts {
     pub no_answer: Prompt,
     pub failed: Prompt,
     pub goodbye: Prompt,
+    /// How often who waits is told how long it will take; zero: never.
+    pub estimate_every: Duration,
+    pub estimate_soon: Prompt,
+    pub estimate_intro: Prompt,
+    /// Each says so many minutes, with the unit.
+    pub estimate_minutes: BTreeMap<u8, Prompt>,
 }
+
+/// What an estimate may be said again after, in seconds: in less, one would be said into the other.
+const EVERY: std::ops::RangeInclusive<u64> = 10..=600;
+
+/// Minutes of which there may be a prompt.
+const MINUTES: std::ops::RangeInclusive<u8> = 1..=120;
 
 impl Prompts {
     /// Each with its key.
-    pub(crate) fn each(&self) -> [(&'static str, &Prompt); 7] {
-        [
+    pub(crate) fn each(&self) -> impl Iterator<Item = (String, &Prompt)> {
+        let named = [
             ("announcement", &self.announcement),
             ("hold", &self.hold),
             ("briefing", &self.briefing),
@@ -31,7 +44,12 @@ impl Prompts {
             ("no_answer", &self.no_answer),
             ("failed", &self.failed),
             ("goodbye", &self.goodbye),
-        ]
+            ("estimate_soon", &self.estimate_soon),
+            ("estimate_intro", &self.estimate_intro),
+        ];
+        let named = named.into_iter().map(|(key, prompt)| (key.to_owned(), prompt));
+        let minutes = self.estimate_minutes.iter();
+        named.chain(minutes.map(|(number, prompt)| (format!("estimate_minutes.{number}"), prompt)))
     }
 }
 
@@ -43,7 +61,7 @@ impl Config {
             [(key("briefing"), &target.briefing), (key("hold"), &target.hold)]
         });
         let own = own.filter_map(|(key, prompt)| Some((key, prompt.as_ref()?)));
-        let ours = self.prompts.each().into_iter();
+        let ours = self.prompts.each();
         let mut uploads: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (key, prompt) in ours.map(|(key, prompt)| (format!("prompts.{key}"), prompt)).chain(own) {
             if let Some(name) = &prompt.uploaded {
@@ -52,6 +70,18 @@ impl Config {
         }
         uploads
     }
+}
+
+fn every(table: &Table<'_, '_>) -> Duration {
+    const KEY: &str = "estimate_every_s";
+    let Some(found) = table.integer(KEY, 0..=*EVERY.end()) else {
+        return Duration::ZERO;
+    };
+    if found.value != 0 && !EVERY.contains(&found.value) {
+        let message = format!("must be 0 (not said), or from {} to {}", EVERY.start(), EVERY.end());
+        table.problem(found.line, KEY, message);
+    }
+    Duration::from_secs(found.value)
 }
 
 pub(super) fn read(table: Table<'_, '_>) -> Prompts {
@@ -64,7 +94,95 @@ pub(super) fn read(table: Table<'_, '_>) -> Prompts {
         no_answer: one(BuiltIn::NoAnswer),
         failed: one(BuiltIn::Failed),
         goodbye: one(BuiltIn::Goodbye),
+        estimate_every: every(&table),
+        estimate_soon: one(BuiltIn::EstimateSoon),
+        estimate_intro: one(BuiltIn::EstimateIntro),
+        estimate_minutes: numbered(&table, "estimate_minutes", MINUTES, BuiltIn::EstimateIntro).unwrap_or_else(minutes),
     };
     table.finish();
     prompts
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::tests::problems;
+    use super::*;
+
+    #[test]
+    fn how_long_it_will_take_is_said_in_numbers_of_the_program_or_in_one_s_own() {
+        let config = |text: &str| {
+            Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR")))
+                .expect("right")
+                .prompts
+        };
+        let numbers = |prompts: &Prompts| prompts.estimate_minutes.keys().copied().collect::<Vec<_>>();
+        let usual = config("");
+        assert_eq!(
+            usual.estimate_every,
+            Duration::ZERO,
+            "whoever has other announcements hears no voice of ours"
+        );
+        assert_eq!(numbers(&usual), [1, 2, 3, 5, 10, 15, 20, 30]);
+        let own = config(
+            "[prompts]\nestimate_every_s = 30\n[prompts.estimate_minutes]\n2 = \"prompts/busy.wav\"\n7 = { uploaded = \"seven\" }\n",
+        );
+        assert_eq!(
+            (own.estimate_every, numbers(&own)),
+            (Duration::from_secs(30), vec![2, 7])
+        );
+        assert_eq!(own.estimate_minutes[&2].samples, BuiltIn::Busy.prompt().samples);
+        let text = "[prompts]\nestimate_minutes = { 7 = { uploaded = \"seven\" } }\n";
+        let uploads = Config::from_toml(text, Path::new("")).expect("right").uploads();
+        assert_eq!(uploads["seven"], ["prompts.estimate_minutes.7"]);
+        assert_eq!(
+            numbers(&config("[prompts]\nestimate_minutes = {}\n")),
+            [0; 0],
+            "less than a minute, or nothing"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_numbers_of_minutes_is_named() {
+        let found = problems(
+            "[prompts]\nestimate_every_s = 9\nestimate_minutes = { two = \"a.wav\", 0 = \"a.wav\", 121 = \"a.wav\", 02 = \"a.wav\", \
+             3 = 3, 4 = \"nowhere.wav\", 5 = { uploaded = \"No\" } }\n",
+        );
+        let says = |what: &[&str]| found.iter().any(|found| what.iter().all(|what| found.contains(what)));
+        assert!(
+            says(&["line 2: prompts.estimate_every_s: must be 0 (not said), or from 10 to 600"]),
+            "{found:#?}"
+        );
+        for key in ["two", "0", "121", "02"] {
+            let named = format!("prompts.estimate_minutes: {key:?} is no number from 1 to 120");
+            assert!(says(&["line 3", &named]), "{key}: {found:#?}");
+        }
+        assert!(
+            says(&[
+                "prompts.estimate_minutes.3: must be the path of a WAV file",
+                "an integer"
+            ]),
+            "{found:#?}"
+        );
+        assert!(
+            says(&["prompts.estimate_minutes.4: ", "nowhere.wav cannot be read"]),
+            "{found:#?}"
+        );
+        assert!(
+            says(&["prompts.estimate_minutes.5: \"No\" is no name of an upload"]),
+            "{found:#?}"
+        );
+        assert_eq!(found.len(), 8, "{found:#?}");
+        for (wrong, why) in [
+            ("estimate_every_s = 601", "must be from 0 to 600"),
+            ("estimate_minutes = \"two.wav\"", "must be a table"),
+            ("estimate_minutes = [\"two.wav\"]", "must be a table"),
+            ("estimate_intro = \"nowhere.wav\"", "nowhere.wav cannot be read"),
+            ("estimate_minute = {}", "did you mean \"estimate_minutes\"?"),
+        ] {
+            let found = problems(&format!("[prompts]\n{wrong}\n"));
+            assert!(matches!(&found[..], [one] if one.contains(why)), "{wrong}: {found:?}");
+        }
+    }
 }

@@ -417,9 +417,35 @@ impl<'r, 't> Table<'r, 't> {
 
     /// A path, or `{ uploaded = "NAME" }`.
     pub(super) fn file_or_uploaded(&self, key: &'static str) -> Option<At<Result<String, String>>> {
-        const WANTED: &str = "the path of a WAV file, or { uploaded = \"NAME\" }";
         let At { line, value } = self.value(key)?;
-        let value = match value {
+        let value = self.read_file_or_uploaded(line, key, value)?;
+        Some(At { line, value })
+    }
+
+    /// A table of them, each with its key; `None` in place of what is neither.
+    #[expect(clippy::type_complexity, reason = "names, each with one of these")]
+    pub(super) fn files_or_uploaded(
+        &self,
+        key: &'static str,
+    ) -> Option<Vec<(String, At<Option<Result<String, String>>>)>> {
+        let found = self.value(key)?;
+        let DeValue::Table(entries) = found.value else {
+            let wanted = "a table, { 2 = \"two-minutes.wav\", … }";
+            self.wrong_type(found.line, key, wanted, found.value);
+            return None;
+        };
+        let entries = entries.iter().map(|(name, value)| {
+            let line = self.reader.line(name.span().start);
+            let at = join(key, name.get_ref());
+            let value = self.read_file_or_uploaded(line, &at, value.get_ref());
+            (name.get_ref().to_string(), At { line, value })
+        });
+        Some(entries.collect())
+    }
+
+    fn read_file_or_uploaded(&self, line: usize, key: &str, value: &DeValue<'_>) -> Option<Result<String, String>> {
+        const WANTED: &str = "the path of a WAV file, or { uploaded = \"NAME\" }";
+        Some(match value {
             DeValue::String(path) => Ok(path.to_string()),
             DeValue::Table(table) => {
                 let mut entries = table.iter().map(|(name, value)| (name.get_ref(), value.get_ref()));
@@ -435,8 +461,7 @@ impl<'r, 't> Table<'r, 't> {
                 self.wrong_type(line, key, WANTED, other);
                 return None;
             }
-        };
-        Some(At { line, value })
+        })
     }
 
     /// A list of secrets, or one.

@@ -16,7 +16,7 @@ pub(super) fn good(text: &str) -> Config {
     }
 }
 
-fn problems(text: &str) -> Vec<String> {
+pub(super) fn problems(text: &str) -> Vec<String> {
     match Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR"))) {
         Ok(_) => Vec::new(),
         Err(problems) => problems.iter().map(Problem::to_string).collect(),

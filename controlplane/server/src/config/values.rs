@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -21,28 +22,18 @@ pub(super) fn text(table: &Table<'_, '_>, key: &'static str, default: &str) -> S
     }
 }
 
-pub(super) fn count(
-    table: &Table<'_, '_>,
-    key: &'static str,
-    range: std::ops::RangeInclusive<u64>,
-    default: usize,
-) -> usize {
+pub(super) fn count(table: &Table<'_, '_>, key: &'static str, range: RangeInclusive<u64>, default: usize) -> usize {
     table.integer(key, range).map_or(default, |found| found.value as usize)
 }
 
-pub(super) fn seconds(
-    table: &Table<'_, '_>,
-    key: &'static str,
-    range: std::ops::RangeInclusive<u64>,
-    default: u64,
-) -> Duration {
+pub(super) fn seconds(table: &Table<'_, '_>, key: &'static str, range: RangeInclusive<u64>, default: u64) -> Duration {
     Duration::from_secs(table.integer(key, range).map_or(default, |found| found.value))
 }
 
 pub(super) fn milliseconds(
     table: &Table<'_, '_>,
     key: &'static str,
-    range: std::ops::RangeInclusive<u64>,
+    range: RangeInclusive<u64>,
     default: u64,
 ) -> Duration {
     Duration::from_millis(table.integer(key, range).map_or(default, |found| found.value))
@@ -128,11 +119,46 @@ pub(super) fn codecs(table: &Table<'_, '_>, key: &'static str) -> Option<Vec<At<
 /// A WAV file, or one that is uploaded by the API; `built_in` stands in for that until it is.
 pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str, built_in: BuiltIn) -> Option<Prompt> {
     let found = table.file_or_uploaded(key)?;
-    let path = match found.value {
-        Ok(path) => At {
+    load(table, key, key, found, built_in)
+}
+
+/// A table of them by number; `None` where the key is not there. `built_in` stands in for nothing: a number that is not uploaded yet is
+/// not there yet.
+pub(super) fn numbered(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    range: RangeInclusive<u8>,
+    built_in: BuiltIn,
+) -> Option<BTreeMap<u8, Prompt>> {
+    let mut prompts = BTreeMap::new();
+    for (name, found) in table.files_or_uploaded(key)? {
+        let number = name.parse::<u8>().ok().filter(|number| range.contains(number));
+        let Some(number) = number.filter(|number| number.to_string() == name) else {
+            let (from, to) = (range.start(), range.end());
+            table.problem(found.line, key, format!("{name:?} is no number from {from} to {to}"));
+            continue;
+        };
+        let Some(found) = found.value.map(|value| At {
             line: found.line,
-            value: path,
-        },
+            value,
+        }) else {
+            continue;
+        };
+        prompts.extend(load(table, key, &format!("{key}.{number}"), found, built_in).map(|prompt| (number, prompt)));
+    }
+    Some(prompts)
+}
+
+/// What `key` or an entry of it, `at`, names.
+fn load(
+    table: &Table<'_, '_>,
+    key: &'static str,
+    at: &str,
+    found: At<Result<String, String>>,
+    built_in: BuiltIn,
+) -> Option<Prompt> {
+    let path = match found.value {
+        Ok(path) => path,
         Err(name) if prompts::is_name(&name) => {
             return Some(Prompt {
                 uploaded: Some(name),
@@ -142,17 +168,17 @@ pub(super) fn prompt(table: &Table<'_, '_>, key: &'static str, built_in: BuiltIn
         Err(name) => {
             let message =
                 format!("{name:?} is no name of an upload: 1 to 64 of a-z, 0-9, -, _ and ., the first no sign");
-            table.problem(found.line, key, message);
+            table.problem(found.line, at, message);
             return None;
         }
     };
-    match prompts::read(&table.reader.folder.join(&path.value)) {
+    match prompts::read(&table.reader.folder.join(&path)) {
         Ok(prompt) => {
-            table.note(key, (prompt.band, &prompt.samples));
+            table.note(key, (at, prompt.band, &prompt.samples));
             Some(prompt)
         }
         Err(message) => {
-            table.problem(path.line, key, message);
+            table.problem(found.line, at, message);
             None
         }
     }

@@ -32,6 +32,11 @@ impl World {
             "no_answer",
             "failed",
             "goodbye",
+            "estimate_soon",
+            "estimate_intro",
+            "minutes_1",
+            "minutes_2",
+            "minutes_5",
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }

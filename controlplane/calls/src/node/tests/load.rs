@@ -126,7 +126,7 @@ fn another_budget_counts_for_the_next_caller() {
     assert_eq!(world.calls(), Some(0));
 }
 
-fn peers(config: &Config) -> Peers {
+pub(super) fn peers(config: &Config) -> Peers {
     let config = config.clone();
     Peers {
         budget: config.budget,

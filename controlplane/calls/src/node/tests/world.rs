@@ -98,6 +98,7 @@ pub(super) fn config() -> Config {
             no_answer: PromptId(4),
             failed: PromptId(5),
             goodbye: PromptId(6),
+            estimate: None,
         },
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(15),

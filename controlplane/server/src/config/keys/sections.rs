@@ -660,6 +660,28 @@ pub(super) const SECTIONS: &[Section] = &[
             key("no_answer", r#""no_answer.wav""#, "").example(),
             key("failed", r#""failed.wav""#, "").example(),
             key("goodbye", r#""goodbye.wav""#, "To the caller where the AI is gone.").example(),
+            key(
+                "estimate_every_s",
+                "0",
+                "How long it will take is said to who waits for a human: after the announcement, and again after so long, \
+                 from 10 to 600. It is the median of the target's last 15 handoffs, less what has passed; nothing is said before \
+                 three of them, nor when that time is over. 0: never, so that other announcements keep their voice.",
+            ),
+            key("estimate_soon", r#""estimate_soon.wav""#, "It takes less than a minute: below 45 s.").example(),
+            key(
+                "estimate_intro",
+                r#""estimate_intro.wav""#,
+                "It takes about ...; then the number, with its unit. It is rounded up to the next one that is here, and above the \
+                 largest nothing is said. A table of one's own replaces that of the program (1, 2, 3, 5, 10, 15, 20, 30; from 1 \
+                 to 120 can be had). What is to be uploaded is left out until it is.",
+            )
+            .example(),
+            key(
+                "estimate_minutes",
+                r#"{ 1 = "minutes_1.wav", 2 = "minutes_2.wav", 10 = { uploaded = "ten" } }"#,
+                "",
+            )
+            .example(),
         ],
     },
     Section {

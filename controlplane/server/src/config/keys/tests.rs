@@ -47,6 +47,12 @@ fn in_full() -> String {
             _ => line,
         };
         match line.split_once(" = ") {
+            Some(("estimate_minutes", minutes)) => {
+                text += &format!(
+                    "estimate_minutes = {}\n",
+                    minutes.replace("minutes_", "prompts/minutes_")
+                );
+            }
             Some((key, path)) if path.ends_with(".wav\"") => {
                 let file = if path == "\"support.wav\"" {
                     "briefing.wav"
@@ -254,6 +260,10 @@ const CHANGES: &[(&str, &str)] = &[
     ("prompts.no_answer", "\"prompts/busy.wav\""),
     ("prompts.failed", "\"prompts/busy.wav\""),
     ("prompts.goodbye", "\"prompts/busy.wav\""),
+    ("prompts.estimate_every_s", "30"),
+    ("prompts.estimate_soon", "\"prompts/busy.wav\""),
+    ("prompts.estimate_intro", "\"prompts/busy.wav\""),
+    ("prompts.estimate_minutes", "{ 2 = \"prompts/busy.wav\" }"),
     ("webhooks.name", "\"other\""),
     ("webhooks.url", "\"http://127.0.0.1:1\""),
     ("webhooks.allow_private", "true"),
