@@ -71,8 +71,8 @@ async fn put(world: &World, name: &str, wav: Vec<u8>) -> Value {
     body
 }
 
-/// Another call, whose caller waits for a human.
-async fn waiting(world: &mut World) -> Party {
+/// Another call, and a handoff of this kind.
+async fn handing_off(world: &mut World, wish: Value) -> (Party, String) {
     let mut caller = Party::start(Voice::Caller, Manner::IsBusy, Way::udp(FOUR)).await;
     caller.wish(Wish::Call(world.sip, Carrier::Refuses));
     world.call = loop {
@@ -81,7 +81,13 @@ async fn waiting(world: &mut World) -> Party {
         }
     };
     caller.until(&Signal::Up).await;
-    let handoff = world.ask_for_a_human(warm()).await;
+    let handoff = world.ask_for_a_human(wish).await;
+    (caller, handoff)
+}
+
+/// Another call, whose caller waits for a human.
+async fn waiting(world: &mut World) -> Party {
+    let (caller, handoff) = handing_off(world, warm()).await;
     world.events(&handoff, "baton.handoff.ringing").await;
     caller
 }
@@ -169,5 +175,29 @@ async fn what_is_no_prompt_is_refused_and_says_what_is_wanted() {
     assert_eq!(status, StatusCode::NO_CONTENT);
     let (status, _) = ask(&world, Method::DELETE, ADMIN, "/music", None).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_three_handoffs_a_caller_is_told_how_long_it_will_take_in_the_operator_s_own_words() {
+    let plan = Plan {
+        more: "[prompts]\nestimate_every_s = 600\nestimate_soon = { uploaded = \"soon\" }\n",
+        // Ports rest for a while: each call has its own. No new version comes that would need the other half.
+        pairs: 16,
+        ..Plan::all(Way::udp(FOUR))
+    };
+    let mut world = World::with(plan).await;
+    let soon = put(&world, "/soon", wav(2_500.0, 16_000)).await;
+    assert_eq!(soon["used_by"], json!(["prompts.estimate_soon"]));
+    for _ in 0..3 {
+        let cold = json!({ "mode": "cold", "reason": "asked for a human" });
+        let (mut caller, handoff) = handing_off(&mut world, cold).await;
+        caller.hears(Voice::Human).await;
+        world.events(&handoff, "baton.handoff.joined").await;
+        over(caller).await;
+    }
+    let (mut caller, _) = handing_off(&mut world, warm()).await;
+    caller.hears_a_tone(2_500.0).await;
+    over(caller).await;
     world.stop().await;
 }
