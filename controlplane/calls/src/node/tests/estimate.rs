@@ -221,6 +221,29 @@ fn it_disturbs_neither_a_briefing_nor_a_join() {
 }
 
 #[test]
+fn with_the_handoff_it_is_over() {
+    let is_quiet = |world: &mut World, hears: &str| {
+        world.pass(seconds(240));
+        assert_eq!(
+            (world.hears("caller").as_str(), world.node.poll_timeout()),
+            (hears, None)
+        );
+        world.hang_up(CALLER);
+        world.conserve();
+    };
+    let mut joined = world(told(), 100);
+    joined.ask(Mode::Cold);
+    joined.answer(SALES);
+    is_quiet(&mut joined, "relay(human)");
+    let mut returned = world(told(), 100);
+    returned.ask(Mode::Cold);
+    returned.reject(SALES, 486);
+    returned.reject(SUPPORT, 486);
+    returned.played(0, 0);
+    is_quiet(&mut returned, "relay(ai)");
+}
+
+#[test]
 fn who_declines_at_the_last_moment_leaves_hold_audio_and_then_the_next_one_s_time() {
     let mut world = world(told(), 100);
     (0..3).for_each(|_| world.node.learn("support", seconds(110)));
@@ -346,7 +369,7 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay() {
     config.targets.retain(|target| target.name != "sales");
     world.node.reload(load::peers(&config));
     // Of a call that has the target still.
-    world.node.learn("sales", seconds(100));
+    (0..3).for_each(|_| world.node.learn("sales", seconds(100)));
     world.node.reload(load::peers(&told()));
     assert_eq!(first(&mut world), [ANNOUNCEMENT, HOLD]);
     world.conserve();
