@@ -171,6 +171,11 @@ impl Machine {
     pub(crate) fn is_proceeding_invite(&self) -> bool {
         matches!(self, Machine::ClientInvite(machine) if machine.is_proceeding())
     }
+
+    /// The same, and it is cancelled.
+    pub(crate) fn is_given_up_invite(&self) -> bool {
+        matches!(self, Machine::ClientInvite(machine) if machine.is_given_up())
+    }
 }
 
 /// The start of every branch since RFC 3261 (§8.1.1.7).

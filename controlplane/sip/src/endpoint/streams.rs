@@ -229,6 +229,9 @@ impl Endpoint {
                 }
             } else if !transaction.machine.is_unanswered() {
                 self.transactions.set_hop(id, to);
+            } else if transaction.machine.is_given_up_invite() {
+                // The peer has had it, and its CANCEL. Once it has refused it over a connection, it may take it for another one, and ring.
+                self.transactions.set_hop(id, to);
             } else if again {
                 transaction.reconnects += 1;
                 transaction.moves += 1;

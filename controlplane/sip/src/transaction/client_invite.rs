@@ -65,6 +65,11 @@ impl ClientInvite {
         self.state == State::Proceeding
     }
 
+    /// The same, and nobody wants that any more.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.is_proceeding() && self.given_up
+    }
+
     /// Nothing was answered, or the ACK of a refusal is on its way.
     pub(crate) fn fails_undelivered(&self) -> bool {
         matches!(self.state, State::Calling | State::Completed)
@@ -113,6 +118,7 @@ impl ClientInvite {
             ClientInput::GiveUp => {
                 // §9.1: "If there is no final response for the original request in 64*T1 seconds […], the client SHOULD then
                 // consider the original transaction cancelled and SHOULD destroy the client transaction".
+                self.given_up = true;
                 self.timers.set(Timer::B, now + times.timeout());
                 Act::Nothing
             }

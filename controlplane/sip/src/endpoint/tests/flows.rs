@@ -296,6 +296,34 @@ fn a_request_survives_its_connection_at_every_point() {
     }
 }
 
+/// The peer may have refused it already, and be done with it: then it would ring for nobody.
+#[test]
+fn an_invite_that_was_cancelled_is_not_sent_again() {
+    for cancelled in [false, true] {
+        let mut line = Line::new();
+        let dialog = line.call("sip:peer@192.0.2.9:5099;transport=tcp");
+        let invite = message(&line.streams()[1]);
+        line.end.handle_connected(line.now, FlowId(1));
+        line.send(FlowId(1), &answer(&invite, 180, CONTACT));
+        line.end.end(line.now, dialog, None).expect("end");
+        let cancel = line.streams();
+        assert_eq!(what_of(&cancel), ["CANCEL"]);
+        if cancelled {
+            line.send(FlowId(1), &answer(&message(&cancel[0]), 200, CONTACT));
+        }
+        line.end.handle_closed(line.now, FlowId(1));
+        let again = line.streams();
+        assert_eq!(what_of(&again), if cancelled { vec![] } else { vec!["CANCEL"] });
+        let flow = line.accept();
+        if !cancelled {
+            line.send(flow, &answer(&message(&cancel[0]), 200, CONTACT));
+        }
+        let acks = line.send(flow, &answer(&invite, 487, CONTACT));
+        assert_eq!(what_of(&acks), ["ACK"]);
+        line.finish();
+    }
+}
+
 fn what_of(streams: &[Stream]) -> Vec<String> {
     let sends = streams.iter().filter_map(|stream| match stream {
         Stream::Send { bytes, .. } => Some(what(bytes)),
