@@ -143,7 +143,7 @@ pub struct LegView {
     pub codec: Option<String>,
     /// Why this one, in a few words.
     pub codec_reason: Option<String>,
-    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `mix(caller, human -6 dB)`, `play(hold)`, `comfort`,
-    /// `nothing` where we may not send or do not know where to.
+    /// What it hears and by which path: `relay(ai)`, `transcode(human)`, `mix(caller, human -6 dB)`, also of one alone whose
+    /// packets are longer, as was agreed, than it takes; `play(hold)`, `comfort`, `nothing` where we may not send or do not know where to.
     pub hears: String,
 }

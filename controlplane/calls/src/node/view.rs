@@ -72,7 +72,10 @@ impl Node {
         let Some(source) = source.and_then(|id| live.desired.spec().legs.iter().find(|leg| leg.leg == id)) else {
             return "comfort".to_owned();
         };
-        let path = if source.format.codec == row.format.codec {
+        // By what was agreed: what is sent in longer packets than the listener takes goes through a mixer.
+        let path = if row.maxptime_ms.is_some_and(|most| source.ptime_ms > most) {
+            "mix"
+        } else if source.format.codec == row.format.codec {
             "relay"
         } else {
             "transcode"

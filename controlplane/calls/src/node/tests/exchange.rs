@@ -177,6 +177,21 @@ fn a_caller_changes_its_codec_and_the_others_do_not_hear_of_it() {
     world.conserve();
 }
 
+#[test]
+fn who_takes_shorter_packets_than_are_sent_to_it_is_shown_to_hear_a_mix() {
+    let mut world = World::talking();
+    for (most, path) in [("10", "mix(ai)"), ("20", "relay(ai)")] {
+        let offer = Local::new(address(CALLER).ip(), 41_000, &[Encoding::Pcmu], 77).offer();
+        world.reinvite(CALLER, format!("{offer}a=maxptime:{most}\r\n"));
+        assert_eq!(
+            (world.hears("caller"), world.hears("ai")),
+            (path.into(), "relay(caller)".into())
+        );
+    }
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
 /// A message with this body instead of its own, or with none.
 fn with_body(message: &[u8], body: Option<&str>) -> Bytes {
     let text = String::from_utf8(message.to_vec()).unwrap();
