@@ -113,14 +113,7 @@ fn a_caller_who_says_so_is_handed_over() {
         ..Scenario::warm(6)
     });
     world.run_until(Duration::from_secs(3));
-    let turn = playbook::context::Turn {
-        role: playbook::context::Role::Caller,
-        text: "No. Let me SPEAK to a human, please!".into(),
-        at: None,
-        confidence: None,
-        intent: None,
-        sentiment: None,
-    };
+    let turn = playbook::context::Turn::new(playbook::context::Role::Caller, "No. Let me SPEAK to a human, please!");
     let call = world.call.expect("a call is up");
     world.request(calls::request::Request::Turns(call, vec![turn]));
     world.run_until(Duration::from_secs(150));

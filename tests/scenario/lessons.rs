@@ -130,14 +130,7 @@ fn the_held_callers_words_and_keys_are_not_the_humans_yes() {
         ..Scenario::failing(702, undecided())
     });
     world.run_until(ms(5_500));
-    let turn = Turn {
-        role: Role::Caller,
-        text: "Yes, put me through. One!".into(),
-        at: None,
-        confidence: None,
-        intent: None,
-        sentiment: None,
-    };
+    let turn = Turn::new(Role::Caller, "Yes, put me through. One!");
     let call = world.call.expect("a call");
     assert!(world.request(Request::Turns(call, vec![turn])).is_some());
     world.run_to_the_end();

@@ -14,6 +14,7 @@ pub mod call;
 mod codecs;
 mod coders;
 pub mod config;
+mod contacts;
 mod desired;
 pub mod estimate;
 pub mod handoff;

@@ -8,11 +8,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use media::coders::Sizes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
+use playbook::rules::Occasion;
 use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
 use crate::call::{Action, Input, State};
 use crate::coders::Coders;
 use crate::config::{Config, Peers};
+use crate::contacts::Contacts;
 use crate::desired::Unanswered;
 use crate::estimate::Estimates;
 use crate::leg::LegState;
@@ -31,6 +33,7 @@ use crate::timer::Timer;
 mod act;
 mod estimate;
 mod hold;
+mod judge;
 mod keys;
 mod live;
 mod moving;
@@ -95,6 +98,7 @@ pub struct Node {
     moves: Moves,
     pub(crate) coders: Coders,
     estimates: Estimates,
+    pub(crate) contacts: Contacts,
     /// Requests that are or were answered later.
     tickets: u64,
     /// What the endpoint had refused when that was last counted.
@@ -119,6 +123,7 @@ impl Node {
             moves: Moves::default(),
             coders: Coders::default(),
             estimates: Estimates::default(),
+            contacts: Contacts::default(),
             tickets: 0,
             turned_away: 0,
             config: Arc::new(config),
@@ -219,9 +224,7 @@ impl Node {
                 return self.drive(now, at, live, Input::Played(play, item));
             }
             MediaEvent::Digit { leg, digit, .. } => {
-                if let Some(input) = self.pressed(now, &mut live, leg, digit, false) {
-                    return self.drive(now, now, live, input);
-                }
+                return self.key(now, live, leg, digit, false);
             }
             MediaEvent::FirstWord { window, at, .. } => {
                 let handoff = HandoffId(window.0);
@@ -272,6 +275,7 @@ impl Node {
                 Some(Timer::Probe) => self.probe(now, live),
                 Some(Timer::Supervisor) => self.supervisor_rang_out(now, live),
                 Some(Timer::Estimate) => self.estimate(now, live),
+                Some(Timer::Playbook) => self.judge(now, live, Occasion::Clock),
                 Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
                 None => self.put_back(now, live),
             }
@@ -461,7 +465,7 @@ impl Node {
                 self.reinvited(now, &mut live, leg, body.as_deref());
                 None
             }
-            Event::Key { key, .. } => self.pressed(now, &mut live, leg, key, true),
+            Event::Key { key, .. } => return self.key(now, live, leg, key, true),
             Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
             Event::ReinviteAnswered { body, .. } => {
                 self.reoffered(now, &mut live, leg, Some(body.as_deref().unwrap_or_default()));

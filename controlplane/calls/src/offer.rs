@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use media::command::SessionId;
 use playbook::context::Context;
+use playbook::memory::Memory;
 use sip::endpoint::DialogId;
 use sip::header::NameAddr;
 use sip::message::Message;
@@ -175,6 +176,8 @@ impl Node {
             from,
             caller: uri,
             context: Context::new(),
+            memory: Memory::default(),
+            earlier: Vec::new(),
             desired: Desired::new(SessionId(id.0)),
             scene: Scene::Setup,
             window: None,

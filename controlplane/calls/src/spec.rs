@@ -23,6 +23,7 @@ use crate::call::{Apology, Scene, Wait};
 use crate::config::{Config, Estimate, Keys, Prompts};
 use crate::estimate::Said;
 use crate::leg::{Leg, LegState};
+use crate::notice::Party;
 
 /// The legs of a call.
 #[derive(Clone, Debug)]
@@ -144,7 +145,12 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         legs: ArrayVec::new(),
         watch: None,
     };
-    spec.legs.push(row(&legs.caller, Dtmf::Relay, caller_row, config));
+    let with_ai = scene == Scene::Conversation && legs.peer.as_ref().is_some_and(|peer| peer.party == Party::Ai);
+    let dtmf = match with_ai && config.playbook.rules.wants_keys() {
+        true => Dtmf::Tell,
+        false => Dtmf::Relay,
+    };
+    spec.legs.push(row(&legs.caller, dtmf, caller_row, config));
     if let Some(leg) = legs.peer.as_ref().filter(|leg| leg.state == LegState::Up) {
         spec.legs.push(row(leg, Dtmf::Relay, peer_row, config));
     }
@@ -174,7 +180,7 @@ pub(crate) fn take_keys(spec: &mut SessionSpec, legs: &Legs) {
     let wants = |id: LegId| legs.iter().any(|leg| leg.id == id && leg.keys == Keys::Info);
     let listeners = spec.legs.iter().filter(|row| wants(row.leg));
     let heard: Vec<LegId> = listeners.flat_map(|row| row.hears.sources()).collect();
-    let relayed = |row: &&mut LegSpec| row.dtmf == Dtmf::Relay && heard.contains(&row.leg);
+    let relayed = |row: &&mut LegSpec| row.dtmf.relays() && heard.contains(&row.leg);
     for row in spec.legs.iter_mut().filter(relayed) {
         row.dtmf = Dtmf::Take;
     }

@@ -96,6 +96,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
             among(&["inviting", "ringing"]),
             "it is said only while a human is called",
         ),
+        "playbook over" => (false, "the node asks the rules"),
         "evidence over" => {
             let awaited = reaching || among(&["joined", "returned", "returning", "goodbye"]);
             (awaited, "the timer does not run")

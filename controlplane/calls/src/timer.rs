@@ -28,11 +28,13 @@ pub enum Timer {
     Supervisor,
     /// Who waits is told again how long it will take.
     Estimate,
+    /// The time has come that a rule of the playbook waits for.
+    Playbook,
 }
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 11] = [
+    pub const ALL: [Timer; 12] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
@@ -44,6 +46,7 @@ impl Timer {
         Timer::Refer,
         Timer::Supervisor,
         Timer::Estimate,
+        Timer::Playbook,
     ];
 }
 
@@ -62,6 +65,7 @@ impl Timer {
             Timer::Refer => "refer over",
             Timer::Supervisor => "supervisor over",
             Timer::Estimate => "estimate_every over",
+            Timer::Playbook => "playbook over",
         }
     }
 }

@@ -35,6 +35,28 @@ pub struct Turn {
     /// How the caller feels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentiment: Option<Sentiment>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// What the law or the house wants a human for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
+}
+
+impl Turn {
+    /// Somebody says something, of which nothing more is known.
+    pub fn new(role: Role, text: impl Into<String>) -> Turn {
+        Turn {
+            role,
+            text: text.into(),
+            at: None,
+            confidence: None,
+            intent: None,
+            sentiment: None,
+            topic: None,
+            flags: Vec::new(),
+        }
+    }
 }
 
 /// How the caller feels.
@@ -57,6 +79,8 @@ pub enum TurnDecision {
     Handoff {
         /// The rule's name: `explicit-request`.
         rule: String,
+        /// Why, in words: `topic billing, turn 6`.
+        because: String,
     },
 }
 
@@ -95,8 +119,11 @@ pub const TURNS_MAX: usize = 2_000;
 /// Bytes of one turn's text.
 pub const TEXT_MAX: usize = 4_096;
 
-/// Bytes of every other text of a turn: time, intent, sentiment label.
+/// Bytes of every other text of a turn: time, intent, sentiment label, topic, flag.
 pub const LABEL_MAX: usize = 256;
+
+/// Flags of one turn.
+pub const FLAGS_MAX: usize = 16;
 
 /// Bytes of the whole context but the turns, as compact JSON.
 pub const FIELDS_MAX: usize = 65_536;
@@ -109,6 +136,8 @@ pub const DEPTH_MAX: usize = 32;
 pub enum ContextError {
     /// The call has [`TURNS_MAX`] turns, or would get more.
     TooManyTurns,
+    /// A turn has more than [`FLAGS_MAX`] flags.
+    TooManyFlags,
     /// A turn's text is longer than [`TEXT_MAX`], or another text of it than [`LABEL_MAX`]; says which.
     TooLong(&'static str),
     /// The context would be larger than [`FIELDS_MAX`].
@@ -132,6 +161,7 @@ impl fmt::Display for ContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooManyTurns => write!(f, "a call can have {TURNS_MAX} turns"),
+            Self::TooManyFlags => write!(f, "a turn can have {FLAGS_MAX} flags"),
             Self::TooLong("text") => write!(f, "a turn's text can have {TEXT_MAX} bytes"),
             Self::TooLong(what) => write!(f, "a turn's {what} can have {LABEL_MAX} bytes"),
             Self::TooLarge => write!(f, "the context can have {FIELDS_MAX} bytes"),
@@ -165,6 +195,11 @@ impl Context {
     /// All turns, in the order in which they came.
     pub fn turns(&self) -> &[Turn] {
         &self.turns
+    }
+
+    /// All but the turns.
+    pub fn members(&self) -> &Map<String, Value> {
+        &self.members
     }
 
     /// All but the turns.
@@ -320,6 +355,11 @@ fn check(turn: &Turn) -> Result<(), ContextError> {
     }
     label(turn.at.as_deref(), "at")?;
     label(turn.intent.as_deref(), "intent")?;
+    label(turn.topic.as_deref(), "topic")?;
+    turn.flags.iter().try_for_each(|flag| label(Some(flag), "flag"))?;
+    if turn.flags.len() > FLAGS_MAX {
+        return Err(ContextError::TooManyFlags);
+    }
     label(
         turn.sentiment.as_ref().map(|sentiment| sentiment.label.as_str()),
         "sentiment",

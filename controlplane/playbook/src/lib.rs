@@ -2,10 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub mod context;
+pub mod expression;
+pub mod facts;
+pub mod memory;
+pub mod rules;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
-use crate::context::{Role, Turn, TurnDecision};
+use crate::rules::Rules;
 
 /// How a call is handed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,7 +44,7 @@ pub enum ColdHears {
     Ai,
 }
 
-/// The judgement around a transfer. (Rules, routing and fallbacks grow here.)
+/// The judgement around a transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
     /// Where a request says `auto`.
@@ -50,34 +55,13 @@ pub struct Playbook {
     pub cold_hears: ColdHears,
     /// Target names in the order in which they are tried.
     pub targets: Vec<String>,
-    /// Phrases by which a caller asks for a human, matched as whole words, without case.
-    pub request_phrases: Vec<String>,
+    /// When to hand off.
+    pub rules: Rules,
     /// Elements of the context that must be there for it to be complete.
     pub required: Vec<String>,
 }
 
-/// The name of the rule that hands off at once where a caller asks for a human.
-pub const EXPLICIT_REQUEST: &str = "explicit-request";
-
 impl Playbook {
-    /// What a turn means. Only the caller's own words can ask for a human: an AI that says "human agent" asks for nothing.
-    pub fn decide(&self, turn: &Turn) -> TurnDecision {
-        if turn.role != Role::Caller {
-            return TurnDecision::Continue;
-        }
-        let said = words(&turn.text);
-        if self
-            .request_phrases
-            .iter()
-            .any(|phrase| contains(&said, &words(phrase)))
-        {
-            return TurnDecision::Handoff {
-                rule: EXPLICIT_REQUEST.to_owned(),
-            };
-        }
-        TurnDecision::Continue
-    }
-
     /// The targets to try, in order: the one that is wished for, else all.
     pub fn order<'a>(&'a self, wish: Option<&'a str>) -> Vec<&'a str> {
         match wish {
@@ -90,21 +74,6 @@ impl Playbook {
     pub fn resolve(&self, wish: Option<Mode>) -> Mode {
         wish.unwrap_or(self.mode)
     }
-}
-
-/// Words in lower case. An apostrophe belongs to its word, and the typographic one is the plain one.
-fn words(text: &str) -> Vec<String> {
-    let text = text.replace('’', "'").to_lowercase();
-    text.split(|c: char| !c.is_alphanumeric() && c != '\'')
-        .map(|word| word.trim_matches('\''))
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Whether the phrase stands in what was said, word for word. An empty phrase stands nowhere.
-fn contains(said: &[String], phrase: &[String]) -> bool {
-    !phrase.is_empty() && said.windows(phrase.len()).any(|window| window == phrase)
 }
 
 #[cfg(test)]

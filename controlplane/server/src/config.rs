@@ -16,6 +16,7 @@ mod playbook;
 mod prompts;
 mod reader;
 mod reload;
+mod rules;
 mod secret;
 mod sip;
 mod store;

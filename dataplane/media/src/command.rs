@@ -200,8 +200,22 @@ pub enum Dtmf {
     /// They become [`Event::Digit`]; nobody hears them. Those of a leg without telephone-event are found in its sound, of which the first 40 ms are
     /// heard by who hears the leg.
     Take,
+    /// Who hears the leg gets them, and they become [`Event::Digit`].
+    Tell,
     /// Nobody hears them and nothing is said.
     Drop,
+}
+
+impl Dtmf {
+    /// Whether who hears the leg gets them.
+    pub fn relays(self) -> bool {
+        matches!(self, Dtmf::Relay | Dtmf::Tell)
+    }
+
+    /// Whether they become [`Event::Digit`].
+    pub fn tells(self) -> bool {
+        matches!(self, Dtmf::Take | Dtmf::Tell)
+    }
 }
 
 /// A row of the table.
@@ -338,7 +352,7 @@ pub enum Event {
         /// When its last packet went out.
         at: Instant,
     },
-    /// A leg with [`Dtmf::Take`] pressed a key.
+    /// A leg with [`Dtmf::Take`] or [`Dtmf::Tell`] pressed a key.
     Digit {
         /// Which session.
         session: SessionId,

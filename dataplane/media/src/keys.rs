@@ -34,7 +34,7 @@ impl Keys {
 
     /// Whether what is said now is not to be heard. The first 40 ms of a key are: until then nobody knows that it is one.
     pub(crate) fn mutes(&self) -> bool {
-        self.down.is_some_and(|dtmf| dtmf != Dtmf::Relay)
+        self.down.is_some_and(|dtmf| !dtmf.relays())
     }
 
     /// Another source follows.
@@ -57,7 +57,7 @@ impl Keys {
         self.detector.heard(&samples[..count], |key| match key {
             Key::Began(digit) => {
                 *down = Some(dtmf);
-                mutes |= dtmf != Dtmf::Relay;
+                mutes |= !dtmf.relays();
                 tell(digit);
             }
             Key::Ended { .. } => *down = None,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use calls::config::{AiAgent, Deadlines, Estimate, Keys, Prefer, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
+use playbook::rules::{Requests, Rules};
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
 use sip::sdp::Encoding;
@@ -78,6 +79,10 @@ pub(super) fn node_config(
         dtmf: keys(scenario.info[2]),
         reinvite: true,
     });
+    let requests = Requests {
+        phrases: vec!["speak to a human".to_owned()],
+        intents: Vec::new(),
+    };
     calls::config::Config {
         sip,
         media_address: node.ip(),
@@ -116,7 +121,7 @@ pub(super) fn node_config(
             accept: scenario.accept,
             cold_hears: scenario.cold_hears,
             targets: (0..humans.len()).map(name).collect(),
-            request_phrases: vec!["speak to a human".into()],
+            rules: Rules::new(requests, Vec::new()).expect("no rule twice"),
             required: vec!["summary".into()],
         },
         prompts: Prompts {

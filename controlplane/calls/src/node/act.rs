@@ -117,6 +117,8 @@ impl Node {
                         Some(estimate) => estimate.every,
                         None => return None,
                     },
+                    // Armed where the rules are asked.
+                    Timer::Playbook => return None,
                 };
                 live.timers.arm(timer, now + wait);
             }
@@ -235,6 +237,7 @@ impl Node {
             caller: live.caller.clone(),
         };
         self.tell(now, live, what);
+        self.begin_judging(now, live);
     }
 
     fn invite_ai(&mut self, now: Instant, live: &mut Live, agent: usize) -> Option<Input> {

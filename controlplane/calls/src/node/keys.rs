@@ -5,6 +5,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 use media::command::{LEGS_MAX, LegId};
 use media::dtmf::code_of;
+use playbook::rules::Occasion;
 
 use crate::call::Input;
 use crate::config::Keys;
@@ -12,18 +13,22 @@ use crate::node::{Live, Node};
 use crate::spec::Role;
 
 impl Node {
+    /// A key, and what it leads to.
+    pub(super) fn key(&mut self, now: Instant, mut live: Box<Live>, leg: LegId, key: char, told: bool) {
+        if let Some(input) = self.pressed(now, &mut live, leg, key, told) {
+            return self.drive(now, now, live, input);
+        }
+        match live.legs.role(leg) {
+            Some(Role::Caller) if live.config.playbook.rules.wants_keys() => self.judge(now, live, Occasion::Key(key)),
+            _ => self.put_back(now, live),
+        }
+    }
+
     /// A leg pressed a key: the data plane took it from its audio, or it came in an INFO. The target's are for the handoff alone, until
     /// its join is in force: the caller never hears a key of the consultation. All others go on, in INFO, to who hears the leg and
     /// wants them so; of those the audio has nothing, since they were taken ([`spec`](crate::spec::spec)). One that came in an INFO
     /// (`told`) the data plane tells all the others who hear the leg, in their audio.
-    pub(super) fn pressed(
-        &mut self,
-        now: Instant,
-        live: &mut Live,
-        leg: LegId,
-        key: char,
-        told: bool,
-    ) -> Option<Input> {
+    fn pressed(&mut self, now: Instant, live: &mut Live, leg: LegId, key: char, told: bool) -> Option<Input> {
         match live.legs.role(leg)? {
             Role::Target => return Some(Input::Digit(key)),
             Role::Supervisor => return None,

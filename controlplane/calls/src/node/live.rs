@@ -1,11 +1,12 @@
 //! One call with everything that its machine does not know: legs, ports, context, timers.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
 use media::evidence::Evidence;
 use playbook::context::Context;
+use playbook::memory::Memory;
 use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
@@ -42,6 +43,10 @@ pub(crate) struct Live {
     /// The caller's From URI.
     pub(crate) caller: String,
     pub(crate) context: Context,
+    /// What the rules of the playbook remember.
+    pub(crate) memory: Memory,
+    /// How long before this call others of the same caller began, where a rule looks at that.
+    pub(crate) earlier: Vec<Duration>,
     pub(crate) desired: Desired,
     pub(crate) scene: Scene,
     pub(crate) window: Option<WindowId>,

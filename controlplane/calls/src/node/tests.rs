@@ -9,6 +9,7 @@ mod exchange;
 mod failure;
 mod families;
 mod join;
+mod judge;
 mod keys;
 mod load;
 mod moving;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
+use playbook::rules::{Fired, Occasion};
 use playbook::{ColdHears, Mode};
 use serde_json::Value;
 
@@ -63,42 +64,23 @@ impl Node {
         if turns.is_empty() {
             return Err(RequestError::Invalid("no turn".to_owned()));
         }
-        let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
-        let playbook = &live.config.playbook;
-        // The first turn that asks decides.
-        let asked = turns.iter().find_map(|turn| match playbook.decide(turn) {
-            TurnDecision::Continue => None,
-            TurnDecision::Handoff { rule } => Some((rule, turn.text.clone())),
-        });
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         let first = live.context.turns().len();
-        let appended = live.context.append(turns).map_err(invalid);
+        let appended = live.context.append(turns.clone()).map_err(invalid);
         if appended.is_ok() {
-            let turns = live.context.turns()[first..].to_vec();
             live.at = now;
+            let turns = turns.clone();
             self.tell(now, &live, What::Turns { first, turns });
             self.tell_context(now, &live);
         }
         self.put_back(now, live);
         appended?;
-
-        let Some((rule, why)) = asked else {
-            return Ok(Response::Turns(TurnDecision::Continue, None));
-        };
-        let request = HandoffRequest {
-            mode: None,
-            target: None,
-            reason: why,
-            context: None,
-            by_ai: true,
-        };
-        match self.handoff(now, id, request) {
-            Ok(handoff) | Err(RequestError::Running(handoff)) => {
-                Ok(Response::Turns(TurnDecision::Handoff { rule }, Some(handoff)))
+        Ok(match self.judge_turns(now, id, &turns) {
+            Some((Fired { rule, because, .. }, handoff)) => {
+                Response::Turns(TurnDecision::Handoff { rule, because }, Some(handoff))
             }
-            // The turns are kept; what cannot be handed off goes on.
-            Err(_) => Ok(Response::Turns(TurnDecision::Continue, None)),
-        }
+            None => Response::Turns(TurnDecision::Continue, None),
+        })
     }
 
     fn context(&mut self, now: Instant, id: CallId, patch: &Value) -> Result<Response, RequestError> {
@@ -109,8 +91,10 @@ impl Node {
             live.at = now;
             self.tell(now, &live, What::Context(value.clone()));
             self.tell_context(now, &live);
+            self.judge(now, live, Occasion::Context);
+        } else {
+            self.put_back(now, live);
         }
-        self.put_back(now, live);
         merged.map(|()| Response::Context(value))
     }
 
@@ -122,7 +106,12 @@ impl Node {
         }
     }
 
-    fn handoff(&mut self, now: Instant, id: CallId, request: HandoffRequest) -> Result<HandoffId, RequestError> {
+    pub(super) fn handoff(
+        &mut self,
+        now: Instant,
+        id: CallId,
+        request: HandoffRequest,
+    ) -> Result<HandoffId, RequestError> {
         if request.reason.len() > TEXT_MAX {
             return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
         }

@@ -1,14 +1,7 @@
 use super::*;
 
 fn says(role: Role, text: &str) -> Turn {
-    Turn {
-        role,
-        text: text.into(),
-        at: None,
-        confidence: None,
-        intent: None,
-        sentiment: None,
-    }
+    Turn::new(role, text)
 }
 
 /// The examples of RFC 7396 appendix A whose target and patch are objects.

@@ -1,11 +1,13 @@
 //! `[playbook]`.
 
+use ::playbook::rules::Requests;
 use ::playbook::{Accept, ColdHears, Mode, Playbook};
 use calls::config::Deadlines;
 
 use super::Target;
 use super::media::MediaTimes;
 use super::reader::Table;
+use super::rules;
 use super::values::{reference, seconds};
 
 pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes) -> (Playbook, Deadlines) {
@@ -19,14 +21,17 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
             found.value.into_iter().map(|name| name.value).collect()
         }
     };
-    let phrases = table.strings("request_phrases").map_or_else(
-        || DEFAULT_PHRASES.iter().map(|&phrase| phrase.to_owned()).collect(),
-        |found| found.value.into_iter().map(|phrase| phrase.value).collect(),
-    );
-    let required = table.strings("required").map_or_else(
-        || DEFAULT_REQUIRED.iter().map(|&element| element.to_owned()).collect(),
-        |found| found.value.into_iter().map(|element| element.value).collect(),
-    );
+    let list = |key, default: &[&str]| {
+        table.strings(key).map_or_else(
+            || default.iter().map(|&item| item.to_owned()).collect(),
+            |found| found.value.into_iter().map(|item| item.value).collect(),
+        )
+    };
+    let requests = Requests {
+        phrases: list("request_phrases", &DEFAULT_PHRASES),
+        intents: list("request_intents", &[]),
+    };
+    let required = list("required", &DEFAULT_REQUIRED);
     let playbook = Playbook {
         mode: table
             .choice("mode", &[("warm", Mode::Warm), ("cold", Mode::Cold)])
@@ -41,7 +46,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
             .choice("cold_hears", &[("hold", ColdHears::Hold), ("ai", ColdHears::Ai)])
             .unwrap_or(ColdHears::Hold),
         targets: order,
-        request_phrases: phrases,
+        rules: rules::read(&table, requests),
         required,
     };
     let deadlines = Deadlines {
@@ -55,9 +60,6 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
         evidence: seconds(&table, "evidence_s", 11..=60, 15),
         goodbye: seconds(&table, "goodbye_s", 1..=120, 30),
     };
-    if let Some(rules) = table.tables("rules").first() {
-        table.problem(rules.line, "rules", "is not built yet: remove it");
-    }
     table.finish();
     (playbook, deadlines)
 }

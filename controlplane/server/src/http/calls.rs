@@ -119,9 +119,10 @@ fn decided(decision: TurnDecision, handoff: Option<String>) -> Map<String, Value
         TurnDecision::Continue => {
             answer.insert("decision".to_owned(), json!("continue"));
         }
-        TurnDecision::Handoff { rule } => {
+        TurnDecision::Handoff { rule, because } => {
             answer.insert("decision".to_owned(), json!("handoff"));
             answer.insert("rule".to_owned(), json!(rule));
+            answer.insert("because".to_owned(), json!(because));
         }
     }
     if let Some(handoff) = handoff {

@@ -1,7 +1,7 @@
 //! What bodies look like: JSON Schema 2020-12, as OpenAPI 3.1 has it. The API's tests hold every answer against it.
 
 use media::command::GAIN_DB;
-use playbook::context::{LABEL_MAX, TEXT_MAX};
+use playbook::context::{FLAGS_MAX, LABEL_MAX, TEXT_MAX};
 use serde_json::{Map, Value, json};
 
 use super::bodies::{NOTE_MAX, REASON_MAX, TURNS_MAX};
@@ -231,6 +231,17 @@ fn shared() -> Vec<(&'static str, Value)> {
             ),
             ("intent", json!({ "type": ["string", "null"], "maxLength": LABEL_MAX })),
             ("sentiment", or_null(to("Sentiment"))),
+            (
+                "topic",
+                json!({ "type": ["string", "null"], "maxLength": LABEL_MAX, "description": "What it is about." }),
+            ),
+            (
+                "flags",
+                json!({
+                    "type": "array", "maxItems": FLAGS_MAX, "items": { "type": "string", "maxLength": LABEL_MAX },
+                    "description": "What the law or the house wants a human for.",
+                }),
+            ),
         ],
     );
     vec![("Problem", problem), ("Sentiment", sentiment), ("Turn", turn)]
@@ -340,6 +351,7 @@ fn answers() -> Vec<(&'static str, Value)> {
             "schema": { "const": "baton.decision/1" },
             "decision": one_of(&["continue", "handoff"]),
             "rule": text(),
+            "because": { "type": "string", "description": "Why the rule hands off, in words." },
             "handoff": id("ho"),
         },
     });

@@ -77,7 +77,7 @@ impl Core {
             }
             (content, _) => content,
         };
-        if leg.dtmf != Dtmf::Take {
+        if !leg.dtmf.tells() {
             digits.clear();
         }
         if leg.dtmf == Dtmf::Relay {
@@ -137,14 +137,17 @@ impl Core {
             return;
         };
         match (inbound.content, inbound.dtmf) {
-            (Content::Audio | Content::Noise, _) | (Content::Event(_), Dtmf::Relay) => leg.source.heard_at = Some(at),
-            (Content::Event(event), Dtmf::Take) if new_digit => {
-                if let Some(digit) = event.digit() {
+            (Content::Audio | Content::Noise, _) => leg.source.heard_at = Some(at),
+            (Content::Event(event), dtmf) => {
+                if dtmf.relays() {
+                    leg.source.heard_at = Some(at);
+                }
+                if let Some(digit) = event.digit().filter(|_| new_digit && dtmf.tells()) {
                     let (id, session) = (leg.id, leg.session);
                     self.tell(session, |mailbox| mailbox.digit(id, digit, at));
                 }
             }
-            (Content::Event(_), Dtmf::Take | Dtmf::Drop) | (Content::Tone | Content::Unmapped, _) => {}
+            (Content::Tone | Content::Unmapped, _) => {}
         }
     }
 

@@ -3,7 +3,6 @@
 use super::Feed;
 use super::packet::{Plan, TONE_MAX};
 use crate::clock::Clock;
-use crate::command::Dtmf;
 use crate::dtmf::Event;
 use crate::jitter::{Incoming, Put};
 use crate::leg::{Content, Inbound, Leg, SILENT, Slot, Timer};
@@ -90,7 +89,7 @@ impl Leg {
             Content::Audio | Content::Noise => Ok(()),
             Content::Unmapped => Err(Reason::UnmappedPayload),
             Content::Tone => Err(Reason::Digit),
-            Content::Event(_) if inbound.dtmf != Dtmf::Relay => Err(Reason::Digit),
+            Content::Event(_) if !inbound.dtmf.relays() => Err(Reason::Digit),
             Content::Event(event) => self.press(now, from, inbound, event, pending),
         }
     }

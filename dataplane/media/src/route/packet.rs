@@ -3,7 +3,7 @@
 use super::{Feed, NARROW};
 use crate::clock::{Clock, TimestampMap};
 use crate::codec::mean_square;
-use crate::command::{Dtmf, EventFormat};
+use crate::command::EventFormat;
 use crate::dtmf::{EVENT, Event, Tone};
 use crate::leg::{Content, Inbound, Leg, Origin, Outgoing, SILENT, Slot, Sound, Timer};
 use crate::line::{Epoch, Place};
@@ -98,7 +98,7 @@ impl Leg {
             return Err(Reason::Repeated);
         }
         let mut plan = self.plan(inbound, fresh, buffer.len());
-        if let (Content::Event(event), false, Dtmf::Relay) = (inbound.content, late, inbound.dtmf)
+        if let (Content::Event(event), false, true) = (inbound.content, late, inbound.dtmf.relays())
             && self.row.digit.is_none()
             && !self.presses.hears(now, event.code)
         {
@@ -294,7 +294,7 @@ impl Leg {
             },
             Content::Unmapped => Plan::TakeOut(Reason::UnmappedPayload),
             Content::Tone => Plan::TakeOut(Reason::Digit),
-            Content::Event(_) if inbound.dtmf != Dtmf::Relay => Plan::TakeOut(Reason::Digit),
+            Content::Event(_) if !inbound.dtmf.relays() => Plan::TakeOut(Reason::Digit),
             Content::Event(event) => match self.format.events {
                 Some(events) => Plan::Forward {
                     payload_type: events.send,

@@ -116,24 +116,15 @@ fn a_cold_handoff_joins_at_the_answer() {
 #[test]
 fn a_caller_who_asks_for_a_human_is_handed_off_at_once() {
     let mut world = World::talking();
-    let says = |text: &str| {
-        vec![Turn {
-            role: Role::Caller,
-            text: text.into(),
-            at: None,
-            confidence: None,
-            intent: None,
-            sentiment: None,
-        }]
-    };
+    let says = |text: &str| vec![Turn::new(Role::Caller, text)];
     let id = world.id();
     let answer = world.request(Request::Turns(id, says("hello"))).unwrap();
     assert!(matches!(answer, Response::Turns(TurnDecision::Continue, None)));
     let answer = world.request(Request::Turns(id, says("A human, please"))).unwrap();
-    let Response::Turns(TurnDecision::Handoff { rule }, Some(handoff)) = answer else {
+    let Response::Turns(TurnDecision::Handoff { rule, because }, Some(handoff)) = answer else {
         panic!("no handoff")
     };
-    assert_eq!(rule, "explicit-request");
+    assert_eq!((&*rule, &*because), ("explicit-request", "\"human\", turn 2"));
     assert_eq!(world.peers[SALES].log, ["invite"]);
     let again = HandoffRequest {
         mode: None,
@@ -162,14 +153,7 @@ fn a_caller_who_asks_for_a_human_is_handed_off_at_once() {
 fn what_is_said_and_known_is_told_as_it_is_kept() {
     let mut world = World::talking();
     let id = world.id();
-    let says = |text: &str| Turn {
-        role: Role::Caller,
-        text: text.into(),
-        at: None,
-        confidence: None,
-        intent: None,
-        sentiment: None,
-    };
+    let says = |text: &str| Turn::new(Role::Caller, text);
     let told = |world: &World| world.notices.last().expect("a notice").clone();
     for (first, words) in [(0, &["hello", "my order"][..]), (2, &["is late"])] {
         let turns: Vec<_> = words.iter().map(|text| says(text)).collect();

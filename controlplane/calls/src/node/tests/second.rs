@@ -136,14 +136,7 @@ fn the_caller_goes_back_to_the_human_who_handed_on_or_is_told_goodbye() {
 fn an_ai_that_has_left_triggers_nothing() {
     let mut world = with_sales();
     let id = world.id();
-    let turn = Turn {
-        role: Role::Caller,
-        text: "A human, please".into(),
-        at: None,
-        confidence: None,
-        intent: None,
-        sentiment: None,
-    };
+    let turn = Turn::new(Role::Caller, "A human, please");
     let answer = world.request(Request::Turns(id, vec![turn])).unwrap();
     assert!(matches!(answer, Response::Turns(TurnDecision::Continue, None)));
     let refused = world.request(Request::Handoff(id, wish(true))).unwrap_err();

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionId, SessionSpec};
+use playbook::rules::{Requests, Rules};
 use playbook::{Accept, ColdHears, Mode, Playbook};
 use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
@@ -35,6 +36,15 @@ pub(super) fn us() -> SocketAddr {
 pub(super) fn endpoint(advertise: SocketAddr) -> sip::endpoint::Config {
     let seed = u64::from(advertise.port()) + advertise.ip().to_string().len() as u64 * 7;
     sip::endpoint::Config::new(advertise, seed)
+}
+
+/// The rules where nothing but this asks for a human.
+pub(super) fn asking_for(phrase: &str) -> Rules {
+    let requests = Requests {
+        phrases: vec![phrase.to_owned()],
+        intents: Vec::new(),
+    };
+    Rules::new(requests, Vec::new()).expect("no rule twice")
 }
 
 pub(super) fn config() -> Config {
@@ -87,7 +97,7 @@ pub(super) fn config() -> Config {
             accept: Accept::Answer,
             cold_hears: ColdHears::Hold,
             targets: vec!["sales".to_owned(), "support".to_owned()],
-            request_phrases: vec!["human".to_owned()],
+            rules: asking_for("human"),
             required: vec!["goal".to_owned()],
         },
         prompts: Prompts {

@@ -604,7 +604,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 "request_phrases",
                 "[\"speak to a human\", \"talk to a human\", \"speak to a person\", \"talk to a person\", \"real \
                  person\", \"human agent\"]",
-                "Phrases by which a caller asks for a human: whole words, case does not matter.",
+                "Phrases by which a caller asks for a human: whole words, in any language, case does not matter. Who \
+                 asks is handed off at once, whatever else holds.",
+            ),
+            key(
+                "request_intents",
+                "[]",
+                "Intents of the caller's turns that ask for a human, as \"human\".",
             ),
             key(
                 "required",
@@ -636,6 +642,14 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             key("goodbye_s", "30", "A goodbye must be over within, seconds."),
         ],
+    },
+    Section {
+        name: "playbook.rules",
+        kind: Kind::List,
+        about: "When to hand off without being asked: a rule does so once in a call when all that it names is there at once. \
+                It is asked at every turn, at every change of the context and when its time has come; those with flags \
+                first, then in this order. The record says by which rule, and why.",
+        keys: RULE,
     },
     Section {
         name: "prompts",
@@ -779,4 +793,79 @@ pub(super) const SECTIONS: &[Section] = &[
             key("value", r#""secret""#, "").example().fixed(COLLECTOR),
         ],
     },
+];
+
+/// What a rule waits for.
+const RULE: &[Key] = &[
+    key("name", r#""billing-dispute""#, "Its name in the record. Required.").example(),
+    key(
+        "topics",
+        r#"["billing"]"#,
+        "The turn's topic, or the context's, is one of these.",
+    ).example(),
+    key(
+        "phrases",
+        r#"["wrong invoice", "charged twice"]"#,
+        "… or the caller says one of these: whole words, case does not matter.",
+    ).example(),
+    key(
+        "flags",
+        "[]",
+        "In place of topics: the turn's or the context's flags have one of these, or the caller says one of the phrases. \
+         Comes before all rules without flags, and again with each turn that has one: for what the law wants a human for.",
+    ),
+    key(
+        "intents",
+        r#"["refund"]"#,
+        "The caller wants one of these: what the AI is not to do alone.",
+    ).example(),
+    key("intent_turns", "1", "… for so many turns of the caller, 1-1000."),
+    key(
+        "confidence_below",
+        "0.6",
+        "The last turns that have a confidence have all less than this, 0-1.",
+    ).example(),
+    key("confidence_turns", "2", "… so many of them, 1-16."),
+    key(
+        "sentiments",
+        r#"["negative", "angry"]"#,
+        "The caller's last turns that have a sentiment have one of these labels",
+    ).example(),
+    key("score_below", "-0.5", "… or a score below this, -1 to 1.").example(),
+    key("sentiment_turns", "1", "… so many of them, 1-16."),
+    key(
+        "score_falls",
+        "0.8",
+        "The caller's score is lower by this than at its best of the last 16.",
+    ).example(),
+    key(
+        "caller_repeats",
+        "3",
+        "The caller says the same so often, 2-16, of its last 16 turns (four fifths of the words; three words at least).",
+    ).example(),
+    key("ai_repeats", "3", "… the AI does.").example(),
+    key(
+        "calls",
+        "2",
+        "The caller called so often before, 1-16, since this server started; who hides its number never did.",
+    ).example(),
+    key("within_h", "24", "… within so many hours before this call, 1-720."),
+    key("after_s", "300", "The call has lasted so long, seconds.").example(),
+    key(
+        "failed_attempts",
+        "3",
+        "So many attempts failed: entries of actions_tried with \"ok\": false, or fields.failed_attempts.",
+    ).example(),
+    key(
+        "keys",
+        r##"["0"]"##,
+        "The caller presses one of these, again and again; the AI hears them all the same.",
+    )
+    .example(),
+    key(
+        "if",
+        r#""customer.tier == \"gold\" && order.value > 500""#,
+        "And this holds: a condition in CEL (cel.dev) over members of the context or of its fields, turn.… and call.…; \
+         see controlplane/README.md, \"Conditions\".",
+    ).example(),
 ];

@@ -147,6 +147,24 @@ fn a_taken_digit_is_told_once_and_leaves_no_hole() {
 }
 
 #[test]
+fn a_digit_that_is_told_and_relayed_is_both() {
+    let listened = |dtmf| {
+        let (mut rig, caller, ai) = call(dtmf);
+        rig.set(spec(&[caller, ai]));
+        rig.talk(CALLER, 0, LOUD);
+        rig.run(85);
+        Press::whole(&mut rig, CALLER, 1, 2);
+        rig.run(85);
+        let heard: Vec<_> = rig.heard(AI).iter().map(|sent| sent.payload().to_vec()).collect();
+        (heard, digits(&rig))
+    };
+    let ((told, digits), (relayed, none)) = (listened(Dtmf::Tell), listened(Dtmf::Relay));
+    assert!(told.len() > 10);
+    assert_eq!((told, digits), (relayed, vec!['1']));
+    assert_eq!(none, []);
+}
+
+#[test]
 fn a_taken_digit_is_told_when_nobody_hears_the_leg_and_when_only_its_end_comes() {
     let (mut rig, caller, _) = call(Dtmf::Take);
     rig.set(spec(&[caller]));

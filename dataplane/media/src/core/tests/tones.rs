@@ -167,6 +167,28 @@ fn who_hears_a_leg_whose_keys_are_taken_hears_the_beginning_of_the_tone_only() {
 }
 
 #[test]
+fn who_hears_a_leg_whose_keys_are_told_hears_its_tones_as_they_are() {
+    let codec = Codec::Pcmu;
+    let listened = |dtmf| {
+        let mut rig = rig(1);
+        let parts = [quiet(codec, 400), tone(codec, '5', 400), quiet(codec, 400)];
+        says(&mut rig, codec, &parts.concat());
+        rig.set(spec(&[
+            leg_in(CALLER, codec, hears(HUMAN)),
+            human(codec, dtmf, hears(CALLER)),
+        ]));
+        rig.run(1_000);
+        let heard: Vec<_> = rig.heard(CALLER).iter().map(|sent| sent.payload().to_vec()).collect();
+        let digits: String = digits(&rig).into_iter().map(|(key, _)| key).collect();
+        (heard, digits)
+    };
+    let ((told, digits), (relayed, none)) = (listened(Dtmf::Tell), listened(Dtmf::Relay));
+    assert!(told.len() > 40);
+    assert!(told == relayed, "the same sound");
+    assert_eq!((&*digits, &*none), ("5", ""));
+}
+
+#[test]
 fn a_state_is_in_force_where_nobody_can_hear_its_keys() {
     let codec = Codec::Pcmu;
     let mut rig = rig(0);

@@ -1,0 +1,104 @@
+//! What the playbook says of a call, whenever something happens that it looks at.
+
+use std::time::Instant;
+
+use playbook::context::Turn;
+use playbook::rules::{Fired, Occasion, Scene};
+
+use crate::call::State;
+use crate::node::{Live, Node};
+use crate::notice::{CallId, HandoffId};
+use crate::request::{HandoffRequest, RequestError};
+use crate::timer::Timer;
+
+impl Node {
+    /// The caller was answered: from now on time passes for it.
+    pub(super) fn begin_judging(&mut self, now: Instant, live: &mut Live) {
+        if live.config.playbook.rules.looks_back_at_calls() {
+            live.earlier = self.contacts.called(now, &live.caller);
+        }
+        look_again(now, live);
+    }
+
+    /// Turns were told; the first that hands off decides. The handoff that runs because of it, if one does.
+    pub(super) fn judge_turns(&mut self, now: Instant, id: CallId, turns: &[Turn]) -> Option<(Fired, HandoffId)> {
+        let mut live = self.registry.take(id)?;
+        let mut fired = None;
+        for turn in turns {
+            let may = fired.is_none() && may(&live);
+            let now_fired = judge(now, &mut live, Occasion::Turn(turn), may);
+            fired = fired.or(now_fired);
+        }
+        self.put_back(now, live);
+        self.hand_off_by(now, id, fired?)
+    }
+
+    /// Something else happened.
+    pub(super) fn judge(&mut self, now: Instant, mut live: Box<Live>, occasion: Occasion<'_>) {
+        let (id, may) = (live.id, may(&live));
+        let fired = judge(now, &mut live, occasion, may);
+        self.put_back(now, live);
+        if let Some(fired) = fired {
+            let _ = self.hand_off_by(now, id, fired);
+        }
+    }
+
+    /// What cannot be handed off goes on: the rule is asked again.
+    fn hand_off_by(&mut self, now: Instant, id: CallId, fired: Fired) -> Option<(Fired, HandoffId)> {
+        let request = HandoffRequest {
+            mode: None,
+            target: None,
+            reason: format!("rule {}: {}", fired.rule, fired.because),
+            context: None,
+            by_ai: true,
+        };
+        match self.handoff(now, id, request) {
+            Ok(handoff) => {
+                if let Some(mut live) = self.registry.take(id) {
+                    live.memory.handed_off(&fired);
+                    look_again(now, &mut live);
+                    self.put_back(now, live);
+                }
+                Some((fired, handoff))
+            }
+            Err(RequestError::Running(handoff)) => Some((fired, handoff)),
+            Err(_) => None,
+        }
+    }
+}
+
+/// Whether a handoff may begin: the AI has the call, and none runs.
+fn may(live: &Live) -> bool {
+    live.call.with_ai() && matches!(live.call.state(), State::Talking)
+}
+
+fn judge(now: Instant, live: &mut Live, occasion: Occasion<'_>, may: bool) -> Option<Fired> {
+    let scene = Scene {
+        elapsed: live
+            .began
+            .map(|began| now.saturating_duration_since(began))
+            .unwrap_or_default(),
+        caller: &live.caller,
+        earlier: &live.earlier,
+        members: live.context.members(),
+    };
+    let fired = live
+        .config
+        .playbook
+        .rules
+        .judge(&mut live.memory, &scene, occasion, may);
+    look_again(now, live);
+    fired
+}
+
+/// When time alone may hand off.
+fn look_again(now: Instant, live: &mut Live) {
+    let due = live.began.filter(|_| live.call.with_ai()).and_then(|began| {
+        let elapsed = now.saturating_duration_since(began);
+        Some(began + live.config.playbook.rules.due(&live.memory, elapsed)?)
+    });
+    match due {
+        Some(at) => live.timers.arm(Timer::Playbook, at),
+        None => live.timers.disarm(Timer::Playbook),
+    }
+}
