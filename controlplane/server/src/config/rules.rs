@@ -255,7 +255,7 @@ mod tests {
         let twice = "name = \"a\"\nafter_s = 5\n[[playbook.rules]]\nname = \"a\"\nafter_s = 6\n";
         assert_eq!(
             problems(twice),
-            ["line 4: playbook.rules[1].name: \"a\" is already the name in line 1"]
+            ["line 5: playbook.rules[1].name: \"a\" is already the name in line 2"]
         );
     }
 }
