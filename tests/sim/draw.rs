@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use calls::supervisor::Mode as Supervision;
 use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
@@ -65,7 +66,53 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(150) {
         scenario.asked = *random.pick(&reluctant);
     }
+    if scenario.humans.len() < 3 && random.chance(150) {
+        supervised(random, &mut scenario);
+    }
     scenario
+}
+
+/// A supervisor who comes, does this and that, and goes, whatever the call is doing.
+fn supervised(random: &mut Random, scenario: &mut Scenario) {
+    let answering = match random.below(8) {
+        0 => Answering::Refuse(*random.pick(&[486, 603])),
+        1 => Answering::RingOn,
+        _ => Answering::After(ms(random, 0, 1500)),
+    };
+    let hang_up = random.chance(300).then(|| ms(random, 50, 12_000));
+    scenario.humans.push(Behaviour {
+        answering,
+        key: None,
+        hang_up,
+    });
+    scenario.supervised = true;
+    scenario.mixers = *random.pick(&[0, 1, 4, 4]);
+    let comes = match random.below(3) {
+        0 => when(random),
+        _ => When::After("started", ms(random, 0, 3000)),
+    };
+    scenario.also.push((comes, Also::Supervise));
+    for _ in 0..1 + random.below(5) {
+        let mode = *random.pick(&[
+            Supervision::Listen,
+            Supervision::Whisper,
+            Supervision::Whisper,
+            Supervision::Barge,
+            Supervision::Barge,
+            Supervision::Mute,
+        ]);
+        let at = match random.below(2) {
+            0 => when(random),
+            _ => later(comes, ms(random, 0, 8000)),
+        };
+        scenario.also.push((at, Also::Supervision(mode)));
+    }
+    if random.chance(400) {
+        scenario.also.push((when(random), Also::Dismiss));
+    }
+    if random.chance(200) {
+        scenario.also.push((when(random), Also::Supervise));
+    }
 }
 
 /// Another worker beside the first: for a port that this one has not, and for when it is too busy.

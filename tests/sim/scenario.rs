@@ -5,6 +5,8 @@ use std::time::Duration;
 use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
+use calls::supervisor::Mode as Supervision;
+
 use crate::net::Profile;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::{PAIRS, Who};
@@ -86,6 +88,12 @@ pub enum Also {
     Decline,
     /// The request is taken back by API.
     Cancel,
+    /// The supervisor is invited by API.
+    Supervise,
+    /// It is wished to do this.
+    Supervision(Supervision),
+    /// It is to leave.
+    Dismiss,
     /// The call is ended by API.
     EndCall,
     /// The node takes no new calls.
@@ -213,6 +221,8 @@ pub struct Scenario {
     pub info: [bool; 3],
     /// The targets in order.
     pub humans: Vec<Behaviour>,
+    /// The last of them is no target of the playbook, but a supervisor who is invited by API.
+    pub supervised: bool,
     /// How the AI answers.
     pub ai: Answering,
     /// The trunk takes REFER.
@@ -278,6 +288,7 @@ impl Scenario {
             asked: Asked::Changes,
             info: [false; 3],
             humans: vec![Behaviour::GOOD],
+            supervised: false,
             ai: Answering::After(Duration::from_millis(50)),
             refer: false,
             carrier: Referred::Refuses(405),
@@ -304,6 +315,16 @@ impl Scenario {
             spray: None,
             end: Duration::from_secs(25),
         }
+    }
+
+    /// How many of the humans can be handed to.
+    pub fn targets(&self) -> usize {
+        self.humans.len() - usize::from(self.supervised)
+    }
+
+    /// Who supervises.
+    pub fn supervisor(&self) -> Option<Who> {
+        self.supervised.then(|| Who::Human(self.targets()))
     }
 
     /// Whether no message is lost on its way.

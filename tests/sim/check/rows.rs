@@ -2,10 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use calls::notice::{Party, Step, What};
+use calls::supervisor::Mode;
+
 use crate::check::scene::{Scene, Scenes};
 use crate::scenario::Also;
 use crate::tone::Sound;
-use crate::world::{Who, World};
+use crate::world::{Sent, Who, World};
 
 /// A row may change this long before the notice that tells of it: the last row of a table waits for its source.
 const EARLY: Duration = Duration::from_millis(80);
@@ -13,11 +16,21 @@ const EARLY: Duration = Duration::from_millis(80);
 /// After a refused change it is asked for again within `applied` (0.5 s), and then in force at the leg's next packet.
 const ANEW: Duration = Duration::from_secs(1);
 
+/// From a wish that is over to its last packet, besides what a table takes.
+const AFTER: Duration = Duration::from_millis(600);
+
+/// A voice that is not there is weaker than this part of itself: where a packet is lost, what is made up for it is no whole tone.
+const LEAK: f64 = 0.35;
+
 impl World {
     pub(super) fn rows(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let mut first = 0;
         let mut heard: Vec<(Who, Sound)> = Vec::new();
+        let supervisor = self.scenario.supervisor();
         for sent in &self.sent {
+            if Some(sent.to) == supervisor {
+                continue;
+            }
             let before = heard.iter().position(|(who, _)| *who == sent.to);
             let before = before.map(|at| heard.swap_remove(at).1);
             heard.extend(sent.sound.map(|sound| (sent.to, sound)));
@@ -37,6 +50,12 @@ impl World {
             let near = scenes[first..]
                 .iter()
                 .take_while(|(since, _)| *since <= sent.at + EARLY);
+            if supervisor.is_some()
+                && self.is_beside(sent.to, sent.at)
+                && self.mixes(sent, near.clone().map(|(_, scene)| *scene))
+            {
+                continue;
+            }
             let may = |scene: &Scene| scene.gives(sent.to, sound) || self.stands_in(*scene, sent.to, sound, sent.at);
             if !near.clone().any(|(_, scene)| may(scene)) {
                 let scenes: Vec<_> = near.map(|(_, scene)| scene).collect();
@@ -72,6 +91,49 @@ impl World {
             }),
             _ => false,
         }
+    }
+
+    /// Whether a supervisor may be in a party's row beside whom it hears.
+    fn is_beside(&self, who: Who, at: Instant) -> bool {
+        let party = match who {
+            Who::Caller => Party::Caller,
+            Who::Ai => Party::Ai,
+            Who::Human(_) => Party::Human,
+        };
+        let heard = |mode: Mode| match mode {
+            Mode::Listen | Mode::Mute => false,
+            Mode::Whisper => who != Who::Caller,
+            Mode::Barge => true,
+        };
+        // A wish may be in force before it is told; one that the worker refuses ends nothing.
+        let wishes = self.granted.iter().filter_map(|(since, what)| match what {
+            Also::Supervision(mode) if heard(*mode) => Some((*since, true)),
+            _ => None,
+        });
+        let told = self.notices.iter().filter_map(|notice| match &notice.what {
+            What::Hears { rows, .. } => {
+                let row = rows.iter().find(|(listener, _)| *listener == party)?;
+                Some((notice.at, row.1.iter().any(|(source, _)| *source == Party::Supervisor)))
+            }
+            What::Handoff(_, Step::Requested { .. }) => Some((notice.at, false)),
+            What::Supervisor { how, .. } if matches!(how.name(), "left" | "no_capacity") => Some((notice.at, false)),
+            _ => None,
+        });
+        let mut changes: Vec<_> = wishes.chain(told).filter(|(since, _)| *since <= at).collect();
+        changes.sort_by_key(|(since, _)| *since);
+        // Of what is over, what the worker has not been told yet.
+        changes.iter().enumerate().any(|(n, (_, beside))| {
+            let until = changes.get(n + 1).map(|(next, _)| *next + self.slack(*next) + AFTER);
+            *beside && until.is_none_or(|until| at <= until)
+        })
+    }
+
+    /// Whether a packet has the supervisor's voice in it, or whom a scene gives, and of no other human anything.
+    fn mixes<'a>(&self, sent: &Sent, scenes: impl Iterator<Item = Scene> + Clone + 'a) -> bool {
+        let humans = (0..self.scenario.targets()).map(|n| Sound::Human(n as u8));
+        let mut strangers = humans.filter(|voice| !scenes.clone().any(|scene| scene.gives(sent.to, *voice)));
+        let alaw = sent.packet.payload_type == 8;
+        strangers.all(|voice| voice.level(&sent.packet.payload, alaw) < LEAK)
     }
 
     fn is_gone(&self, who: Who, at: Instant) -> bool {

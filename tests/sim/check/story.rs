@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use calls::notice::{End, Outcome, Reason, Step, What};
 
 use crate::check::scene::{Scene, Scenes};
+use crate::tone::Sound;
 use crate::world::{Sent, Who, World};
 
 impl World {
@@ -90,7 +91,7 @@ impl World {
                     continue;
                 }
                 let voice = self.ua(source).voice;
-                let heard = |s: &Sent| s.to == listener && s.sound == Some(voice) && (since..=until).contains(&s.at);
+                let heard = |s: &Sent| s.to == listener && is_heard(s, voice) && (since..=until).contains(&s.at);
                 if !self.sent.iter().any(heard) {
                     let at = at - self.start;
                     faults.push(format!("joined at {at:?}, but {listener:?} did not hear {source:?}"));
@@ -98,4 +99,10 @@ impl World {
             }
         }
     }
+}
+
+/// By itself, or beside a supervisor.
+fn is_heard(sent: &Sent, voice: Sound) -> bool {
+    let alaw = sent.packet.payload_type == 8;
+    sent.sound == Some(voice) || sent.sound == Some(Sound::Other) && voice.level(&sent.packet.payload, alaw) > 0.3
 }

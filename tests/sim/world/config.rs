@@ -120,7 +120,7 @@ pub(super) fn node_config(
             mode: playbook::Mode::Warm,
             accept: scenario.accept,
             cold_hears: scenario.cold_hears,
-            targets: (0..humans.len()).map(name).collect(),
+            targets: (0..scenario.targets()).map(name).collect(),
             rules: Rules::new(requests, Vec::new()).expect("no rule twice"),
             required: vec!["summary".into()],
         },

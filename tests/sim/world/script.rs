@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use calls::load::Measure;
 use calls::notice::{CallId, HandoffId};
-use calls::request::{HandoffRequest, Request, Response};
+use calls::request::{HandoffRequest, Request, Response, Whom};
+use calls::supervisor::Wish;
 
 use crate::net::Datagram;
 use crate::rtp::Packet;
@@ -133,6 +134,28 @@ impl World {
             Also::Accept => self.wish(what, Request::Accept),
             Also::Decline => self.wish(what, Request::Decline),
             Also::Cancel => self.wish(what, Request::Cancel),
+            Also::Supervise => {
+                if let Some(call) = self.call {
+                    let whom = Whom::Target(format!("human-{}", self.scenario.targets()));
+                    self.request(Request::Supervise(call, whom, "desk".into()));
+                }
+            }
+            Also::Supervision(mode) => {
+                if let Some(call) = self.call {
+                    let wish = Wish {
+                        mode: Some(mode),
+                        rows: Vec::new(),
+                    };
+                    if self.request(Request::Hears(call, wish, "desk".into())).is_some() {
+                        self.granted.push((self.now, what));
+                    }
+                }
+            }
+            Also::Dismiss => {
+                if let Some(call) = self.call {
+                    self.request(Request::Dismiss(call, "desk".into()));
+                }
+            }
             Also::EndCall => {
                 if let Some(call) = self.any_call() {
                     self.request(Request::HangUp(call));
@@ -161,7 +184,7 @@ impl World {
     /// The Refer-To of a REFER.
     fn aim(&self, aim: Aim) -> String {
         match aim {
-            Aim::Target(n) => match self.humans.get(n) {
+            Aim::Target(n) => match self.humans[..self.scenario.targets()].get(n) {
                 Some(human) => format!("sip:human-{n}@{}", human.sip),
                 None => "sip:nobody@192.0.2.99".into(),
             },
