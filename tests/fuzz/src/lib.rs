@@ -128,7 +128,7 @@ pub const TARGETS: &[Target] = &[
         run: config::target,
         messages: one,
         share: 30,
-        allowance: (1 << 20, 2000),
+        allowance: (2 << 20, 2000),
         words: config::WORDS,
     },
 ];
