@@ -5,6 +5,7 @@ pub mod context;
 pub mod expression;
 pub mod facts;
 pub mod memory;
+pub mod replay;
 pub mod rules;
 mod words;
 

@@ -27,8 +27,8 @@ pub enum Command {
     Tune(TuneArgs),
     /// Report on the handoffs of a period, and say what stands out.
     Report(ReportArgs),
-    /// Run recorded conversations through a changed playbook (not built yet).
-    Replay(NotBuilt),
+    /// Run recorded conversations through a changed playbook, and show what would differ.
+    Replay(ReplayArgs),
     /// Try the webhooks of the configuration.
     Webhook(WebhookArgs),
     /// Check an audit chain (not built yet).
@@ -176,6 +176,20 @@ pub struct ReportArgs {
     pub json: bool,
 }
 
+/// `baton replay`.
+#[derive(Clone, Debug, Args)]
+pub struct ReplayArgs {
+    /// The configuration file with the playbook; without it every key has its default.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Conversations, or records as `GET /v1/handoffs/{id}` answers them: JSON documents one after the other, or lists.
+    #[arg(long, value_name = "FILE")]
+    pub calls: PathBuf,
+    /// Print one JSON object on standard output and nothing else there.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of what is not built yet: whatever is given.
 #[derive(Clone, Debug, Args)]
 pub struct NotBuilt {
@@ -195,7 +209,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Check(args) => crate::check::check(&args),
         Command::Tune(args) => crate::tune::tune(&args),
         Command::Report(args) => crate::report::report(&args),
-        Command::Replay(_) => not_built("replay"),
+        Command::Replay(args) => crate::replay::replay(&args),
         Command::Webhook(WebhookArgs {
             command: WebhookCommand::Test(args),
         }) => crate::serve::webhook_test(&args),

@@ -20,6 +20,7 @@ mod privileges;
 pub mod prompts;
 mod records;
 pub mod reload;
+mod replay;
 mod report;
 mod run;
 pub mod serve;
