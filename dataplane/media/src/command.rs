@@ -99,7 +99,7 @@ pub struct LegSpec {
     /// What it may send besides, where it is offered another codec and has not answered: each of its packets is understood as what its
     /// payload type says, so that none is lost whether it comes before the answer or after it. What is received in that, whoever hears
     /// the leg gets only where no coder state is needed for it. (What it spoke until a change is understood until its first
-    /// packet in the new codec without being named here.)
+    /// packet in the new codec without being named here, also by who begins to hear it meanwhile, where there is a coder to spare.)
     pub also: Option<Format>,
     /// What it wants of Opus that we encode for it. What is relayed to it from another Opus goes as it comes, and prompts as they were encoded.
     pub opus: Wishes,

@@ -266,9 +266,7 @@ impl Leg {
     /// Takes over what the control plane says about the peer.
     pub(crate) fn update(&mut self, now: Instant, spec: &LegSpec, seed: &mut Seed) {
         if self.format.codec != spec.format.codec {
-            // One that came in the new codec already has changed.
-            let changed = self.source.codec == Some(spec.format.codec);
-            self.before = Some(self.format).filter(|_| !changed);
+            self.before = self.before(spec.format.codec);
             self.change_codec(spec.format.codec, seed);
         }
         let counts = |format: &Format| format.events.map(|events| events.clock_hz);
@@ -288,6 +286,15 @@ impl Leg {
         self.remote_rtcp = spec.remote_rtcp;
         self.send = spec.send;
         self.latch.set(now, spec.latch, spec.remote, spec.exchange);
+    }
+
+    /// What it may speak until its first packet in the codec that it has, or is given.
+    pub(crate) fn before(&self, codec: Codec) -> Option<Format> {
+        if self.format.codec == codec {
+            return self.before;
+        }
+        // One that came in the new codec already has changed.
+        Some(self.format).filter(|_| self.source.codec != Some(codec))
     }
 
     /// Its peer wants another codec. With another clock the line begins anew (RFC 7160): nothing is known of how the two clocks go

@@ -64,9 +64,14 @@ impl Core {
         let none = Voice::default();
         let has = here.map_or(&none, |leg| &leg.voice);
         let hears = wanted.hears.sources().next().and_then(|id| codec(spec, id));
-        let needs = Needs::of(wanted.format.codec, hears).and(self.needs_now(spec, wanted.format.codec, here));
-        let mut voice = has.lacking(needs, self.coders.lines())?;
-        if spec.watch.is_some() && (wanted.format.codec, hears) == (Codec::Opus, Some(Codec::Opus)) {
+        let line = wanted.format.codec;
+        let needs = Needs::of(line, hears).and(self.needs_now(spec, line, here));
+        // It speaks its old codec until it changes. Where there is none to spare for that, what comes until then is lost.
+        let heard = wanted.hears.sources().next().and_then(|id| self.before(spec, id));
+        let before = heard.map_or_else(Needs::default, |before| Needs::of(line, Some(before)));
+        let voice = has.lacking(needs.and(before), self.coders.lines());
+        let mut voice = voice.or_else(|| has.lacking(needs, self.coders.lines()))?;
+        if spec.watch.is_some() && (line, hears) == (Codec::Opus, Some(Codec::Opus)) {
             voice.listen(has, self.coders.listeners());
         }
         Some(Lacking {
@@ -102,7 +107,11 @@ impl Core {
             let slot = self.table.slot(leg.port).ok_or(Refusal::Port)?;
             let has = mixer.and_then(|mixer| mixer.voice(slot)).unwrap_or(&none);
             let needs = Needs::to_hear(leg.format.codec, band);
-            let voice = has.lacking(needs, self.coders.listeners()).ok_or(Refusal::Coders)?;
+            let before = self.before(spec, leg.leg);
+            let before = before.map_or_else(Needs::default, |before| Needs::to_hear(before, band));
+            let voice = has.lacking(needs.and(before), self.coders.listeners());
+            let voice = voice.or_else(|| has.lacking(needs, self.coders.listeners()));
+            let voice = voice.ok_or(Refusal::Coders)?;
             lacking.ears.push((slot, voice));
         }
         if mixer.is_none() {
@@ -123,6 +132,13 @@ impl Core {
         relayed.fold(mixed.unwrap_or_default(), |needs, source| {
             needs.and(Needs::of(line, Some(source)))
         })
+    }
+
+    /// What a leg speaks until its first packet in the codec that it has in the spec.
+    fn before(&self, spec: &SessionSpec, id: LegId) -> Option<Codec> {
+        let wanted = spec.legs.iter().find(|leg| leg.leg == id)?;
+        let leg = self.table.leg(self.table.slot(wanted.port)?)?;
+        Some(leg.before(wanted.format.codec)?.codec)
     }
 
     /// The lines have places now.

@@ -3,6 +3,7 @@
 use super::coders::assert_line;
 use super::mixing::rig;
 use super::*;
+use crate::voice::tests::{heard, tone};
 
 /// Goes on in another codec, as a peer does after an offer: the same stream, its timestamps in the other's clock.
 fn change(rig: &mut Rig, leg: LegId, codec: Codec) {
@@ -68,6 +69,49 @@ fn a_leg_that_changes_its_codec_loses_no_packet_whether_we_know_before_or_after(
             assert_conserved(&mut rig);
         }
     }
+}
+
+/// Who begins to hear it only then, in the codec that it will speak, hears it as well.
+fn assert_heard_from_the_first_packet(row: &Hears) {
+    for (from, to) in Codec::ALL.into_iter().flat_map(|from| Codec::ALL.map(|to| (from, to))) {
+        if from == to {
+            continue;
+        }
+        let mut rig = rig();
+        let full = rig.core.coders.free();
+        let caller = |hears| leg_in(CALLER, to, hears);
+        let human = |codec| leg_in(HUMAN, codec, nobody());
+        let ai = leg_in(AI, to, nobody());
+        rig.set(spec(&[caller(hears(AI)), ai.clone(), human(from)]));
+        rig.talk_in(AI, 11, to);
+        rig.talk_in(HUMAN, 3, from);
+        rig.run(100);
+        rig.set(spec(&[caller(row.clone()), ai, human(to)]));
+        let since = rig.sent.len();
+        rig.run(350);
+        let said: Vec<&[u8]> = rig.sent[since..].iter().map(Sent::payload).collect();
+        let (_, level) = tone(&heard(to, said[3..].iter().copied()));
+        // Silence and noise are below 5.
+        assert!(level > 50.0, "{from:?} to {to:?}: {level}");
+        assert_eq!(rig.dropped(Reason::Untranscodable), 0, "{from:?} to {to:?}");
+        change(&mut rig, HUMAN, to);
+        rig.run(100);
+        assert_eq!(rig.dropped(Reason::Untranscodable), 0, "{from:?} to {to:?}");
+        assert_conserved(&mut rig);
+        assert_eq!(rig.core.coders.free(), full, "{from:?} to {to:?}");
+    }
+}
+
+#[test]
+fn a_leg_that_has_not_changed_yet_is_heard_by_who_begins_to_hear_it() {
+    assert_heard_from_the_first_packet(&hears(HUMAN));
+}
+
+#[test]
+fn a_leg_that_has_not_changed_yet_is_heard_in_a_mix_that_begins() {
+    let mut row = hears(HUMAN);
+    row.legs[0].gain_db = -1;
+    assert_heard_from_the_first_packet(&row);
 }
 
 /// What it was offered is understood only as long as that is so; what it spoke until then, only until it has changed.
