@@ -355,21 +355,25 @@ impl Meter {
     /// A timestamp may step as the source's did, or as time did.
     fn clock(&mut self, now: u64, last: &Last, packet: &Outgoing) {
         let step = i64::from(timestamp_distance(packet.timestamp, last.timestamp));
-        let slack = i64::from(packet.rounded);
+        let passed = packet.clock.ticks(now.saturating_sub(last.at)) as i64;
+        let duration = i64::from(last.duration);
+        let event = last.sound == Sound::Event;
+        if event && packet.sound == Sound::Event && step == 0 {
+            if packet.arrival.is_none() {
+                // A key of ours goes on by itself: its end says how long keys last at least, however soon it comes.
+                self.lead += (i64::from(packet.duration) - duration - passed).max(0);
+            }
+            return;
+        }
         if packet
             .ticks
-            .is_some_and(|ticks| (i64::from(ticks as i32) - step).abs() <= slack)
+            .is_some_and(|ticks| (i64::from(ticks as i32) - step).abs() <= i64::from(packet.rounded))
         {
             return;
         }
-        let event = last.sound == Sound::Event;
-        if event && packet.sound == Sound::Event && step == 0 {
-            return;
-        }
-        let duration = i64::from(last.duration);
         // An event's timestamp is that of its beginning: time since then is its duration, and what passed since.
         let begun = if event { duration } else { 0 };
-        let passed = packet.clock.ticks(now.saturating_sub(last.at)) as i64 + begun;
+        let passed = passed + begun;
         let tolerance = i64::from(packet.clock.ticks_of_ms(TOLERANCE));
         let earliest = duration.max(passed - self.lead - tolerance);
         let latest = duration.max(passed) + tolerance;

@@ -131,6 +131,47 @@ fn timestamp_breaks() {
     assert_eq!(explained, clean());
 }
 
+/// The end of a key that we tell in three packets at once says 100 ms, 20 ms after it began: by so much the line is ahead, and a packet
+/// may come later than time.
+#[test]
+fn a_key_of_ours_that_is_longer_than_the_time_it_took_puts_the_line_ahead() {
+    let event = |duration| Outgoing {
+        sound: Sound::Event,
+        duration,
+        origin: Origin::StandIn,
+        ticks: None,
+        arrival: None,
+        ..relayed(0)
+    };
+    let audio = |after: u32| Outgoing {
+        timestamp: relayed(0).timestamp.wrapping_add(after),
+        ticks: None,
+        arrival: None,
+        origin: Origin::StandIn,
+        ..relayed(0)
+    };
+    let breaks = |ends: u32, late_ms: u64| {
+        let mut meter = Meter::default();
+        meter.open(0);
+        let packets = [
+            (0, event(160)),
+            (20, event(ends)),
+            (20, event(ends)),
+            (20, event(ends)),
+            (20, audio(ends)),
+            (40 + late_ms, audio(ends + 160)),
+        ];
+        for (n, (at, packet)) in packets.into_iter().enumerate() {
+            let sequence = packet.sequence.plus(n as u16);
+            let packet = Outgoing { sequence, ..packet };
+            meter.sent(at * 1_000_000, &packet, Word::Another, By::Level, || Some(u32::MAX));
+        }
+        meter.close(500_000_000).unwrap().timestamp_breaks
+    };
+    assert_eq!((breaks(800, 59), breaks(800, 119), breaks(800, 121)), (0, 0, 1));
+    assert_eq!((breaks(320, 59), breaks(320, 61)), (0, 1));
+}
+
 #[test]
 fn a_timestamp_that_stands_still_over_a_pause_is_a_break() {
     let mut meter = Meter::default();
