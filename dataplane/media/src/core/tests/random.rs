@@ -395,8 +395,14 @@ fn run(number: u64, besides: bool) {
     assert_conserved(&mut rig);
     assert_eq!(coders.free(), sizes);
     assert_eq!(rig.core.counters().lost, 0);
-    // Of rubbish some is in a length that the listener's codec has not.
-    let unfit = rig.dropped(Reason::Untranscodable);
+    // Of rubbish some is in a length that the listener's codec has not, and for a codec that is spoken on there may be no coder to spare. What one
+    // listener gets and another does not is consumed.
+    let consumed = rig
+        .verdicts
+        .iter()
+        .filter(|(_, _, verdict)| *verdict == Verdict::Consumed);
+    let consumed = if besides.is_none() { consumed.count() as u64 } else { 0 };
+    let unfit = rig.dropped(Reason::Untranscodable) + consumed;
     for (at, event) in &rig.events {
         if let Event::Evidence { listeners, .. } = event {
             for (leg, e) in listeners {
@@ -416,14 +422,14 @@ fn run(number: u64, besides: bool) {
 /// After the first ones, those that once found something.
 #[test]
 fn random_packets_commands_and_stalls_leave_nothing_behind() {
-    for seed in (0..300).chain([1_645, 1_699, 3_085]) {
+    for seed in (0..300).chain([1_357, 1_368, 1_645, 1_699, 1_896, 3_085]) {
         run(seed, false);
     }
 }
 
 #[test]
 fn parties_that_change_their_minds_are_sent_nothing_that_they_did_not_agree_to() {
-    for seed in (0..200).chain([1_011, 5_184]) {
+    for seed in (0..200).chain([1_011, 2_059, 5_184]) {
         run(seed, true);
     }
 }
