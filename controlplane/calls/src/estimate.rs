@@ -1,7 +1,7 @@
 //! How long a caller who waits will wait: what the last handoffs to the target took, from its INVITE to the join.
 //!
 //! Only those that joined count: who was not reached says nothing of who will be. The median does not follow one human who was
-//! slow. What cannot be said truly is not said: nothing before [`ENOUGH`] handoffs, nothing once the time is over, nothing above the
+//! slow. What cannot be said truly is not said: nothing before three handoffs, nothing once the time is over, nothing above the
 //! longest time that there is a prompt for.
 
 use std::collections::{BTreeMap, VecDeque};
