@@ -11,7 +11,7 @@ use crate::action::{Action, Apology, Scene, Wait, cause};
 use crate::call::{Parties, Peer};
 use crate::estimate::Said;
 use crate::input::Input;
-use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step};
+use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step, Trigger};
 use crate::request::RequestError;
 use crate::timer::Timer;
 use crate::watched::Verdict;
@@ -29,6 +29,8 @@ pub struct Order {
     pub targets: Vec<Choice>,
     /// Why, in the words of whoever asked.
     pub why: String,
+    /// The rule of the playbook that asked, where one did.
+    pub trigger: Option<Trigger>,
     /// The caller's carrier is asked first to do it.
     pub refer: bool,
     /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
@@ -156,6 +158,7 @@ impl Handoff {
                 mode: handoff.order.mode,
                 target: handoff.target().name.clone(),
                 why: handoff.order.why.clone(),
+                trigger: handoff.order.trigger.clone(),
                 talks_on,
             },
             out,

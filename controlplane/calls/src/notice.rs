@@ -207,6 +207,15 @@ pub struct Spoken {
     pub why: &'static str,
 }
 
+/// What the playbook handed off by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trigger {
+    /// The rule's name.
+    pub rule: String,
+    /// Why, in words: `topic billing, turn 6`.
+    pub because: String,
+}
+
 /// A step of a handoff, in the order in which they can come.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
@@ -218,6 +227,8 @@ pub enum Step {
         target: String,
         /// Why, in the words of whoever asked.
         why: String,
+        /// The rule of the playbook that asked, where one did.
+        trigger: Option<Trigger>,
         /// Caller and AI talk on until the human is heard: nobody is announced.
         talks_on: bool,
     },

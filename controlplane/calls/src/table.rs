@@ -162,6 +162,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         accept,
         targets: [(0, "sales"), (1, "support")].map(choice).into(),
         why: "asked".to_owned(),
+        trigger: None,
         refer,
         talks_on: false,
         said: None,

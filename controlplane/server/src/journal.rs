@@ -352,6 +352,7 @@ mod tests {
             mode: Mode::Warm,
             target: "a".to_owned(),
             why: String::new(),
+            trigger: None,
             talks_on: false,
         }));
         // Before anybody is invited there is nothing to update.

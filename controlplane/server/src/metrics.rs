@@ -57,7 +57,7 @@ pub(crate) struct Metrics {
 pub(crate) enum Trigger {
     /// `POST …/handoffs`.
     Api,
-    /// A rule of the playbook, at a turn.
+    /// A rule of the playbook.
     Rule,
     /// A REFER; nothing else that comes from outside begins one.
     #[default]

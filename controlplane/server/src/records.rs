@@ -5,7 +5,7 @@ pub(crate) mod deliveries;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Spoken, Step, What};
+use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Spoken, Step, Trigger, What};
 use media::evidence::Evidence;
 use playbook::Mode;
 use playbook::context::Package;
@@ -57,6 +57,7 @@ pub(crate) struct Record {
     mode: Mode,
     target: String,
     why: String,
+    trigger: Option<Trigger>,
     /// Nothing is announced to the caller.
     talks_on: bool,
     triggered: Instant,
@@ -166,12 +167,14 @@ impl Records {
                     mode,
                     target,
                     why,
+                    trigger,
                     talks_on,
                 },
             ) => {
                 let facts = self.calls.entry(notice.call).or_default();
                 facts.running = Some(*id);
                 let mut record = Record::new(*id, notice, facts.clone(), *mode, target, why);
+                record.trigger.clone_from(trigger);
                 record.talks_on = *talks_on;
                 if self.records.insert(*id, record).is_none() {
                     self.order.push_back(*id);
@@ -289,6 +292,7 @@ impl Records {
             "state": record.state.name(),
             "target": record.target,
             "requested_reason": record.why,
+            "trigger": record.trigger.as_ref().map(|trigger| json!({ "rule": trigger.rule, "because": trigger.because })),
             "result": record.end.map(|(_, result, ..)| outcome_name(result)),
             "reason": record.end.and_then(|(_, _, reason, _)| reason).map(reason_name),
             "trunk": record.facts.trunk,
@@ -331,6 +335,7 @@ impl Record {
             mode,
             target: target.to_owned(),
             why: why.to_owned(),
+            trigger: None,
             talks_on: false,
             triggered: notice.at,
             timeline: Timeline::default(),

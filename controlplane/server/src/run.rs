@@ -222,10 +222,7 @@ impl Run {
     fn take_ask(&mut self, ask: Ask) {
         match ask {
             Ask::Request(request, key, reply) => {
-                self.trigger = match &request {
-                    Request::Turns(..) => Trigger::Rule,
-                    _ => Trigger::Api,
-                };
+                self.trigger = Trigger::Api;
                 let response = self.node.handle_request(Instant::now(), request);
                 if let (Some(key), Ok(Response::Handoff(id))) = (key, &response) {
                     self.journal.remember(*id, key);
@@ -360,8 +357,18 @@ impl Run {
     }
 
     fn notice(&mut self, notice: &Notice) {
-        if let What::Handoff(_, Step::Requested { mode, target, .. }) = &notice.what {
-            lock(&self.journal.metrics).requested(self.trigger, *mode, target);
+        let requested = match &notice.what {
+            What::Handoff(
+                _,
+                Step::Requested {
+                    mode, target, trigger, ..
+                },
+            ) => Some((mode, target, trigger)),
+            _ => None,
+        };
+        if let Some((mode, target, rule)) = requested {
+            let trigger = rule.as_ref().map_or(self.trigger, |_| Trigger::Rule);
+            lock(&self.journal.metrics).requested(trigger, *mode, target);
         }
         self.journal.handle(notice);
         if matches!(notice.what, What::CallEnded { .. }) {

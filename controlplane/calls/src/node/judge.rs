@@ -7,7 +7,7 @@ use playbook::rules::{Fired, Occasion, Scene};
 
 use crate::call::State;
 use crate::node::{Live, Node};
-use crate::notice::{CallId, HandoffId};
+use crate::notice::{CallId, HandoffId, Trigger};
 use crate::request::{HandoffRequest, RequestError};
 use crate::timer::Timer;
 
@@ -52,7 +52,11 @@ impl Node {
             context: None,
             by_ai: true,
         };
-        match self.handoff(now, id, request) {
+        let trigger = Trigger {
+            rule: fired.rule.clone(),
+            because: fired.because.clone(),
+        };
+        match self.handoff(now, id, request, Some(trigger)) {
             Ok(handoff) => {
                 if let Some(mut live) = self.registry.take(id) {
                     live.memory.handed_off(&fired);

@@ -11,7 +11,7 @@ use crate::call::{Input, State};
 use crate::config::Config;
 use crate::handoff::{Choice, Order};
 use crate::node::{Live, Node};
-use crate::notice::{CallId, HandoffId, What};
+use crate::notice::{CallId, HandoffId, Trigger, What};
 use crate::request::{HandoffRequest, Request, RequestError, Response};
 
 impl Node {
@@ -36,7 +36,7 @@ impl Node {
             Request::Dismiss(id, by) => self.dismissed(now, id, by),
             Request::Turns(id, turns) => self.turns(now, id, turns),
             Request::Context(id, patch) => self.context(now, id, &patch),
-            Request::Handoff(id, request) => self.handoff(now, id, request).map(Response::Handoff),
+            Request::Handoff(id, request) => self.handoff(now, id, request, None).map(Response::Handoff),
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
             Request::Cancel(id) => self.wish_of(now, id, Input::Cancel),
@@ -106,11 +106,13 @@ impl Node {
         }
     }
 
+    /// `trigger`: the rule that asks, where one does.
     pub(super) fn handoff(
         &mut self,
         now: Instant,
         id: CallId,
         request: HandoffRequest,
+        trigger: Option<Trigger>,
     ) -> Result<HandoffId, RequestError> {
         if request.reason.len() > TEXT_MAX {
             return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
@@ -118,7 +120,10 @@ impl Node {
         let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
         let choices = choices(&live.config, request.target.as_deref())?;
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
-        let order = self.new_order(&live, request.mode, choices, request.reason);
+        let order = Order {
+            trigger,
+            ..self.new_order(&live, request.mode, choices, request.reason)
+        };
         let handoff = order.id;
         let wish = Input::Handoff(order);
         let human = matches!(live.call.state(), State::Talking) && !live.call.with_ai();
@@ -164,6 +169,7 @@ impl Node {
             accept: live.config.playbook.accept,
             targets,
             why,
+            trigger: None,
             refer,
             talks_on,
             said,

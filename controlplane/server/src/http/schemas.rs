@@ -513,6 +513,9 @@ fn records() -> Vec<(&'static str, Value)> {
         ("at", time()),
         ("by", text()),
     ]);
+    let mut trigger = object(&[("rule", text()), ("because", text())]);
+    trigger["description"] =
+        "The rule of the playbook that handed off; null where somebody asked by API or REFER.".into();
     let handoff = document(
         "baton.handoff/1",
         &[
@@ -522,6 +525,7 @@ fn records() -> Vec<(&'static str, Value)> {
             ("state", one_of(STATES)),
             ("target", text()),
             ("requested_reason", text()),
+            ("trigger", or_null(trigger)),
             ("result", one_of_or_null(RESULTS)),
             ("reason", one_of_or_null(REASONS)),
             ("trunk", text()),

@@ -65,6 +65,7 @@ pub(crate) fn eventful() -> String {
             mode: Mode::Warm,
             target: "t".to_owned(),
             why: String::new(),
+            trigger: None,
             talks_on: false,
         })
     };

@@ -61,6 +61,7 @@ impl Story {
             mode: Mode::Warm,
             target: "support".to_owned(),
             why: "asked".to_owned(),
+            trigger: None,
             talks_on: false,
         };
         self.step(ms, id, step);
@@ -116,11 +117,34 @@ fn where_the_ai_talks_on_nothing_is_announced() {
         mode: Mode::Cold,
         target: "support".to_owned(),
         why: "asked".to_owned(),
+        trigger: None,
         talks_on: true,
     };
     story.step(1000, 1, step);
     story.invite(1001, 1, "support");
     assert_eq!(story.view(1)["state"], "consulting");
+}
+
+#[test]
+fn a_record_says_by_which_rule_and_why_also_in_every_event() {
+    let mut story = Story::new();
+    story.request(1000, 1);
+    assert_eq!(story.view(1)["trigger"], Value::Null);
+    let step = Step::Requested {
+        mode: Mode::Warm,
+        target: "support".to_owned(),
+        why: "rule billing: topic invoice, turn 6".to_owned(),
+        trigger: Some(Trigger {
+            rule: "billing".to_owned(),
+            because: "topic invoice, turn 6".to_owned(),
+        }),
+        talks_on: false,
+    };
+    story.step(2000, 2, step);
+    let trigger = json!({ "rule": "billing", "because": "topic invoice, turn 6" });
+    assert_eq!(story.view(2)["trigger"], trigger);
+    let record = story.records.get(HandoffId(2)).expect("a record");
+    assert_eq!(story.records.event_view(record)["trigger"], trigger);
 }
 
 #[test]

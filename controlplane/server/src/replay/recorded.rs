@@ -150,7 +150,14 @@ fn of_record(record: &Value) -> Result<Recorded, String> {
         members.remove("sentiment");
     }
     let why = text(&record["requested_reason"]).unwrap_or_default();
-    let rule = why.strip_prefix("rule ").and_then(|why| why.split_once(": "));
+    let rule = match record.get("trigger") {
+        Some(trigger) => text(&trigger["rule"]).zip(text(&trigger["because"])),
+        // An older record has it in words alone.
+        None => {
+            let words = why.strip_prefix("rule ").and_then(|why| why.split_once(": "));
+            words.map(|(rule, because)| (rule.to_owned(), because.to_owned()))
+        }
+    };
     Ok(Recorded {
         id: text(&record["id"]),
         conversation: Conversation {
@@ -160,8 +167,8 @@ fn of_record(record: &Value) -> Result<Recorded, String> {
         },
         was: Some(match rule {
             Some((rule, because)) => Was {
-                rule: Some(rule.to_owned()),
-                why: because.to_owned(),
+                rule: Some(rule),
+                why: because,
             },
             None => Was { rule: None, why },
         }),

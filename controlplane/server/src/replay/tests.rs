@@ -97,6 +97,18 @@ fn a_record_is_judged_by_its_turns_up_to_the_request_and_by_what_its_context_kne
         .map(|(at, step)| (at.as_secs(), matches!(step, Step::Turn(_))))
         .collect();
     assert_eq!(turns, [(0, true), (3, true)]);
+    // By its own member, where it has one, and not by words that anybody may write.
+    let mut told = record.clone();
+    told["trigger"] = json!({ "rule": "other", "because": "topic x: y, turn 1" });
+    let was = recorded::read(&told).ok().and_then(|read| read.was);
+    let other = Was {
+        rule: Some("other".into()),
+        why: "topic x: y, turn 1".into(),
+    };
+    assert_eq!(was, Some(other));
+    told["trigger"] = Value::Null;
+    let was = recorded::read(&told).ok().and_then(|read| read.was);
+    assert_eq!(was.and_then(|was| was.rule), None);
     // A page of them, and a list.
     let mut asked = record.clone();
     asked["requested_reason"] = "because I say so".into();

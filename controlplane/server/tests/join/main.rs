@@ -11,6 +11,7 @@ mod flood;
 #[path = "../folder/mod.rs"]
 mod folder;
 mod handoff;
+mod judgement;
 mod killed;
 mod logs;
 mod manager;

@@ -260,6 +260,38 @@ impl World {
         (status, serde_json::from_str(&text).expect("JSON"))
     }
 
+    /// Merges into the call's context.
+    pub(crate) async fn patch(&self, key: &str, patch: Value) -> StatusCode {
+        let url = format!("http://{}/v1/calls/{}/context", self.http, self.call);
+        let request = self.client.patch(url).bearer_auth(key);
+        let request = request
+            .header("content-type", "application/json")
+            .body(patch.to_string());
+        request.send().await.expect("an answer").status()
+    }
+
+    /// The first event of this type in `/v1/events`, told from its beginning.
+    pub(crate) async fn streamed(&self, query: &str, kind: &str) -> Value {
+        let url = format!("http://{}/v1/events{query}", self.http);
+        let request = self.client.get(url).bearer_auth(ADMIN).header("last-event-id", "0");
+        let mut answer = request.send().await.expect("an answer");
+        let mut text = String::new();
+        loop {
+            let chunk = timeout(PATIENCE, answer.chunk()).await.expect("in time");
+            text.push_str(&String::from_utf8_lossy(&chunk.expect("whole").expect("more events")));
+            // The last line may be a part of one.
+            let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
+            let mut events = whole.lines().filter_map(|line| line.strip_prefix("data: "));
+            let event = events.find_map(|data| {
+                let event: Value = serde_json::from_str(data).expect("JSON");
+                (event["type"] == kind).then_some(event)
+            });
+            if let Some(event) = event {
+                return event;
+            }
+        }
+    }
+
     pub(crate) async fn ask_for_a_human(&self, wish: Value) -> String {
         let path = format!("/v1/calls/{}/handoffs", self.call);
         let (status, body) = self.post(ADMIN, &path, wish).await;

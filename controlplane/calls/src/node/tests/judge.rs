@@ -23,10 +23,16 @@ fn rule(name: &str, triggers: Vec<Trigger>, condition: Option<&str>) -> Rule {
     }
 }
 
-/// Why a handoff was asked for, if one was.
+/// Why a handoff was asked for, if one was. It is said in words and by its parts.
 fn why(world: &World) -> Option<&str> {
     world.notices.iter().rev().find_map(|what| match what {
-        What::Handoff(_, Step::Requested { why, .. }) => Some(why.as_str()),
+        What::Handoff(_, Step::Requested { why, trigger, .. }) => {
+            let parts = trigger
+                .as_ref()
+                .map(|trigger| format!("rule {}: {}", trigger.rule, trigger.because));
+            assert_eq!(parts.as_deref(), Some(why.as_str()));
+            Some(why.as_str())
+        }
         _ => None,
     })
 }

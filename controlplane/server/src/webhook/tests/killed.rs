@@ -145,6 +145,7 @@ fn steps() -> impl Iterator<Item = Vec<Making>> {
         mode: Mode::Warm,
         target: "support".into(),
         why: "asked for a human".into(),
+        trigger: None,
         talks_on: false,
     };
     let invited = Step::Invited {
