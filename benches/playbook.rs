@@ -1,4 +1,4 @@
-//! A turn against 200 rules, early in a call and late; and recorded conversations against them.
+//! A turn against 200 rules, early in a call and late; recorded conversations against them; and what is cut out of a turn.
 //!
 //! `cargo bench -p baton-benches --bench playbook`
 
@@ -9,6 +9,7 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use playbook::context::{Context, Role, Sentiment, Turn};
 use playbook::expression::Expression;
 use playbook::memory::Memory;
+use playbook::redact::Redact;
 use playbook::replay::{Conversation, Step, replay};
 use playbook::rules::{Occasion, Requests, Rule, Rules, Scene, Trigger};
 use serde_json::json;
@@ -123,5 +124,28 @@ fn judging(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, judging);
+/// A turn of 200 characters, with the patterns that an example has, and without.
+fn redacting(criterion: &mut Criterion) {
+    let plain =
+        "I moved last month and since then the invoices go to my old flat, although I have told you twice about it. "
+            .repeat(2);
+    let card = format!("{}and my card is 4111 1111 1111 1111, ok?", &plain[..160]);
+    let mut patterns = Redact::default();
+    for (name, pattern) in [
+        ("iban", r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b"),
+        ("ssn", r"\b\d{3}-\d{2}-\d{4}\b"),
+        ("email", r"[\w.+-]+@[\w-]+\.[\w.-]+"),
+    ] {
+        patterns.pattern(name, pattern).expect("a pattern");
+    }
+    for (name, redact) in [("cards", Redact::default()), ("cards and three patterns", patterns)] {
+        for (what, text) in [("nothing in it", &plain[..200]), ("a card in it", &card)] {
+            criterion.bench_function(&format!("{name} cut out of 200 characters, {what}"), |bencher| {
+                bencher.iter(|| black_box(redact.text(black_box(text)).len()));
+            });
+        }
+    }
+}
+
+criterion_group!(benches, judging, redacting);
 criterion_main!(benches);

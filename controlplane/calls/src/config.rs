@@ -129,6 +129,8 @@ pub struct Trunk {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
+    /// What it says of a caller's number (`verstat`) is believed.
+    pub verstat: bool,
 }
 
 /// A voice AI.

@@ -23,19 +23,26 @@ impl Contacts {
         let Some(who) = who(caller) else {
             return Vec::new();
         };
+        let calls = self.calls.get(who).into_iter().flatten();
+        let earlier = calls.rev().take(EACH).map(|at| now.saturating_duration_since(*at));
+        let earlier = earlier.collect();
+        self.remember(who, now);
+        earlier
+    }
+
+    /// A call of this caller began then: no earlier than any that is known.
+    pub(crate) fn learn(&mut self, caller: &str, at: Instant) {
+        if let Some(who) = who(caller) {
+            self.remember(who, at);
+        }
+    }
+
+    fn remember(&mut self, who: &str, at: Instant) {
         if self.order.len() >= ALL {
             self.forget();
         }
-        let calls = self.calls.entry(who.to_owned()).or_default();
-        let earlier = calls
-            .iter()
-            .rev()
-            .take(EACH)
-            .map(|at| now.saturating_duration_since(*at))
-            .collect();
-        calls.push_back(now);
+        self.calls.entry(who.to_owned()).or_default().push_back(at);
         self.order.push_back(who.to_owned());
-        earlier
     }
 
     fn forget(&mut self) {
@@ -75,6 +82,18 @@ mod tests {
         );
         let again = contacts.called(at(10), "tel:+4930123");
         assert_eq!(again, [Duration::from_secs(1), Duration::from_secs(10)]);
+    }
+
+    #[test]
+    fn calls_that_began_before_us_count_like_our_own() {
+        let (mut contacts, now) = (Contacts::default(), Instant::now());
+        let ago = |hours: u64| Duration::from_secs(3600 * hours);
+        // Longer ago than this host may have been up.
+        contacts.learn("sip:+4930123@192.0.2.1", now - ago(700));
+        contacts.learn("sip:anonymous@anonymous.invalid", now - ago(2));
+        contacts.learn("sip:+4930123@192.0.2.9", now - ago(1));
+        assert_eq!(contacts.called(now, "tel:+4930123"), [ago(1), ago(700)]);
+        assert_eq!(contacts.calls.len(), 1);
     }
 
     #[test]

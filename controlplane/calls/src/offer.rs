@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use media::command::SessionId;
+use playbook::caller::{number, verstat};
 use playbook::context::Context;
 use playbook::memory::Memory;
 use sip::endpoint::DialogId;
@@ -49,7 +50,8 @@ struct Refused {
 impl Node {
     /// A new caller: from a trunk, with a description that fits, with room and an agent for it; or refused.
     ///
-    /// Nothing is taken from the request but its offer and From: `X-Baton-*` of callers means nothing and goes nowhere.
+    /// Nothing is taken from the request but its offer and From, and what the carrier says of the number where it is believed: `X-Baton-*` of
+    /// callers means nothing and goes nowhere.
     pub(crate) fn handle_invite(&mut self, now: Instant, dialog: DialogId, from: SocketAddr, request: &Message) {
         if let Err(refused) = self.take_call(now, dialog, from, request) {
             self.refusals.count(refused.why, 1);
@@ -98,7 +100,7 @@ impl Node {
         if plan.encodings.is_empty() {
             return Err(busy(Refusal::Load));
         }
-        let (trunk, keys, reinvites) = (trunk.name.clone(), trunk.dtmf, trunk.reinvite);
+        let (trunk, keys, reinvites, believed) = (trunk.name.clone(), trunk.dtmf, trunk.reinvite, trunk.verstat);
         let session = session(&mut self.random);
         let worker = self.ports.open(PORTS).map_err(|why| match why {
             NoRoom::Load => busy(Refusal::Load),
@@ -158,6 +160,7 @@ impl Node {
 
         let (call, actions) = Call::new(agents.len());
         let (from, uri) = identity(request.from());
+        let verified = believed.then(|| vouched_for(request, &uri)).flatten();
         let live = Live {
             id,
             config: Arc::clone(&self.config),
@@ -175,6 +178,7 @@ impl Node {
             agent: 0,
             from,
             caller: uri,
+            verified,
             context: Context::new(),
             memory: Memory::default(),
             earlier: Vec::new(),
@@ -254,6 +258,14 @@ fn identity(from: Option<NameAddr>) -> (String, String) {
         ..NameAddr::new(from.uri)
     };
     (plain.to_string(), uri)
+}
+
+/// What the carrier says of the caller's number: in the header that only it writes, else in From.
+fn vouched_for(request: &Message, caller: &str) -> Option<bool> {
+    let number = number(caller)?;
+    ["P-Asserted-Identity", "From"]
+        .iter()
+        .find_map(|name| verstat(&request.header(name)?, &number))
 }
 
 /// Whom a carrier shall call, and what its INVITE shall carry: the same as ours would (RFC 3261 §19.1.5).

@@ -5,6 +5,8 @@ use std::{fmt, io};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::caller::{Caller, CallerId};
+
 /// Who spoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +40,9 @@ pub struct Turn {
     /// What it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// In which it was said, a tag of BCP 47: `de-CH`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
     /// What the law or the house wants a human for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
@@ -54,8 +59,48 @@ impl Turn {
             intent: None,
             sentiment: None,
             topic: None,
+            language: None,
             flags: Vec::new(),
         }
+    }
+
+    /// Whether it is within its bounds.
+    ///
+    /// # Errors
+    /// What of it is not.
+    pub fn check(&self) -> Result<(), ContextError> {
+        let label = |text: Option<&str>, what| match text {
+            Some(text) if text.len() > LABEL_MAX => Err(ContextError::TooLong(what)),
+            _ => Ok(()),
+        };
+        if self.text.len() > TEXT_MAX {
+            return Err(ContextError::TooLong("text"));
+        }
+        label(self.at.as_deref(), "at")?;
+        label(self.intent.as_deref(), "intent")?;
+        label(self.topic.as_deref(), "topic")?;
+        self.flags.iter().try_for_each(|flag| label(Some(flag), "flag"))?;
+        if self.language.as_deref().is_some_and(|language| !is_language(language)) {
+            return Err(ContextError::OutOfRange("language"));
+        }
+        if self.flags.len() > FLAGS_MAX {
+            return Err(ContextError::TooManyFlags);
+        }
+        label(
+            self.sentiment.as_ref().map(|sentiment| sentiment.label.as_str()),
+            "sentiment",
+        )?;
+        if self
+            .confidence
+            .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
+        {
+            return Err(ContextError::OutOfRange("confidence"));
+        }
+        let score = self.sentiment.as_ref().and_then(|sentiment| sentiment.score);
+        if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
+            return Err(ContextError::OutOfRange("sentiment score"));
+        }
+        Ok(())
     }
 }
 
@@ -93,10 +138,25 @@ pub struct Package {
     pub brief: String,
     /// Structured, for a CRM.
     pub fields: Value,
+    /// In which the caller speaks, a tag of BCP 47: the context's `language`, else that of the latest turn that has one.
+    pub language: Option<String>,
+    /// The caller's number, and what speaks for it.
+    pub caller_id: CallerId,
+    /// Whether the caller was told that it speaks with a machine, and when; `null` where nobody said so.
+    pub disclosure: Option<Disclosure>,
     /// All turns.
     pub transcript: Vec<Turn>,
     /// Which of the demanded elements are there.
     pub completeness: Completeness,
+}
+
+/// Whether the caller was told that it speaks with a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Disclosure {
+    /// It was.
+    pub told: bool,
+    /// When, RFC 3339.
+    pub at: Option<String>,
 }
 
 /// Which of the demanded elements are there.
@@ -212,7 +272,7 @@ impl Context {
         if self.turns.len().saturating_add(turns.len()) > TURNS_MAX {
             return Err(ContextError::TooManyTurns);
         }
-        turns.iter().try_for_each(check)?;
+        turns.iter().try_for_each(Turn::check)?;
         self.turns.extend(turns);
         Ok(())
     }
@@ -242,17 +302,25 @@ impl Context {
 
     /// What the human gets: the three tiers, and what is missing of what is `required`.
     ///
-    /// A required element is a member's name or a path with dots (`fields.account`), `caller`, `brief` or `transcript`.
-    /// One that is `null` or empty is missing.
-    pub fn package(&self, caller: &str, required: &[String]) -> Package {
-        let fields = self.fields(caller);
+    /// A required element is a member's name or a path with dots (`fields.account`), `caller`, `caller_id`, `brief` or `transcript`.
+    /// One that is `null` or empty is missing; `disclosure` is there where the caller was told, `caller_id` where the number is known,
+    /// `caller_id.matches` and `caller_id.verified` where it is so.
+    pub fn package(&self, caller: &Caller<'_>, required: &[String]) -> Package {
+        let fields = self.fields(caller.uri);
         let brief = self.brief(&fields);
+        let on_file = caller.on_file.and_then(|path| at_path(&self.members, path));
+        let caller_id = CallerId::new(caller, on_file);
+        let disclosure = self.disclosure();
         let (present, missing) = required
             .iter()
             .cloned()
             .partition(|element: &String| match element.as_str() {
                 "transcript" | "turns" => !self.turns.is_empty(),
                 "brief" => !brief.is_empty(),
+                "caller_id" | "caller_id.number" => caller_id.number.is_some(),
+                "caller_id.matches" => caller_id.matches == Some(true),
+                "caller_id.verified" => caller_id.verified == Some(true),
+                "disclosure" => disclosure.as_ref().is_some_and(|disclosure| disclosure.told),
                 path => there(&fields, path),
             });
         let missing: Vec<String> = missing;
@@ -264,13 +332,24 @@ impl Context {
         Package {
             schema: SCHEMA.to_owned(),
             brief,
+            language: fields.get("language").and_then(Value::as_str).map(str::to_owned),
             fields: Value::Object(fields),
+            caller_id,
+            disclosure,
             transcript: self.turns.clone(),
             completeness,
         }
     }
 
-    /// The structured tier. Where the agent set no intent or sentiment, the latest turn that has one speaks.
+    fn disclosure(&self) -> Option<Disclosure> {
+        let said = self.members.get("disclosure")?;
+        Some(Disclosure {
+            told: said.get("told")?.as_bool()?,
+            at: said.get("at").and_then(Value::as_str).map(str::to_owned),
+        })
+    }
+
+    /// The structured tier. Where the agent set no intent, language or sentiment, the latest turn that has one speaks.
     fn fields(&self, caller: &str) -> Map<String, Value> {
         let mut fields = Map::new();
         if !caller.is_empty() {
@@ -281,6 +360,11 @@ impl Context {
             && let Some(intent) = self.turns.iter().rev().find_map(|turn| turn.intent.as_deref())
         {
             fields.insert("intent".to_owned(), Value::from(intent));
+        }
+        if !fields.contains_key("language")
+            && let Some(language) = self.turns.iter().rev().find_map(|turn| turn.language.as_deref())
+        {
+            fields.insert("language".to_owned(), Value::from(language));
         }
         if !fields.contains_key("sentiment")
             && let Some(sentiment) = self.turns.iter().rev().find_map(|turn| turn.sentiment.as_ref())
@@ -342,39 +426,58 @@ const TYPES: &[(&str, Is, &str)] = &[
     ("actions_tried", Value::is_array, "a list"),
     ("authentication", Value::is_object, "an object"),
     ("next_actions", Value::is_array, "a list"),
-    ("disclosure", Value::is_object, "an object"),
+    (
+        "language",
+        |value| value.as_str().is_some_and(is_language),
+        "a tag of BCP 47",
+    ),
+    (
+        "disclosure",
+        is_disclosure,
+        "an object: {\"told\": true or false, \"at\": a time of RFC 3339}",
+    ),
 ];
 
-fn check(turn: &Turn) -> Result<(), ContextError> {
-    let label = |text: Option<&str>, what| match text {
-        Some(text) if text.len() > LABEL_MAX => Err(ContextError::TooLong(what)),
-        _ => Ok(()),
+/// Whether it has the form of a tag (RFC 5646 §2.1: subtags of 1 to 8 letters and digits, the first of 2 to 8 letters), whatever it means.
+fn is_language(tag: &str) -> bool {
+    let subtag = |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    let first = tag.split('-').next().unwrap_or_default();
+    tag.len() <= LABEL_MAX
+        && first.len() >= 2
+        && first.bytes().all(|b| b.is_ascii_alphabetic())
+        && tag.split('-').all(subtag)
+}
+
+/// What it says of whether and when is readable; more may stand beside it.
+fn is_disclosure(value: &Value) -> bool {
+    let Value::Object(members) = value else {
+        return false;
     };
-    if turn.text.len() > TEXT_MAX {
-        return Err(ContextError::TooLong("text"));
-    }
-    label(turn.at.as_deref(), "at")?;
-    label(turn.intent.as_deref(), "intent")?;
-    label(turn.topic.as_deref(), "topic")?;
-    turn.flags.iter().try_for_each(|flag| label(Some(flag), "flag"))?;
-    if turn.flags.len() > FLAGS_MAX {
-        return Err(ContextError::TooManyFlags);
-    }
-    label(
-        turn.sentiment.as_ref().map(|sentiment| sentiment.label.as_str()),
-        "sentiment",
-    )?;
-    if turn
-        .confidence
-        .is_some_and(|confidence| !(0.0..=1.0).contains(&confidence))
-    {
-        return Err(ContextError::OutOfRange("confidence"));
-    }
-    let score = turn.sentiment.as_ref().and_then(|sentiment| sentiment.score);
-    if score.is_some_and(|score| !(-1.0..=1.0).contains(&score)) {
-        return Err(ContextError::OutOfRange("sentiment score"));
-    }
-    Ok(())
+    let when = members.get("at").is_none_or(|at| at.as_str().is_some_and(is_time));
+    when && members.get("told").is_none_or(Value::is_boolean)
+}
+
+/// Whether it has the form of RFC 3339 §5.6: `2026-01-02T03:04:05Z`, with a fraction or an offset as it may be.
+fn is_time(text: &str) -> bool {
+    let form = b"dddd-dd-ddTdd:dd:dd";
+    let bytes = text.as_bytes();
+    let fits = |(byte, form): (&u8, &u8)| match form {
+        b'd' => byte.is_ascii_digit(),
+        b'T' => matches!(byte, b'T' | b't' | b' '),
+        form => byte == form,
+    };
+    let rest = text.get(form.len()..).unwrap_or_default();
+    let fraction = rest.strip_prefix('.').unwrap_or(rest);
+    let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit() && fraction.len() != rest.len());
+    let offset = |sign: &str| {
+        let (hours, minutes) = sign.split_once(':').unwrap_or_default();
+        [hours, minutes]
+            .iter()
+            .all(|part| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
+    };
+    bytes.len() > form.len()
+        && bytes.iter().zip(form).all(fits)
+        && (zone.eq_ignore_ascii_case("z") || zone.strip_prefix(['+', '-']).is_some_and(offset))
 }
 
 /// RFC 7396 §2, MergePatch of an object into an object.
@@ -427,14 +530,16 @@ impl io::Write for Size {
     }
 }
 
+/// What is at a path with dots.
+fn at_path<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let mut parts = path.split('.');
+    let first = parts.next().and_then(|first| fields.get(first))?;
+    parts.try_fold(first, |value, part| value.get(part))
+}
+
 /// Whether there is something at a path with dots.
 fn there(fields: &Map<String, Value>, path: &str) -> bool {
-    let mut parts = path.split('.');
-    let mut at = parts.next().and_then(|first| fields.get(first));
-    for part in parts {
-        at = at.and_then(|value| value.get(part));
-    }
-    at.is_some_and(|value| match value {
+    at_path(fields, path).is_some_and(|value| match value {
         Value::Null => false,
         Value::String(text) => !text.trim().is_empty(),
         Value::Array(items) => !items.is_empty(),

@@ -1,16 +1,19 @@
 //! When to hand off, to whom, with what: pure.
 #![forbid(unsafe_code)]
 
+pub mod caller;
 pub mod context;
 pub mod expression;
 pub mod facts;
 pub mod memory;
+pub mod redact;
 pub mod replay;
 pub mod rules;
 mod words;
 
 use serde::{Deserialize, Serialize};
 
+use crate::redact::Redact;
 use crate::rules::Rules;
 
 /// How a call is handed over.
@@ -60,6 +63,10 @@ pub struct Playbook {
     pub rules: Rules,
     /// Elements of the context that must be there for it to be complete.
     pub required: Vec<String>,
+    /// What is cut out of all that is told, before it is kept or leaves.
+    pub redact: Redact,
+    /// Where the context has the number that the AI has on file, a path with dots.
+    pub caller_id_field: Option<String>,
 }
 
 impl Playbook {

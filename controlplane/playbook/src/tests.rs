@@ -9,6 +9,8 @@ fn targets_come_in_order_and_a_wish_stands_alone() {
         targets: vec!["sales".into(), "support".into()],
         rules: Rules::default(),
         required: vec![],
+        redact: Redact::default(),
+        caller_id_field: None,
     };
     assert_eq!(playbook.order(None), ["sales", "support"]);
     assert_eq!(playbook.order(Some("support")), ["support"]);

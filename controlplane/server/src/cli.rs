@@ -168,9 +168,15 @@ pub struct ReportArgs {
     /// The configuration file, which names the store; without it every key has its default.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// From when on: a time as 2026-01-31T08:00:00Z, or a duration until now as 90m, 24h or 7d.
+    /// From when on: a time as 2026-01-31T08:00:00Z, or a duration until then as 90m, 24h or 7d.
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub since: String,
+    /// Until when: a time as 2026-01-31T08:00:00Z. Default: now.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// A month of UTC, as 2026-01, in place of --since and --until.
+    #[arg(long, value_name = "MONTH", conflicts_with_all = ["since", "until"])]
+    pub month: Option<String>,
     /// Print one JSON object on standard output and nothing else there.
     #[arg(long)]
     pub json: bool,

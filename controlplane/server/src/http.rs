@@ -43,6 +43,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use media::command::Refusal;
+use playbook::redact::Redact;
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
@@ -85,6 +86,8 @@ pub(crate) struct Settings {
     targets: Vec<config::Target>,
     /// Uploads that the configuration names, and the keys that do.
     uploads: BTreeMap<String, Vec<String>>,
+    /// What is cut out of what is told; a call goes by what it began with.
+    redact: Redact,
 }
 
 impl Settings {
@@ -94,7 +97,18 @@ impl Settings {
             commit: config.store.commit,
             targets: config.targets.clone(),
             uploads: config.uploads(),
+            redact: config.playbook.redact.clone(),
         })
+    }
+
+    /// A wish for a handoff as far as it is kept: what is cut out could be guessed from a digest of it.
+    fn kept(&self, wish: &Value) -> String {
+        let mut wish = wish.clone();
+        if let Some(context) = wish.get_mut("context") {
+            self.redact.members(context);
+        }
+        self.redact.words(&mut wish);
+        wish.to_string()
     }
 }
 

@@ -224,7 +224,10 @@ fn news(package: &Package) -> Value {
     let mut value = package_value(&Package {
         schema: package.schema.clone(),
         brief: package.brief.clone(),
+        language: package.language.clone(),
         fields: package.fields.clone(),
+        caller_id: package.caller_id.clone(),
+        disclosure: package.disclosure.clone(),
         transcript: package.transcript[skipped..].to_vec(),
         completeness: package.completeness.clone(),
     });
@@ -294,6 +297,9 @@ mod tests {
             schema: "baton.context/1".to_owned(),
             brief: brief.to_owned(),
             fields: json!({}),
+            language: None,
+            caller_id: Default::default(),
+            disclosure: None,
             transcript: Vec::new(),
             completeness: Completeness {
                 complete: true,

@@ -1,5 +1,7 @@
 //! Figures over many handoffs: pure, records in, one document out.
 
+mod calibration;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -7,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::ids::rfc3339;
+use calibration::Calibration;
 
 /// Groups that are shown of one kind; the smaller ones are one group together. Intents are words of an AI: there may be many.
 const GROUPS: usize = 100;
@@ -33,12 +36,32 @@ impl Span {
 struct Record {
     target: String,
     trunk: String,
+    requested_reason: String,
+    /// Missing in older records.
+    #[serde(deserialize_with = "there")]
+    trigger: Option<Value>,
     result: Option<String>,
     reason: Option<String>,
     timeline: Timeline,
     failed_targets: Vec<FailedTarget>,
     context: Option<Context>,
     evidence: Option<BTreeMap<String, Evidence>>,
+}
+
+/// `null` is there, too.
+fn there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl Record {
+    /// The rule that handed off, where one did.
+    fn rule(&self) -> Option<&str> {
+        match &self.trigger {
+            Some(trigger) => trigger["rule"].as_str(),
+            // An older one says it in words alone.
+            None => Some(self.requested_reason.strip_prefix("rule ")?.split_once(": ")?.0),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -123,6 +146,7 @@ pub(crate) struct Kpi {
     by_intent: BTreeMap<String, Group>,
     by_target: BTreeMap<String, Group>,
     by_period: BTreeMap<i64, Group>,
+    by_rule: Calibration,
     tried: BTreeMap<String, Tried>,
     /// REFERs that a trunk refused or did not answer.
     refused: BTreeMap<String, u64>,
@@ -136,6 +160,7 @@ impl Kpi {
             by_intent: BTreeMap::new(),
             by_target: BTreeMap::new(),
             by_period: BTreeMap::new(),
+            by_rule: Calibration::default(),
             tried: BTreeMap::new(),
             refused: BTreeMap::new(),
         }
@@ -158,7 +183,9 @@ impl Kpi {
         ] {
             group.add(&record, feedback.as_ref());
         }
-        if is_success(record.result.as_deref()) {
+        let joined = is_success(record.result.as_deref());
+        self.by_rule.add(record.rule(), joined, feedback.as_ref());
+        if joined {
             self.tried.entry(record.target.clone()).or_default().joined += 1;
         }
         for failed in &record.failed_targets {
@@ -196,6 +223,7 @@ impl Kpi {
             "context_undelivered": undelivered,
             "by_intent": grouped("intent", &self.by_intent),
             "by_target": by_target.collect::<Vec<_>>(),
+            "by_rule": self.by_rule.document(),
             "by_period": periods.collect::<Vec<_>>(),
         })
     }
@@ -235,6 +263,7 @@ impl Kpi {
                  replay them"
             ));
         }
+        findings.extend(self.by_rule.diagnosis());
         let total = &self.total;
         if total.incomplete > 0 {
             findings.push(format!(

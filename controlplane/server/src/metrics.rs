@@ -7,13 +7,13 @@ pub(crate) mod sip;
 mod text;
 pub(crate) mod turns;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
-use calls::notice::{Notice, Step, What};
+use calls::notice::{CallId, Notice, Outcome, Step, What};
 use calls::refusal::{Refusal, Refusals};
 use engine::{Backend, Snapshot};
 use media::verdict::Reason as DropReason;
@@ -34,6 +34,12 @@ use turns::Turns;
 pub(crate) struct Metrics {
     calls: u64,
     ended: BTreeMap<String, u64>,
+    /// Live calls in which a handoff was asked for, and such that are over.
+    handing_off: HashSet<CallId>,
+    handed_off: u64,
+    /// By rule; and by rule and whether the caller got a human.
+    rules_fired: BTreeMap<String, u64>,
+    rules_closed: BTreeMap<(String, &'static str), u64>,
     /// By trigger, mode and target.
     requested: BTreeMap<(&'static str, &'static str, String), u64>,
     running: u64,
@@ -107,8 +113,16 @@ impl Metrics {
         match &notice.what {
             What::CallStarted { .. } => self.calls += 1,
             // The words are the node's own and few.
-            What::CallEnded { by } => *self.ended.entry(by.clone()).or_default() += 1,
-            What::Handoff(_, step) => self.step(step, record),
+            What::CallEnded { by } => {
+                *self.ended.entry(by.clone()).or_default() += 1;
+                self.handed_off += u64::from(self.handing_off.remove(&notice.call));
+            }
+            What::Handoff(_, step) => {
+                if matches!(step, Step::Requested { .. }) {
+                    self.handing_off.insert(notice.call);
+                }
+                self.step(step, record);
+            }
             What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
             What::Hears { .. } | What::Supervisor { .. } | What::Spoken { .. } => {}
         }
@@ -116,7 +130,12 @@ impl Metrics {
 
     fn step(&mut self, step: &Step, record: Option<&Record>) {
         match step {
-            Step::Requested { .. } => self.running += 1,
+            Step::Requested { trigger, .. } => {
+                self.running += 1;
+                if let Some(trigger) = trigger {
+                    *self.rules_fired.entry(trigger.rule.clone()).or_default() += 1;
+                }
+            }
             Step::TargetFailed { target, reason, .. } => {
                 let key = (target.clone(), reason_name(*reason));
                 *self.targets_failed.entry(key).or_default() += 1;
@@ -146,6 +165,11 @@ impl Metrics {
                 self.running = self.running.saturating_sub(1);
                 let key = (outcome_name(*result), reason.map_or("", reason_name));
                 *self.closed.entry(key).or_default() += 1;
+                if let Some(rule) = record.and_then(Record::rule) {
+                    let joined = matches!(result, Outcome::Joined | Outcome::Transferred);
+                    let key = (rule.to_owned(), if joined { "yes" } else { "no" });
+                    *self.rules_closed.entry(key).or_default() += 1;
+                }
                 for (step, since) in record.into_iter().flat_map(Record::since_trigger) {
                     if let Some(since) = since {
                         histogram(&mut self.waits, step, &list::STEP_SECONDS).observe(since);
@@ -221,12 +245,21 @@ impl Metrics {
         for (by, count) in &self.ended {
             ended.set(&[by], count);
         }
+        page.one(&list::CALLS_HANDED_OFF, self.handed_off);
     }
 
     fn handoffs(&self, page: &mut Page, now: &Now<'_>) {
         let mut requested = page.family(&list::REQUESTED);
         for ((trigger, mode, target), count) in &self.requested {
             requested.set(&[trigger, mode, target], count);
+        }
+        let mut fired = page.family(&list::RULES_FIRED);
+        for (rule, count) in &self.rules_fired {
+            fired.set(&[rule], count);
+        }
+        let mut by_rule = page.family(&list::RULES_CLOSED);
+        for ((rule, joined), count) in &self.rules_closed {
+            by_rule.set(&[rule, joined], count);
         }
         page.one(&list::RUNNING, self.running);
         let mut closed = page.family(&list::CLOSED);

@@ -351,6 +351,11 @@ impl Record {
         }
     }
 
+    /// The rule of the playbook that asked for it, where one did.
+    pub(crate) fn rule(&self) -> Option<&str> {
+        self.trigger.as_ref().map(|trigger| &*trigger.rule)
+    }
+
     fn handle(&mut self, at: Instant, step: &Step) {
         let since = Some(at.saturating_duration_since(self.triggered));
         match step {
@@ -472,7 +477,10 @@ fn outline(package: &Package) -> Value {
     package_value(&Package {
         schema: package.schema.clone(),
         brief: package.brief.clone(),
+        language: package.language.clone(),
         fields: package.fields.clone(),
+        caller_id: package.caller_id.clone(),
+        disclosure: package.disclosure.clone(),
         transcript: Vec::new(),
         completeness: package.completeness.clone(),
     })

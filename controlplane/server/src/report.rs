@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
 use serde_json::Value;
 
 use crate::cli::ReportArgs;
@@ -70,10 +72,12 @@ pub(crate) fn report(args: &ReportArgs) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let until = Timestamp::now();
-    let Some(since) = since(&args.since, until) else {
-        say("--since must be a time of RFC 3339, as 2026-01-31T08:00:00Z, or a duration until now, as 90m, 24h or 7d");
-        return ExitCode::from(crate::cli::EXIT_USAGE);
+    let (since, until) = match asked(args, Timestamp::now()) {
+        Ok(period) => period,
+        Err(why) => {
+            say(why);
+            return ExitCode::from(crate::cli::EXIT_USAGE);
+        }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -115,6 +119,33 @@ async fn read(config: &Config, since: Timestamp, until: Timestamp) -> Result<(Va
     let mut document = kpi.document(since, until, undelivered);
     document["diagnosis"] = diagnosis.clone().into();
     Ok((document, diagnosis))
+}
+
+/// From when until when.
+fn asked(args: &ReportArgs, now: Timestamp) -> Result<(Timestamp, Timestamp), &'static str> {
+    if let Some(text) = &args.month {
+        let days = month(text).ok_or("--month must be a month of UTC, as 2026-01")?;
+        // Of the running one what there is.
+        return Ok((days.0, days.1.min(now)));
+    }
+    let until = match &args.until {
+        None => now,
+        Some(text) => text
+            .parse()
+            .map_err(|_| "--until must be a time of RFC 3339, as 2026-01-31T08:00:00Z")?,
+    };
+    let since = since(&args.since, until).ok_or(
+        "--since must be a time of RFC 3339, as 2026-01-31T08:00:00Z, or a duration before --until, as 90m, 24h or 7d",
+    )?;
+    Ok((since, until))
+}
+
+/// The first moment of a month and of the next, UTC.
+fn month(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let first: Date = format!("{text}-01").parse().ok().filter(|_| text.len() == 7)?;
+    let next = first.checked_add(1.month()).ok()?;
+    let midnight = |day: Date| Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    Some((midnight(first)?, midnight(next)?))
 }
 
 /// A time, or how long ago.
@@ -173,6 +204,26 @@ fn text(document: &Value, diagnosis: &[String]) -> Vec<String> {
             row(format!("{kind} {name}"), group);
         }
     }
+    let rules = document["by_rule"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !rules.is_empty() {
+        lines.push(String::new());
+        lines.push(format!(
+            "{:<32} {:>8} {:>8} {:>9} {:>9} {:>8} {:>9}",
+            "by rule", "fired", "joined", "right", "wrong", "unrated", "resolved"
+        ));
+    }
+    for rule in rules {
+        let name = match (&rule["rule"], rule["others"] == true) {
+            (_, true) => "others".to_owned(),
+            (Value::String(name), _) => name.clone(),
+            _ => "(asked for)".to_owned(),
+        };
+        let [fired, joined, right, wrong, unrated, resolved] =
+            ["fired", "joined", "right", "wrong", "unrated", "resolved"].map(|figure| word(&rule[figure]));
+        lines.push(format!(
+            "{name:<32} {fired:>8} {joined:>8} {right:>9} {wrong:>9} {unrated:>8} {resolved:>9}"
+        ));
+    }
     lines.push(String::new());
     match diagnosis.is_empty() {
         true => lines.push("nothing stands out".to_owned()),
@@ -184,6 +235,70 @@ fn text(document: &Value, diagnosis: &[String]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_month_is_utc_s_and_of_the_running_one_there_is_what_has_been() {
+        let now: Timestamp = "2026-02-08T12:00:00Z".parse().expect("a time");
+        let args = |month: &str| ReportArgs {
+            config: None,
+            since: "24h".to_owned(),
+            until: None,
+            month: Some(month.to_owned()),
+            json: false,
+        };
+        for (month, period) in [
+            ("2026-01", Some(("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"))),
+            ("2025-12", Some(("2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z"))),
+            ("2026-02", Some(("2026-02-01T00:00:00Z", "2026-02-08T12:00:00Z"))),
+            ("2026-13", None),
+            ("2026-1", None),
+            ("January", None),
+        ] {
+            let time = |text: &str| -> Timestamp { text.parse().expect("a time") };
+            let period = period.map(|(since, until)| (time(since), time(until)));
+            assert_eq!(asked(&args(month), now).ok(), period, "{month}");
+        }
+        let until = ReportArgs {
+            until: Some("2026-01-31T00:00:00Z".to_owned()),
+            month: None,
+            ..args("")
+        };
+        let day = ("2026-01-30T00:00:00Z", "2026-01-31T00:00:00Z");
+        let printed = asked(&until, now).map(|(since, until)| (since.to_string(), until.to_string()));
+        assert_eq!(printed, Ok((day.0.to_owned(), day.1.to_owned())));
+    }
+
+    #[test]
+    fn the_text_has_a_line_for_each_rule() {
+        let mut kpi = Kpi::new(Span::Day);
+        for rule in ["\"rule\":\"billing\"", ""] {
+            let trigger = if rule.is_empty() {
+                "null".to_owned()
+            } else {
+                format!("{{{rule}}}")
+            };
+            let body = format!("{{\"target\":\"support\",\"result\":\"joined\",\"trigger\":{trigger}}}");
+            kpi.add(
+                0,
+                &body,
+                Some("{\"context\":\"complete\",\"right_call\":true,\"resolved\":false}"),
+            );
+        }
+        let document = kpi.document(Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, 0);
+        let lines = text(&document, &[]);
+        let line = |name: &str| {
+            lines
+                .iter()
+                .find(|line| line.starts_with(name))
+                .unwrap_or_else(|| panic!("{lines:#?}"))
+        };
+        let figures = |name: &str| -> Vec<String> {
+            let rest = line(name).trim_start_matches(name);
+            rest.split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(figures("billing"), ["1", "1", "1", "0", "0", "0"]);
+        assert_eq!(figures("(asked for)"), ["1", "1", "1", "0", "0", "0"]);
+    }
 
     #[test]
     fn since_is_a_time_or_a_duration() {

@@ -41,7 +41,7 @@ use crate::webhook;
 use crate::webhook::couriers::Couriers;
 pub use error::StartError;
 use error::{system, unusable};
-use parts::{advertised, capture, export_traces, node_config, sockets};
+use parts::{advertised, capture, export_traces, learn_callers, node_config, sockets};
 pub(crate) use parts::{engine_config, peers};
 
 /// How often a stop looks whether the calls are over.
@@ -225,7 +225,10 @@ impl Server {
         let pruning = tokio::spawn(prune::repeat(store.clone(), teller.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
-        let node = Node::new(node_config, Instant::now());
+        let mut node = Node::new(node_config, Instant::now());
+        if config.playbook.rules.looks_back_at_calls() {
+            learn_callers(&mut node, &store, &journal.clock).await;
+        }
         let (connections, from_sibling) = mpsc::channel(CONNECTIONS);
         let (hang_up, hurried) = watch::channel(false);
         let draining = Arc::<AtomicBool>::default();

@@ -7,6 +7,7 @@
 //!
 //! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
+mod callers;
 mod database;
 mod feed;
 pub(crate) mod legs;
@@ -26,6 +27,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+pub(crate) use callers::LOOK_BACK_MS;
 pub use database::Place;
 pub(crate) use database::{Database, Due, Found, Page};
 pub(crate) use feed::{Followed, Told};

@@ -60,7 +60,7 @@ pub(crate) fn target(data: &[u8]) {
         }
     }
     let required = ["summary", "fields.a.b", "transcript", "brief", "caller"].map(str::to_owned);
-    let package = context.package("a caller", &required);
+    let package = context.package(&playbook::caller::Caller::new("a caller"), &required);
     let told = package.completeness.present.len() + package.completeness.missing.len();
     assert_eq!(told, required.len());
     serde_json::to_string(&package).expect("a package can be sent");

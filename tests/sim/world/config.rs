@@ -105,6 +105,7 @@ pub(super) fn node_config(
             codecs: None,
             dtmf: keys(scenario.info[0]),
             reinvite: true,
+            verstat: true,
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
@@ -123,6 +124,8 @@ pub(super) fn node_config(
             targets: (0..scenario.targets()).map(name).collect(),
             rules: Rules::new(requests, Vec::new()).expect("no rule twice"),
             required: vec!["summary".into()],
+            redact: playbook::redact::Redact::default(),
+            caller_id_field: None,
         },
         prompts: Prompts {
             estimate: prompts

@@ -341,7 +341,7 @@ impl Node {
 
     /// The human is invited, by us or by who was asked to: now the context goes out.
     fn tell_invited(&mut self, now: Instant, live: &Live, id: HandoffId, target: String, token: String) {
-        let package = Box::new(live.context.package(&live.caller, &live.config.playbook.required));
+        let package = Box::new(live.package());
         let step = Step::Invited { target, package, token };
         self.tell(now, live, What::Handoff(id, step));
     }

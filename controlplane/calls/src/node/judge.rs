@@ -1,6 +1,6 @@
 //! What the playbook says of a call, whenever something happens that it looks at.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use playbook::context::Turn;
 use playbook::rules::{Fired, Occasion, Scene};
@@ -18,6 +18,14 @@ impl Node {
             live.earlier = self.contacts.called(now, &live.caller);
         }
         look_again(now, live);
+    }
+
+    /// Somebody called so long ago: as a node saw it that was here before, or another one. To be told in the order in which they called, before
+    /// the first call.
+    pub fn learn_call(&mut self, now: Instant, caller: &str, ago: Duration) {
+        if let Some(at) = now.checked_sub(ago) {
+            self.contacts.learn(caller, at);
+        }
     }
 
     /// Turns were told; the first that hands off decides. The handoff that runs because of it, if one does.
@@ -44,7 +52,10 @@ impl Node {
     }
 
     /// What cannot be handed off goes on: the rule is asked again.
-    fn hand_off_by(&mut self, now: Instant, id: CallId, fired: Fired) -> Option<(Fired, HandoffId)> {
+    fn hand_off_by(&mut self, now: Instant, id: CallId, mut fired: Fired) -> Option<(Fired, HandoffId)> {
+        // It may have words of the AI's: those of a sentiment.
+        let redact = &self.registry.call(id)?.config.playbook.redact;
+        fired.because = redact.text(&fired.because).into_owned();
         let request = HandoffRequest {
             mode: None,
             target: None,

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
 use media::evidence::Evidence;
-use playbook::context::Context;
+use playbook::caller::Caller;
+use playbook::context::{Context, Package};
 use playbook::memory::Memory;
 use sip::endpoint::ReferId;
 
@@ -42,6 +43,8 @@ pub(crate) struct Live {
     pub(crate) from: String,
     /// The caller's From URI.
     pub(crate) caller: String,
+    /// Whether the carrier vouches for its number, where the trunk's word counts for that.
+    pub(crate) verified: Option<bool>,
     pub(crate) context: Context,
     /// What the rules of the playbook remember.
     pub(crate) memory: Memory,
@@ -84,6 +87,17 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// What the human gets to know.
+    pub(crate) fn package(&self) -> Package {
+        let playbook = &self.config.playbook;
+        let caller = Caller {
+            uri: &self.caller,
+            verified: self.verified,
+            on_file: playbook.caller_id_field.as_deref(),
+        };
+        self.context.package(&caller, &playbook.required)
+    }
+
     /// An id for another leg.
     pub(crate) fn new_leg(&mut self, party: Party) -> LegId {
         self.parties.push(party);

@@ -143,7 +143,8 @@ impl Node {
             Some(mode) if mode.eq_ignore_ascii_case("auto") => None,
             Some(_) => return Err(400),
         };
-        let mut why = request.header("X-Baton-Reason").unwrap_or_default().into_owned();
+        let why = request.header("X-Baton-Reason").unwrap_or_default();
+        let mut why = live.config.playbook.redact.text(&why).into_owned();
         why.truncate(why.floor_char_boundary(TEXT_MAX));
         // Handed on as it is, but only where it is an address; nothing in it can start another header.
         let by = request.header(ReferredBy::NAME).map(|by| by.into_owned());

@@ -4,6 +4,7 @@ mod auth;
 mod bytes;
 mod codecs;
 mod conserve;
+mod context;
 mod estimate;
 mod exchange;
 mod failure;

@@ -35,7 +35,7 @@ impl Node {
             Request::Supervise(id, whom, by) => self.supervise(now, id, &whom, by),
             Request::Dismiss(id, by) => self.dismissed(now, id, by),
             Request::Turns(id, turns) => self.turns(now, id, turns),
-            Request::Context(id, patch) => self.context(now, id, &patch),
+            Request::Context(id, patch) => self.context(now, id, patch),
             Request::Handoff(id, request) => self.handoff(now, id, request, None).map(Response::Handoff),
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
@@ -60,17 +60,22 @@ impl Node {
         Ok(Response::Handoff(id))
     }
 
+    /// Rules judge what was said, all else gets what is kept of it: a phrase may be a part of what is cut out, and who asks for a human in
+    /// the same breath as he tells a number must be heard. What was said is gone when this returns.
     fn turns(&mut self, now: Instant, id: CallId, turns: Vec<Turn>) -> Result<Response, RequestError> {
         if turns.is_empty() {
             return Err(RequestError::Invalid("no turn".to_owned()));
         }
+        turns.iter().try_for_each(Turn::check).map_err(invalid)?;
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         let first = live.context.turns().len();
-        let appended = live.context.append(turns.clone()).map_err(invalid);
+        let mut kept = turns.clone();
+        let redact = &live.config.playbook.redact;
+        kept.iter_mut().for_each(|turn| redact.turn(turn));
+        let appended = live.context.append(kept.clone()).map_err(invalid);
         if appended.is_ok() {
             live.at = now;
-            let turns = turns.clone();
-            self.tell(now, &live, What::Turns { first, turns });
+            self.tell(now, &live, What::Turns { first, turns: kept });
             self.tell_context(now, &live);
         }
         self.put_back(now, live);
@@ -83,9 +88,11 @@ impl Node {
         })
     }
 
-    fn context(&mut self, now: Instant, id: CallId, patch: &Value) -> Result<Response, RequestError> {
+    /// A context stays as long as the call: it is judged as it is kept, and nothing else of it is anywhere.
+    fn context(&mut self, now: Instant, id: CallId, mut patch: Value) -> Result<Response, RequestError> {
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
-        let merged = live.context.merge(patch).map_err(invalid);
+        live.config.playbook.redact.members(&mut patch);
+        let merged = live.context.merge(&patch).map_err(invalid);
         let value = live.context.value();
         if merged.is_ok() {
             live.at = now;
@@ -101,7 +108,7 @@ impl Node {
     /// Whoever got the context at the INVITE gets it again when it changes.
     fn tell_context(&mut self, now: Instant, live: &Live) {
         if live.call.open().is_some() {
-            let package = live.context.package(&live.caller, &live.config.playbook.required);
+            let package = live.package();
             self.tell(now, live, What::ContextUpdated(Box::new(package)));
         }
     }
@@ -120,9 +127,15 @@ impl Node {
         let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
         let choices = choices(&live.config, request.target.as_deref())?;
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        let redact = &live.config.playbook.redact;
+        let reason = redact.text(&request.reason).into_owned();
+        let patch = request.context.map(|mut patch| {
+            redact.members(&mut patch);
+            patch
+        });
         let order = Order {
             trigger,
-            ..self.new_order(&live, request.mode, choices, request.reason)
+            ..self.new_order(&live, request.mode, choices, reason)
         };
         let handoff = order.id;
         let wish = Input::Handoff(order);
@@ -135,7 +148,7 @@ impl Node {
             self.put_back(now, live);
             return Err(error);
         }
-        if let Some(patch) = request.context {
+        if let Some(patch) = patch {
             if let Err(error) = live.context.merge(&patch) {
                 self.put_back(now, live);
                 return Err(invalid(error));

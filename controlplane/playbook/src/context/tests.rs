@@ -183,7 +183,7 @@ fn the_package_has_three_tiers_and_says_what_is_missing() {
     ]
     .map(String::from)
     .into();
-    let package = context.package("sip:+4912345@carrier.example", &required);
+    let package = context.package(&Caller::new("sip:+4912345@carrier.example"), &required);
     assert_eq!(
         package.brief,
         "The caller wants: a refund for order 17. Tried: looked up the order, offered a voucher. Needed next: approve the refund."
@@ -202,19 +202,130 @@ fn the_package_has_three_tiers_and_says_what_is_missing() {
         ["fields.note", "summary", "authentication"]
     );
     assert!(!package.completeness.complete);
-    assert!(context.package("", &["goal".into()]).completeness.complete);
+    assert!(
+        context
+            .package(&Caller::new(""), &["goal".into()])
+            .completeness
+            .complete
+    );
 }
 
 #[test]
 fn the_brief_is_never_longer_than_three_sentences() {
     let mut context = Context::new();
-    assert_eq!(context.package("", &[]).brief, "");
+    assert_eq!(context.package(&Caller::new(""), &[]).brief, "");
     context.append(vec![says(Role::Caller, "hello?")]).unwrap();
-    assert_eq!(context.package("", &[]).brief, "The caller last said: “hello?”.");
+    assert_eq!(
+        context.package(&Caller::new(""), &[]).brief,
+        "The caller last said: “hello?”."
+    );
     context
         .merge(&json!({"summary": "Wants X. Got 3.5 percent. Is cross", "next_actions": ["call back"]}))
         .unwrap();
-    assert_eq!(context.package("", &[]).brief, "Wants X. Got 3.5 percent. Is cross.");
+    assert_eq!(
+        context.package(&Caller::new(""), &[]).brief,
+        "Wants X. Got 3.5 percent. Is cross."
+    );
     context.merge(&json!({"summary": "Wants X"})).unwrap();
-    assert_eq!(context.package("", &[]).brief, "Wants X. Needed next: call back.");
+    assert_eq!(
+        context.package(&Caller::new(""), &[]).brief,
+        "Wants X. Needed next: call back."
+    );
+}
+
+#[test]
+fn the_language_is_the_context_s_or_else_that_of_the_latest_turn_that_has_one() {
+    let mut context = Context::new();
+    let said = |language: Option<&str>| Turn {
+        language: language.map(str::to_owned),
+        ..Turn::new(Role::Caller, "hello")
+    };
+    let language = |context: &Context| context.package(&Caller::new(""), &["language".into()]);
+    assert_eq!(language(&context).language, None);
+    assert_eq!(language(&context).completeness.missing, ["language"]);
+    context
+        .append(vec![said(Some("de-CH")), said(Some("en")), said(None)])
+        .expect("taken");
+    let package = language(&context);
+    assert_eq!(package.language.as_deref(), Some("en"));
+    assert_eq!(
+        (package.fields["language"].as_str(), package.completeness.complete),
+        (Some("en"), true)
+    );
+    context.merge(&json!({ "language": "zh-Hant-TW" })).expect("taken");
+    assert_eq!(language(&context).language.as_deref(), Some("zh-Hant-TW"));
+    for wrong in ["", "d", "de_CH", "de-", "1e", "de-abcdefghi", "-de"] {
+        assert_eq!(
+            context.append(vec![said(Some(wrong))]),
+            Err(ContextError::OutOfRange("language")),
+            "{wrong}"
+        );
+        assert!(context.merge(&json!({ "language": wrong })).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_disclosure_is_there_only_where_the_caller_was_told() {
+    let mut context = Context::new();
+    let package = |context: &Context| context.package(&Caller::new(""), &["disclosure".into()]);
+    assert_eq!(
+        (package(&context).disclosure, package(&context).completeness.complete),
+        (None, false)
+    );
+    for (said, disclosure, there) in [
+        (json!({ "recording": true }), None, false),
+        (json!({ "told": false }), Some((false, None)), false),
+        (json!({ "told": true }), Some((true, None)), true),
+        (
+            json!({ "told": true, "at": "2026-01-02T03:04:05.123+01:00" }),
+            Some((true, Some("2026-01-02T03:04:05.123+01:00"))),
+            true,
+        ),
+    ] {
+        context.merge(&json!({ "disclosure": null })).expect("taken");
+        context.merge(&json!({ "disclosure": said })).expect("taken");
+        let package = package(&context);
+        let shown = disclosure.map(|(told, at): (bool, Option<&str>)| Disclosure {
+            told,
+            at: at.map(str::to_owned),
+        });
+        assert_eq!(
+            (package.disclosure, package.completeness.complete),
+            (shown, there),
+            "{said}"
+        );
+    }
+    for wrong in [
+        json!({ "told": "yes" }),
+        json!({ "told": true, "at": 5 }),
+        json!({ "told": true, "at": "yesterday" }),
+        json!({ "at": "2026-01-02T03:04:05" }),
+        json!({ "at": "2026-01-02T03:04:05.Z9" }),
+        json!(true),
+    ] {
+        let merged = context.merge(&json!({ "disclosure": wrong }));
+        assert!(matches!(merged, Err(ContextError::WrongType { .. })), "{wrong}");
+    }
+}
+
+#[test]
+fn the_caller_s_number_may_be_demanded_and_that_it_is_the_one_on_file() {
+    let mut context = Context::new();
+    context
+        .merge(&json!({ "fields": { "customer": { "phone": "030 123456" } } }))
+        .expect("taken");
+    let caller = Caller {
+        uri: "sip:+4930123456@carrier.example",
+        verified: Some(false),
+        on_file: Some("fields.customer.phone"),
+    };
+    let required = ["caller_id", "caller_id.matches", "caller_id.verified"].map(str::to_owned);
+    let package = context.package(&caller, &required);
+    assert_eq!(
+        serde_json::to_value(&package.caller_id).expect("JSON"),
+        json!({ "number": "+4930123456", "matches": true, "verified": false })
+    );
+    assert_eq!(package.completeness.missing, ["caller_id.verified"]);
+    let unknown = context.package(&Caller::new("sip:alice@192.0.2.1"), &required);
+    assert_eq!(unknown.completeness.missing, required);
 }

@@ -18,6 +18,7 @@ fn turn() -> Turn {
             score: Some(-0.6),
         }),
         topic: None,
+        language: None,
         flags: vec!["gdpr".into()],
     }
 }

@@ -107,6 +107,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
         let refer = entry.boolean("refer").unwrap_or(false);
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
         let reinvite = entry.boolean("reinvite").unwrap_or(true);
+        let verstat = entry.boolean("verstat").unwrap_or(false);
         let auth = credentials(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
@@ -118,6 +119,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
                 auth,
                 dtmf,
                 reinvite,
+                verstat,
             });
         }
         entry.finish();

@@ -1,5 +1,8 @@
 //! `[playbook]`.
 
+use std::collections::BTreeMap;
+
+use ::playbook::redact::Redact;
 use ::playbook::rules::Requests;
 use ::playbook::{Accept, ColdHears, Mode, Playbook};
 use calls::config::Deadlines;
@@ -8,7 +11,7 @@ use super::Target;
 use super::media::MediaTimes;
 use super::reader::Table;
 use super::rules;
-use super::values::{reference, seconds};
+use super::values::{reference, seconds, unique};
 
 pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes) -> (Playbook, Deadlines) {
     let names = || targets.iter().map(|target| &*target.name);
@@ -48,6 +51,8 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
         targets: order,
         rules: rules::read(&table, requests),
         required,
+        redact: redact(table.table("redact")),
+        caller_id_field: table.string("caller_id_field").map(|found| found.value),
     };
     let deadlines = Deadlines {
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
@@ -64,6 +69,34 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
     (playbook, deadlines)
 }
 
+/// `[playbook.redact]`
+fn redact(table: Table<'_, '_>) -> Redact {
+    let mut redact = Redact::cards(table.boolean("cards").unwrap_or(true));
+    let mut names = BTreeMap::new();
+    for entry in table.tables("patterns") {
+        let name = unique(&entry, "name", &mut names);
+        let pattern = entry.required("pattern");
+        if let (Some(name), Some(pattern)) = (name, pattern)
+            && let Err(why) = redact.pattern(&name, &pattern.value)
+        {
+            entry.problem(pattern.line, "pattern", why.to_string());
+        }
+        entry.finish();
+    }
+    for path in table.strings("secret").map(|found| found.value).unwrap_or_default() {
+        if let Err(why) = redact.secret(&path.value) {
+            table.problem(path.line, "secret", why.to_string());
+        }
+    }
+    for path in table.strings("masked").map(|found| found.value).unwrap_or_default() {
+        if let Err(why) = redact.masked(&path.value) {
+            table.problem(path.line, "masked", why.to_string());
+        }
+    }
+    table.finish();
+    redact
+}
+
 const DEFAULT_PHRASES: [&str; 6] = [
     "speak to a human",
     "talk to a human",
@@ -74,3 +107,33 @@ const DEFAULT_PHRASES: [&str; 6] = [
 ];
 
 const DEFAULT_REQUIRED: [&str; 2] = ["summary", "intent"];
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{good, problems};
+
+    #[test]
+    fn what_is_cut_out_is_read_and_what_is_no_pattern_or_path_is_told_at_its_line() {
+        let text = "[playbook.redact]\nmasked = [\"fields.account\"]\n[[playbook.redact.patterns]]\nname = \"kd\"\npattern = 'KD-\\d+'\n";
+        let redact = good(text).playbook.redact;
+        assert_eq!(
+            redact.text("KD-5 pays by 4111111111111111"),
+            "[kd] pays by ************1111"
+        );
+        let off = good("[playbook.redact]\ncards = false\n").playbook.redact;
+        assert_eq!(off.text("4111111111111111"), "4111111111111111");
+        let text = "[playbook.redact]\nsecret = [\"a\",\n\"b..c\"]\n[[playbook.redact.patterns]]\nname = \"x\"\npattern = \"(\"\n\
+                    [[playbook.redact.patterns]]\nname = \"y\"\npattern = \"y*\"\n";
+        let told = problems(text);
+        for (line, part) in [
+            (3, "\"b..c\" is no path"),
+            (6, "unclosed group"),
+            (9, "it is found where nothing is"),
+        ] {
+            let found = told
+                .iter()
+                .any(|one| one.contains(&format!("line {line}")) && one.contains(part));
+            assert!(found, "{line}: {part} in {told:#?}");
+        }
+    }
+}

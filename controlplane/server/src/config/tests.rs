@@ -1,3 +1,5 @@
+mod examples;
+
 use crate::prompts::BuiltIn;
 use std::time::Duration;
 

@@ -36,6 +36,16 @@ enum WishedMode {
     Auto,
 }
 
+/// Of a context: when the caller was told of the machine, where it is only said that it was.
+pub(super) fn date_disclosure(context: &mut Value) {
+    if let Some(Value::Object(disclosure)) = context.get_mut("disclosure")
+        && disclosure.get("told") == Some(&Value::Bool(true))
+        && !disclosure.contains_key("at")
+    {
+        disclosure.insert("at".to_owned(), rfc3339(Timestamp::now()).into());
+    }
+}
+
 /// One turn, or a list of them; each gets a time where it has none.
 ///
 /// # Errors
@@ -83,7 +93,10 @@ fn read_turn(item: Value) -> Result<Turn, String> {
 /// # Errors
 /// What is wrong with it.
 pub fn handoff(body: Value) -> Result<HandoffRequest, String> {
-    let wish: WishedHandoff = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    let mut wish: WishedHandoff = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    if let Some(context) = &mut wish.context {
+        date_disclosure(context);
+    }
     if wish.context.as_ref().is_some_and(|context| !context.is_object()) {
         return Err("context must be an object".to_owned());
     }
@@ -253,6 +266,25 @@ mod tests {
             json!({ "role": "ai", "text": "hi", "more": 1 }),
         ] {
             assert!(super::turns(wrong.clone()).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_disclosure_without_a_time_was_now_and_what_has_one_keeps_it() {
+        let mut context = json!({ "disclosure": { "told": true } });
+        super::date_disclosure(&mut context);
+        let at = context["disclosure"]["at"].as_str().expect("filled in").to_owned();
+        assert!(at.len() == 24 && at.ends_with('Z'), "{at}");
+        for kept in [
+            json!({ "disclosure": { "told": true, "at": "2026-01-02T03:04:05Z" } }),
+            json!({ "disclosure": { "told": true, "at": null } }),
+            json!({ "disclosure": { "told": false } }),
+            json!({ "disclosure": null }),
+            json!({}),
+        ] {
+            let mut context = kept.clone();
+            super::date_disclosure(&mut context);
+            assert_eq!(context, kept);
         }
     }
 

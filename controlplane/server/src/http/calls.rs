@@ -140,7 +140,8 @@ pub(super) async fn context(
     body: Body,
 ) -> Answered {
     let (id, call) = shared.call(&principal, name).await?;
-    let patch = shared.json(&headers, body).await?;
+    let mut patch = shared.json(&headers, body).await?;
+    bodies::date_disclosure(&mut patch);
     if !patch.is_object() {
         return Err(Problem::invalid("the patch must be an object"));
     }

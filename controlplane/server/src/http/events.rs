@@ -1,4 +1,4 @@
-//! `/v1/events`: what webhooks are told, as server-sent events (WHATWG HTML §9.2). They are read from the store, so nobody hears of
+//! `/v1/events`: what webhooks are told, as server-sent events (WHATWG HTML §9.2), and of one call also what is said in it while it is said. They are read from the store, so nobody hears of
 //! what a crash could undo, and who comes back with `Last-Event-ID` goes on where it was, at this server or another one on the store.
 
 use std::convert::Infallible;
@@ -8,7 +8,7 @@ use std::task::{Context as Wakeup, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Frame;
@@ -21,7 +21,8 @@ use super::handoffs::unreadable;
 use super::problem::Problem;
 use super::{Answered, Context, Settings, Shared};
 use crate::config::EVENT_TYPES;
-use crate::store::{Followed, Told};
+use crate::ids;
+use crate::store::{Database, Followed, Told};
 
 /// Texts that wait for a reader. Then the store is not read on for it.
 const AHEAD: usize = 2;
@@ -31,6 +32,10 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// How often it looks where no commit of ours says that there is something new: other servers may write to the same store.
 const OTHERS: Duration = Duration::from_secs(1);
+
+/// Versions of what is shown of a call while it is said.
+const TURN_SCHEMA: &str = "baton.turn/1";
+const CONTEXT_SCHEMA: &str = playbook::context::SCHEMA;
 
 /// The `Last-Event-ID` of who wants all that is kept.
 const BEGINNING: &str = "0";
@@ -43,6 +48,10 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Answered {
     let followed = followed(&principal, &parameters)?;
+    if let (Some(call), true) = (&followed.call, principal.is_ai()) {
+        // Whose call it is stands with the call.
+        shared.call(&principal, Ok(Path(call.clone()))).await?;
+    }
     // A reload between the look at its key and this one is not to be missed: what comes after it ends the stream.
     let began = shared.settings();
     shared.principal(&headers).map_err(Refused::into_problem)?;
@@ -77,7 +86,12 @@ fn followed(principal: &Principal, parameters: &Parameters) -> Result<Followed, 
         let detail = format!("there is no event {unknown:?}; there are {}", EVENT_TYPES.join(", "));
         return Err(Problem::bad_request(detail));
     }
+    let call = parameters.get("call");
+    if call.is_some_and(|call| ids::parse_call(call).is_none()) {
+        return Err(Problem::bad_request("call is not a call's id"));
+    }
     Ok(Followed {
+        call: call.map(str::to_owned),
         agent: principal.agent().map(str::to_owned),
         subject: parameters.get("subject").map(str::to_owned),
         types: types.into_iter().map(str::to_owned).collect(),
@@ -120,11 +134,21 @@ async fn feed(
     // Who has changed the keys may have taken this reader's away.
     let other_keys = |now: &Arc<Settings>| now.config.keys != began.config.keys;
     let mut place = from;
+    let mut live = followed.call.clone().map(Live::new);
     let mut told_at = Instant::now();
     loop {
         // Before the look: what is committed meanwhile wakes us again.
         let seen = store.last_commit();
-        let (told, next, more) = match store.read().follow(&followed, place).await {
+        let found = async {
+            let database = store.read();
+            // The turn first that an event may be about.
+            let said = match &mut live {
+                Some(live) => live.news(database).await?,
+                None => (String::new(), false),
+            };
+            Ok::<_, sqlx::Error>((said, database.follow(&followed, place).await?))
+        };
+        let ((mut text, more_said), (told, next, more)) = match found.await {
             Ok(found) => found,
             Err(error) => {
                 // It comes back with the last id.
@@ -133,7 +157,7 @@ async fn feed(
             }
         };
         place = next;
-        let mut text: String = told.iter().map(frame).collect();
+        text.extend(told.iter().map(frame));
         if text.is_empty() && told_at.elapsed() >= shared.settings().config.heartbeat {
             text.push_str(": \n\n");
         }
@@ -143,7 +167,7 @@ async fn feed(
             }
             told_at = Instant::now();
         }
-        if more {
+        if more || more_said {
             continue;
         }
         let news = async {
@@ -160,6 +184,49 @@ async fn feed(
             // An error means that the server itself is gone.
             _ = closing.wait_for(|closing| *closing) => return,
         }
+    }
+}
+
+/// A call whose turns and context are shown as they come. Neither has an id of the stream: who comes back gets all of them again, each turn with
+/// its number.
+struct Live {
+    call: String,
+    /// The number of the turn that is next.
+    next: i64,
+    /// What was shown last.
+    known: String,
+}
+
+impl Live {
+    fn new(call: String) -> Live {
+        Live {
+            call,
+            next: 0,
+            known: String::new(),
+        }
+    }
+
+    /// What is new of it, and whether there may be more already.
+    async fn news(&mut self, database: &Database) -> Result<(String, bool), sqlx::Error> {
+        let (turns, more) = database.said(&self.call, self.next).await?;
+        let mut text = String::new();
+        for (number, turn) in turns {
+            self.next = number + 1;
+            let call = &self.call;
+            text += &format!(
+                "event: baton.call.turn\ndata: {{\"schema\":\"{TURN_SCHEMA}\",\"call\":\"{call}\",\"number\":{number},\"turn\":{turn}}}\n\n"
+            );
+        }
+        if let Some(known) = database.context(&self.call).await?
+            && known != self.known
+        {
+            let call = &self.call;
+            text += &format!(
+                "event: baton.call.context\ndata: {{\"schema\":\"{CONTEXT_SCHEMA}\",\"call\":\"{call}\",\"context\":{known}}}\n\n"
+            );
+            self.known = known;
+        }
+        Ok((text, more))
     }
 }
 

@@ -152,7 +152,7 @@ pub(super) async fn create(
 ) -> Answered {
     let wish = shared.json(&headers, body).await?;
     let named = name.as_ref().ok().and_then(|Path(name)| ids::parse_call(name));
-    let key = idempotency::key(&headers, principal.name(), named, &wish.to_string())?;
+    let key = idempotency::key(&headers, principal.name(), named, &shared.settings().kept(&wish))?;
     // Before the call is looked for: the answer to a repeated request is the same when the call is over.
     let known = match &key {
         Some(key) => shared.idempotency.recall(key, &shared.journal.store).await?,
@@ -312,6 +312,9 @@ pub(super) async fn feedback(
 ) -> Answered {
     let id = shared.handoff(&principal, name).await?;
     let mut said = bodies::feedback(shared.json(&headers, body).await?).map_err(Problem::invalid)?;
+    if let Some(note) = said.get_mut("note") {
+        shared.settings().redact.words(note);
+    }
     said["at"] = rfc3339(jiff::Timestamp::now()).into();
     said["by"] = principal.name().into();
     shared.journal.store.write(Write::Feedback {

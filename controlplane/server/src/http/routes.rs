@@ -634,7 +634,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
         method: Method::GET,
         path: "/v1/kpi",
         id: "kpi",
-        summary: "Figures over the handoffs of a period: in all, by intent, by target, by hour or day.",
+        summary: "Figures over the handoffs of a period: in all, by intent, by target, by rule of the playbook, by hour or day.",
         access: Access::Key,
         query: &[
             Parameter {
@@ -757,6 +757,12 @@ pub(super) static OPERATIONS: &[Operation] = &[
             Parameter {
                 name: "subject",
                 what: "Only events about this call or handoff.",
+                kind: Kind::Text,
+            },
+            Parameter {
+                name: "call",
+                what: "Only events about this call and its handoffs; and its turns and context, those that are known first, then each as it is told: \
+                       `baton.call.turn` (`baton.turn/1`: call, number, turn) and `baton.call.context` (call, context), which have no id.",
                 kind: Kind::Text,
             },
         ],

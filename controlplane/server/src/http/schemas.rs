@@ -236,6 +236,10 @@ fn shared() -> Vec<(&'static str, Value)> {
                 json!({ "type": ["string", "null"], "maxLength": LABEL_MAX, "description": "What it is about." }),
             ),
             (
+                "language",
+                json!({ "type": ["string", "null"], "maxLength": LABEL_MAX, "description": "In which it was said, a tag of BCP 47." }),
+            ),
+            (
                 "flags",
                 json!({
                     "type": "array", "maxItems": FLAGS_MAX, "items": { "type": "string", "maxLength": LABEL_MAX },
@@ -264,7 +268,15 @@ fn requests() -> Vec<(&'static str, Value)> {
             "unresolved": {},
             "authentication": { "type": ["object", "null"] },
             "next_actions": { "type": ["array", "null"] },
-            "disclosure": { "type": ["object", "null"] },
+            "language": { "type": ["string", "null"], "maxLength": LABEL_MAX, "description": "A tag of BCP 47." },
+            "disclosure": {
+                "type": ["object", "null"],
+                "description": "That the caller was told that it speaks with a machine, and when (told without at: now).",
+                "properties": {
+                    "told": { "type": ["boolean", "null"] },
+                    "at": { "type": ["string", "null"], "format": "date-time" },
+                },
+            },
         },
     });
     let handoff = request(
@@ -468,11 +480,35 @@ fn records() -> Vec<(&'static str, Value)> {
     let evidence = evidence();
     let parties: Vec<_> = ["caller", "ai", "human"].map(|party| (party, to("Evidence"))).to_vec();
     let by_party = json!({ "type": "object", "properties": properties(&parties), "additionalProperties": false });
+    let truth = |what: &str| json!({ "type": ["boolean", "null"], "description": what });
+    let mut caller_id = object(&[
+        (
+            "number",
+            json!({ "type": ["string", "null"], "description": "In E.164, with its +." }),
+        ),
+        (
+            "matches",
+            truth("Whether it is the one that the AI has on file (playbook.caller_id_field)."),
+        ),
+        (
+            "verified",
+            truth("Whether the carrier vouches for it (trunks.verstat)."),
+        ),
+    ]);
+    caller_id["description"] = "The caller's number, and what speaks for it; each is null where nobody knows.".into();
+    let mut disclosure = object(&[("told", flag()), ("at", or_null(time()))]);
+    disclosure["description"] = "Whether the caller was told that it speaks with a machine, and when.".into();
     let package = document(
         "baton.context/1",
         &[
             ("brief", text()),
+            (
+                "language",
+                json!({ "type": ["string", "null"], "description": "In which the caller speaks, a tag of BCP 47." }),
+            ),
             ("fields", json!({ "type": "object" })),
+            ("caller_id", caller_id),
+            ("disclosure", or_null(disclosure)),
             ("transcript", list("Turn")),
             (
                 "completeness",
@@ -639,6 +675,19 @@ fn figures() -> Vec<(&'static str, Value)> {
         json!({ "type": "array", "items": object(&members) })
     };
     let name = || json!({ "type": ["string", "null"] });
+    let mut by_rule = object(&[
+        ("rule", json!({ "type": ["string", "null"] })),
+        ("asked_for", flag()),
+        ("others", flag()),
+        ("fired", count()),
+        ("joined", count()),
+        ("right", count()),
+        ("wrong", count()),
+        ("unrated", count()),
+        ("resolved", count()),
+        ("right_rate", json!({ "type": ["number", "null"] })),
+    ]);
+    by_rule["description"] = "What a rule of the playbook handed off, and what humans said of it; `asked_for`: by API or REFER, without a rule.".into();
     let kpi = document(
         "baton.kpi/1",
         &[
@@ -651,6 +700,7 @@ fn figures() -> Vec<(&'static str, Value)> {
                 "by_target",
                 grouped(&[("target", name()), ("others", flag()), ("failures", counts())]),
             ),
+            ("by_rule", json!({ "type": "array", "items": by_rule })),
             ("by_period", grouped(&[("from", time()), ("until", time())])),
         ],
     );

@@ -135,6 +135,8 @@ const fn named(name: &'static str, of: &'static str) -> Label {
     Label { name, values }
 }
 
+const RULE: Label = named("rule", "the names of [[playbook.rules]], and explicit-request");
+
 macro_rules! list {
     ($($const:ident = $name:literal, $kind:expr, $unit:literal, [$($label:expr),*], $help:literal;)*) => {
         $(pub(crate) static $const: Family = Family {
@@ -165,9 +167,16 @@ list! {
     CALLS_ENDED = "baton_calls_ended_total", Counter, "calls",
         [one_of("by", &["caller", "ai", "human", "api", "transfer", "error", "node_restarted"])], "Calls that are over, by who ended them.";
 
+    CALLS_HANDED_OFF = "baton_calls_handed_off_total", Counter, "calls", [],
+        "Calls that are over, and in which at least one handoff was asked for: with baton_calls_ended_total the transfer rate.";
+
     REQUESTED = "baton_handoffs_requested_total", Counter, "handoffs",
         [one_of("trigger", TRIGGERS), one_of("mode", &["warm", "cold"]), named("target", "the names of [[targets]]")],
         "Handoffs that were asked for: by the API, by a rule of the playbook, or by REFER; with their first target.";
+    RULES_FIRED = "baton_rule_handoffs_requested_total", Counter, "handoffs", [RULE],
+        "Handoffs that a rule of the playbook asked for.";
+    RULES_CLOSED = "baton_rule_handoffs_total", Counter, "handoffs", [RULE, one_of("joined", &["yes", "no"])],
+        "Closed handoffs that a rule of the playbook asked for: whether the caller got a human.";
     RUNNING = "baton_handoffs_running", Gauge, "handoffs", [], "Handoffs that are neither joined for good nor given up.";
     CLOSED = "baton_handoffs_total", Counter, "handoffs", [one_of("result", RESULTS), one_of("reason", REASONS)],
         "Closed handoffs, by result and by the reason why they did not join.";

@@ -162,3 +162,36 @@ fn what_there_is_not_is_found() {
         assert!(std::panic::catch_unwind(|| check("test", wrong)).is_err(), "{wrong}");
     }
 }
+
+/// Nobody is refused a human for the sake of a rate: it is watched instead.
+#[test]
+fn the_transfer_rate_is_watched_in_both_directions_each_rule_too_and_who_asked_and_got_nobody() {
+    let text = read("alerts.yml");
+    let rules = rules(&text);
+    for (name, series) in [
+        (
+            "BatonTransfersMore",
+            ["baton_calls_handed_off_total", "baton_calls_ended_total"],
+        ),
+        (
+            "BatonTransfersLess",
+            ["baton_calls_handed_off_total", "baton_calls_ended_total"],
+        ),
+        (
+            "BatonRuleFiresOnEverything",
+            ["baton_rule_handoffs_requested_total", "baton_calls_ended_total"],
+        ),
+        ("BatonAskedAndNotJoined", ["baton_rule_handoffs_total"; 2]),
+    ] {
+        let found = rules.iter().find(|(alert, ..)| alert == name);
+        let (_, expression, _) = found.unwrap_or_else(|| panic!("there is no {name}"));
+        let seen = check(name, expression);
+        assert!(series.iter().all(|one| seen.contains(*one)), "{name}: {expression}");
+    }
+    let (_, asked, _) = rules
+        .iter()
+        .find(|(name, ..)| name == "BatonAskedAndNotJoined")
+        .expect("there");
+    let rule = format!("rule=\"{}\"", playbook::rules::EXPLICIT_REQUEST);
+    assert!(asked.contains(&rule), "{asked}");
+}

@@ -65,7 +65,10 @@ pub(crate) fn eventful() -> String {
             mode: Mode::Warm,
             target: "t".to_owned(),
             why: String::new(),
-            trigger: None,
+            trigger: Some(calls::notice::Trigger {
+                rule: "billing".to_owned(),
+                because: "topic billing, turn 2".to_owned(),
+            }),
             talks_on: false,
         })
     };

@@ -8,6 +8,9 @@ fn package(brief: &str) -> Box<Package> {
         schema: "baton.context/1".to_owned(),
         brief: brief.to_owned(),
         fields: json!({ "intent": "refund" }),
+        language: None,
+        caller_id: Default::default(),
+        disclosure: None,
         transcript: Vec::new(),
         completeness: Completeness {
             complete: true,

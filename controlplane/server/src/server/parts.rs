@@ -2,13 +2,15 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use calls::config::Peers;
+use calls::node::Node;
 use engine::{EngineConfig, Rtcp, WorkerConfig};
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Sip};
+use crate::ids::Clock;
 use crate::journal::Journal;
 use crate::library::Ids;
 use crate::listeners::Listeners;
@@ -17,6 +19,7 @@ use crate::otlp::export::Exporter;
 use crate::run::{Datagrams, Sockets};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
+use crate::store::{LOOK_BACK_MS, Store};
 use crate::tap::Capture;
 use crate::tap::collector::Collector;
 use crate::tap::hep::Agent;
@@ -196,5 +199,21 @@ pub(super) fn node_config(
         deadlines: peers.deadlines,
         public_url: peers.public_url,
         seed,
+    }
+}
+
+/// Who called before this server started, as far as the store has it: a rule may look at that.
+pub(super) async fn learn_callers(node: &mut Node, store: &Store, clock: &Clock) {
+    let now = Instant::now();
+    let now_ms = clock.ms(now);
+    match store.read().callers(now_ms - LOOK_BACK_MS).await {
+        Ok(callers) => {
+            for (at_ms, caller) in callers {
+                let ago = Duration::from_millis(u64::try_from(now_ms - at_ms).unwrap_or_default());
+                node.learn_call(now, &caller, ago);
+            }
+        }
+        // Calls are worth more than that.
+        Err(error) => tracing::warn!(%error, "who called before is not known: the store cannot be read"),
     }
 }

@@ -23,10 +23,11 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
     (2, "events in order", include_str!("schema/2_events_in_order.sql")),
     (3, "prompts", include_str!("schema/3_prompts.sql")),
+    (4, "calls in time", include_str!("schema/4_calls_in_time.sql")),
 ];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and
@@ -344,7 +345,6 @@ impl Database {
     }
 
     /// What was known of a call beside its turns.
-    #[cfg(test)]
     pub(crate) async fn context(&self, call: &str) -> Result<Option<String>, sqlx::Error> {
         let query = sqlx::query("SELECT body FROM contexts WHERE call = $1").bind(call);
         let row = within(query.fetch_optional(&self.pool)).await?;

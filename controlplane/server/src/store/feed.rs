@@ -12,6 +12,8 @@ pub(crate) struct Followed {
     pub(crate) agent: Option<String>,
     /// About one call or handoff only.
     pub(crate) subject: Option<String>,
+    /// About one call and its handoffs only.
+    pub(crate) call: Option<String>,
     /// Of these types only; empty: of all.
     pub(crate) types: Vec<String>,
 }
@@ -34,9 +36,11 @@ const PLACE: &str = "SELECT place FROM events WHERE id = $1";
 const NEXT: &str = "SELECT place, id, kind, body FROM events WHERE place > $1 AND place <= $2 AND ($3 = '' OR agent = $3) \
     AND ($4 = '' OR subject = $4) ORDER BY place LIMIT $5";
 
+const SAID: &str = "SELECT number, body FROM turns WHERE call = $1 AND number >= $2 ORDER BY number LIMIT $3";
+
 /// All that read much.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 3] = [NEWEST, PLACE, NEXT];
+pub(super) const STATEMENTS: [&str; 4] = [NEWEST, PLACE, NEXT, SAID];
 
 impl Database {
     /// The newest event and its place; `None` where there was none yet.
@@ -78,10 +82,22 @@ impl Database {
                 kind: row.try_get(2)?,
                 body: row.try_get(3)?,
             };
-            if followed.types.is_empty() || followed.types.contains(&event.kind) {
+            // Ids are random: what names the call is about it.
+            let of_call = followed.call.as_ref().is_none_or(|call| event.body.contains(&**call));
+            if of_call && (followed.types.is_empty() || followed.types.contains(&event.kind)) {
                 told.push(event);
             }
         }
         Ok((told, place, place < last))
+    }
+
+    /// The next turns of a call from this number on, each with its own; `true` where there may be more already.
+    pub(crate) async fn said(&self, call: &str, from: i64) -> Result<(Vec<(i64, String)>, bool), sqlx::Error> {
+        let rows = within(sqlx::query(SAID).bind(call).bind(from).bind(PAGE).fetch_all(&self.pool)).await?;
+        let turns: Result<Vec<_>, sqlx::Error> =
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+        let turns = turns?;
+        let more = turns.len() as i64 == PAGE;
+        Ok((turns, more))
     }
 }

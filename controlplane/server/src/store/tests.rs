@@ -781,7 +781,7 @@ async fn events_are_followed_by_agent_and_subject_from_where_a_reader_was(home: 
             &Followed {
                 agent,
                 subject,
-                types: Vec::new()
+                ..Followed::default()
             },
             0
         )

@@ -38,6 +38,8 @@ fn is_secret(line: &str) -> bool {
                 | "proxy-authentication-info"
                 | "call-info"
                 | "user-to-user"
+                // Words of the conversation.
+                | "x-baton-reason"
         )
     };
     line.contains("authorization")

@@ -53,6 +53,8 @@ pub(crate) struct World {
     came: UnboundedReceiver<(HeaderMap, Bytes)>,
     /// The data of the last event that was waited for.
     pub(crate) data: Value,
+    /// The bodies of all events that were waited for, and of those before them.
+    pub(crate) bodies: Vec<Bytes>,
     pub(crate) call: String,
     _busy: Party,
     _ports: Ports,
@@ -221,6 +223,7 @@ impl World {
             human,
             came,
             data: Value::Null,
+            bodies: Vec::new(),
             call,
             _busy: busy,
             _ports: ports,
@@ -310,6 +313,7 @@ impl World {
                 .expect("the receiver runs");
             verifier.verify(&body, &headers).expect("verified");
             let event: Value = serde_json::from_slice(&body).expect("JSON");
+            self.bodies.push(body);
             if event["subject"] == handoff {
                 types.push(event["type"].as_str().expect("a type").to_owned());
                 self.data = event["data"].clone();

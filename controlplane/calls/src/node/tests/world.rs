@@ -81,6 +81,7 @@ pub(super) fn config() -> Config {
             codecs: None,
             dtmf: Keys::Rtp,
             reinvite: true,
+            verstat: true,
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -99,6 +100,8 @@ pub(super) fn config() -> Config {
             targets: vec!["sales".to_owned(), "support".to_owned()],
             rules: asking_for("human"),
             required: vec!["goal".to_owned()],
+            redact: playbook::redact::Redact::default(),
+            caller_id_field: None,
         },
         prompts: Prompts {
             announcement: PromptId(0),

@@ -504,6 +504,13 @@ pub(super) const SECTIONS: &[Section] = &[
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
             key("dtmf", r#""rtp""#, KEYS),
             key("reinvite", "true", REINVITE),
+            key(
+                "verstat",
+                "false",
+                "Whether what it says of a caller's number is believed: the parameter verstat of P-Asserted-Identity or From \
+                 (TN-Validation-Passed). Only where it takes that away from what others send it; then caller_id.verified of the \
+                 context says so.",
+            ),
         ],
     },
     Section {
@@ -615,8 +622,16 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "required",
                 r#"["summary", "intent"]"#,
-                "Elements without which a context is not complete.",
+                "Elements without which a context is not complete: members or paths with dots, as fields.account, and caller, \
+                 caller_id, brief, transcript. disclosure is there only where the caller was told.",
             ),
+            key(
+                "caller_id_field",
+                r#""fields.customer.phone""#,
+                "Where the context has the number that the AI has on file: caller_id.matches says whether it is the caller's. No \
+                 default: nobody looks.",
+            )
+            .example(),
             key("ai_answer_s", "10", "An AI agent must answer within, seconds."),
             key("accept_s", "30", "A human who answered must accept within, seconds."),
             key(
@@ -641,6 +656,44 @@ pub(super) const SECTIONS: &[Section] = &[
                 "The evidence of a join must come within, seconds. It is measured for 10 s at the most.",
             ),
             key("goodbye_s", "30", "A goodbye must be over within, seconds."),
+        ],
+    },
+    Section {
+        name: "playbook.redact",
+        kind: Kind::Table,
+        about: "What is cut out of all that is told, before it is stored or leaves: turns, contexts, reasons, notes.",
+        keys: &[
+            key(
+                "cards",
+                "true",
+                "Numbers of 13 to 19 digits that pass the check of payment cards (Luhn), also with blanks, dashes, dots or commas \
+                 in between: the last four digits are kept. A number that begins with + and has at most 15 digits is a telephone's.",
+            ),
+            key(
+                "secret",
+                "[]",
+                "Members of the context that are never kept, only that they were told: paths with dots, * is any member, a list is \
+                 its elements, as authentication.pin or fields.*.ssn.",
+            ),
+            key(
+                "masked",
+                "[]",
+                "Members of the context of which the last four letters and digits are kept.",
+            ),
+        ],
+    },
+    Section {
+        name: "playbook.redact.patterns",
+        kind: Kind::List,
+        about: "Further patterns, at most 32: [name] stands for what each finds.",
+        keys: &[
+            key("name", r#""iban""#, "").example(),
+            key(
+                "pattern",
+                r#"'\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?\b'"#,
+                "In the syntax of Rust's crate regex, which takes no longer than the text is long.",
+            )
+            .example(),
         ],
     },
     Section {
@@ -847,7 +900,7 @@ const RULE: &[Key] = &[
     key(
         "calls",
         "2",
-        "The caller called so often before, 1-16, since this server started; who hides its number never did.",
+        "The caller called so often before, 1-16, as far as the store has its calls; who hides its number never did.",
     ).example(),
     key("within_h", "24", "… within so many hours before this call, 1-720."),
     key("after_s", "300", "The call has lasted so long, seconds.").example(),

@@ -11,6 +11,8 @@ on_both! {
     a_record_that_waited_for_the_disk_says_for_how_long
     what_is_old_goes_and_what_is_open_pending_or_alive_stays
     what_waits_for_a_webhook_that_is_gone_is_a_dead_letter_after_a_day
+    who_called_is_known_as_far_back_as_is_asked_whatever_server_told_it
+    the_turns_of_a_call_come_one_after_the_other_from_where_a_reader_was
 }
 
 /// Milliseconds.
@@ -302,4 +304,60 @@ async fn what_waits_for_a_webhook_that_is_gone_is_a_dead_letter_after_a_day(home
     // Should it come back, it is told what it still waits for.
     let due = store.read().due("ins_1", "gone", i64::MAX, 10).await.expect("read");
     assert_eq!(due.iter().map(|due| &*due.event).collect::<Vec<_>>(), ["evt_a_3"]);
+}
+
+async fn who_called_is_known_as_far_back_as_is_asked_whatever_server_told_it(home: Home) {
+    let (store, task) = home.store(1000).await;
+    let started = |sequence: i64, caller: &str| EventRow {
+        body: json!({ "type": "baton.call.started", "data": { "id": "call_1", "caller": caller } })
+            .to_string()
+            .into(),
+        ..event("a", sequence, &[])
+    };
+    for (sequence, caller) in [(3, "tel:+3"), (1, "tel:+1"), (2, "tel:+2")] {
+        store.write(Write::Event(started(sequence, caller)));
+    }
+    // Another event, and one that nobody can read.
+    store.write(Write::Event(EventRow {
+        kind: "baton.call.ended",
+        ..started(4, "tel:+4")
+    }));
+    store.write(Write::Event(event("b", 5, &[])));
+    settle(&store).await;
+    store.close();
+    task.await.expect("ended");
+
+    let (store, _task) = home.store(1000).await;
+    let callers = async |after_ms| store.read().callers(after_ms).await.expect("read");
+    let all = [(1001, "tel:+1"), (1002, "tel:+2"), (1003, "tel:+3")].map(|(at, caller)| (at, caller.to_owned()));
+    assert_eq!(callers(0).await, all);
+    assert_eq!(callers(1002).await, all[1..]);
+    assert_eq!(callers(1004).await, []);
+}
+
+async fn the_turns_of_a_call_come_one_after_the_other_from_where_a_reader_was(home: Home) {
+    let (store, _task) = home.store(1000).await;
+    let said: Vec<String> = (0..130).map(|number| format!("turn {number}")).collect();
+    let said: Vec<&str> = said.iter().map(String::as_str).collect();
+    store.write(turns("call_a", 0, &said, 1));
+    store.write(turns("call_b", 0, &["of another call"], 1));
+    settle(&store).await;
+    let (mut next, mut heard) = (0, Vec::new());
+    loop {
+        let (turns, more) = store.read().said("call_a", next).await.expect("read");
+        for (number, turn) in turns {
+            assert_eq!(number, next);
+            next += 1;
+            let turn: Value = serde_json::from_str(&turn).expect("JSON");
+            heard.push(turn["text"].as_str().expect("a text").to_owned());
+        }
+        if !more {
+            break;
+        }
+    }
+    assert_eq!(heard, said);
+    assert_eq!(
+        store.read().said("call_a", 130).await.expect("read"),
+        (Vec::new(), false)
+    );
 }

@@ -154,6 +154,9 @@ fn steps() -> impl Iterator<Item = Vec<Making>> {
             schema: "baton.context/1".into(),
             brief: "The caller wants a refund. The invoice was found, the amount is disputed.".into(),
             fields: json!({ "invoice": 4711, "amount": "12.50" }),
+            language: None,
+            caller_id: Default::default(),
+            disclosure: None,
             transcript: Vec::new(),
             completeness: Completeness {
                 complete: true,
