@@ -28,6 +28,8 @@ fn a_card_s_number_is_kept_by_its_last_four_however_it_is_written() {
         ("4111111111111111 5555555555554444", "************1111 ************4444"),
         ("4111 1111 1111 1111 123", "**** **** **** 1111 123"),
         ("17 4111111111111111", "17 ************1111"),
+        // Its last four and what follows would pass as well.
+        ("4111111111111111 222333449", "**************** 222333449"),
         ("+4111111111111111", "+************1111"),
     ] {
         assert_eq!(kept(said), left, "{said}");
@@ -81,6 +83,7 @@ fn a_pattern_s_name_stands_for_what_it_finds() {
         ("Code abc and code d", "[code] and [code]"),
         // What overlaps is one place: nothing of either is left.
         ("code DE89370400440532013000", "[code]"),
+        ("it is code DE89 3704 0044 0532 0130 00.", "it is [code]."),
         ("[iban] 4111111111111111", "[iban] ************1111"),
         ("nothing", "nothing"),
     ] {
