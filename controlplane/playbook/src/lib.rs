@@ -5,6 +5,7 @@ pub mod caller;
 pub mod context;
 pub mod expression;
 pub mod facts;
+pub mod hours;
 pub mod memory;
 pub mod redact;
 pub mod replay;
