@@ -9,6 +9,7 @@ pub mod hours;
 pub mod memory;
 pub mod redact;
 pub mod replay;
+pub mod routing;
 pub mod rules;
 mod words;
 
