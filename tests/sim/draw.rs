@@ -61,6 +61,9 @@ pub fn draw(seed: u64) -> Scenario {
             scenario.also.push((when, press));
         }
     }
+    if random.chance(300) {
+        manner(random, &mut scenario);
+    }
     scenario.list_all = random.chance(300);
     let reluctant = [Asked::Refuses(488), Asked::Refuses(603), Asked::Ponders];
     if random.chance(150) {
@@ -112,6 +115,37 @@ fn supervised(random: &mut Random, scenario: &mut Scenario) {
     }
     if random.chance(200) {
         scenario.also.push((when(random), Also::Supervise));
+    }
+}
+
+/// A join that waits for the context, and an AI that stays after it.
+fn manner(random: &mut Random, scenario: &mut Scenario) {
+    for gate in &mut scenario.gates {
+        *gate = *random.pick(&[0, 1, 1, 4].map(Duration::from_secs));
+    }
+    if scenario.gates.iter().any(|gate| !gate.is_zero()) {
+        for what in [Also::Summary, Also::Acknowledge] {
+            if random.chance(600) {
+                let when = match random.below(3) {
+                    0 => when(random),
+                    _ => When::After("accepted", ms(random, 0, 3000)),
+                };
+                scenario.also.push((when, what));
+            }
+        }
+        for _ in 0..random.below(3) {
+            let what = also(random);
+            scenario.also.push((When::After("accepted", ms(random, 0, 2000)), what));
+        }
+    }
+    if random.chance(600) {
+        scenario.ai_stays = *random.pick(&[1, 4, 12].map(Duration::from_secs));
+        scenario.mode = *random.pick(&[None, Some(Mode::Warm)]);
+        scenario.mixers = *random.pick(&[0, 2, 4, 4]);
+        for _ in 0..random.below(3) {
+            let what = also(random);
+            scenario.also.push((When::After("joined", ms(random, 0, 4000)), what));
+        }
     }
 }
 

@@ -88,6 +88,10 @@ pub enum Also {
     Decline,
     /// The request is taken back by API.
     Cancel,
+    /// The AI tells what the playbook requires of the context.
+    Summary,
+    /// A desk says by API that it has the context.
+    Acknowledge,
     /// The supervisor is invited by API.
     Supervise,
     /// It is wished to do this.
@@ -247,6 +251,10 @@ pub struct Scenario {
     pub took: Vec<Duration>,
     /// How long a human who answered may take to accept.
     pub accept_within: Duration,
+    /// How long a human who accepted waits for what is required of the context, and for who acknowledges it; zero: not at all.
+    pub gates: [Duration; 2],
+    /// How long the AI stays after the join of a warm handoff.
+    pub ai_stays: Duration,
     /// How long all targets together may take.
     pub reach: Duration,
     /// How long the carrier may take over a REFER, the evidence over coming, and a goodbye.
@@ -301,6 +309,8 @@ impl Scenario {
             estimate: None,
             took: Vec::new(),
             accept_within: Duration::from_secs(10),
+            gates: [Duration::ZERO; 2],
+            ai_stays: Duration::ZERO,
             reach: Duration::from_secs(60),
             waits: [30, 15, 30].map(Duration::from_secs),
             pairs: PAIRS,

@@ -58,7 +58,7 @@ pub enum Scene {
     Setup,
     /// Caller and peer hear each other, also until the join where the AI talks on.
     Conversation,
-    /// The caller hears announcement (unless `hold_only`), how long it will take (if that is said) and hold audio, nobody else anything.
+    /// The caller hears what is to be disclosed (if `discloses`), announcement (unless `hold_only`), how long it will take (if that is said) and hold audio, nobody else anything.
     Waiting {
         /// What is heard.
         wait: Wait,
@@ -71,11 +71,27 @@ pub enum Scene {
         briefing: PlayId,
         /// Whose briefing it is: an index into the targets of the configuration.
         target: usize,
+        /// It is said again and again: the human is to press a key or to click.
+        again: bool,
+    },
+    /// As waiting, and the target hears hold audio, too.
+    Gated {
+        /// What is heard.
+        wait: Wait,
+        /// The target's.
+        hold: PlayId,
+        /// Caller and peer hear each other meanwhile.
+        talks_on: bool,
     },
     /// Caller and target hear each other; the peer, where it is still there, what it heard while waiting, or nothing where it
     /// talked on.
     Joined {
         /// What the peer hears.
+        wait: Wait,
+    },
+    /// Caller, target and peer hear each other; the target's first word is waited for.
+    Introduced {
+        /// What was heard before.
         wait: Wait,
     },
     /// Caller and peer, who was the target, hear each other; the peer's first word is waited for.
@@ -101,6 +117,8 @@ pub struct Wait {
     pub play: PlayId,
     /// Without the announcement.
     pub hold_only: bool,
+    /// What is to be disclosed comes first.
+    pub discloses: bool,
     /// How long it will take; `None`: nothing is said of that.
     pub said: Option<Said>,
     /// Hold audio of the peer that hands off: of a human. An AI hears nothing, so that it does not answer the music.
@@ -108,6 +126,8 @@ pub struct Wait {
     /// Whose hold audio is heard: of the first target that is reached for, also while others are. An index into the targets of the
     /// configuration.
     pub target: usize,
+    /// Whose announcement, disclosure and hold audio are heard, where it has some: an index into the lines of the playbook's matrix.
+    pub line: Option<usize>,
 }
 
 impl Wait {
@@ -119,7 +139,7 @@ impl Wait {
             // The number comes after what introduces it.
             Some(Said::Minutes(_)) => 2,
         };
-        said + u8::from(!self.hold_only)
+        said + u8::from(self.discloses) + u8::from(!self.hold_only)
     }
 }
 

@@ -11,7 +11,7 @@ use media::command::PlayId;
 
 use crate::action::cause;
 pub use crate::action::{Action, Apology, Scene, Wait};
-use crate::handoff::{self, Handoff, Next};
+use crate::handoff::{self, Handoff, JOINED, Next};
 pub use crate::input::Input;
 use crate::notice::{HandoffId, Outcome, Reason};
 use crate::request::RequestError;
@@ -175,6 +175,12 @@ impl Call {
         }
     }
 
+    /// Whether caller, human and AI hear each other.
+    pub(crate) fn introduces(&self) -> bool {
+        self.handoff()
+            .is_some_and(|handoff| handoff.state() == handoff::State::Introducing)
+    }
+
     /// Handoffs whose evidence is awaited, the oldest first.
     pub fn watched(&self) -> &[Watched] {
         &self.watched
@@ -198,6 +204,7 @@ impl Call {
             State::Connecting { .. } => "connecting",
             State::Talking if self.parties.peer == Some(Peer::Human) => "handed_off",
             State::Talking => "talking",
+            State::HandingOff(_) if self.introduces() => "handed_off",
             State::HandingOff(_) | State::Goodbye { .. } => "handing_off",
             State::Referred { .. } | State::Ending { .. } | State::Over => "ending",
         }
@@ -335,6 +342,10 @@ impl Call {
                         media_ended: false,
                     }
                 }
+                handoff::State::Introducing => {
+                    self.decided(&mut handoff, JOINED, out);
+                    self.end("caller", cause::CALLER_GONE, out)
+                }
                 _ => {
                     self.decided(&mut handoff, cut_short(Some(Reason::CallerHangup)), out);
                     self.end("caller", cause::CALLER_GONE, out)
@@ -344,7 +355,11 @@ impl Call {
                 if matches!(handoff.state(), handoff::State::Referring { .. }) {
                     out.push(Action::ForgetRefer);
                 }
-                self.decided(&mut handoff, cut_short(None), out);
+                let verdict = match handoff.state() {
+                    handoff::State::Introducing => JOINED,
+                    _ => cut_short(None),
+                };
+                self.decided(&mut handoff, verdict, out);
                 out.push(Action::EndCaller(cause::HUNG_UP));
                 self.end("api", cause::HUNG_UP, out)
             }

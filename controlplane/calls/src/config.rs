@@ -41,6 +41,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// When, to whom, with what.
     pub playbook: Playbook,
+    /// What is spoken by each line of the playbook's matrix, in its order.
+    pub sounds: Vec<Sounds>,
     /// What is spoken.
     pub prompts: Prompts,
     /// Bounds on every wait.
@@ -63,6 +65,7 @@ pub struct Peers {
     pub ai_agents: Vec<AiAgent>,
     pub targets: Vec<Target>,
     pub playbook: Playbook,
+    pub sounds: Vec<Sounds>,
     pub prompts: Prompts,
     pub deadlines: Deadlines,
     pub public_url: String,
@@ -80,6 +83,7 @@ impl Config {
             ai_agents: peers.ai_agents,
             targets: peers.targets,
             playbook: peers.playbook,
+            sounds: peers.sounds,
             prompts: peers.prompts,
             deadlines: peers.deadlines,
             public_url: peers.public_url,
@@ -199,6 +203,8 @@ pub struct Estimate {
 pub struct Prompts {
     /// To the caller: you are being connected.
     pub announcement: PromptId,
+    /// Before it: what is to be disclosed, where nobody has told it the caller. `None`: nothing.
+    pub disclosure: Option<PromptId>,
     /// To the caller while waiting; repeated for ever.
     pub hold: PromptId,
     /// To the human before the join.
@@ -213,6 +219,17 @@ pub struct Prompts {
     pub goodbye: PromptId,
     /// To the caller while waiting: how long it will take. `None`: that is not said.
     pub estimate: Option<Estimate>,
+}
+
+/// What the caller of a handoff hears in place of what is usual.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sounds {
+    /// You are being connected, and why.
+    pub announcement: Option<PromptId>,
+    /// While waiting, also in place of the target's own.
+    pub hold: Option<PromptId>,
+    /// What is to be disclosed.
+    pub disclosure: Option<PromptId>,
 }
 
 /// Bounds on every wait.

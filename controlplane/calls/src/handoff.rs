@@ -3,15 +3,18 @@
 //! Make before break: the caller's way back to its peer stays until the data plane has said that the target is heard, and
 //! whatever fails before that ends in speech: the peer again with a spoken reason, or a spoken goodbye where it is gone.
 
+use std::sync::Arc;
+
 use media::command::{PlayId, WindowId};
 use media::evidence::Evidence;
+use playbook::decisions::Manner;
 use playbook::{Accept, Mode};
 
 use crate::action::{Action, Apology, Scene, Wait, cause};
 use crate::call::{Parties, Peer};
 use crate::estimate::Said;
 use crate::input::Input;
-use crate::notice::{End, HandoffId, Outcome, Party, Reason, Step, Trigger};
+use crate::notice::{End, Gate, HandoffId, Opened, Outcome, Party, Reason, Step, Trigger};
 use crate::request::RequestError;
 use crate::timer::Timer;
 use crate::watched::Verdict;
@@ -21,10 +24,10 @@ use crate::watched::Verdict;
 pub struct Order {
     /// Its id; the window of evidence has the same number.
     pub id: HandoffId,
-    /// Warm or cold.
-    pub mode: Mode,
-    /// How a human takes a warm call.
-    pub accept: Accept,
+    /// How it goes. Its mode is the one that was asked for.
+    pub manner: Arc<Manner>,
+    /// By which line of the playbook's matrix.
+    pub decision: Option<Line>,
     /// Whom to try, in order, at least one.
     pub targets: Vec<Choice>,
     /// Why, in the words of whoever asked.
@@ -37,6 +40,19 @@ pub struct Order {
     pub talks_on: bool,
     /// What the caller is told of how long it will take. Nothing where we do not call, or where the AI talks on.
     pub said: Option<Said>,
+    /// The caller is told first what is to be disclosed.
+    pub discloses: bool,
+    /// All is there of the context that the manner requires.
+    pub complete: bool,
+}
+
+/// A line of the playbook's matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its place.
+    pub at: usize,
+    /// Its name.
+    pub name: String,
 }
 
 /// Whom to try.
@@ -69,8 +85,15 @@ pub enum State {
         /// The briefing.
         play: PlayId,
     },
+    /// The human accepted; the join waits for the context.
+    Gated {
+        /// The human's hold audio.
+        hold: PlayId,
+    },
     /// The human accepted; the data plane has not said yet that the rows are in force.
     Joining,
+    /// Caller and human are joined, and the AI has stayed with them.
+    Introducing,
     /// The caller goes back to its peer; the data plane has not said yet that the rows are in force.
     Returning {
         /// How it ends.
@@ -88,7 +111,9 @@ impl State {
             State::Inviting => "inviting",
             State::Ringing => "ringing",
             State::Briefing { .. } => "briefing",
+            State::Gated { .. } => "gated",
             State::Joining => "joining",
+            State::Introducing => "introducing",
             State::Returning { .. } => "returning",
         }
     }
@@ -125,6 +150,12 @@ pub struct Handoff {
     told: u8,
     /// The time to reach anybody is over: no other target is tried.
     late: bool,
+    /// All is there of the context that is required.
+    complete: bool,
+    /// Somebody has acknowledged the context of this invitation.
+    acknowledged: bool,
+    /// Gates that the join does not wait for any more.
+    open: Vec<Gate>,
     /// Of a window that closed before the data plane had said that the join is in force.
     evidence: Option<Vec<(Party, Evidence)>>,
 }
@@ -142,20 +173,26 @@ impl Handoff {
             wait: Wait {
                 play: parties.play(),
                 hold_only: talks_on,
+                discloses: order.discloses && !talks_on,
                 said: order.said,
                 peer: (from == Peer::Human).then(|| parties.play()),
                 target: target.unwrap_or_default(),
+                line: order.decision.as_ref().map(|line| line.at),
             },
             announced: false,
             told: 0,
             late: false,
+            complete: order.complete,
+            acknowledged: false,
+            open: Vec::new(),
             evidence: None,
             order,
         };
         handoff.show_waiting(parties, out);
         handoff.tell(
             Step::Requested {
-                mode: handoff.order.mode,
+                mode: handoff.order.manner.mode,
+                decision: handoff.order.decision.as_ref().map(|line| line.name.clone()),
                 target: handoff.target().name.clone(),
                 why: handoff.order.why.clone(),
                 trigger: handoff.order.trigger.clone(),
@@ -191,6 +228,11 @@ impl Handoff {
         self.from
     }
 
+    /// How it goes.
+    pub fn manner(&self) -> &Manner {
+        &self.order.manner
+    }
+
     /// The target that is tried.
     pub fn target(&self) -> &Choice {
         // `at` only moves to targets that exist, and an order has at least one.
@@ -208,10 +250,13 @@ impl Handoff {
         match (self.state, wish) {
             (Briefing { .. }, Input::Accept) => Ok(()),
             (Inviting | Ringing | Briefing { .. }, Input::Decline | Input::Cancel) => Ok(()),
-            (Referring { .. }, Input::Cancel) => Ok(()),
+            (Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Acknowledged) => Ok(()),
+            (Referring { .. } | Gated { .. }, Input::Cancel) => Ok(()),
             (Referring { .. }, _) => Err(RequestError::WrongState("the carrier reaches the human".to_owned())),
             (Inviting | Ringing, _) => Err(RequestError::WrongState("the human has not answered yet".to_owned())),
-            (Joining, _) => Err(RequestError::WrongState("the human has taken the call".to_owned())),
+            (Gated { .. } | Joining | Introducing, _) => {
+                Err(RequestError::WrongState("the human has taken the call".to_owned()))
+            }
             (_, _) => Err(RequestError::WrongState("the handoff is over".to_owned())),
         }
     }
@@ -221,27 +266,44 @@ impl Handoff {
         use State::*;
         match (self.state, input) {
             // Whatever else goes on: the announcement ends, the peer leaves, time passes.
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::Played(play, item))
-                if play == self.wait.play && item < self.wait.spoken() =>
-            {
+            (
+                Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Input::Played(play, item),
+            ) if play == self.wait.play && item < self.wait.spoken() => {
                 self.told = item + 1;
+                if self.wait.discloses && item == 0 {
+                    self.tell(Step::Disclosed, out);
+                }
                 // What is said later begins with no announcement.
-                if item == 0 && !self.wait.hold_only && !self.announced {
+                if item == u8::from(self.wait.discloses) && !self.wait.hold_only && !self.announced {
                     self.announced = true;
                     self.tell(Step::Announced, out);
                 }
             }
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::PeerGone) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining, Input::PeerGone) => {
                 parties.peer = None;
-                if self.order.talks_on {
-                    // Whom the caller heard is gone: hold audio at once, also where a join waits for the human.
-                    self.show_waiting(parties, out);
-                }
-                if self.order.talks_on && self.state == Joining {
-                    self.show_join(out);
+                // Whom the caller heard is gone: hold audio at once, also where a join waits for the human.
+                match (self.order.talks_on, self.state) {
+                    (true, Gated { hold }) => self.show_gated(hold, parties, out),
+                    (true, Joining) => {
+                        self.show_waiting(parties, out);
+                        self.show_join(out);
+                    }
+                    (true, _) => self.show_waiting(parties, out),
+                    (false, _) => {}
                 }
             }
-            (Briefing { .. } | Joining, Input::Timer(Timer::Reach)) => self.late = true,
+            (Briefing { .. } | Gated { .. } | Joining, Input::Timer(Timer::Reach)) => self.late = true,
+            (Gated { .. }, Input::Context { complete: true }) => {
+                self.complete = true;
+                self.pass(Gate::Elements, Opened::There, out);
+            }
+            (Gated { .. }, Input::Acknowledged) => {
+                self.acknowledged = true;
+                self.pass(Gate::Acknowledged, Opened::There, out);
+            }
+            (_, Input::Context { complete }) => self.complete = complete,
+            (_, Input::Acknowledged) => self.acknowledged = true,
 
             // The carrier is asked. Whatever does not end in its 2xx, we do ourselves.
             (Referring { rang, .. }, Input::ReferAccepted) => {
@@ -282,9 +344,9 @@ impl Handoff {
             (Inviting | Ringing, Input::TargetAnswered) => {
                 out.push(Action::Disarm(Timer::Ring));
                 self.tell(Step::Answered, out);
-                match self.order.mode {
+                match self.order.manner.mode {
                     Mode::Warm => self.brief(parties, out),
-                    Mode::Cold => self.join(out),
+                    Mode::Cold => self.take(parties, out),
                 }
             }
             (Inviting | Ringing, Input::TargetFailed(status)) => {
@@ -303,12 +365,10 @@ impl Handoff {
             }
 
             // The human decides.
-            (Briefing { play }, Input::Played(over, _)) if play == over && self.order.accept == Accept::Answer => {
-                self.join(out);
-            }
-            (Briefing { .. }, Input::Digit('1')) if self.order.accept != Accept::Answer => self.join(out),
-            (Briefing { .. }, Input::Accept) => self.join(out),
-            (Briefing { .. }, Input::Digit('2')) if self.order.accept != Accept::Answer => {
+            (Briefing { play }, Input::Played(over, _)) if play == over && self.by_answer() => self.take(parties, out),
+            (Briefing { .. }, Input::Digit('1')) if !self.by_answer() => self.take(parties, out),
+            (Briefing { .. }, Input::Accept) => self.take(parties, out),
+            (Briefing { .. }, Input::Digit('2')) if !self.by_answer() => {
                 return self.decline(parties, out);
             }
             (Inviting | Ringing | Briefing { .. }, Input::Decline) => return self.decline(parties, out),
@@ -316,10 +376,14 @@ impl Handoff {
                 parties.end_target(cause::NOT_ACCEPTED, out);
                 return self.next_target(Reason::NoAnswer, None, parties, out);
             }
-            (Briefing { .. } | Joining, Input::TargetGone) => {
+            (Briefing { .. } | Gated { .. } | Joining, Input::TargetGone) => {
                 parties.target = false;
                 return self.next_target(Reason::HumanHangup, None, parties, out);
             }
+
+            // The human has taken it, and waits for what is to be known.
+            (Gated { .. }, Input::Timer(Timer::Required)) => self.pass(Gate::Elements, Opened::Bound, out),
+            (Gated { .. }, Input::Timer(Timer::Acknowledge)) => self.pass(Gate::Acknowledged, Opened::Bound, out),
 
             // An answer is no voice: nobody is let go for a human who cannot be heard.
             (Joining, Input::TargetSilent) => {
@@ -331,18 +395,36 @@ impl Handoff {
             (Joining, Input::Applied) => {
                 out.push(Action::TellJoined(self.order.id));
                 out.extend([Timer::Reach, Timer::Estimate].map(Action::Disarm));
-                parties.end_peer(cause::HANDED_OFF, out);
-                parties.promote(out);
-                let window = self.evidence.is_none().then(|| self.window());
-                out.push(Action::Show(Scene::HandedOff, window));
+                if self.order.manner.ai_stays.is_zero() || parties.peer != Some(Peer::Ai) {
+                    return self.leave(parties, out);
+                }
+                self.state = Introducing;
+                let scene = Scene::Introduced { wait: self.wait };
+                out.extend([Action::Arm(Timer::AiStays), Action::Show(scene, self.open_window())]);
+            }
+
+            // The AI introduces the human, and leaves when it likes, or when its time is over. Where the three cannot be mixed, at once:
+            // the two hear each other already.
+            (Introducing, Input::PeerGone) => {
+                parties.peer = None;
+                return self.leave(parties, out);
+            }
+            (Introducing, Input::Timer(Timer::AiStays) | Input::MediaFailed(_)) => return self.leave(parties, out),
+            // The caller is not left alone: the AI is still there.
+            (Introducing, Input::TargetGone) => {
+                parties.target = false;
+                out.extend([Action::Disarm(Timer::AiStays), Action::Show(Scene::Conversation, None)]);
                 return Next::Talking(JOINED);
             }
+            (Introducing, Input::MediaSilent) => return Next::End(JOINED),
+            (Introducing, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
+
             // The human spoke at once: the word went out while the other row of the join was still waited for.
             (Joining, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
             (_, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
-            (Referring { .. } | Inviting | Ringing | Briefing { .. }, Input::Cancel) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Cancel) => {
                 parties.end_target(cause::TAKEN_BACK, out);
                 let verdict = Verdict {
                     end: End::Cancelled,
@@ -351,10 +433,13 @@ impl Handoff {
                 };
                 return self.give_back(verdict, None, parties, out);
             }
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::MediaFailed(reason)) => {
+            (
+                Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Input::MediaFailed(reason),
+            ) => {
                 return self.fault(reason, parties, out);
             }
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Joining, Input::MediaSilent) => {
+            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining, Input::MediaSilent) => {
                 return self.fault(Reason::Error, parties, out);
             }
 
@@ -421,6 +506,7 @@ impl Handoff {
         self.wait = Wait {
             play: parties.play(),
             hold_only: true,
+            discloses: false,
             said,
             ..self.wait
         };
@@ -433,6 +519,7 @@ impl Handoff {
 
     fn invite(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
         self.state = State::Inviting;
+        self.acknowledged = false;
         parties.target = true;
         out.extend([Action::InviteTarget, Action::Arm(Timer::Ring)]);
     }
@@ -444,15 +531,98 @@ impl Handoff {
             wait: self.wait,
             briefing: play,
             target: self.target().target,
+            again: !self.by_answer(),
         };
         out.extend([Action::Show(scene, Some(self.window())), Action::Arm(Timer::Accept)]);
     }
 
-    fn join(&mut self, out: &mut Vec<Action>) {
-        self.state = State::Joining;
+    fn by_answer(&self) -> bool {
+        self.order.manner.accept == Accept::Answer
+    }
+
+    /// The human takes the call: joined at once, or when all gates are open.
+    fn take(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
         self.tell(Step::Accepted, out);
         out.push(Action::Disarm(Timer::Accept));
+        self.open.clear();
+        for gate in [Gate::Elements, Gate::Acknowledged] {
+            if self.is_there(gate) {
+                self.open.push(gate);
+                self.tell(
+                    Step::Gate {
+                        gate,
+                        opened: Opened::There,
+                    },
+                    out,
+                );
+            }
+        }
+        if self.gates().all(|gate| self.open.contains(&gate)) {
+            return self.join(out);
+        }
+        let hold = parties.play();
+        self.state = State::Gated { hold };
+        let shut: Vec<_> = self.gates().filter(|gate| !self.open.contains(gate)).collect();
+        out.extend(shut.into_iter().map(|gate| Action::Arm(gate.timer())));
+        self.show_gated(hold, parties, out);
+    }
+
+    fn show_gated(&self, hold: PlayId, parties: &Parties, out: &mut Vec<Action>) {
+        let scene = Scene::Gated {
+            wait: self.wait,
+            hold,
+            talks_on: self.order.talks_on && parties.peer.is_some(),
+        };
+        out.push(Action::Show(scene, Some(self.window())));
+    }
+
+    /// The gates that there are.
+    fn gates(&self) -> impl Iterator<Item = Gate> + use<> {
+        let manner = &self.order.manner;
+        let elements = (!manner.required_wait.is_zero()).then_some(Gate::Elements);
+        let acknowledged = manner.acknowledged.then_some(Gate::Acknowledged);
+        elements.into_iter().chain(acknowledged)
+    }
+
+    /// Whether there is such a gate, and what it waits for is there.
+    fn is_there(&self, gate: Gate) -> bool {
+        let is = match gate {
+            Gate::Elements => self.complete,
+            Gate::Acknowledged => self.acknowledged,
+        };
+        is && self.gates().any(|other| other == gate)
+    }
+
+    /// A gate opens.
+    fn pass(&mut self, gate: Gate, opened: Opened, out: &mut Vec<Action>) {
+        if self.open.contains(&gate) || !self.gates().any(|other| other == gate) {
+            return;
+        }
+        self.open.push(gate);
+        out.push(Action::Disarm(gate.timer()));
+        self.tell(Step::Gate { gate, opened }, out);
+        if self.gates().all(|gate| self.open.contains(&gate)) {
+            self.join(out);
+        }
+    }
+
+    fn join(&mut self, out: &mut Vec<Action>) {
+        self.state = State::Joining;
         self.show_join(out);
+    }
+
+    /// Caller and human are joined: who handed off leaves.
+    fn leave(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        out.push(Action::Disarm(Timer::AiStays));
+        parties.end_peer(cause::HANDED_OFF, out);
+        parties.promote(out);
+        out.push(Action::Show(Scene::HandedOff, self.open_window()));
+        Next::Talking(JOINED)
+    }
+
+    /// The window, where its evidence has not come yet.
+    fn open_window(&self) -> Option<WindowId> {
+        self.evidence.is_none().then(|| self.window())
     }
 
     fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
@@ -488,7 +658,7 @@ impl Handoff {
         out: &mut Vec<Action>,
     ) -> Next {
         self.tell_failed(reason, status, out);
-        out.extend([Action::Disarm(Timer::Ring), Action::Disarm(Timer::Accept)]);
+        out.extend([Timer::Ring, Timer::Accept, Timer::Required, Timer::Acknowledge].map(Action::Disarm));
         if self.late || self.at + 1 >= self.order.targets.len() {
             let verdict = Verdict {
                 end: End::Failed,
@@ -509,7 +679,7 @@ impl Handoff {
                 self.wait_anew(None, parties);
                 self.show_waiting(parties, out);
             }
-            State::Briefing { .. } => self.show_waiting(parties, out),
+            State::Briefing { .. } | State::Gated { .. } => self.show_waiting(parties, out),
             _ => {}
         }
         self.invite(parties, out);
@@ -526,7 +696,15 @@ impl Handoff {
         if matches!(self.state, State::Referring { .. }) {
             out.extend([Action::ForgetRefer, Action::Disarm(Timer::Refer)]);
         }
-        out.extend([Timer::Ring, Timer::Reach, Timer::Accept, Timer::Estimate].map(Action::Disarm));
+        let waits = [
+            Timer::Ring,
+            Timer::Reach,
+            Timer::Accept,
+            Timer::Required,
+            Timer::Acknowledge,
+            Timer::Estimate,
+        ];
+        out.extend(waits.map(Action::Disarm));
         if parties.peer.is_none() {
             return Next::Goodbye(self.without_peer(verdict));
         }
@@ -567,7 +745,7 @@ impl Handoff {
     }
 }
 
-const JOINED: Verdict = Verdict {
+pub(crate) const JOINED: Verdict = Verdict {
     end: End::Completed,
     result: Outcome::Joined,
     reason: None,

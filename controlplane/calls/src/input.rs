@@ -51,6 +51,13 @@ pub enum Input {
     MediaSilent,
     /// This item of this act of playing is over.
     Played(PlayId, u8),
+    /// The context changed: whether all is there that is required.
+    Context {
+        /// All of it.
+        complete: bool,
+    },
+    /// Somebody who was sent the context has it.
+    Acknowledged,
     /// Who waits can be told how long it will take.
     Estimate(Said),
     /// The human's first audible word went to the caller, in the window of this handoff.
@@ -100,6 +107,8 @@ impl Input {
             Input::MediaFailed(_) => "media failed",
             Input::MediaSilent => "media silent",
             Input::Played(..) => "played",
+            Input::Context { .. } => "context told",
+            Input::Acknowledged => "acknowledged",
             Input::Estimate(_) => "wait estimate",
             Input::FirstWord(_) => "first word",
             Input::Evidence(..) => "evidence",

@@ -208,13 +208,18 @@ impl Node {
                         Refusal::Silent => return self.resumed_silently(now, live),
                         // A mere change of a leg: the rows that are in force stay so, and the call goes on. They may keep a
                         // party behind hold audio, so it is asked for again.
-                        _ if !scene => {
+                        // Three may be more than can be mixed, as soon as one is back from a hold: two are not.
+                        _ if !scene && !live.call.introduces() => {
                             live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
                             return self.put_back(now, live);
                         }
                         Refusal::NoSession | Refusal::Coders => Input::MediaFailed(Reason::NoCapacity),
                         _ => Input::MediaFailed(Reason::Error),
                     };
+                    if matches!(live.call.state(), State::Talking) {
+                        // Where the call goes on, who has left it is still in the table.
+                        live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
+                    }
                     return self.drive(now, now, live, input);
                 }
             }

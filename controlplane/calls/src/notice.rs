@@ -12,6 +12,7 @@ use serde_json::Value;
 use sip::endpoint::Standing;
 
 use crate::supervisor::Row;
+use crate::timer::Timer;
 
 /// A call. Printed as every leg carries it in `X-Baton-Call`: `call_` and 16 hex digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -223,6 +224,8 @@ pub enum Step {
     Requested {
         /// Resolved: never auto.
         mode: Mode,
+        /// The line of the playbook's matrix that decided how it goes, where one did.
+        decision: Option<String>,
         /// The first target.
         target: String,
         /// Why, in the words of whoever asked.
@@ -242,6 +245,8 @@ pub enum Step {
         /// invitation and as long as the handoff runs.
         token: String,
     },
+    /// The caller has heard what is to be disclosed to its end.
+    Disclosed,
     /// The caller has heard the announcement to its end.
     Announced,
     /// The human's phone rings.
@@ -250,6 +255,13 @@ pub enum Step {
     Answered,
     /// The human took the call.
     Accepted,
+    /// The join does not wait for this any more.
+    Gate {
+        /// What it waited for.
+        gate: Gate,
+        /// Why it does not.
+        opened: Opened,
+    },
     /// Caller and human hear each other.
     Joined {
         /// What caller, AI (where it is still there) and human speak.
@@ -287,16 +299,63 @@ impl Step {
         match self {
             Step::Requested { .. } => "requested",
             Step::Invited { .. } => "invited",
+            Step::Disclosed => "disclosed",
             Step::Announced => "announced",
             Step::Ringing => "ringing",
             Step::Answered => "answered",
             Step::Accepted => "accepted",
+            Step::Gate { .. } => "gate",
             Step::Joined { .. } => "joined",
             Step::FirstHumanWord => "first_human_word",
             Step::TargetFailed { .. } => "target_failed",
             Step::Returned => "returned",
             Step::Evidence(_) => "evidence",
             Step::Closed { .. } => "closed",
+        }
+    }
+}
+
+/// What the join of a human who took the call may wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Gate {
+    /// All of the context that the playbook requires.
+    Elements,
+    /// A 2xx of a desk or CRM for the context.
+    Acknowledged,
+}
+
+impl Gate {
+    /// As the record shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Gate::Elements => "elements",
+            Gate::Acknowledged => "acknowledged",
+        }
+    }
+
+    pub(crate) fn timer(self) -> Timer {
+        match self {
+            Gate::Elements => Timer::Required,
+            Gate::Acknowledged => Timer::Acknowledge,
+        }
+    }
+}
+
+/// Why a join does not wait any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Opened {
+    /// What it waited for is there.
+    There,
+    /// It was waited for as long as the playbook allows.
+    Bound,
+}
+
+impl Opened {
+    /// As the record shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Opened::There => "there",
+            Opened::Bound => "bound",
         }
     }
 }

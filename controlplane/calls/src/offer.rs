@@ -182,6 +182,7 @@ impl Node {
             context: Context::new(),
             memory: Memory::default(),
             earlier: Vec::new(),
+            manner: Arc::new(self.config.playbook.usual.clone()),
             desired: Desired::new(SessionId(id.0)),
             scene: Scene::Setup,
             window: None,

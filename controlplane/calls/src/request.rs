@@ -31,6 +31,8 @@ pub enum Request {
     Context(CallId, Value),
     /// Hand off.
     Handoff(CallId, HandoffRequest),
+    /// Who was sent the context of a handoff has it.
+    Acknowledge(HandoffId),
     /// The human takes the call.
     Accept(HandoffId),
     /// The human does not.

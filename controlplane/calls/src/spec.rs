@@ -17,10 +17,9 @@
 
 use arrayvec::ArrayVec;
 use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionSpec, Watch, WindowId};
-use playbook::Accept;
 
 use crate::call::{Apology, Scene, Wait};
-use crate::config::{Config, Estimate, Keys, Prompts};
+use crate::config::{Config, Estimate, Keys, Prompts, Sounds};
 use crate::estimate::Said;
 use crate::leg::{Leg, LegState};
 use crate::notice::Party;
@@ -90,17 +89,26 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     let prompts = &config.prompts;
 
     let nothing = Hears::default;
+    let of_line = |wait: Wait| {
+        wait.line
+            .and_then(|line| config.sounds.get(line))
+            .copied()
+            .unwrap_or_default()
+    };
     let hold = |wait: Wait| {
-        let own = config.targets.get(wait.target).and_then(|target| target.hold);
-        own.unwrap_or(prompts.hold)
+        let of_target = config.targets.get(wait.target).and_then(|target| target.hold);
+        of_line(wait).hold.or(of_target).unwrap_or(prompts.hold)
     };
     let waiting = |wait: Wait| {
-        let announcement = (!wait.hold_only).then_some(prompts.announcement);
+        let own = of_line(wait);
+        let disclosure = own.disclosure.or(prompts.disclosure).filter(|_| wait.discloses);
+        let announcement = (!wait.hold_only).then_some(own.announcement.unwrap_or(prompts.announcement));
         let estimate = prompts.estimate.as_ref().zip(wait.said);
         let estimate = estimate
             .map(|(estimate, said)| tell(estimate, said))
             .unwrap_or_default();
-        let queue = announcement.into_iter().chain(estimate).chain([hold(wait)]);
+        let said = disclosure.into_iter().chain(announcement).chain(estimate);
+        let queue = said.chain([hold(wait)]);
         prompt(wait.play, queue, true)
     };
     // A human who hands on does not wait in silence. An AI does: it would answer the music.
@@ -112,12 +120,32 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         Scene::Setup => (nothing(), nothing(), nothing()),
         Scene::Conversation | Scene::HandedOff => (leg(peer), leg(caller), nothing()),
         Scene::Waiting { wait } => (waiting(wait), on_hold(wait), nothing()),
-        Scene::Briefing { wait, briefing, target } => {
+        Scene::Briefing {
+            wait,
+            briefing,
+            target,
+            again,
+        } => {
             let own = config.targets.get(target).and_then(|target| target.briefing);
-            // A human who is to press a key or click hears it again until then: silence would say that nobody is there.
-            let again = config.playbook.accept != Accept::Answer;
+            // Until the key or the click: silence would say that nobody is there.
             let told = prompt(briefing, [own.unwrap_or(prompts.briefing)], again);
             (waiting(wait), on_hold(wait), told)
+        }
+        // Who took the call is told nothing more, but silence would say that the caller is gone.
+        Scene::Gated {
+            wait,
+            hold: play,
+            talks_on,
+        } => {
+            let held = prompt(play, [hold(wait)], true);
+            match talks_on {
+                true => (leg(peer), leg(caller), held),
+                false => (waiting(wait), on_hold(wait), held),
+            }
+        }
+        Scene::Introduced { .. } => {
+            let both = |one: Option<LegId>, other: Option<LegId>| Hears::legs(one.into_iter().chain(other));
+            (both(target, peer), both(caller, target), both(caller, peer))
         }
         Scene::Joined { wait } => {
             // The join is in force with the human's first packet, not with an answer that nothing follows.
@@ -156,7 +184,7 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     }
     if let Some(leg) = legs.target.as_ref().filter(|leg| leg.state == LegState::Up) {
         let dtmf = match scene {
-            Scene::Joined { .. } => Dtmf::Relay,
+            Scene::Joined { .. } | Scene::Introduced { .. } => Dtmf::Relay,
             _ => Dtmf::Take,
         };
         spec.legs.push(row(leg, dtmf, target_row, config));
@@ -167,7 +195,7 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     spec.watch = window.map(|window| Watch {
         window,
         first_word_of: match scene {
-            Scene::Joined { .. } => target,
+            Scene::Joined { .. } | Scene::Introduced { .. } => target,
             Scene::HandedOff => peer,
             _ => None,
         },
@@ -243,8 +271,15 @@ fn apologise(apology: Apology, prompts: &Prompts) -> PromptId {
 /// A prompt's name in what the API shows.
 pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
     let prompts = &config.prompts;
-    if config.targets.iter().any(|target| target.hold == Some(id)) {
+    let of_lines = |pick: fn(&Sounds) -> Option<PromptId>| config.sounds.iter().any(|own| pick(own) == Some(id));
+    if config.targets.iter().any(|target| target.hold == Some(id)) || of_lines(|own| own.hold) {
         return "hold";
+    }
+    if prompts.disclosure == Some(id) || of_lines(|own| own.disclosure) {
+        return "disclosure";
+    }
+    if of_lines(|own| own.announcement) {
+        return "announcement";
     }
     if let Some(estimate) = &prompts.estimate {
         let named = [(estimate.soon, "estimate_soon"), (estimate.intro, "estimate_intro")];

@@ -6,8 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
 
 use media::command::PlayId;
+use playbook::decisions::Manner;
 use playbook::{Accept, Mode};
 
 use crate::call::{Action, Call, Input, Scene};
@@ -16,14 +19,16 @@ use crate::notice::{HandoffId, Reason, Step};
 use crate::observe::Pair;
 
 /// The states, by [`Call::state_name`].
-pub const STATES: [&str; 15] = [
+pub const STATES: [&str; 17] = [
     "connecting",
     "talking",
     "referring",
     "inviting",
     "ringing",
     "briefing",
+    "gated",
     "joining",
+    "introducing",
     "joined",
     "handed_off",
     "returning",
@@ -35,7 +40,7 @@ pub const STATES: [&str; 15] = [
 ];
 
 /// From the trigger of a handoff to its join or return.
-const REACHING: [&str; 5] = ["referring", "inviting", "ringing", "briefing", "joining"];
+const REACHING: [&str; 6] = ["referring", "inviting", "ringing", "briefing", "gated", "joining"];
 
 /// Why an input cannot come in a state; `None` where it can.
 pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
@@ -57,12 +62,18 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "target rings" | "no capacity" => (state == "inviting", "it is said once, at the INVITE"),
         "target answers" | "target failed" => (among(&["inviting", "ringing"]), "no INVITE is open"),
         "target silent" => (state == "joining", "only a join waits for a first packet"),
-        "target gone" => (among(&["briefing", "joining"]), "no target has answered"),
+        "target gone" => (
+            among(&["briefing", "gated", "joining", "introducing"]),
+            "no target has answered",
+        ),
         "refer accepted" | "refer failed" | "refer progress" | "refer done" | "refer outcome" => (
             among(&["referring", "referred"]),
             "no REFER of ours is open, or it was forgotten",
         ),
-        "key 1" | "key 2" | "other key" => (among(&["briefing", "joining"]), "only a target's keys are taken"),
+        "key 1" | "key 2" | "other key" => (
+            among(&["briefing", "gated", "joining", "introducing"]),
+            "only a target's keys are taken",
+        ),
         "applied" => match state {
             "returned" => (false, "the scene was in force before"),
             _ => (!over, "only the session's end is asked for"),
@@ -84,6 +95,13 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "ai_answer over" => (state == "connecting", "the timer does not run"),
         "ring over" => (among(&["inviting", "ringing"]), "the timer does not run"),
         "reach over" => (reaching, "the timer does not run"),
+        "required_wait over" | "acknowledge over" => (state == "gated", "the timer does not run"),
+        "ai_stays over" => (state == "introducing", "the timer does not run"),
+        "context told" => (
+            reaching || state == "introducing" || state == "returning",
+            "no handoff is open that could wait for it",
+        ),
+        "acknowledged" => (among(&["inviting", "ringing", "briefing", "gated"]), REFUSED),
         "accept over" => (state == "briefing", "the timer does not run"),
         "applied over" => (
             false,
@@ -98,7 +116,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         ),
         "playbook over" => (false, "the node asks the rules"),
         "evidence over" => {
-            let awaited = reaching || among(&["joined", "returned", "returning", "goodbye"]);
+            let awaited = reaching || among(&["introducing", "joined", "returned", "returning", "goodbye"]);
             (awaited, "the timer does not run")
         }
         "goodbye over" => (state == "goodbye", "the timer does not run"),
@@ -106,7 +124,10 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "handoff" => (conversation, REFUSED),
         "accept" => (state == "briefing", REFUSED),
         "decline" => (among(&["inviting", "ringing", "briefing"]), REFUSED),
-        "cancel" => (among(&["referring", "inviting", "ringing", "briefing"]), REFUSED),
+        "cancel" => (
+            among(&["referring", "inviting", "ringing", "briefing", "gated"]),
+            REFUSED,
+        ),
         "hang up" => (!over, REFUSED),
         _ => (false, "there is no such input"),
     };
@@ -118,22 +139,26 @@ const REFUSED: &str = "it is refused where it is asked (404 or 409; a REFER: 491
 /// Why a pair that can come up does nothing.
 pub fn does_nothing(state: &str, input: &str) -> Option<&'static str> {
     match (state, input) {
-        ("joining", "key 1" | "key 2" | "other key") => Some("crossed: the human has taken the call"),
+        ("gated" | "joining" | "introducing", "key 1" | "key 2" | "other key") => {
+            Some("crossed: the human has taken the call")
+        }
+        (_, "context told" | "acknowledged") => Some("noted: the join may wait for it"),
         ("briefing", "other key") => Some("only 1 and 2 mean something"),
         ("joined" | "handed_off", "media failed") => Some("the rows in force are the ones that are wanted"),
         ("inviting" | "ringing", "wait estimate") => {
             Some("what is being said is said to its end, and an AI that talks on is not interrupted")
         }
         (_, "applied") => Some("nobody waits for this scene"),
-        ("briefing" | "joining", "reach over") => Some("noted: no other target is tried after this one"),
+        ("briefing" | "gated" | "joining", "reach over") => Some("noted: no other target is tried after this one"),
         (_, "peer gone") => Some("noted: the caller will not be given back"),
         ("referred", "refer accepted" | "refer progress") => Some("noted: the outcome is awaited"),
         ("referred", "media ended" | "media silent") => Some("noted: the outcome is awaited"),
         (_, "played") => Some("what was played has nothing to say"),
-        ("referring" | "inviting" | "ringing" | "briefing" | "joining" | "returning", "evidence") => {
-            Some("noted: told when the handoff closes")
-        }
-        ("referring" | "inviting" | "ringing" | "briefing" | "returning" | "referred", "first word") => {
+        (
+            "referring" | "inviting" | "ringing" | "briefing" | "gated" | "joining" | "introducing" | "returning",
+            "evidence",
+        ) => Some("noted: told when the handoff closes"),
+        ("referring" | "inviting" | "ringing" | "briefing" | "gated" | "returning" | "referred", "first word") => {
             Some("crossed: the join did not come about")
         }
         _ => None,
@@ -158,14 +183,20 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
     };
     Input::Handoff(Order {
         id: HandoffId(id),
-        mode,
-        accept,
+        manner: Arc::new(Manner {
+            mode,
+            accept,
+            ..Manner::default()
+        }),
+        decision: None,
         targets: [(0, "sales"), (1, "support")].map(choice).into(),
         why: "asked".to_owned(),
         trigger: None,
         refer,
         talks_on: false,
         said: None,
+        discloses: false,
+        complete: false,
     })
 }
 
@@ -178,6 +209,29 @@ pub(crate) fn talking_on(id: u64, refer: bool) -> Input {
         }),
         other => other,
     }
+}
+
+/// The same in another manner.
+fn otherwise(input: Input, change: impl FnOnce(&mut Manner)) -> Input {
+    match input {
+        Input::Handoff(mut order) => {
+            change(Arc::make_mut(&mut order.manner));
+            Input::Handoff(order)
+        }
+        other => other,
+    }
+}
+
+/// A warm one whose join waits for the context, and for its being acknowledged.
+pub(crate) fn gated(id: u64) -> Input {
+    otherwise(warm(id), |manner| {
+        (manner.required_wait, manner.acknowledged) = (Duration::from_secs(5), true);
+    })
+}
+
+/// A warm one after whose join the AI stays.
+pub(crate) fn introduced(id: u64) -> Input {
+    otherwise(warm(id), |manner| manner.ai_stays = Duration::from_secs(20))
 }
 
 /// A warm handoff to two targets, by key.
@@ -209,7 +263,9 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("", talk(vec![warm(ID)])),
         ("", talk(vec![warm(ID), TargetRinging])),
         ("", talk(vec![warm(ID), TargetAnswered])),
+        ("", talk(vec![gated(ID), TargetAnswered, Digit('1')])),
         ("", talk(vec![warm(ID), TargetAnswered, Digit('1')])),
+        ("", talk(vec![introduced(ID), TargetAnswered, Digit('1'), Applied])),
         ("", talk(joined(ID))),
         ("", talk([joined(ID), vec![Evidence(HandoffId(ID), vec![])]].concat())),
         ("", talk(failed(ID))),
@@ -247,6 +303,17 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("a human hands on", human(vec![warm(ID), TargetRinging])),
         ("a human hands on", human(vec![warm(ID), TargetAnswered])),
         ("a human hands on", human(vec![warm(ID), TargetAnswered, Digit('1')])),
+        ("a human hands on", human(vec![gated(ID), TargetAnswered, Digit('1')])),
+        (
+            "just given back",
+            talk(
+                [
+                    failed(ID - 1),
+                    vec![Applied, introduced(ID), TargetAnswered, Digit('1'), Applied],
+                ]
+                .concat(),
+            ),
+        ),
         ("a human hands on", human(failed(ID))),
         ("to a human", human([failed(ID), vec![Applied]].concat())),
         ("just given back", talk([failed(ID), vec![Applied, PeerGone]].concat())),
@@ -254,6 +321,24 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         (TALKS_ON, talk(vec![talking_on(ID, false)])),
         (TALKS_ON, talk(vec![talking_on(ID, false), TargetRinging])),
         (TALKS_ON, talk(vec![talking_on(ID, false), TargetAnswered])),
+        (
+            "acknowledged",
+            talk(vec![gated(ID), TargetAnswered, Acknowledged, Digit('1')]),
+        ),
+        (
+            "all is there",
+            talk(vec![gated(ID), Context { complete: true }, TargetAnswered, Digit('1')]),
+        ),
+        (
+            "the context is waited for",
+            talk(vec![
+                gated(ID),
+                Context { complete: true },
+                Acknowledged,
+                TargetAnswered,
+            ]),
+        ),
+        ("the AI stays", talk(vec![introduced(ID), TargetAnswered, Digit('1')])),
         (
             "session ended",
             talk(vec![by_refer(ID), ReferAccepted, CallerGone, MediaEnded]),
@@ -306,6 +391,8 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     ];
     inputs.extend((1..=6).map(|play| ("", Played(PlayId(play), 0))));
     inputs.extend([
+        ("", Context { complete: true }),
+        ("", Acknowledged),
         ("", Estimate(crate::estimate::Said::Soon)),
         ("", FirstWord(HandoffId(ID))),
         ("of the handoff before", FirstWord(HandoffId(ID - 1))),
@@ -347,7 +434,9 @@ pub(crate) fn brief(actions: &[Action]) -> String {
                 Scene::Waiting { wait } if wait.hold_only => "*hold*".to_owned(),
                 Scene::Waiting { .. } => "*waiting*".to_owned(),
                 Scene::Briefing { .. } => "*briefing*".to_owned(),
+                Scene::Gated { .. } => "*human holds*".to_owned(),
                 Scene::Joined { .. } => "*joined*".to_owned(),
+                Scene::Introduced { .. } => "*all three*".to_owned(),
                 Scene::HandedOff => "*handed off*".to_owned(),
                 Scene::Returned { apology, .. } => format!("*returned: {apology:?}*").to_lowercase(),
                 Scene::Goodbye { .. } => "*goodbye*".to_owned(),
@@ -372,6 +461,7 @@ fn told(step: &Step) -> String {
     match step {
         Step::Requested { .. } => "`requested`".to_owned(),
         Step::Evidence(_) => "`evidence`".to_owned(),
+        Step::Gate { gate, opened } => format!("`gate: {gate:?}, {opened:?}`").to_lowercase(),
         Step::TargetFailed { reason, .. } => format!("`target failed: {reason:?}`"),
         Step::Closed { end, result, reason } => match reason {
             Some(reason) => format!("`closed: {end:?}, {result:?}, {reason:?}`"),

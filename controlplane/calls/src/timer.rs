@@ -14,6 +14,12 @@ pub enum Timer {
     Reach,
     /// The human who answered must accept.
     Accept,
+    /// What is required of the context must be told, or the join does not wait for it.
+    Required,
+    /// Somebody must have acknowledged the context, or the join does not wait for it.
+    Acknowledge,
+    /// The AI has stayed long enough with caller and human.
+    AiStays,
     /// The data plane must answer the last command.
     Media,
     /// The window's evidence must come.
@@ -34,11 +40,14 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 12] = [
+    pub const ALL: [Timer; 15] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
         Timer::Accept,
+        Timer::Required,
+        Timer::Acknowledge,
+        Timer::AiStays,
         Timer::Media,
         Timer::Evidence,
         Timer::Goodbye,
@@ -58,6 +67,9 @@ impl Timer {
             Timer::Ring => "ring over",
             Timer::Reach => "reach over",
             Timer::Accept => "accept over",
+            Timer::Required => "required_wait over",
+            Timer::Acknowledge => "acknowledge over",
+            Timer::AiStays => "ai_stays over",
             Timer::Media => "applied over",
             Timer::Evidence => "evidence over",
             Timer::Goodbye => "goodbye over",

@@ -267,6 +267,12 @@ impl Context {
         Value::Object(self.members.clone())
     }
 
+    /// Whether the caller was told what is to be disclosed.
+    pub fn disclosed(&self) -> bool {
+        let told = |disclosure: &Value| disclosure.get("told").and_then(Value::as_bool);
+        self.members.get("disclosure").and_then(told).unwrap_or_default()
+    }
+
     /// Appends all turns, or none.
     pub fn append(&mut self, turns: Vec<Turn>) -> Result<(), ContextError> {
         if self.turns.len().saturating_add(turns.len()) > TURNS_MAX {

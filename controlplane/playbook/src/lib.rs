@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod context;
+pub mod decisions;
 pub mod expression;
 pub mod facts;
 pub mod hours;
@@ -15,6 +16,7 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use crate::decisions::{Decision, Manner};
 use crate::redact::Redact;
 use crate::rules::Rules;
 
@@ -53,38 +55,16 @@ pub enum ColdHears {
 /// The judgement around a transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
-    /// Where a request says `auto`.
-    pub mode: Mode,
-    /// How a human takes a warm call.
-    pub accept: Accept,
+    /// How a handoff goes, where no decision says otherwise.
+    pub usual: Manner,
+    /// How it goes otherwise: the first that counts.
+    pub decisions: Vec<Decision>,
     /// What the caller hears on a cold handoff until the human is heard.
     pub cold_hears: ColdHears,
-    /// Target names in the order in which they are tried.
-    pub targets: Vec<String>,
     /// When to hand off.
     pub rules: Rules,
-    /// Elements of the context that must be there for it to be complete.
-    pub required: Vec<String>,
     /// What is cut out of all that is told, before it is kept or leaves.
     pub redact: Redact,
     /// Where the context has the number that the AI has on file, a path with dots.
     pub caller_id_field: Option<String>,
 }
-
-impl Playbook {
-    /// The targets to try, in order: the one that is wished for, else all.
-    pub fn order<'a>(&'a self, wish: Option<&'a str>) -> Vec<&'a str> {
-        match wish {
-            Some(target) => vec![target],
-            None => self.targets.iter().map(String::as_str).collect(),
-        }
-    }
-
-    /// The mode of a request: its own wish, else the playbook's.
-    pub fn resolve(&self, wish: Option<Mode>) -> Mode {
-        wish.unwrap_or(self.mode)
-    }
-}
-
-#[cfg(test)]
-mod tests;

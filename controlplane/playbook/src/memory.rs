@@ -50,9 +50,8 @@ impl Memory {
             }
         }
         let turn = turn.map(|(turn, _)| turn);
-        let of_context = mood(members);
-        let news = of_context.clone().filter(|_| self.of_context != of_context);
-        self.of_context = of_context;
+        let news = self.news(members);
+        self.of_context = mood(members);
         let of_turn = turn.and_then(|turn| turn.sentiment.clone());
         // That of the AI is not what the caller feels.
         let felt = of_turn.clone().filter(|_| of_caller).or(news);
@@ -69,6 +68,16 @@ impl Memory {
             (None, Some((_, turns))) => *turns += u32::from(of_caller),
             (None, None) => {}
         }
+    }
+
+    /// The last that was told, the context as it is now included.
+    pub(crate) fn sentiment_with(&self, members: &Map<String, Value>) -> Option<Sentiment> {
+        self.news(members).or_else(|| self.sentiment.clone())
+    }
+
+    /// What the context says of how the caller feels, where it said something else before.
+    fn news(&self, members: &Map<String, Value>) -> Option<Sentiment> {
+        mood(members).filter(|mood| self.of_context.as_ref() != Some(mood))
     }
 
     /// The rule handed off.

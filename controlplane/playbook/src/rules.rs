@@ -235,7 +235,7 @@ impl Rules {
     }
 
     /// The rules, in the order in which they are asked.
-    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> + Clone {
         self.rules.iter()
     }
 
@@ -489,7 +489,7 @@ impl Asked<'_> {
 }
 
 /// The name of a list that this is, without case.
-fn is_of<'a>(names: &'a [String], name: &str) -> Option<&'a str> {
+pub(crate) fn is_of<'a>(names: &'a [String], name: &str) -> Option<&'a str> {
     let same = |known: &&String| {
         known.eq_ignore_ascii_case(name) || !name.is_ascii() && known.to_lowercase() == name.to_lowercase()
     };

@@ -4,6 +4,7 @@
 //! has a file below with one struct of checked values and one function that reads them.
 
 mod budget;
+mod decisions;
 mod hep;
 mod http;
 mod keys;
@@ -30,6 +31,7 @@ use calls::config::{AiAgent, Budget, Deadlines, Trunk};
 use toml::de::DeTable;
 
 pub use budget::Share;
+pub use decisions::Sounds;
 pub use hep::Hep;
 pub use http::{Http, Key, Rate, Scope, Tls};
 pub use keys::example;
@@ -77,6 +79,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// `[playbook]`
     pub playbook: Playbook,
+    /// What is heard by each line of its matrix.
+    pub sounds: Vec<Sounds>,
     /// The times of `[playbook]`, `media.applied_ms` and `media.silence_probe_s`.
     pub deadlines: Deadlines,
     /// `[prompts]`
@@ -153,7 +157,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let store = store::read(root.table("store"));
     let trunks = peers::trunks(&root, &ai_agents, &media.codecs);
     let targets = peers::targets(&root, &media.codecs);
-    let (playbook, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
+    let (playbook, sounds, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
     let hep = hep::read(root.table("hep"));
     let otlp = otlp::read(root.table("otlp"));
@@ -186,6 +190,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         ai_agents,
         targets,
         playbook,
+        sounds,
         deadlines,
         prompts,
         webhooks,

@@ -147,6 +147,15 @@ impl Journal {
         }
     }
 
+    /// The handoff whose last invitation had its context in this event.
+    pub(crate) fn invitation(&self, event: &str) -> Option<HandoffId> {
+        let (subject, sequence) = event.strip_prefix("evt_")?.rsplit_once('_')?;
+        let (id, sequence) = (ids::parse_handoff(subject)?, sequence.parse().ok()?);
+        let records = lock(&self.records);
+        let invitation = records.get(id).filter(|record| record.end.is_none())?.invitation;
+        (invitation == Some(sequence)).then_some(id)
+    }
+
     /// This handoff follows from a request with a key, which is written with it. To be called before its notices come.
     pub(crate) fn remember(&self, id: HandoffId, key: Key) {
         lock(&self.records).remember(id, key);
@@ -160,7 +169,11 @@ impl Journal {
                     .is_some_and(|record| std::mem::replace(&mut record.told, true));
                 let kind = if told { "baton.context.updated" } else { REQUESTED };
                 let extra = json!({ "context": package_value(package) });
-                return self.handoff_event(records, notice, id, kind, extra);
+                self.handoff_event(records, notice, id, kind, extra);
+                if let Some(record) = records.get_mut(id) {
+                    record.invitation = Some(record.sequence);
+                }
+                return;
             }
             Step::Ringing => "baton.handoff.ringing",
             Step::Answered => "baton.handoff.answered",
@@ -181,6 +194,8 @@ impl Journal {
                 }
             }
             Step::Requested { .. }
+            | Step::Disclosed
+            | Step::Gate { .. }
             | Step::Announced
             | Step::FirstHumanWord
             | Step::TargetFailed { .. }
@@ -256,10 +271,16 @@ fn log(notice: &Notice) {
         What::Handoff(id, step) => {
             let handoff = ids::handoff(*id);
             match step {
-                Step::Requested { mode, target, .. } => {
-                    tracing::info!(call, handoff, ?mode, target, "handoff requested")
+                Step::Requested {
+                    mode, target, decision, ..
+                } => {
+                    tracing::info!(call, handoff, ?mode, target, decision, "handoff requested")
                 }
                 Step::Invited { target, .. } => tracing::info!(call, handoff, target, "human invited"),
+                Step::Disclosed => tracing::info!(call, handoff, "disclosed"),
+                Step::Gate { gate, opened } => {
+                    tracing::info!(call, handoff, ?gate, ?opened, "the join does not wait for it")
+                }
                 Step::Announced => tracing::info!(call, handoff, "announced"),
                 Step::Ringing => tracing::info!(call, handoff, "human rings"),
                 Step::Answered => tracing::info!(call, handoff, "human answered"),
@@ -356,6 +377,7 @@ mod tests {
         let step = |step: Step| What::Handoff(HandoffId(2), step);
         tell(step(Step::Requested {
             mode: Mode::Warm,
+            decision: None,
             target: "a".to_owned(),
             why: String::new(),
             trigger: None,

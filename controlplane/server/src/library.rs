@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use calls::config::Estimate;
+use calls::config::{Estimate, Sounds};
 use media::command::PromptId;
 use media::prompt::Prompts;
 
@@ -30,18 +30,20 @@ pub(crate) struct Ids {
     pub(crate) prompts: calls::config::Prompts,
     /// Of each target: its briefing, and the hold audio of who waits for it.
     pub(crate) targets: Vec<[Option<PromptId>; 2]>,
+    /// Of each line of the playbook's matrix.
+    pub(crate) sounds: Vec<Sounds>,
 }
 
 impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Seven of `[prompts]`, those of how long it will take where that is said, and two of each target.
+        // Eight of `[prompts]`, those of how long it will take where that is said, two of each target, three of each decision.
         let estimate = match config.prompts.estimate_every.is_zero() {
             true => 0,
             false => 2 + config.prompts.estimate_minutes.len(),
         };
-        prompts.reserve(7 + estimate + 2 * config.targets.len() + LATER);
+        prompts.reserve(8 + estimate + 2 * config.targets.len() + 3 * config.sounds.len() + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),
@@ -57,6 +59,7 @@ impl Library {
         let named = &config.prompts;
         let prompts = calls::config::Prompts {
             announcement: self.id("announcement", &chosen(&named.announcement))?,
+            disclosure: self.own("disclosure", &named.disclosure, uploads)?,
             hold: self.id("hold", &chosen(&named.hold))?,
             briefing: self.id("briefing", &chosen(&named.briefing))?,
             busy: self.id("busy", &chosen(&named.busy))?,
@@ -67,16 +70,30 @@ impl Library {
         };
         let mut targets = Vec::new();
         for target in &config.targets {
-            let mut own = |role: &str, prompt: &Option<Prompt>| {
-                // One that is not there yet: the one of all targets.
-                let prompt = prompt.as_ref().filter(|prompt| is_there(prompt, uploads));
-                prompt
-                    .map(|prompt| self.id(&format!("{role} of {}", target.name), &chosen(prompt)))
-                    .transpose()
-            };
-            targets.push([own("briefing", &target.briefing)?, own("hold", &target.hold)?]);
+            let name = &target.name;
+            let briefing = self.own(&format!("briefing of {name}"), &target.briefing, uploads)?;
+            targets.push([briefing, self.own(&format!("hold of {name}"), &target.hold, uploads)?]);
         }
-        Ok(Ids { prompts, targets })
+        let mut sounds = Vec::new();
+        for (line, own) in config.playbook.decisions.iter().zip(&config.sounds) {
+            let mut id = |role: &str, prompt| self.own(&format!("{role} of {}", line.name), prompt, uploads);
+            sounds.push(Sounds {
+                announcement: id("announcement", &own.announcement)?,
+                hold: id("hold", &own.hold)?,
+                disclosure: id("disclosure", &own.disclosure)?,
+            });
+        }
+        Ok(Ids {
+            prompts,
+            targets,
+            sounds,
+        })
+    }
+
+    /// One that need not be: where it is not there yet, what is usual is heard.
+    fn own(&mut self, name: &str, prompt: &Option<Prompt>, uploads: &Uploads) -> Result<Option<PromptId>, String> {
+        let prompt = prompt.as_ref().filter(|prompt| is_there(prompt, uploads));
+        prompt.map(|prompt| self.id(name, &chosen(prompt, uploads))).transpose()
     }
 
     /// What is said of how long it will take, where that is said.

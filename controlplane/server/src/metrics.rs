@@ -177,6 +177,8 @@ impl Metrics {
                 }
             }
             Step::Invited { .. }
+            | Step::Disclosed
+            | Step::Gate { .. }
             | Step::Announced
             | Step::Ringing
             | Step::Answered

@@ -5,7 +5,9 @@ pub(crate) mod deliveries;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Party, Reason, Spoken, Step, Trigger, What};
+use calls::notice::{
+    CallId, End, Gate, HandoffId, Notice, Opened, Outcome, Party, Reason, Spoken, Step, Trigger, What,
+};
 use media::evidence::Evidence;
 use playbook::Mode;
 use playbook::context::Package;
@@ -58,6 +60,10 @@ pub(crate) struct Record {
     target: String,
     why: String,
     trigger: Option<Trigger>,
+    /// The line of the playbook's matrix that decided how it goes.
+    decision: Option<String>,
+    /// What its join waited for, why it does not any more, and since when.
+    gates: Vec<(Gate, Opened, Option<Duration>)>,
     /// Nothing is announced to the caller.
     talks_on: bool,
     triggered: Instant,
@@ -72,6 +78,8 @@ pub(crate) struct Record {
     evidence: Option<Vec<(Party, Evidence)>>,
     /// Of the last event about it.
     pub(crate) sequence: u64,
+    /// Of the event with the context of the last invitation.
+    pub(crate) invitation: Option<u64>,
     /// Whether `baton.handoff.requested` went out.
     pub(crate) told: bool,
 }
@@ -111,6 +119,7 @@ impl State {
 /// When what happened, since the trigger. Of the target that was invited last.
 #[derive(Clone, Copy, Debug, Default)]
 struct Timeline {
+    disclosed: Option<Duration>,
     announced: Option<Duration>,
     ringing: Option<Duration>,
     answered: Option<Duration>,
@@ -165,6 +174,7 @@ impl Records {
                 id,
                 Step::Requested {
                     mode,
+                    decision,
                     target,
                     why,
                     trigger,
@@ -176,6 +186,7 @@ impl Records {
                 let mut record = Record::new(*id, notice, facts.clone(), *mode, target, why);
                 record.trigger.clone_from(trigger);
                 record.talks_on = *talks_on;
+                record.decision.clone_from(decision);
                 if self.records.insert(*id, record).is_none() {
                     self.order.push_back(*id);
                 }
@@ -293,6 +304,7 @@ impl Records {
             "target": record.target,
             "requested_reason": record.why,
             "trigger": record.trigger.as_ref().map(|trigger| json!({ "rule": trigger.rule, "because": trigger.because })),
+            "decision": record.decision,
             "result": record.end.map(|(_, result, ..)| outcome_name(result)),
             "reason": record.end.and_then(|(_, _, reason, _)| reason).map(reason_name),
             "trunk": record.facts.trunk,
@@ -304,6 +316,7 @@ impl Records {
             "closed_at": record.end.map(|(.., at)| self.clock.print(at)),
             "timeline": {
                 "triggered": 0,
+                "disclosed": time(timeline.disclosed),
                 "announced": time(timeline.announced),
                 "ringing": time(timeline.ringing),
                 "answered": time(timeline.answered),
@@ -318,6 +331,11 @@ impl Records {
                     json!({ "target": target, "reason": reason_name(*reason), "status": status })
                 })
                 .collect::<Vec<_>>(),
+            "gates": record
+                .gates
+                .iter()
+                .map(|(gate, opened, at)| (gate.name().to_owned(), json!({ "opened": opened.name(), "at_ms": time(*at) })))
+                .collect::<Map<_, _>>(),
             "codecs": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.codec)))),
             "codec_reasons": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.why)))),
             "evidence": record.evidence.as_deref().map(evidence_by_party),
@@ -336,6 +354,8 @@ impl Record {
             target: target.to_owned(),
             why: why.to_owned(),
             trigger: None,
+            decision: None,
+            gates: Vec::new(),
             talks_on: false,
             triggered: notice.at,
             timeline: Timeline::default(),
@@ -347,6 +367,7 @@ impl Record {
             codecs: Vec::new(),
             evidence: None,
             sequence: 0,
+            invitation: None,
             told: false,
         }
     }
@@ -366,14 +387,18 @@ impl Record {
                 self.token = Some(token.clone());
                 self.invited.get_or_insert(at);
                 self.timeline = Timeline {
+                    disclosed: self.timeline.disclosed,
                     announced: self.timeline.announced,
                     ..Timeline::default()
                 };
+                self.gates.clear();
                 self.state = match self.timeline.announced.is_some() || self.talks_on {
                     true => State::Consulting,
                     false => State::Announcing,
                 };
             }
+            Step::Disclosed => self.timeline.disclosed = since,
+            Step::Gate { gate, opened } => self.gates.push((*gate, *opened, since)),
             Step::Announced => {
                 self.timeline.announced = since;
                 if matches!(self.state, State::Requested | State::Announcing) {
@@ -454,6 +479,7 @@ impl Record {
     /// Times since the trigger, for histograms.
     pub(crate) fn since_trigger(&self) -> [(&'static str, Option<Duration>); 6] {
         let Timeline {
+            disclosed: _,
             announced,
             ringing,
             answered,

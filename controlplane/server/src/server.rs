@@ -215,7 +215,8 @@ impl Server {
         let (store, store_task) = Store::start(database, instance, config.store.queue);
         let clients = webhook::Clients::new().map_err(|error| system("the HTTP client")(error.into()))?;
         let teller = Teller::new(&config.node.name, Vec::new());
-        let mut couriers = Couriers::new(clients, store.clone());
+        let (taken, acknowledged) = mpsc::unbounded_channel();
+        let mut couriers = Couriers::new(clients, store.clone(), taken);
         couriers.set(&config.webhooks, &teller).await;
         let told = teller.clone();
         // Whoever offers us its sockets lives, whatever the store says.
@@ -254,6 +255,7 @@ impl Server {
             run.take_over(link, calls);
         }
         let (run, run_lives) = watched(run.run());
+        tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
         let (closing, closed) = watch::channel(false);
@@ -565,6 +567,17 @@ impl Server {
 }
 
 /// Starts it, with what changes when it has ended, however that was.
+/// Tells the node that who was sent a context has it: a join may wait for that.
+async fn acknowledge(mut taken: mpsc::UnboundedReceiver<String>, node: NodeHandle, journal: Arc<Journal>) {
+    while let Some(event) = taken.recv().await {
+        if let Some(handoff) = journal.invitation(&event)
+            && node.request(Request::Acknowledge(handoff)).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
 fn watched(task: impl Future<Output = ()> + Send + 'static) -> (JoinHandle<()>, watch::Receiver<()>) {
     let (life, lives) = watch::channel(());
     let task = async move {

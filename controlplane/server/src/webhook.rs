@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 pub(crate) use address::problem as address_problem;
@@ -63,6 +63,7 @@ impl Endpoint {
         clients: &Clients,
         store: Store,
         closing: watch::Receiver<bool>,
+        taken: mpsc::UnboundedSender<String>,
         counters: Arc<Counters>,
     ) -> (Endpoint, JoinHandle<()>) {
         let endpoint = Endpoint {
@@ -74,6 +75,7 @@ impl Endpoint {
             sender: Sender::new(config, clients),
             store,
             counters,
+            taken,
             permits: Semaphore::new(CONCURRENT),
         });
         (endpoint, tokio::spawn(dispatch(courier, closing)))
@@ -105,6 +107,8 @@ struct Courier {
     sender: Sender,
     store: Store,
     counters: Arc<Counters>,
+    /// Ids of events that were answered 2xx.
+    taken: mpsc::UnboundedSender<String>,
     permits: Semaphore,
 }
 
@@ -203,6 +207,10 @@ impl Courier {
         };
         self.counters.attempts.fetch_add(1, Ordering::Relaxed);
         let (webhook, now) = (self.sender.config(), now_ms());
+        if outcome.means == Means::Taken && webhook.acknowledges {
+            // Nobody asks for it where the server ends.
+            let _ = self.taken.send(event.event.clone());
+        }
         let (status, due_ms) = schedule::next(webhook, &event, outcome.means, now);
         let total = match status {
             DeliveryStatus::Pending => None,

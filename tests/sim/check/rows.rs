@@ -5,16 +5,13 @@ use std::time::{Duration, Instant};
 use calls::notice::{Party, Step, What};
 use calls::supervisor::Mode;
 
-use crate::check::scene::{Scene, Scenes};
+use crate::check::scene::{ANEW, Scene, Scenes};
 use crate::scenario::Also;
 use crate::tone::Sound;
 use crate::world::{Sent, Who, World};
 
 /// A row may change this long before the notice that tells of it: the last row of a table waits for its source.
 const EARLY: Duration = Duration::from_millis(80);
-
-/// After a refused change it is asked for again within `applied` (0.5 s), and then in force at the leg's next packet.
-const ANEW: Duration = Duration::from_secs(1);
 
 /// From a wish that is over to its last packet, besides what a table takes.
 const AFTER: Duration = Duration::from_millis(600);
@@ -74,6 +71,10 @@ impl World {
                 who == Who::Caller
             }
             Sound::Goodbye => who == Who::Caller && scene.peer().is_some_and(|peer| self.is_gone(peer, at)),
+            // Who took the call may have to wait for the context.
+            Sound::Hold if scene.joining() == Some(who) && self.scenario.gates.iter().any(|gate| !gate.is_zero()) => {
+                true
+            }
             // An AI would answer the music.
             Sound::Hold if who == Who::Ai => false,
             Sound::Hold => scene.source(who).or(scene.joins(who)).is_some_and(|source| {

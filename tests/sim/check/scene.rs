@@ -20,8 +20,10 @@ pub(super) enum Scene {
     Waiting { peer: Who, target: Who, briefing: bool },
     /// The target is reached, and maybe has answered: until it is heard, caller and AI talk on.
     TalkingOn { peer: Who, target: Who, answered: bool },
-    /// The target has taken the call: from one packet to the next they hear each other.
+    /// The target has taken the call: from one packet to the next they hear each other. Until then it may have to wait for the context.
     Joining { peer: Who, target: Who },
+    /// Joined, and the AI has stayed: all three hear each other.
+    Introduced { human: Who },
     /// It did not work: the caller hears why, and the peer hears the caller.
     Back { peer: Who, said: Option<Sound> },
 }
@@ -31,6 +33,9 @@ pub(super) type Scenes = Vec<(Instant, Scene)>;
 
 /// How long the reason is spoken.
 const SPOKEN: Duration = Duration::from_millis(1200);
+
+/// After a refused change it is asked for again within `applied` (0.5 s), and then in force at the leg's next packet.
+pub(super) const ANEW: Duration = Duration::from_secs(1);
 
 /// A refused command's way to the worker and back, and the next one's.
 const REFUSED: Duration = Duration::from_millis(100);
@@ -72,6 +77,11 @@ impl Scene {
             }
             (Scene::Joining { target, .. }, Who::Caller) => is_heard_waiting(sound) || sound == voice(target),
             (Scene::Joining { target, .. }, who) => who == target && matches!(sound, Briefing | Other | Caller),
+            (Scene::Introduced { human }, who) => {
+                let three = [Who::Caller, Who::Ai, human];
+                let others = three.into_iter().filter(|other| *other != who);
+                three.contains(&who) && (sound == Other || others.map(voice).any(|voice| voice == sound))
+            }
             (Scene::Back { peer, said }, Who::Caller) => {
                 sound == voice(peer) || said == Some(sound) || (said.is_some() && sound == Other)
             }
@@ -88,6 +98,7 @@ impl Scene {
             | Scene::TalkingOn { peer, .. }
             | Scene::Joining { peer, .. }
             | Scene::Back { peer, .. } => Some(peer),
+            Scene::Introduced { human } => Some(human),
         }
     }
 
@@ -159,6 +170,7 @@ impl Scene {
             (Scene::Waiting { target, briefing, .. }, who) => who == target && briefing,
             (Scene::TalkingOn { peer, target, answered }, who) => who == peer || answered && who == target,
             (Scene::Joining { target, .. }, who) => who == target,
+            (Scene::Introduced { human }, who) => who == human || who == Who::Ai,
         }
     }
 }
@@ -190,6 +202,7 @@ impl World {
                 briefing: false,
             },
         };
+        let stays = !self.scenario.ai_stays.is_zero();
         for (n, notice) in self.notices.iter().enumerate() {
             let scene = match &notice.what {
                 What::CallStarted { .. } => Scene::Talking { peer },
@@ -201,6 +214,11 @@ impl World {
                         ..
                     } => {
                         (cold, ai_is_heard) = (*mode == Mode::Cold, *talks_on);
+                        if let Some((since, Scene::Introduced { human })) = scenes.last()
+                            && let Some((_, left)) = self.goes_first(*since, *human)
+                        {
+                            peer = left;
+                        }
                         target = human(name);
                         reached(peer, target, ai_is_heard)
                     }
@@ -221,6 +239,10 @@ impl World {
                     },
                     Step::Accepted if ai_is_heard => continue,
                     Step::Accepted => Scene::Joining { peer, target },
+                    Step::Joined { .. } if stays && peer == Who::Ai && !cold => {
+                        peer = target;
+                        Scene::Introduced { human: target }
+                    }
                     Step::Joined { .. } => {
                         peer = target;
                         Scene::Talking { peer }
@@ -246,9 +268,38 @@ impl World {
             let at = notice.at.max(scenes.last().map_or(self.start, |(at, _)| *at));
             scenes.push((at, scene));
         }
+        self.introduced(&mut scenes);
         self.left_by_the_ai(&mut scenes);
         self.cancelled(&mut scenes);
         self.without_reasons(scenes)
+    }
+
+    /// The first of AI and human who goes leaves the caller to the other. Where the AI was gone before the join, there were never three.
+    fn introduced(&self, scenes: &mut Scenes) {
+        let mut at = 0;
+        while let Some((since, scene)) = scenes.get(at).copied() {
+            at += 1;
+            let Scene::Introduced { human } = scene else { continue };
+            let Some((gone, peer)) = self.goes_first(since, human) else {
+                continue;
+            };
+            if gone <= since {
+                scenes[at - 1].1 = Scene::Talking { peer };
+            } else if scenes.get(at).is_none_or(|(next, _)| *next > gone) {
+                scenes.insert(at, (gone, Scene::Talking { peer }));
+            }
+        }
+    }
+
+    /// When the first of the AI and this human went, and who of them is left.
+    fn goes_first(&self, since: Instant, human: Who) -> Option<(Instant, Who)> {
+        let goes = |wire: &&Wire| {
+            // Of a human who was tried before, another call's.
+            let is_of_join = wire.party == Who::Ai || wire.party == human && wire.at >= since;
+            is_of_join && wire.is("BYE")
+        };
+        let gone = self.wire.iter().find(goes)?;
+        Some((gone.at, if gone.party == Who::Ai { human } else { Who::Ai }))
     }
 
     /// An AI that talks on and hangs up leaves the caller to hold audio from that moment on.
@@ -339,8 +390,15 @@ impl World {
             .refusals_of_media
             .iter()
             .any(|refused| *refused >= at && *refused <= until + REFUSED);
-        let refused = if refused { REFUSED } else { Duration::ZERO };
-        until - at + refused + self.scenario.hop + Duration::from_millis(80)
+        // Where the AI was to leave, the table without it is asked for again.
+        let refused = match (refused, self.scenario.ai_stays.is_zero()) {
+            (false, _) => Duration::ZERO,
+            (true, true) => REFUSED,
+            (true, false) => ANEW,
+        };
+        // What three said before one of them left may have to be said to its end.
+        let mixed = if self.scenario.ai_stays.is_zero() { 0 } else { 40 };
+        until - at + refused + self.scenario.hop + Duration::from_millis(80 + mixed)
     }
 }
 

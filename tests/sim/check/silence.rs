@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::check::scene::Scenes;
+use crate::check::scene::{Scene, Scenes};
 use crate::scenario::Also;
 use crate::tone::Sound;
 use crate::ua::Media;
@@ -88,6 +88,11 @@ impl World {
                 // The join waits for this target's own first packet; its briefing is over, or there was none.
                 let mute = self.media_spans(who, |media| !media.sends);
                 excuses.extend(mute.into_iter().filter_map(within));
+            } else if let Scene::Introduced { human } = *scene {
+                for source in [Who::Caller, Who::Ai, human] {
+                    let silent = self.media_spans(source, |media| !media.sends || media.holds || media.unsettled);
+                    excuses.extend(silent.into_iter().filter_map(within));
+                }
             } else if let Some(source) = scene.source(who) {
                 if self.scenario.quiet_humans && matches!(source, Who::Human(_)) {
                     excuses.push((*since, until + self.slack(until)));

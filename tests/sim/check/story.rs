@@ -56,8 +56,10 @@ impl World {
     /// Joined means that both hear each other, if both stay for a while, speak and listen.
     fn joined_means_heard(&self, scenes: &Scenes, faults: &mut Vec<String>) {
         let joined = |pair: &[(Instant, Scene)]| match (pair[0], pair[1]) {
-            ((since, before), (at, Scene::Talking { peer })) if before.joining() == Some(peer) => {
-                Some((since, at, peer))
+            ((since, before), (at, Scene::Talking { peer: human } | Scene::Introduced { human }))
+                if before.joining() == Some(human) =>
+            {
+                Some((since, at, human))
             }
             _ => None,
         };

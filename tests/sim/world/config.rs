@@ -7,6 +7,7 @@ use std::time::Duration;
 use calls::config::{AiAgent, Deadlines, Estimate, Keys, Prefer, Prompts, Target, Trunk};
 use media::command::Latch;
 use playbook::Playbook;
+use playbook::decisions::Manner;
 use playbook::rules::{Requests, Rules};
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
@@ -32,6 +33,7 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
     };
     let prompts = Prompts {
         announcement: add("announcement", Sound::Announcement, 2),
+        disclosure: None,
         hold: add("hold", Sound::Hold, 1),
         briefing: add("briefing", Sound::Briefing, 3),
         busy: add("busy", Sound::Busy, 1),
@@ -118,15 +120,23 @@ pub(super) fn node_config(
         }],
         targets: targets.collect(),
         playbook: Playbook {
-            mode: playbook::Mode::Warm,
-            accept: scenario.accept,
+            usual: Manner {
+                accept: scenario.accept,
+                targets: (0..scenario.targets()).map(name).collect(),
+                required: vec!["summary".into()],
+                required_wait: scenario.gates[0],
+                acknowledged: !scenario.gates[1].is_zero(),
+                acknowledge: scenario.gates[1],
+                ai_stays: scenario.ai_stays,
+                ..Manner::default()
+            },
+            decisions: Vec::new(),
             cold_hears: scenario.cold_hears,
-            targets: (0..scenario.targets()).map(name).collect(),
             rules: Rules::new(requests, Vec::new()).expect("no rule twice"),
-            required: vec!["summary".into()],
             redact: playbook::redact::Redact::default(),
             caller_id_field: None,
         },
+        sounds: Vec::new(),
         prompts: Prompts {
             estimate: prompts
                 .estimate

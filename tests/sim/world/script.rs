@@ -132,6 +132,12 @@ impl World {
             Also::HangUp(who) => self.ua_mut(who).hang_up(now),
             Also::Handoff => self.ask_for_handoff(),
             Also::Accept => self.wish(what, Request::Accept),
+            Also::Acknowledge => self.wish(what, Request::Acknowledge),
+            Also::Summary => {
+                if let Some(call) = self.call {
+                    self.request(Request::Context(call, serde_json::json!({ "summary": "all is said" })));
+                }
+            }
             Also::Decline => self.wish(what, Request::Decline),
             Also::Cancel => self.wish(what, Request::Cancel),
             Also::Supervise => {

@@ -73,12 +73,16 @@ impl Seen {
     /// What must hold after every input.
     fn check(&self, call: &Call) {
         use crate::handoff::State as H;
+        let gated = [Timer::Required, Timer::Acknowledge];
+        let gate = gated.into_iter().find(|timer| self.timers.contains(timer));
         let bound = match call.state() {
             State::Connecting { .. } => Some(Timer::AiAnswer),
             State::HandingOff(handoff) => match handoff.state() {
                 H::Referring { .. } => Some(Timer::Refer),
                 H::Inviting | H::Ringing => Some(Timer::Ring),
                 H::Briefing { .. } => Some(Timer::Accept),
+                H::Gated { .. } => Some(gate.unwrap_or(Timer::Required)),
+                H::Introducing => Some(Timer::AiStays),
                 H::Joining | H::Returning { .. } => None,
             },
             State::Talking if !call.watched().is_empty() => Some(Timer::Evidence),
@@ -87,6 +91,8 @@ impl Seen {
         };
         let asks = matches!(call.state(), State::HandingOff(handoff) if matches!(handoff.state(), H::Referring { .. }));
         assert!(self.referring || !asks, "{call:?} waits for nothing");
+        let waits = matches!(call.state(), State::HandingOff(handoff) if matches!(handoff.state(), H::Gated { .. }));
+        assert!(gate.is_none() || waits, "{call:?} waits for a gate that it has passed");
         if let Some(timer) = bound {
             assert!(self.timers.contains(&timer), "{call:?} may last for ever");
         }
@@ -106,7 +112,10 @@ impl Seen {
             Some(Scene::Conversation | Scene::Returned { .. } | Scene::HandedOff) => {
                 assert!(self.peer, "{call:?}: silence")
             }
-            Some(Scene::Joined { .. } | Scene::Briefing { .. }) => assert!(self.target, "{call:?}: silence"),
+            Some(Scene::Introduced { .. }) => assert!(self.target && self.peer, "{call:?}: silence"),
+            Some(Scene::Joined { .. } | Scene::Briefing { .. } | Scene::Gated { .. }) => {
+                assert!(self.target, "{call:?}: silence")
+            }
             Some(Scene::Setup) => assert!(!call.started()),
             Some(Scene::Waiting { .. } | Scene::Goodbye { .. }) | None => {}
         }
@@ -126,10 +135,11 @@ fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
         Input::TargetRinging | Input::TargetAnswered | Input::TargetFailed(_) | Input::NoCapacity => {
             seen.target && !answered(seen)
         }
+        Input::Context { .. } => call.handoff().is_some(),
         Input::TargetGone => seen.target && answered(seen),
         Input::CallerGone => !seen.caller_ended,
         Input::Timer(timer) => seen.timers.contains(timer),
-        Input::Accept | Input::Decline | Input::Cancel | Input::HangUp | Input::Handoff(_) => {
+        Input::Accept | Input::Acknowledged | Input::Decline | Input::Cancel | Input::HangUp | Input::Handoff(_) => {
             call.allows(input).is_ok()
         }
         Input::FirstWord(id) | Input::Evidence(id, _) => call.knows(*id),
@@ -151,7 +161,7 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
             .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
-    let (mut joined, mut returned) = (0, 0);
+    let (mut joined, mut returned, mut opened, mut introduced) = (0, 0, 0, 0);
     for _ in 0..20_000 {
         let (mut call, actions) = Call::new(1 + draw(2));
         let mut seen = Seen::default();
@@ -169,6 +179,8 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
                 0 => Input::Applied,
                 1 => Input::TargetAnswered,
                 2 => Input::Digit('1'),
+                3 if draw(4) == 0 => table::gated(table::ID),
+                3 if draw(4) == 0 => table::introduced(table::ID),
                 _ => inputs[draw(inputs.len())].1.clone(),
             };
             let deadly = matches!(
@@ -181,6 +193,8 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
             for action in give(&mut call, &mut seen, input) {
                 joined += usize::from(matches!(action, Action::TellJoined(_)));
                 returned += usize::from(matches!(action, Action::Tell(_, Step::Returned)));
+                opened += usize::from(matches!(action, Action::Tell(_, Step::Gate { .. })));
+                introduced += usize::from(matches!(action, Action::Show(Scene::Introduced { .. }, _)));
             }
         }
         if !seen.caller_ended {
@@ -203,8 +217,8 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
         }
     }
     assert!(
-        joined > 100 && returned > 100,
-        "the stories reach the interesting states: {joined}, {returned}"
+        joined > 100 && returned > 100 && opened > 100 && introduced > 100,
+        "the stories reach the interesting states: {joined}, {returned}, {opened}, {introduced}"
     );
 }
 
@@ -263,10 +277,12 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
         let open = matches!(name, "inviting" | "ringing" | "briefing");
         assert_eq!(
             call.allows(&Input::Cancel).is_ok(),
-            open || name == "referring",
+            open || matches!(name, "referring" | "gated"),
             "{state}"
         );
         assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");
+        let waits = open || name == "gated";
+        assert_eq!(call.allows(&Input::Acknowledged).is_ok(), waits, "{state}");
         let over = matches!(name, "ending" | "referred" | "over");
         assert_eq!(call.allows(&Input::HangUp).is_ok(), !over, "{state}");
     }

@@ -117,6 +117,9 @@ impl Node {
                         Some(estimate) => estimate.every,
                         None => return None,
                     },
+                    Timer::Required => live.manner.required_wait,
+                    Timer::Acknowledge => live.manner.acknowledge,
+                    Timer::AiStays => live.manner.ai_stays,
                     // Armed where the rules are asked.
                     Timer::Playbook => return None,
                 };
@@ -124,8 +127,10 @@ impl Node {
             }
             Action::Disarm(timer) => live.timers.disarm(timer),
             Action::Tell(handoff, step) => {
-                if matches!(step, Step::Closed { .. }) {
-                    self.registry.close(handoff);
+                match step {
+                    Step::Closed { .. } => self.registry.close(handoff),
+                    Step::Disclosed => self.disclosed(now, live),
+                    _ => {}
                 }
                 self.tell(now, live, What::Handoff(handoff, step));
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use playbook::context::Turn;
+use playbook::context::{Context, Turn};
 use playbook::rules::{Fired, Occasion, Scene};
 
 use crate::call::State;
@@ -88,22 +88,24 @@ fn may(live: &Live) -> bool {
 }
 
 fn judge(now: Instant, live: &mut Live, occasion: Occasion<'_>, may: bool) -> Option<Fired> {
-    let scene = Scene {
-        elapsed: live
-            .began
-            .map(|began| now.saturating_duration_since(began))
-            .unwrap_or_default(),
-        caller: &live.caller,
-        earlier: &live.earlier,
-        members: live.context.members(),
-    };
-    let fired = live
-        .config
-        .playbook
-        .rules
-        .judge(&mut live.memory, &scene, occasion, may);
+    // It borrows of the call what the memory is not.
+    let mut memory = std::mem::take(&mut live.memory);
+    let scene = scene(now, live, &live.context);
+    let fired = live.config.playbook.rules.judge(&mut memory, &scene, occasion, may);
+    live.memory = memory;
     look_again(now, live);
     fired
+}
+
+/// What the call is now.
+pub(super) fn scene<'a>(now: Instant, live: &'a Live, context: &'a Context) -> Scene<'a> {
+    let began = live.began.map(|began| now.saturating_duration_since(began));
+    Scene {
+        elapsed: began.unwrap_or_default(),
+        caller: &live.caller,
+        earlier: &live.earlier,
+        members: context.members(),
+    }
 }
 
 /// When time alone may hand off.

@@ -7,6 +7,7 @@ use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
 use media::evidence::Evidence;
 use playbook::caller::Caller;
 use playbook::context::{Context, Package};
+use playbook::decisions::Manner;
 use playbook::memory::Memory;
 use sip::endpoint::ReferId;
 
@@ -50,6 +51,8 @@ pub(crate) struct Live {
     pub(crate) memory: Memory,
     /// How long before this call others of the same caller began, where a rule looks at that.
     pub(crate) earlier: Vec<Duration>,
+    /// How the last handoff goes, or the next one if nothing is decided.
+    pub(crate) manner: Arc<Manner>,
     pub(crate) desired: Desired,
     pub(crate) scene: Scene,
     pub(crate) window: Option<WindowId>,
@@ -89,13 +92,18 @@ pub(crate) struct Live {
 impl Live {
     /// What the human gets to know.
     pub(crate) fn package(&self) -> Package {
+        self.package_of(&self.context, &self.manner.required)
+    }
+
+    /// The same of a context that is not this call's yet.
+    pub(crate) fn package_of(&self, context: &Context, required: &[String]) -> Package {
         let playbook = &self.config.playbook;
         let caller = Caller {
             uri: &self.caller,
             verified: self.verified,
             on_file: playbook.caller_id_field.as_deref(),
         };
-        self.context.package(&caller, &playbook.required)
+        context.package(&caller, required)
     }
 
     /// An id for another leg.

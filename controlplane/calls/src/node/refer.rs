@@ -12,10 +12,10 @@ use sip::endpoint::ReferId;
 use sip::header::{Header as _, ReferTo, ReferredBy};
 use sip::message::Message;
 
-use crate::call::{Input, State};
+use crate::call::State;
 use crate::config::Target;
 use crate::handoff::Choice;
-use crate::node::{Live, Node};
+use crate::node::{Live, Node, users};
 use crate::notice::{HandoffId, Outcome, Reason, Step};
 use crate::pattern::Plain;
 use crate::spec::Role;
@@ -93,23 +93,17 @@ struct Asked {
 
 impl Node {
     /// A peer asks to be replaced by somebody else.
-    pub(super) fn refer_came(
-        &mut self,
-        now: Instant,
-        mut live: Box<Live>,
-        role: Role,
-        refer: ReferId,
-        request: &Message,
-    ) {
+    pub(super) fn refer_came(&mut self, now: Instant, live: Box<Live>, role: Role, refer: ReferId, request: &Message) {
         match self.read_refer(&live, role, request) {
             Ok(asked) => {
                 if self.endpoint.accept_refer(now, refer).is_ok() {
-                    let order = self.new_order(&live, asked.mode, vec![asked.choice], asked.why);
-                    self.registry.open(order.id, live.id);
+                    let decided = users::decide(now, &live, &live.context, None);
+                    let order =
+                        self.new_order(&live, &live.context, decided, asked.mode, vec![asked.choice], asked.why);
                     let (by, failed) = (asked.by, None);
                     self.refers.0.insert(order.id, Referral { refer, by, failed });
-                    live.at = now;
-                    return self.drive(now, now, live, Input::Handoff(order));
+                    self.begin(now, live, order);
+                    return;
                 }
             }
             Err(status) => {

@@ -95,6 +95,7 @@ impl Node {
             live.rows = asked.before;
             self.reply(asked.ticket, Err(RequestError::Refused(why)));
         } else if !live.rows.are_usual() {
+            live.at = now;
             live.rows = Rows::default();
             self.tell_rows(now, live, "baton");
         } else if live

@@ -1,16 +1,18 @@
 //! What users ask for.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use playbook::context::{ContextError, TEXT_MAX, Turn, TurnDecision};
+use playbook::context::{Context, ContextError, TEXT_MAX, Turn, TurnDecision};
+use playbook::decisions::{Decided, Manner};
 use playbook::rules::{Fired, Occasion};
 use playbook::{ColdHears, Mode};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::call::{Input, State};
 use crate::config::Config;
-use crate::handoff::{Choice, Order};
-use crate::node::{Live, Node};
+use crate::handoff::{Choice, Line, Order};
+use crate::node::{Live, Node, judge};
 use crate::notice::{CallId, HandoffId, Trigger, What};
 use crate::request::{HandoffRequest, Request, RequestError, Response};
 
@@ -37,6 +39,7 @@ impl Node {
             Request::Turns(id, turns) => self.turns(now, id, turns),
             Request::Context(id, patch) => self.context(now, id, patch),
             Request::Handoff(id, request) => self.handoff(now, id, request, None).map(Response::Handoff),
+            Request::Acknowledge(id) => self.wish_of(now, id, Input::Acknowledged),
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
             Request::Cancel(id) => self.wish_of(now, id, Input::Cancel),
@@ -72,14 +75,13 @@ impl Node {
         let mut kept = turns.clone();
         let redact = &live.config.playbook.redact;
         kept.iter_mut().for_each(|turn| redact.turn(turn));
-        let appended = live.context.append(kept.clone()).map_err(invalid);
-        if appended.is_ok() {
-            live.at = now;
-            self.tell(now, &live, What::Turns { first, turns: kept });
-            self.tell_context(now, &live);
+        if let Err(error) = live.context.append(kept.clone()) {
+            self.put_back(now, live);
+            return Err(invalid(error));
         }
-        self.put_back(now, live);
-        appended?;
+        live.at = now;
+        self.tell(now, &live, What::Turns { first, turns: kept });
+        self.tell_context(now, live);
         Ok(match self.judge_turns(now, id, &turns) {
             Some((Fired { rule, because, .. }, handoff)) => {
                 Response::Turns(TurnDecision::Handoff { rule, because }, Some(handoff))
@@ -92,24 +94,43 @@ impl Node {
     fn context(&mut self, now: Instant, id: CallId, mut patch: Value) -> Result<Response, RequestError> {
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         live.config.playbook.redact.members(&mut patch);
-        let merged = live.context.merge(&patch).map_err(invalid);
-        let value = live.context.value();
-        if merged.is_ok() {
-            live.at = now;
-            self.tell(now, &live, What::Context(value.clone()));
-            self.tell_context(now, &live);
-            self.judge(now, live, Occasion::Context);
-        } else {
+        if let Err(error) = live.context.merge(&patch) {
             self.put_back(now, live);
+            return Err(invalid(error));
         }
-        merged.map(|()| Response::Context(value))
+        live.at = now;
+        let value = live.context.value();
+        self.tell(now, &live, What::Context(value.clone()));
+        self.tell_context(now, live);
+        if let Some(live) = self.registry.take(id) {
+            self.judge(now, live, Occasion::Context);
+        }
+        Ok(Response::Context(value))
     }
 
-    /// Whoever got the context at the INVITE gets it again when it changes.
-    fn tell_context(&mut self, now: Instant, live: &Live) {
-        if live.call.open().is_some() {
-            let package = live.package();
-            self.tell(now, live, What::ContextUpdated(Box::new(package)));
+    /// Whoever got the context at the INVITE gets it again when it changes, and a join may have waited for it.
+    fn tell_context(&mut self, now: Instant, live: Box<Live>) {
+        if live.call.open().is_none() {
+            return self.put_back(now, live);
+        }
+        let package = live.package();
+        let complete = package.completeness.complete;
+        self.tell(now, &live, What::ContextUpdated(Box::new(package)));
+        match live.call.handoff() {
+            Some(_) => self.drive(now, now, live, Input::Context { complete }),
+            None => self.put_back(now, live),
+        }
+    }
+
+    /// The caller was told what is to be disclosed: the human is to know.
+    pub(super) fn disclosed(&mut self, now: Instant, live: &mut Live) {
+        // There is no member that this could make too large: where the context is full, the record says it all the same.
+        if live
+            .context
+            .merge(&json!({ "disclosure": { "told": true, "by": "baton" } }))
+            .is_ok()
+        {
+            self.tell(now, live, What::Context(live.context.value()));
         }
     }
 
@@ -124,76 +145,127 @@ impl Node {
         if request.reason.len() > TEXT_MAX {
             return Err(RequestError::Invalid(format!("the reason can have {TEXT_MAX} bytes")));
         }
-        let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
-        let choices = choices(&live.config, request.target.as_deref())?;
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
+        match self.asked(now, &live, request, trigger) {
+            Ok((order, context)) => {
+                if let Some(context) = context {
+                    (live.at, live.context) = (now, context);
+                    self.tell(now, &live, What::Context(live.context.value()));
+                }
+                Ok(self.begin(now, live, order))
+            }
+            Err(error) => {
+                self.put_back(now, live);
+                Err(error)
+            }
+        }
+    }
+
+    /// What a request becomes, and the context with what came with it.
+    fn asked(
+        &mut self,
+        now: Instant,
+        live: &Live,
+        request: HandoffRequest,
+        trigger: Option<Trigger>,
+    ) -> Result<(Order, Option<Context>), RequestError> {
         let redact = &live.config.playbook.redact;
         let reason = redact.text(&request.reason).into_owned();
         let patch = request.context.map(|mut patch| {
             redact.members(&mut patch);
             patch
         });
+        let mut context = patch.is_some().then(|| live.context.clone());
+        let merged = match (&mut context, &patch) {
+            (Some(context), Some(patch)) => context.merge(patch).map_err(invalid),
+            _ => Ok(()),
+        };
+        let known = context.as_ref().unwrap_or(&live.context);
+        let decided = decide(now, live, known, trigger.as_ref().map(|trigger| trigger.rule.as_str()));
+        let choices = choices(&live.config, &decided.manner, request.target.as_deref())?;
         let order = Order {
             trigger,
-            ..self.new_order(&live, request.mode, choices, reason)
+            ..self.new_order(live, known, decided, request.mode, choices, reason)
         };
-        let handoff = order.id;
-        let wish = Input::Handoff(order);
         let human = matches!(live.call.state(), State::Talking) && !live.call.with_ai();
-        let fits = match request.by_ai && human {
-            true => Err(RequestError::WrongState("the call is with a human".to_owned())),
-            false => live.call.allows(&wish),
-        };
-        if let Err(error) = fits {
-            self.put_back(now, live);
-            return Err(error);
+        if request.by_ai && human {
+            return Err(RequestError::WrongState("the call is with a human".to_owned()));
         }
-        if let Some(patch) = patch {
-            if let Err(error) = live.context.merge(&patch) {
-                self.put_back(now, live);
-                return Err(invalid(error));
-            }
-            live.at = now;
-            self.tell(now, &live, What::Context(live.context.value()));
-        }
-        self.registry.open(handoff, id);
-        self.drive(now, now, live, wish);
-        Ok(handoff)
+        live.call.allows(&Input::Handoff(order.clone()))?;
+        merged?;
+        Ok((order, context))
+    }
+
+    /// The handoff that was asked for, and that fits.
+    pub(super) fn begin(&mut self, now: Instant, mut live: Box<Live>, order: Order) -> HandoffId {
+        let id = order.id;
+        self.registry.open(id, live.id);
+        live.manner = Arc::clone(&order.manner);
+        live.at = now;
+        self.drive(now, now, live, Input::Handoff(order));
+        id
     }
 
     /// What a wish becomes in this call.
-    pub(super) fn new_order(&mut self, live: &Live, mode: Option<Mode>, targets: Vec<Choice>, why: String) -> Order {
+    pub(super) fn new_order(
+        &mut self,
+        live: &Live,
+        context: &Context,
+        decided: Decided,
+        wish: Option<Mode>,
+        targets: Vec<Choice>,
+        why: String,
+    ) -> Order {
         let id = loop {
             let id = HandoffId(self.random.draw());
             if self.registry.handoff(id).is_none() {
                 break id;
             }
         };
-        let mode = live.config.playbook.resolve(mode);
-        let trunk = live.config.trunks.iter().find(|trunk| trunk.name == live.trunk);
+        let Decided { at, mut manner } = decided;
+        let mode = wish.unwrap_or(manner.mode);
+        manner.mode = mode;
+        let config = &live.config;
+        let line = at.and_then(|at| Some((at, config.playbook.decisions.get(at)?)));
+        let decision = line.map(|(at, line)| Line {
+            at,
+            name: line.name.clone(),
+        });
+        let trunk = config.trunks.iter().find(|trunk| trunk.name == live.trunk);
         let refer = mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer);
-        let ai_is_heard = live.config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
+        let ai_is_heard = config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         let talks_on = mode == Mode::Cold && ai_is_heard;
         let first = targets.first().filter(|_| !refer && !talks_on);
         let said = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
+        let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
+        let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
+        let complete = live.package_of(context, &manner.required).completeness.complete;
         Order {
             id,
-            mode,
-            accept: live.config.playbook.accept,
+            manner: Arc::new(manner),
+            decision,
             targets,
             why,
             trigger: None,
             refer,
             talks_on,
             said,
+            discloses,
+            complete,
         }
     }
 }
 
-/// The targets to try: the one that is wished for, or all of the playbook's.
-fn choices(config: &Config, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
+/// How a handoff goes that is begun now, by this rule.
+pub(super) fn decide(now: Instant, live: &Live, context: &Context, rule: Option<&str>) -> Decided {
+    let scene = judge::scene(now, live, context);
+    live.config.playbook.decide(rule, &live.memory, &scene)
+}
+
+/// The targets to try: the one that is wished for, or all that were decided for.
+fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
     let known = |name: &str| config.targets.iter().position(|target| target.name == name);
-    let names = config.playbook.order(wish);
+    let names = manner.order(wish);
     let choices: Vec<_> = names
         .iter()
         .filter_map(|name| {

@@ -4,26 +4,16 @@ use std::collections::BTreeMap;
 
 use ::playbook::redact::Redact;
 use ::playbook::rules::Requests;
-use ::playbook::{Accept, ColdHears, Mode, Playbook};
+use ::playbook::{ColdHears, Playbook};
 use calls::config::Deadlines;
 
-use super::Target;
+use super::decisions::Sounds;
 use super::media::MediaTimes;
 use super::reader::Table;
-use super::rules;
-use super::values::{reference, seconds, unique};
+use super::values::{seconds, unique};
+use super::{Target, decisions, rules};
 
-pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes) -> (Playbook, Deadlines) {
-    let names = || targets.iter().map(|target| &*target.name);
-    let order = match table.strings("targets") {
-        None => names().map(str::to_owned).collect(),
-        Some(found) => {
-            for name in &found.value {
-                reference(&table, "targets", name, "targets", names());
-            }
-            found.value.into_iter().map(|name| name.value).collect()
-        }
-    };
+pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes) -> (Playbook, Vec<Sounds>, Deadlines) {
     let list = |key, default: &[&str]| {
         table.strings(key).map_or_else(
             || default.iter().map(|&item| item.to_owned()).collect(),
@@ -34,26 +24,17 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
         phrases: list("request_phrases", &DEFAULT_PHRASES),
         intents: list("request_intents", &[]),
     };
-    let required = list("required", &DEFAULT_REQUIRED);
-    let playbook = Playbook {
-        mode: table
-            .choice("mode", &[("warm", Mode::Warm), ("cold", Mode::Cold)])
-            .unwrap_or(Mode::Warm),
-        accept: table
-            .choice(
-                "accept",
-                &[("answer", Accept::Answer), ("key", Accept::Key), ("api", Accept::Api)],
-            )
-            .unwrap_or(Accept::Answer),
+    let mut playbook = Playbook {
+        usual: decisions::usual(&decisions::change(&table, targets), targets),
+        decisions: Vec::new(),
         cold_hears: table
             .choice("cold_hears", &[("hold", ColdHears::Hold), ("ai", ColdHears::Ai)])
             .unwrap_or(ColdHears::Hold),
-        targets: order,
         rules: rules::read(&table, requests),
-        required,
         redact: redact(table.table("redact")),
         caller_id_field: table.string("caller_id_field").map(|found| found.value),
     };
+    let sounds = decisions::read(&table, &mut playbook, targets);
     let deadlines = Deadlines {
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
         accept: seconds(&table, "accept_s", 1..=600, 30),
@@ -66,7 +47,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
         goodbye: seconds(&table, "goodbye_s", 1..=120, 30),
     };
     table.finish();
-    (playbook, deadlines)
+    (playbook, sounds, deadlines)
 }
 
 /// `[playbook.redact]`
@@ -105,8 +86,6 @@ const DEFAULT_PHRASES: [&str; 6] = [
     "real person",
     "human agent",
 ];
-
-const DEFAULT_REQUIRED: [&str; 2] = ["summary", "intent"];
 
 #[cfg(test)]
 mod tests {

@@ -13,6 +13,8 @@ use crate::prompts::{BuiltIn, Prompt, minutes};
 #[expect(missing_docs, reason = "they are those of `BuiltIn`")]
 pub struct Prompts {
     pub announcement: Prompt,
+    /// Before it: what is to be disclosed.
+    pub disclosure: Option<Prompt>,
     pub hold: Prompt,
     pub briefing: Prompt,
     pub busy: Prompt,
@@ -48,8 +50,11 @@ impl Prompts {
             ("estimate_intro", &self.estimate_intro),
         ];
         let named = named.into_iter().map(|(key, prompt)| (key.to_owned(), prompt));
+        let disclosure = self.disclosure.iter().map(|prompt| ("disclosure".to_owned(), prompt));
         let minutes = self.estimate_minutes.iter();
-        named.chain(minutes.map(|(number, prompt)| (format!("estimate_minutes.{number}"), prompt)))
+        named
+            .chain(disclosure)
+            .chain(minutes.map(|(number, prompt)| (format!("estimate_minutes.{number}"), prompt)))
     }
 }
 
@@ -61,9 +66,22 @@ impl Config {
             [(key("briefing"), &target.briefing), (key("hold"), &target.hold)]
         });
         let own = own.filter_map(|(key, prompt)| Some((key, prompt.as_ref()?)));
+        let of_lines = self
+            .playbook
+            .decisions
+            .iter()
+            .zip(&self.sounds)
+            .flat_map(|(line, sounds)| {
+                let key = |key: &str| format!("playbook.decisions.{}.{key}", line.name);
+                sounds.each().map(move |(name, prompt)| (key(name), prompt))
+            });
         let ours = self.prompts.each();
         let mut uploads: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for (key, prompt) in ours.map(|(key, prompt)| (format!("prompts.{key}"), prompt)).chain(own) {
+        for (key, prompt) in ours
+            .map(|(key, prompt)| (format!("prompts.{key}"), prompt))
+            .chain(own)
+            .chain(of_lines)
+        {
             if let Some(name) = &prompt.uploaded {
                 uploads.entry(name.clone()).or_default().push(key);
             }
@@ -88,6 +106,7 @@ pub(super) fn read(table: Table<'_, '_>) -> Prompts {
     let one = |built_in: BuiltIn| prompt(&table, built_in.name(), built_in).unwrap_or_else(|| built_in.prompt());
     let prompts = Prompts {
         announcement: one(BuiltIn::Announcement),
+        disclosure: prompt(&table, "disclosure", BuiltIn::Announcement),
         hold: one(BuiltIn::Hold),
         briefing: one(BuiltIn::Briefing),
         busy: one(BuiltIn::Busy),

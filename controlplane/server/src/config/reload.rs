@@ -68,7 +68,16 @@ impl Difference {
 /// Whether a change in the text changes anything: a default that is now written out does not. What `Debug` does not show always does.
 fn seen(key: &str, old: &Config, new: &Config) -> bool {
     let hidden = [
-        "key", "secrets", "password", "username", "url", "briefing", "hold", "value",
+        "key",
+        "secrets",
+        "password",
+        "username",
+        "url",
+        "briefing",
+        "hold",
+        "announcement",
+        "disclosure",
+        "value",
     ];
     let (section, name) = key.split_once('.').unwrap_or((key, ""));
     let last = name.rsplit('.').next().unwrap_or(name);
@@ -124,6 +133,7 @@ impl Config {
         config.ai_agents = new.ai_agents;
         config.targets = new.targets;
         config.playbook = new.playbook;
+        config.sounds = new.sounds;
         config.prompts = new.prompts;
         config.webhooks = new.webhooks;
         config

@@ -128,7 +128,7 @@ fn triggers(entry: &Table<'_, '_>) -> Vec<Trigger> {
     triggers
 }
 
-fn condition(entry: &Table<'_, '_>) -> Option<Expression> {
+pub(super) fn condition(entry: &Table<'_, '_>) -> Option<Expression> {
     let source = entry.string("if")?;
     match Expression::new(&source.value) {
         Ok(condition) => Some(condition),

@@ -60,7 +60,7 @@ fn an_empty_file_is_a_server_on_loopback() {
     assert_eq!(config.http.listen, "127.0.0.1:8080".parse().unwrap());
     assert!(config.media.listen.is_loopback());
     assert!(config.http.keys.is_empty() && config.trunks.is_empty() && config.webhooks.is_empty());
-    assert_eq!(config.playbook.mode, Mode::Warm);
+    assert_eq!(config.playbook.usual.mode, Mode::Warm);
 }
 
 #[test]

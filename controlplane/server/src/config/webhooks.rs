@@ -19,6 +19,8 @@ pub struct Webhook {
     pub allow_private: bool,
     /// Each signs; several while one is being replaced.
     pub secrets: Vec<Secret>,
+    /// Its 2xx to the event with a context is an acknowledgement.
+    pub acknowledges: bool,
     /// Types of events that are sent, or what they begin with and a `*`; empty: all.
     pub types: Vec<String>,
     /// Of one attempt.
@@ -95,6 +97,7 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
             secrets: secrets
                 .map(|found| found.value.into_iter().map(|secret| secret.value).collect())
                 .unwrap_or_default(),
+            acknowledges: entry.boolean("acknowledges").unwrap_or(true),
             types: types.into_iter().map(|kind| kind.value).collect(),
             timeout: milliseconds(&entry, "timeout_ms", 10..=120_000, 10_000),
             retry: milliseconds(&entry, "retry_ms", 1..=3_600_000, 1_000),

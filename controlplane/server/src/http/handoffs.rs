@@ -6,6 +6,7 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse as _;
 use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request as Ask, RequestError, Response as Answer};
 use serde_json::{Value, json};
@@ -70,6 +71,29 @@ impl Shared {
             .filter(|found| found.closed_ms.is_none_or(opens))
             .map(|found| found.token)
             .filter(|token| !token.is_empty()))
+    }
+
+    /// The handoff of the path, by a key or by the token of the context's URL.
+    async fn opened(
+        &self,
+        principal: Option<Principal>,
+        name: Named,
+        parameters: &Parameters,
+    ) -> Result<HandoffId, Problem> {
+        let token = parameters.get("token");
+        if let (Some(principal), None) = (principal, token) {
+            return self.handoff(&principal, name).await;
+        }
+        // Whether the handoff exists is not told to who has no token for it.
+        let wrong = || Problem::unauthorized("this token is wrong, or its handoff has been over for too long");
+        let token = token.ok_or_else(wrong)?;
+        let Path(name) = name.map_err(|_| wrong())?;
+        let id = ids::parse_handoff(&name).ok_or_else(wrong)?;
+        let known = self.digest_of_token(id).await?.ok_or_else(wrong)?;
+        match bool::from(known.as_bytes().ct_eq(ids::digest([token]).as_bytes())) {
+            true => Ok(id),
+            false => Err(wrong()),
+        }
     }
 
     /// The body of a handoff: of a running one as it is now, of others as it was stored.
@@ -261,26 +285,28 @@ pub(super) async fn context(
     name: Named,
     parameters: Parameters,
 ) -> Answered {
-    let id = match (principal, parameters.get("token")) {
-        (Some(principal), None) => shared.handoff(&principal, name).await?,
-        (_, token) => {
-            // Whether the handoff exists is not told to who has no token for it.
-            let wrong = || Problem::unauthorized("this token is wrong, or its handoff has been over for too long");
-            let token = token.ok_or_else(wrong)?;
-            let Path(name) = name.map_err(|_| wrong())?;
-            let id = ids::parse_handoff(&name).ok_or_else(wrong)?;
-            let known = shared.digest_of_token(id).await?.ok_or_else(wrong)?;
-            if !bool::from(known.as_bytes().ct_eq(ids::digest([token]).as_bytes())) {
-                return Err(wrong());
-            }
-            id
-        }
-    };
+    let id = shared.opened(principal, name, &parameters).await?;
     match shared.body(id).await?.get_mut("context").map(Value::take) {
         Some(context) if !context.is_null() => Ok(document(StatusCode::OK, &context)),
         _ => Err(Problem::not_found(
             "nobody was invited yet: there is no context package",
         )),
+    }
+}
+
+/// Who was sent the context has it: a join may wait for that.
+pub(super) async fn acknowledge(
+    State(shared): Context,
+    Guest(principal): Guest,
+    name: Named,
+    parameters: Parameters,
+) -> Answered {
+    let id = shared.opened(principal, name, &parameters).await?;
+    match shared.node.request(Ask::Acknowledge(id)).await {
+        Ok(Ok(_)) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(Err(RequestError::NoHandoff)) => Err(refusal(RequestError::WrongState("the handoff is over".to_owned()))),
+        Ok(Err(error)) => Err(refusal(error)),
+        Err(_) => Err(Problem::unavailable("the server is stopping")),
     }
 }
 

@@ -493,6 +493,31 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Method::POST,
+        path: "/v1/handoffs/{id}/acknowledge",
+        id: "acknowledge",
+        summary: "Say that the human's desk has the context: a join may wait for that (playbook.context).",
+        access: Access::KeyOrToken,
+        query: &[Parameter {
+            name: "token",
+            what: "In place of a key: that of the URL in the Call-Info of the human's INVITE.",
+            kind: Kind::Text,
+        }],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "It is noted.",
+                content: Content::Nothing,
+            },
+            NO_HANDOFF,
+            WRONG_STATE,
+            AWAY,
+        ],
+        handler: || post(handoffs::acknowledge),
+    },
+    Operation {
+        method: Method::POST,
         path: "/v1/handoffs/{id}/accept",
         id: "accept",
         summary: "The human takes the call.",

@@ -518,6 +518,7 @@ fn records() -> Vec<(&'static str, Value)> {
     );
     let ms = || json!({ "type": ["integer", "null"], "minimum": 0 });
     let steps = [
+        "disclosed",
         "announced",
         "ringing",
         "answered",
@@ -552,6 +553,15 @@ fn records() -> Vec<(&'static str, Value)> {
     let mut trigger = object(&[("rule", text()), ("because", text())]);
     trigger["description"] =
         "The rule of the playbook that handed off; null where somebody asked by API or REFER.".into();
+    let mut decision = text();
+    decision["description"] = "The line of the playbook's matrix by which it goes.".into();
+    let opened = object(&[("opened", one_of(&["there", "bound"])), ("at_ms", ms())]);
+    let gates = json!({
+        "type": "object",
+        "description": "What the join waited for, or would have: whether it was there, or the bound of the wait had passed, and when.",
+        "properties": properties(&[("elements", opened.clone()), ("acknowledged", opened)]),
+        "additionalProperties": false,
+    });
     let handoff = document(
         "baton.handoff/1",
         &[
@@ -562,6 +572,7 @@ fn records() -> Vec<(&'static str, Value)> {
             ("target", text()),
             ("requested_reason", text()),
             ("trigger", or_null(trigger)),
+            ("decision", or_null(decision)),
             ("result", one_of_or_null(RESULTS)),
             ("reason", one_of_or_null(REASONS)),
             ("trunk", text()),
@@ -571,6 +582,7 @@ fn records() -> Vec<(&'static str, Value)> {
             ("closed_at", or_null(time())),
             ("timeline", timeline),
             ("failed_targets", json!({ "type": "array", "items": failed_target })),
+            ("gates", gates),
             ("codecs", json!({ "type": "object", "additionalProperties": text() })),
             (
                 "codec_reasons",

@@ -63,6 +63,7 @@ pub(crate) fn eventful() -> String {
     let requested = || {
         step(Step::Requested {
             mode: Mode::Warm,
+            decision: None,
             target: "t".to_owned(),
             why: String::new(),
             trigger: Some(calls::notice::Trigger {

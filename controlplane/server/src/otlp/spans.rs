@@ -41,6 +41,8 @@ impl Steps {
     pub(super) fn handle(&mut self, at: Instant, step: &Step) {
         match step {
             Step::Requested { .. } => self.requested = Some(at),
+            // The record says so.
+            Step::Disclosed | Step::Gate { .. } => {}
             Step::Announced => self.announced = Some(at),
             Step::Invited { target, .. } => {
                 if self.targets.len() < TARGETS {

@@ -62,6 +62,7 @@ impl Story {
     fn request(&mut self, ms: u64, id: u64) {
         let step = Step::Requested {
             mode: Mode::Warm,
+            decision: None,
             target: "support".to_owned(),
             why: "asked".to_owned(),
             trigger: None,
@@ -118,6 +119,7 @@ fn where_the_ai_talks_on_nothing_is_announced() {
     let mut story = Story::new();
     let step = Step::Requested {
         mode: Mode::Cold,
+        decision: None,
         target: "support".to_owned(),
         why: "asked".to_owned(),
         trigger: None,
@@ -135,6 +137,7 @@ fn a_record_says_by_which_rule_and_why_also_in_every_event() {
     assert_eq!(story.view(1)["trigger"], Value::Null);
     let step = Step::Requested {
         mode: Mode::Warm,
+        decision: None,
         target: "support".to_owned(),
         why: "rule billing: topic invoice, turn 6".to_owned(),
         trigger: Some(Trigger {

@@ -147,6 +147,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
         ai_agents: config.ai_agents.clone(),
         targets,
         playbook: config.playbook.clone(),
+        sounds: ids.sounds,
         prompts: ids.prompts,
         deadlines: config.deadlines,
         public_url: config
@@ -195,6 +196,7 @@ pub(super) fn node_config(
         ai_agents: peers.ai_agents,
         targets: peers.targets,
         playbook: peers.playbook,
+        sounds: peers.sounds,
         prompts: peers.prompts,
         deadlines: peers.deadlines,
         public_url: peers.public_url,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,6 +18,7 @@ use crate::store::Store;
 pub(crate) struct Couriers {
     clients: Clients,
     store: Store,
+    taken: mpsc::UnboundedSender<String>,
     /// Set when what is due is to be told, and nothing more.
     telling: watch::Sender<bool>,
     running: Vec<Running>,
@@ -31,10 +32,12 @@ struct Running {
 }
 
 impl Couriers {
-    pub(crate) fn new(clients: Clients, store: Store) -> Couriers {
+    /// `taken` is told the events that were answered 2xx.
+    pub(crate) fn new(clients: Clients, store: Store, taken: mpsc::UnboundedSender<String>) -> Couriers {
         Couriers {
             clients,
             store,
+            taken,
             telling: watch::Sender::new(false),
             running: Vec::new(),
         }
@@ -85,7 +88,8 @@ impl Couriers {
 
     fn start(&self, webhook: &config::Webhook, counters: Arc<Counters>) -> Running {
         let (clients, store) = (&self.clients, self.store.clone());
-        let (endpoint, task) = Endpoint::start(webhook.clone(), clients, store, self.telling.subscribe(), counters);
+        let (telling, taken) = (self.telling.subscribe(), self.taken.clone());
+        let (endpoint, task) = Endpoint::start(webhook.clone(), clients, store, telling, taken, counters);
         Running {
             config: webhook.clone(),
             endpoint,

@@ -16,7 +16,7 @@ use axum::routing::post;
 use hyper::body::Frame;
 use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
 use super::address::PublicOnly;
 use super::address::tests::Zone;
@@ -125,6 +125,7 @@ fn config(to: SocketAddr) -> config::Webhook {
         name: "test".to_owned(),
         url: format!("http://{to}/"),
         allow_private: true,
+        acknowledges: true,
         secrets: vec![Secret::new(OLD)],
         types: Vec::new(),
         timeout: Duration::from_secs(10),
@@ -152,7 +153,14 @@ impl Line {
 
     fn over(config: config::Webhook, home: Home, store: Store) -> Line {
         let (closing, closed) = watch::channel(false);
-        let (endpoint, task) = Endpoint::start(config, &clients(), store.clone(), closed, Arc::default());
+        let (endpoint, task) = Endpoint::start(
+            config,
+            &clients(),
+            store.clone(),
+            closed,
+            mpsc::unbounded_channel().0,
+            Arc::default(),
+        );
         Line {
             _home: home,
             store,
@@ -452,6 +460,7 @@ async fn nothing_is_posted_to_a_name_that_leads_to_a_private_address() {
     let allowed = config::Webhook {
         url: format!("http://localhost:{}/", to.port()),
         allow_private: true,
+        acknowledges: true,
         ..config
     };
     let outcome = Sender::new(allowed, &clients).post("evt_a_2", "{}").await;
@@ -514,7 +523,7 @@ async fn who_is_taken_out_and_put_back_is_told_what_waited_and_the_figure_is_rig
     let home = Home::sqlite();
     let (store, _task) = home.store(100).await;
     let teller = Teller::new("test", Vec::new());
-    let mut couriers = Couriers::new(clients(), store.clone());
+    let mut couriers = Couriers::new(clients(), store.clone(), mpsc::unbounded_channel().0);
     let silent = Receiver::answering([Answer::Never; 3]);
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let nowhere = config(silent.start(listener).await);

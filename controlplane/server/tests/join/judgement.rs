@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::PATIENCE;
 use crate::party::{Carrier, Manner, Party, Signal, Voice, Wish};
 use crate::way::{FOUR, Way};
-use crate::world::{ADMIN, OWN, Plan, World};
+use crate::world::{ADMIN, OWN, Plan, World, warm};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_with_a_topic_hands_off_and_answer_record_webhook_and_stream_say_by_which_rule_and_why() {
@@ -293,4 +293,54 @@ async fn who_called_before_a_restart_has_called_before() {
     caller.wish(Wish::HangUp);
     caller.until(&Signal::Over).await;
     world.stop().await;
+}
+
+/// How a handoff goes that somebody asks for.
+const CAREFUL: &str = "[[playbook.decisions]]\nname = \"careful\"\nrules = [\"asked-for\"]\ncontext = \"acknowledged\"\nacknowledge_s = 60\n";
+
+/// The same, and the webhook, whose keys come before, only keeps a log.
+const LOGGED: &str = concat!(
+    "acknowledges = false\n",
+    "[[playbook.decisions]]\nname = \"careful\"\ncontext = \"acknowledged\"\nacknowledge_s = 60\n"
+);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_waits_for_the_context_is_opened_by_a_webhook_s_2xx() {
+    let mut plan = Plan::all(Way::udp(FOUR));
+    plan.more = CAREFUL;
+    let mut world = World::with(plan).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_taken(&handoff).await;
+    let record = world.record(&handoff).await;
+    assert_eq!(
+        (&record["decision"], &record["gates"]["acknowledged"]["opened"]),
+        (&json!("careful"), &json!("there"))
+    );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_desk_says_that_it_has_the_context_and_until_then_nobody_is_joined() {
+    let mut plan = Plan::all(Way::udp(FOUR));
+    plan.more = LOGGED;
+    let mut world = World::with(plan).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_briefed(&handoff).await;
+    world.accept(&handoff).await;
+    world.human.forget();
+    world.caller.forget();
+    world.human.hears_a_prompt().await;
+    world.caller.hears_a_prompt().await;
+    let record = world.record(&handoff).await;
+    assert_eq!((&record["state"], &record["gates"]), (&json!("accepted"), &json!({})));
+
+    let path = format!("/v1/handoffs/{handoff}/acknowledge");
+    let answer = world.without_a_key(&format!("{path}?token=wrong")).await;
+    assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "it is no GET");
+    assert_eq!(world.post_alone(&path).await, StatusCode::NO_CONTENT);
+    world.is_joined().await;
+    let record = world.record(&handoff).await;
+    assert_eq!(record["gates"]["acknowledged"]["opened"], "there");
+    assert_eq!(world.post_alone(&path).await, StatusCode::CONFLICT);
+    world.end().await;
 }

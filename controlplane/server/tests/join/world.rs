@@ -263,6 +263,12 @@ impl World {
         (status, serde_json::from_str(&text).expect("JSON"))
     }
 
+    /// Without a body.
+    pub(crate) async fn post_alone(&self, path: &str) -> StatusCode {
+        let request = self.client.post(format!("http://{}{path}", self.http));
+        request.bearer_auth(ADMIN).send().await.expect("an answer").status()
+    }
+
     /// Merges into the call's context.
     pub(crate) async fn patch(&self, key: &str, patch: Value) -> StatusCode {
         let url = format!("http://{}/v1/calls/{}/context", self.http, self.call);

@@ -37,6 +37,9 @@ impl World {
             "minutes_1",
             "minutes_2",
             "minutes_5",
+            "disclosure",
+            "own_announcement",
+            "own_hold",
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }

@@ -59,14 +59,10 @@ fn nobody_answers_and_no_phone_rings_on() {
 #[test]
 fn a_briefed_human_can_decline_hang_up_or_do_nothing() {
     for way in ["key", "api", "hang up", "nothing"] {
-        let mut world = World::new(Config {
-            playbook: Playbook {
-                accept: Accept::Key,
-                targets: vec!["sales".to_owned()],
-                ..config().playbook
-            },
-            ..config()
-        });
+        let mut config = config();
+        config.playbook.usual.accept = Accept::Key;
+        config.playbook.usual.targets = vec!["sales".to_owned()];
+        let mut world = World::new(config);
         world.talk();
         let handoff = world.ask(Mode::Warm);
         world.answer(SALES);

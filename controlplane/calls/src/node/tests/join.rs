@@ -192,13 +192,9 @@ fn what_is_said_and_known_is_told_as_it_is_kept() {
 #[test]
 fn a_human_accepts_by_key_or_api() {
     for key in [true, false] {
-        let mut world = World::new(Config {
-            playbook: Playbook {
-                accept: Accept::Api,
-                ..config().playbook
-            },
-            ..config()
-        });
+        let mut config = config();
+        config.playbook.usual.accept = Accept::Api;
+        let mut world = World::new(config);
         world.talk();
         let handoff = world.ask(Mode::Warm);
         assert!(matches!(

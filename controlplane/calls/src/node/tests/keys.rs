@@ -9,7 +9,7 @@ fn world(ways: [Keys; 3], accept: Accept) -> World {
     config.trunks[0].dtmf = ways[0];
     config.ai_agents[0].dtmf = ways[1];
     config.targets[0].dtmf = ways[2];
-    config.playbook.accept = accept;
+    config.playbook.usual.accept = accept;
     let mut world = World::new(config);
     world.talk();
     world

@@ -137,6 +137,7 @@ pub(super) fn peers(config: &Config) -> Peers {
         ai_agents: config.ai_agents,
         targets: config.targets,
         playbook: config.playbook,
+        sounds: config.sounds,
         prompts: config.prompts,
         deadlines: config.deadlines,
         public_url: config.public_url,

@@ -34,8 +34,8 @@ fn answer(world: &mut World, encodings: &[Encoding]) {
 
 /// The human of a warm handoff, who accepts by key, has answered with all of these.
 fn briefed(mut config: Config, caller: &[Encoding], human: &[Encoding]) -> World {
-    config.playbook.accept = Accept::Key;
-    config.playbook.targets = vec!["sales".to_owned()];
+    config.playbook.usual.accept = Accept::Key;
+    config.playbook.usual.targets = vec!["sales".to_owned()];
     let mut world = talking(config, caller);
     world.ask(Mode::Warm);
     answer(&mut world, human);
@@ -301,7 +301,7 @@ fn nobody_is_asked_where_that_is_forbidden_or_of_no_use() {
 
     // While somebody listens in.
     let mut own = config();
-    own.playbook.targets = vec!["sales".to_owned()];
+    own.playbook.usual.targets = vec!["sales".to_owned()];
     let mut world = talking(own, &caller);
     let id = world.id();
     let whom = Whom::Target("support".to_owned());
@@ -325,7 +325,7 @@ fn an_offer_of_the_humans_that_crosses_ours_decides_what_ours_is() {
     ] {
         let mut config = config();
         config.deadlines.accept = Duration::from_secs(90);
-        config.playbook.accept = Accept::Key;
+        config.playbook.usual.accept = Accept::Key;
         let mut world = talking(config, &[Encoding::Pcmu]);
         world.ask(Mode::Warm);
         let peer = &mut world.peers[SALES];

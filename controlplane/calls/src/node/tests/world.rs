@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionId, SessionSpec};
+use playbook::decisions::Manner;
 use playbook::rules::{Requests, Rules};
 use playbook::{Accept, ColdHears, Mode, Playbook};
 use sip::endpoint::{DialogId, Invite, Refer, ReferId};
@@ -94,17 +95,21 @@ pub(super) fn config() -> Config {
         }],
         targets: vec![target("sales", SALES), target("support", SUPPORT)],
         playbook: Playbook {
-            mode: Mode::Warm,
-            accept: Accept::Answer,
+            usual: Manner {
+                targets: vec!["sales".to_owned(), "support".to_owned()],
+                required: vec!["goal".to_owned()],
+                ..Manner::default()
+            },
+            decisions: vec![],
             cold_hears: ColdHears::Hold,
-            targets: vec!["sales".to_owned(), "support".to_owned()],
             rules: asking_for("human"),
-            required: vec!["goal".to_owned()],
             redact: playbook::redact::Redact::default(),
             caller_id_field: None,
         },
+        sounds: vec![],
         prompts: Prompts {
             announcement: PromptId(0),
+            disclosure: None,
             hold: PromptId(1),
             briefing: PromptId(2),
             busy: PromptId(3),
@@ -489,8 +494,8 @@ impl World {
     /// The same, and only one human can be tried.
     pub(super) fn with_one_target(accept: Accept) -> World {
         let mut config = config();
-        config.playbook.targets = vec!["sales".to_owned()];
-        config.playbook.accept = accept;
+        config.playbook.usual.targets = vec!["sales".to_owned()];
+        config.playbook.usual.accept = accept;
         let mut world = World::new(config);
         world.talk();
         world

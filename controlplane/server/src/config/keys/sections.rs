@@ -619,6 +619,7 @@ pub(super) const SECTIONS: &[Section] = &[
                 "[]",
                 "Intents of the caller's turns that ask for a human, as \"human\".",
             ),
+            key("priority", "0", "Of callers who wait, the higher comes first: 0 to 9."),
             key(
                 "required",
                 r#"["summary", "intent"]"#,
@@ -632,6 +633,25 @@ pub(super) const SECTIONS: &[Section] = &[
                  default: nobody looks.",
             )
             .example(),
+            key(
+                "required_wait_s",
+                "0",
+                "How long a human who took the call waits for those that are missing, seconds, at most 60; caller and human hear hold \
+                 audio until then. 0: not at all. Either way the record says which were missing.",
+            ),
+            key(
+                "context",
+                r#""sent""#,
+                "\"acknowledged\": a human who took the call waits until a webhook has answered 2xx to the event with the context, or \
+                 somebody has said so by POST /v1/handoffs/{id}/acknowledge; \"sent\": nobody waits for that.",
+            ),
+            key("acknowledge_s", "5", "… and so long at the most, seconds, 1 to 60. The record says which it was."),
+            key(
+                "ai_stays_s",
+                "0",
+                "How long the AI stays with caller and human after the join of a warm handoff, seconds, at most 600: all three hear \
+                 each other until it hangs up. 0: it leaves at once.",
+            ),
             key("ai_answer_s", "10", "An AI agent must answer within, seconds."),
             key("accept_s", "30", "A human who answered must accept within, seconds."),
             key(
@@ -705,6 +725,14 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: RULE,
     },
     Section {
+        name: "playbook.decisions",
+        kind: Kind::List,
+        about: "How a handoff goes, by what the caller wants, how it feels and why it is handed off: the first line of which all that \
+                it names holds. What it does not change is as in [playbook]; a mode or target that a request names goes before \
+                it. The record says by which line.",
+        keys: DECISION,
+    },
+    Section {
         name: "prompts",
         kind: Kind::Table,
         about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program. { uploaded = \"NAME\" } is one that \
@@ -714,6 +742,13 @@ pub(super) const SECTIONS: &[Section] = &[
                 "announcement",
                 r#""announcement.wav""#,
                 "To the caller: you are being connected; then while waiting, repeated.",
+            )
+            .example(),
+            key(
+                "disclosure",
+                r#""announcement.wav""#,
+                "Before it, where the context does not say { disclosure = { told = true } }: what the law wants the caller to be told. \
+                 No default: nothing.",
             )
             .example(),
             key("hold", r#""hold.wav""#, "").example(),
@@ -770,6 +805,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 "One, or several while one is being replaced.",
             )
             .example(),
+            key(
+                "acknowledges",
+                "true",
+                "Whether its 2xx to the event with a context counts where playbook.context is \"acknowledged\": false for one that only \
+                 keeps a log.",
+            ),
             key(
                 "types",
                 "[]",
@@ -846,6 +887,37 @@ pub(super) const SECTIONS: &[Section] = &[
             key("value", r#""secret""#, "").example().fixed(COLLECTOR),
         ],
     },
+];
+
+/// When a line of the matrix counts, and what it changes.
+const DECISION: &[Key] = &[
+    key("name", r#""angry-billing""#, "Its name in the record. Required.").example(),
+    key("intents", r#"["billing"]"#, "What the caller wants is one of these.").example(),
+    key("sentiments", r#"["angry"]"#, "How the caller feels is one of these.").example(),
+    key(
+        "rules",
+        r#"["explicit-request", "asked-for"]"#,
+        "One of these rules hands off; \"explicit-request\": the caller asks for a human; \"asked-for\": the AI, a desk or a REFER does.",
+    )
+    .example(),
+    key("if", r#""customer.tier == 'gold'""#, "And this condition, as in a rule; it sees no turn.").example(),
+    key("mode", r#""warm""#, "").example(),
+    key("accept", r#""key""#, "").example(),
+    key("targets", r#"["support"]"#, "").example(),
+    key("priority", "5", "").example(),
+    key("required", r#"["summary"]"#, "").example(),
+    key("required_wait_s", "3", "").example(),
+    key("context", r#""acknowledged""#, "").example(),
+    key("acknowledge_s", "5", "").example(),
+    key("ai_stays_s", "20", "").example(),
+    key(
+        "announcement",
+        r#""announcement.wav""#,
+        "In place of that of [prompts]: why, and to whom the caller is being connected.",
+    )
+    .example(),
+    key("hold", r#""hold.wav""#, "").example(),
+    key("disclosure", r#""announcement.wav""#, "").example(),
 ];
 
 /// What a rule waits for.

@@ -69,7 +69,14 @@ async fn serve(place: Place, to: SocketAddr, calls: u64) {
         retry_max: Duration::from_millis(20),
         ..config(to)
     };
-    let (endpoint, courier) = Endpoint::start(config, &clients(), store.clone(), closed, Arc::default());
+    let (endpoint, courier) = Endpoint::start(
+        config,
+        &clients(),
+        store.clone(),
+        closed,
+        mpsc::unbounded_channel().0,
+        Arc::default(),
+    );
     let counters = Arc::clone(&endpoint.counters);
     let teller = Teller::new("test", vec![endpoint]);
     let (_, side) = watch::channel(Side::Alone);
@@ -143,6 +150,7 @@ fn steps() -> impl Iterator<Item = Vec<Making>> {
     };
     let requested = Step::Requested {
         mode: Mode::Warm,
+        decision: None,
         target: "support".into(),
         why: "asked for a human".into(),
         trigger: None,
