@@ -102,7 +102,7 @@ fn never_accepts() {
             ..Behaviour::GOOD
         },
     ));
-    assert_returned(&world, Sound::NoAnswer, Reason::NoAnswer);
+    assert_returned(&world, Sound::NoAnswer, Reason::Machine);
 }
 
 #[test]

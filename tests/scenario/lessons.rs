@@ -137,7 +137,7 @@ fn the_held_callers_words_and_keys_are_not_the_humans_yes() {
     world.assert_no_faults();
     assert!(!world.steps().contains(&"accepted"), "{:?}", world.steps());
     // Nor for a refusal: the human's time ran out.
-    let closed = Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::NoAnswer)));
+    let closed = Some((End::Failed, Outcome::ReturnedToAi, Some(Reason::Machine)));
     assert_eq!(world.closed(), closed);
     assert!(!sounds(&world, HUMAN).contains(&Sound::Caller));
     assert!(!sounds(&world, Who::Caller).contains(&Sound::Human(0)));
@@ -168,7 +168,7 @@ fn the_key_of_who_hands_on_is_not_the_next_humans_yes() {
     });
     world.assert_no_faults();
     assert_eq!(world.steps().iter().filter(|step| **step == "accepted").count(), 1);
-    let closed = Some((End::Failed, Outcome::ReturnedToHuman, Some(Reason::NoAnswer)));
+    let closed = Some((End::Failed, Outcome::ReturnedToHuman, Some(Reason::Machine)));
     assert_eq!(world.closed(), closed);
     assert!(!sounds(&world, Who::Caller).contains(&Sound::Human(1)));
     assert_eq!(keys(&world, Who::Human(1)), [0; 0]);

@@ -374,7 +374,11 @@ impl Handoff {
             (Inviting | Ringing | Briefing { .. }, Input::Decline) => return self.decline(parties, out),
             (Briefing { .. }, Input::Timer(Timer::Accept)) => {
                 parties.end_target(cause::NOT_ACCEPTED, out);
-                return self.next_target(Reason::NoAnswer, None, parties, out);
+                let reason = match self.order.manner.accept {
+                    Accept::Key => Reason::Machine,
+                    Accept::Answer | Accept::Api => Reason::NoAnswer,
+                };
+                return self.next_target(reason, None, parties, out);
             }
             (Briefing { .. } | Gated { .. } | Joining, Input::TargetGone) => {
                 parties.target = false;
@@ -667,7 +671,7 @@ impl Handoff {
             };
             let apology = match reason {
                 Reason::Busy => Apology::Busy,
-                Reason::NoAnswer => Apology::NoAnswer,
+                Reason::NoAnswer | Reason::Machine => Apology::NoAnswer,
                 _ => Apology::Failed,
             };
             return self.give_back(verdict, Some(apology), parties, out);

@@ -395,6 +395,8 @@ pub enum Reason {
     Busy,
     /// 408, 480, the ring time-out, or nobody accepted in time.
     NoAnswer,
+    /// What answered did not press the key in time by which a call is taken: a machine, as far as can be known.
+    Machine,
     /// 403, 603 and every other refusal.
     Rejected,
     /// No answer to the INVITE at all, 404, 410, 5xx, transport errors.

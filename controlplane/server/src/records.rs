@@ -588,6 +588,7 @@ pub(crate) fn reason_name(reason: Reason) -> &'static str {
         Reason::Rejected => "rejected",
         Reason::Unreachable => "unreachable",
         Reason::CallerHangup => "caller_hangup",
+        Reason::Machine => "machine",
         Reason::HumanHangup => "human_hangup",
         Reason::AiGone => "ai_gone",
         Reason::Declined => "declined",

@@ -179,7 +179,7 @@ impl Scene {
 fn spoken(reason: Reason) -> Sound {
     match reason {
         Reason::Busy => Sound::Busy,
-        Reason::NoAnswer => Sound::NoAnswer,
+        Reason::NoAnswer | Reason::Machine => Sound::NoAnswer,
         _ => Sound::Failed,
     }
 }

@@ -19,6 +19,8 @@ enum Cue {
     Briefing,
     /// At once after the answer (`--accept none --no-briefing`).
     Answer,
+    /// Likewise, and to nobody: a machine with its greeting, which hears nothing and presses no key (`--accept never`).
+    Machine,
 }
 
 /// From the key or the answer to the hello: the two are joined by then, and it is no dead air yet.
@@ -42,7 +44,12 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
         ("key", false) => Cue::Key,
         ("none", false) => Cue::Briefing,
         ("none", true) => Cue::Answer,
-        (accept, _) => return Err(format!("--accept {accept}: key, or none; without a briefing none")),
+        ("never", false) => Cue::Machine,
+        (accept, _) => {
+            return Err(format!(
+                "--accept {accept}: key, none or never; without a briefing none"
+            ));
+        }
     };
     let answer_after = Duration::from_millis(args.parsed("answer-after")?.unwrap_or(1200));
     let press_after = args.parsed("press-after")?.map(Duration::from_millis);
@@ -70,7 +77,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 Event::Up(_) => {
                     events::emit(now, "answered", json!({}));
                     state = match cue {
-                        Cue::Answer => State::Briefed { since: now },
+                        Cue::Answer | Cue::Machine => State::Briefed { since: now },
                         Cue::Key | Cue::Briefing => State::Answered,
                     };
                 }
@@ -113,7 +120,7 @@ pub(crate) fn run(words: impl Iterator<Item = String>) -> Result<(), String> {
                 party.say_next();
                 State::Talking
             }
-            State::Talking if party.heard_a_sentence() => {
+            State::Talking if cue != Cue::Machine && party.heard_a_sentence() => {
                 party.say_next();
                 State::Talking
             }

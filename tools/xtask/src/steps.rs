@@ -47,6 +47,7 @@ const DEMOS: &[&[&str]] = &[
     &["--fail", "target-unreachable"],
     &["--fail", "caller-hangup"],
     &["--fail", "webhook-down"],
+    &["--fail", "voicemail"],
 ];
 
 /// Installs, builds, and runs one demo in the current folder.

@@ -74,7 +74,7 @@ impl Refers {
 fn stands_for(reason: Reason) -> u16 {
     match reason {
         Reason::Busy => 486,
-        Reason::NoAnswer | Reason::HumanHangup | Reason::AiGone => 480,
+        Reason::NoAnswer | Reason::Machine | Reason::HumanHangup | Reason::AiGone => 480,
         Reason::Rejected | Reason::Declined | Reason::ReferRefused => 603,
         Reason::Unreachable | Reason::ReferTimeout => 408,
         Reason::CallerHangup => 487,

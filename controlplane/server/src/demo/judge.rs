@@ -124,6 +124,7 @@ impl Judge<'_> {
             Case::NoAnswer => ("failed", "returned_to_ai", Some("no_answer")),
             Case::Reject => ("failed", "returned_to_ai", Some("rejected")),
             Case::Unreachable => ("failed", "returned_to_ai", Some("unreachable")),
+            Case::Voicemail => ("failed", "returned_to_ai", Some("machine")),
             Case::CallerHangup => ("failed", "abandoned", Some("caller_hangup")),
         };
         let handoff = &self.run.handoff;
@@ -275,6 +276,13 @@ impl Judge<'_> {
                         .join(" <= ")
                 ),
             );
+        } else if self.run.case == Case::Voicemail {
+            let bye = self.party(Who::Human).received("BYE");
+            self.promise(
+                bye.is_some(),
+                "the machine is hung up on",
+                bye.map_or("no BYE came".to_owned(), |at| format!("BYE at {at:.0} ms")),
+            );
         } else if self.run.case.rings() {
             self.promise(
                 cancelled.is_some(),
@@ -311,6 +319,8 @@ impl Judge<'_> {
         }
         handoff.extend(if self.run.case.joins() {
             &["handoff.answered", "handoff.joined", "handoff.completed"][..]
+        } else if self.run.case == Case::Voicemail {
+            &["handoff.answered", "handoff.failed"][..]
         } else {
             &["handoff.failed"]
         });

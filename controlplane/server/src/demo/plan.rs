@@ -15,6 +15,7 @@ pub(super) enum Case {
     Unreachable,
     CallerHangup,
     WebhookDown,
+    Voicemail,
 }
 
 impl Case {
@@ -32,7 +33,7 @@ impl Case {
             (_, Some(DemoFail::TargetUnreachable)) => Ok(Case::Unreachable),
             (_, Some(DemoFail::CallerHangup)) => Ok(Case::CallerHangup),
             (_, Some(DemoFail::WebhookDown)) => Ok(Case::WebhookDown),
-            (_, Some(DemoFail::Voicemail)) => Err("--fail voicemail is not built yet".to_owned()),
+            (_, Some(DemoFail::Voicemail)) => Ok(Case::Voicemail),
             (_, Some(DemoFail::AfterHours)) => Err("--fail after-hours is not built yet".to_owned()),
         }
     }
@@ -44,12 +45,15 @@ impl Case {
 
     /// Whether the caller comes back to the AI.
     pub(super) fn returns(self) -> bool {
-        matches!(self, Case::Busy | Case::NoAnswer | Case::Reject | Case::Unreachable)
+        matches!(
+            self,
+            Case::Busy | Case::NoAnswer | Case::Reject | Case::Unreachable | Case::Voicemail
+        )
     }
 
     /// Whether the human's phone rings.
     pub(super) fn rings(self) -> bool {
-        self.joins() || matches!(self, Case::NoAnswer | Case::CallerHangup)
+        self.joins() || matches!(self, Case::NoAnswer | Case::CallerHangup | Case::Voicemail)
     }
 }
 
@@ -78,6 +82,7 @@ pub(super) fn human(case: Case, mode: DemoMode) -> Vec<String> {
         (Case::Busy, _) => &["--busy"],
         (Case::Reject, _) => &["--reject"],
         (Case::NoAnswer | Case::CallerHangup, _) => &["--no-answer"],
+        (Case::Voicemail, _) => &["--answer-after", "3600", "--accept", "never"],
         // Long enough for the announcement to end and a second of hold audio to be heard.
         (_, DemoMode::Cold) => &["--answer-after", "3600", "--accept", "none", "--no-briefing"],
         // The briefing (2.5 s) is repeated until the key comes, so its end is no silence: what is counted is sound.
@@ -136,6 +141,8 @@ pub(super) fn config(case: Case, mode: DemoMode, codecs: [DemoCodec; 3], places:
     // announcement, and more than a second of hold audio.
     let t1_ms = if case == Case::Unreachable { 60 } else { 500 };
     let ring_s = if case == Case::NoAnswer { 4 } else { 20 };
+    // Twice the briefing, and what answered has not pressed the key: it is a machine.
+    let accept_s = if case == Case::Voicemail { 6 } else { 30 };
     format!(
         "[node]\nname = \"demo\"\n\n\
          [sip]\nlisten = \"{sip}\"\nt1_ms = {t1_ms}\n\n\
@@ -146,7 +153,7 @@ pub(super) fn config(case: Case, mode: DemoMode, codecs: [DemoCodec; 3], places:
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai}\"\n\n\
          [[trunks]]\nname = \"demo\"\naddresses = [\"127.0.0.1\"]\nai_agent = \"assistant\"\n\n\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{human}\"\nring_s = {ring_s}\n\n\
-         [playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\n\
+         [playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\naccept_s = {accept_s}\n\
          # The AI asks by the API: what the caller says does not decide.\nrequest_phrases = []\n\n\
          [[webhooks]]\nname = \"demo\"\nurl = \"{webhook}\"\nallow_private = true\nsecrets = [\"{webhook_secret}\"]\n\
          retry_ms = 100\nretry_max_ms = 500\n"
@@ -158,7 +165,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    const ALL: [Case; 8] = [
+    const ALL: [Case; 9] = [
         Case::Warm,
         Case::Cold,
         Case::Busy,
@@ -167,6 +174,7 @@ mod tests {
         Case::Unreachable,
         Case::CallerHangup,
         Case::WebhookDown,
+        Case::Voicemail,
     ];
 
     #[test]

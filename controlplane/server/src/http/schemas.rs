@@ -171,6 +171,7 @@ const REASONS: &[&str] = &[
     "unreachable",
     "machine",
     "caller_hangup",
+    "machine",
     "human_hangup",
     "ai_gone",
     "declined",

@@ -87,6 +87,7 @@ const REASONS: &[&str] = &[
     "rejected",
     "unreachable",
     "caller_hangup",
+    "machine",
     "human_hangup",
     "ai_gone",
     "declined",

@@ -406,6 +406,7 @@ fn results_and_reasons_have_the_names_of_the_api() {
         for (reason, why) in [
             (Reason::ReferRefused, "refer_refused"),
             (Reason::ReferTimeout, "refer_timeout"),
+            (Reason::Machine, "machine"),
             (Reason::HumanHangup, "human_hangup"),
         ] {
             let mut story = Story::new();

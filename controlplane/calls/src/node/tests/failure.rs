@@ -88,7 +88,7 @@ fn a_briefed_human_can_decline_hang_up_or_do_nothing() {
             }
             _ => {
                 world.pass(Duration::from_secs(31));
-                Reason::NoAnswer
+                Reason::Machine
             }
         };
         assert_eq!(

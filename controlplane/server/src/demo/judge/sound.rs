@@ -33,7 +33,7 @@ impl Judge<'_> {
         }
         caller.extend(match case {
             Case::Busy => &[Busy, AiBack][..],
-            Case::NoAnswer => &[NoAnswer, AiBack],
+            Case::NoAnswer | Case::Voicemail => &[NoAnswer, AiBack],
             Case::Reject | Case::Unreachable => &[Failed, AiBack],
             Case::CallerHangup => &[],
             Case::Warm | Case::Cold | Case::WebhookDown => &[HumanHello, Human2],
@@ -77,6 +77,9 @@ impl Judge<'_> {
             let found = self.heard(Who::Human, if cold { &[Caller3] } else { &[Briefing, Caller3] });
             self.as_said(Who::Human, Who::Caller, &[Caller3], &found);
         }
+        if case == Case::Voicemail {
+            self.heard(Who::Human, &[Briefing]);
+        }
         let mut not = vec![
             Announcement,
             Hold,
@@ -88,7 +91,7 @@ impl Judge<'_> {
             HumanHello,
             Human2,
         ];
-        if cold || !case.joins() {
+        if cold || !case.joins() && case != Case::Voicemail {
             not.push(Briefing);
         }
         self.did_not_hear(Who::Human, &not);
