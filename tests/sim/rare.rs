@@ -77,6 +77,12 @@ fn hush(mut call: Scenario) -> Scenario {
     call
 }
 
+/// Each join waits a second for what is never told.
+fn gated(mut call: Scenario) -> Scenario {
+    call.gates[0] = ms(1000);
+    call
+}
+
 /// All of them.
 pub fn calls() -> Vec<Rare> {
     let soon = Answering::After(ms(100));
@@ -243,6 +249,33 @@ pub fn calls() -> Vec<Rare> {
                 ..Scenario::cold(19)
             },
             &[("joining", "reach over")],
+        ),
+        // The second join waits for the context while the first one's word and evidence are waited for.
+        rare(
+            gated(lost(25, soon, &[(400, Also::Accept)])),
+            &[("gated", "evidence over")],
+        ),
+        rare(
+            gated(hushed(26, soon, &[(400, Also::Accept)])),
+            &[("gated", "first word"), ("gated", "evidence")],
+        ),
+        // A handoff that was taken back, and another one after whose join the AI stays.
+        rare(
+            lose(Scenario {
+                humans: vec![Behaviour {
+                    key: Some((ms(500), '1')),
+                    ..Behaviour::not(Answering::After(ms(1000)))
+                }],
+                waits: [ms(30_000), ms(4000), ms(30_000)],
+                ai_stays: ms(5000),
+                mixers: 4,
+                also: vec![
+                    (When::After("ringing", ms(100)), Also::Cancel),
+                    (When::After("returned", ms(100)), Also::Handoff),
+                ],
+                ..Scenario::warm(27)
+            }),
+            &[("introducing", "evidence over")],
         ),
         rare(told(23, Answering::Dead), &[("inviting", "wait estimate")]),
         rare(told(24, Answering::RingOn), &[("ringing", "wait estimate")]),

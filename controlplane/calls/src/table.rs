@@ -86,7 +86,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
             _ => (!over, "an end is never refused"),
         },
         "media silent" => (true, ""),
-        "played" => (state != "connecting", "nothing is played"),
+        "played" => (!among(&["connecting", "introducing"]), "nothing is played"),
         "first word" | "evidence" => {
             let idle = among(&["connecting", "talking", "handed_off"]);
             (!idle, "no handoff is open")
