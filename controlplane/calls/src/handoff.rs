@@ -137,7 +137,7 @@ pub enum Next {
 /// One handoff.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Handoff {
-    order: Order,
+    order: Box<Order>,
     state: State,
     /// Whose call it was at the trigger.
     from: Peer,
@@ -186,7 +186,7 @@ impl Handoff {
             acknowledged: false,
             open: Vec::new(),
             evidence: None,
-            order,
+            order: Box::new(order),
         };
         handoff.show_waiting(parties, out);
         handoff.tell(
