@@ -38,12 +38,14 @@ impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Eight of `[prompts]`, those of how long it will take where that is said, two of each target, three of each decision.
+        // Seven of `[prompts]`, what is to be disclosed, how long it will take where that is said, two of each target, those of each decision.
         let estimate = match config.prompts.estimate_every.is_zero() {
             true => 0,
             false => 2 + config.prompts.estimate_minutes.len(),
         };
-        prompts.reserve(8 + estimate + 2 * config.targets.len() + 3 * config.sounds.len() + LATER);
+        let disclosure = config.prompts.disclosure.iter().count();
+        let own: usize = config.sounds.iter().map(|sounds| sounds.each().count()).sum();
+        prompts.reserve(7 + disclosure + estimate + 2 * config.targets.len() + own + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),

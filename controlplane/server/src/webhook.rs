@@ -71,6 +71,7 @@ impl Endpoint {
             types: config.types.clone(),
             counters: Arc::clone(&counters),
         };
+        let taken = config.acknowledges.then_some(taken);
         let courier = Arc::new(Courier {
             sender: Sender::new(config, clients),
             store,
@@ -107,8 +108,8 @@ struct Courier {
     sender: Sender,
     store: Store,
     counters: Arc<Counters>,
-    /// Ids of events that were answered 2xx.
-    taken: mpsc::UnboundedSender<String>,
+    /// Ids of events that were answered 2xx, where that is an acknowledgement.
+    taken: Option<mpsc::UnboundedSender<String>>,
     permits: Semaphore,
 }
 
@@ -207,9 +208,9 @@ impl Courier {
         };
         self.counters.attempts.fetch_add(1, Ordering::Relaxed);
         let (webhook, now) = (self.sender.config(), now_ms());
-        if outcome.means == Means::Taken && webhook.acknowledges {
+        if let Some(taken) = self.taken.as_ref().filter(|_| outcome.means == Means::Taken) {
             // Nobody asks for it where the server ends.
-            let _ = self.taken.send(event.event.clone());
+            let _ = taken.send(event.event.clone());
         }
         let (status, due_ms) = schedule::next(webhook, &event, outcome.means, now);
         let total = match status {

@@ -200,7 +200,7 @@ fn a_handoff_from_trigger_to_first_word() {
     assert_eq!(
         view["timeline"],
         json!({
-            "triggered": 0, "announced": 500, "ringing": 600, "answered": 1000, "accepted": 1500, "joined": 1520,
+            "triggered": 0, "disclosed": null, "announced": 500, "ringing": 600, "answered": 1000, "accepted": 1500, "joined": 1520,
             "first_human_word": 1900,
         })
     );
@@ -421,4 +421,23 @@ fn results_and_reasons_have_the_names_of_the_api() {
             assert_eq!((&view["result"], &view["reason"]), (&json!(name), &json!(why)));
         }
     }
+}
+
+#[test]
+fn what_a_join_waited_for_is_that_of_the_last_invitation_and_what_was_disclosed_stays_so() {
+    let mut story = Story::new();
+    story.request(0, 1);
+    story.invite(0, 1, "support");
+    story.step(400, 1, Step::Disclosed);
+    let gate = |gate, opened| Step::Gate { gate, opened };
+    story.step(1600, 1, gate(Gate::Elements, Opened::There));
+    story.step(2000, 1, gate(Gate::Acknowledged, Opened::Bound));
+    let gates = json!({ "elements": { "opened": "there", "at_ms": 1600 }, "acknowledged": { "opened": "bound", "at_ms": 2000 } });
+    assert_eq!(story.view(1)["gates"], gates);
+    story.invite(2500, 1, "sales");
+    let view = story.view(1);
+    assert_eq!(
+        (&view["gates"], &view["timeline"]["disclosed"]),
+        (&json!({}), &json!(400))
+    );
 }
