@@ -152,6 +152,8 @@ pub enum Apology {
     NoAnswer,
     /// It did not work.
     Failed,
+    /// Nobody is there at this time.
+    AfterHours,
 }
 
 /// Reason header values (RFC 3326).

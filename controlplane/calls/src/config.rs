@@ -1,10 +1,12 @@
 //! What a node is made with: checked values, no files, no names of keys.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use media::command::{Latch, PromptId};
 use playbook::Playbook;
+use playbook::hours::Calendar;
 use sip::digest::Credentials;
 use sip::endpoint::Transport;
 use sip::sdp::Encoding;
@@ -169,6 +171,8 @@ pub struct Target {
     pub transport: Option<Transport>,
     /// How long it may ring.
     pub ring: Duration,
+    /// When it may be called.
+    pub hours: Arc<Calendar>,
     /// URIs that a REFER may name, besides the target's name and own URI. They are sent to the same next hop.
     pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
@@ -215,6 +219,8 @@ pub struct Prompts {
     pub no_answer: PromptId,
     /// … the transfer did not work (rejected, unreachable, and all else).
     pub failed: PromptId,
+    /// … nobody is there at this time.
+    pub after_hours: PromptId,
     /// To the caller where the AI is gone: goodbye. Then BYE.
     pub goodbye: PromptId,
     /// To the caller while waiting: how long it will take. `None`: that is not said.

@@ -64,6 +64,8 @@ pub struct Choice {
     pub name: String,
     /// Whom to call there, where it is not the target's own URI.
     pub uri: Option<String>,
+    /// It is closed at the time of the trigger, and is not called.
+    pub closed: bool,
 }
 
 /// What a handoff is doing.
@@ -164,7 +166,8 @@ impl Handoff {
     /// The trigger: the caller is told, and the first target invited.
     pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> Handoff {
         let from = parties.peer.unwrap_or(Peer::Ai);
-        let target = order.targets.first().map(|choice| choice.target);
+        let at = order.targets.iter().position(|choice| !choice.closed);
+        let target = order.targets.get(at.unwrap_or_default()).map(|choice| choice.target);
         let talks_on = order.talks_on;
         let mut handoff = Handoff {
             state: State::Inviting,
@@ -188,18 +191,25 @@ impl Handoff {
             evidence: None,
             order: Box::new(order),
         };
-        handoff.show_waiting(parties, out);
+        if at.is_some() {
+            handoff.show_waiting(parties, out);
+        }
         handoff.tell(
             Step::Requested {
                 mode: handoff.order.manner.mode,
                 decision: handoff.order.decision.as_ref().map(|line| line.name.clone()),
-                target: handoff.target().name.clone(),
+                target: handoff.order.targets[at.unwrap_or_default()].name.clone(),
                 why: handoff.order.why.clone(),
                 trigger: handoff.order.trigger.clone(),
                 talks_on,
             },
             out,
         );
+        if !handoff.pass_closed(out) {
+            // Who waits for nobody is not told to wait. The peer is there: nothing else can follow.
+            handoff.turn_back(Reason::AfterHours, parties, out);
+            return handoff;
+        }
         out.extend([Timer::Reach, Timer::Estimate].map(Action::Arm));
         if handoff.order.refer {
             handoff.state = State::Referring {
@@ -663,20 +673,13 @@ impl Handoff {
     ) -> Next {
         self.tell_failed(reason, status, out);
         out.extend([Timer::Ring, Timer::Accept, Timer::Required, Timer::Acknowledge].map(Action::Disarm));
-        if self.late || self.at + 1 >= self.order.targets.len() {
-            let verdict = Verdict {
-                end: End::Failed,
-                result: self.returned(),
-                reason: Some(reason),
-            };
-            let apology = match reason {
-                Reason::Busy => Apology::Busy,
-                Reason::NoAnswer | Reason::Machine => Apology::NoAnswer,
-                _ => Apology::Failed,
-            };
-            return self.give_back(verdict, Some(apology), parties, out);
+        if self.late {
+            return self.turn_back(reason, parties, out);
         }
         self.at += 1;
+        if !self.pass_closed(out) {
+            return self.turn_back(reason, parties, out);
+        }
         match self.state {
             // The caller may have heard the human for a moment.
             State::Joining => {
@@ -688,6 +691,33 @@ impl Handoff {
         }
         self.invite(parties, out);
         Next::Same
+    }
+
+    /// Targets that are closed are not called. Whether there is another one.
+    fn pass_closed(&mut self, out: &mut Vec<Action>) -> bool {
+        while self.order.targets.get(self.at).is_some_and(|choice| choice.closed) {
+            self.tell_failed(Reason::AfterHours, None, out);
+            self.at += 1;
+        }
+        let is_there = self.at < self.order.targets.len();
+        self.at = self.at.min(self.order.targets.len() - 1);
+        is_there
+    }
+
+    /// Nobody was reached: back, with a word.
+    fn turn_back(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        let verdict = Verdict {
+            end: End::Failed,
+            result: self.returned(),
+            reason: Some(reason),
+        };
+        let apology = match reason {
+            Reason::Busy => Apology::Busy,
+            Reason::NoAnswer | Reason::Machine => Apology::NoAnswer,
+            Reason::AfterHours => Apology::AfterHours,
+            _ => Apology::Failed,
+        };
+        self.give_back(verdict, Some(apology), parties, out)
     }
 
     fn give_back(

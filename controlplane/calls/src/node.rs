@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use media::coders::Sizes;
@@ -99,6 +99,8 @@ pub struct Node {
     pub(crate) coders: Coders,
     estimates: Estimates,
     pub(crate) contacts: Contacts,
+    /// What time it was when it was last said.
+    wall: Option<(Instant, SystemTime)>,
     /// Requests that are or were answered later.
     tickets: u64,
     /// What the endpoint had refused when that was last counted.
@@ -124,6 +126,7 @@ impl Node {
             coders: Coders::default(),
             estimates: Estimates::default(),
             contacts: Contacts::default(),
+            wall: None,
             tickets: 0,
             turned_away: 0,
             config: Arc::new(config),
@@ -328,6 +331,18 @@ impl Node {
         self.ports.measure(measures);
         self.balance(now);
         self.refuse_or_not();
+    }
+
+    /// What time it is, by the clock on the wall: for opening hours. To be told some times a second; before the first word every target is
+    /// open.
+    pub fn handle_wall(&mut self, now: Instant, wall: SystemTime) {
+        self.wall = Some((now, wall));
+    }
+
+    /// The same, now.
+    pub(crate) fn wall(&self, now: Instant) -> Option<SystemTime> {
+        let (at, wall) = self.wall?;
+        wall.checked_add(now.saturating_duration_since(at))
     }
 
     /// Coder states that no line of the data plane has: who is called from now on is offered what they can carry, and nobody is called for whom

@@ -415,6 +415,8 @@ pub enum Reason {
     ReferTimeout,
     /// No port or session left.
     NoCapacity,
+    /// Every target that was left is closed at this time.
+    AfterHours,
     /// Anything that is our fault.
     Error,
 }

@@ -265,6 +265,7 @@ fn apologise(apology: Apology, prompts: &Prompts) -> PromptId {
         Apology::Busy => prompts.busy,
         Apology::NoAnswer => prompts.no_answer,
         Apology::Failed => prompts.failed,
+        Apology::AfterHours => prompts.after_hours,
     }
 }
 
@@ -295,6 +296,7 @@ pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
         (prompts.busy, "busy"),
         (prompts.no_answer, "no_answer"),
         (prompts.failed, "failed"),
+        (prompts.after_hours, "after_hours"),
         (prompts.goodbye, "goodbye"),
     ];
     names

@@ -180,6 +180,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         target,
         name: name.to_owned(),
         uri: None,
+        closed: false,
     };
     Input::Handoff(Order {
         id: HandoffId(id),
@@ -237,6 +238,17 @@ pub(crate) fn introduced(id: u64) -> Input {
 /// A warm handoff to two targets, by key.
 pub(crate) fn warm(id: u64) -> Input {
     order(Mode::Warm, Accept::Key, id, false)
+}
+
+/// One whose targets are closed.
+pub(crate) fn closed(id: u64) -> Input {
+    match warm(id) {
+        Input::Handoff(mut order) => {
+            order.targets.iter_mut().for_each(|target| target.closed = true);
+            Input::Handoff(order)
+        }
+        other => other,
+    }
 }
 
 /// One that the caller's carrier is asked to do first.
@@ -403,6 +415,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     inputs.extend(crate::timer::Timer::ALL.map(|timer| ("", Timer(timer))));
     inputs.extend([
         ("", warm(ID)),
+        ("to closed targets", closed(ID)),
         ("to the carrier first", by_refer(ID)),
         (TALKS_ON, talking_on(ID, false)),
         ("", Accept),

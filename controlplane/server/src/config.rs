@@ -6,6 +6,7 @@
 mod budget;
 mod decisions;
 mod hep;
+mod hours;
 mod http;
 mod keys;
 mod media;
@@ -33,6 +34,7 @@ use toml::de::DeTable;
 pub use budget::Share;
 pub use decisions::Sounds;
 pub use hep::Hep;
+pub use hours::Hours;
 pub use http::{Http, Key, Rate, Scope, Tls};
 pub use keys::example;
 pub use media::Media;
@@ -75,6 +77,8 @@ pub struct Config {
     pub trunks: Vec<Trunk>,
     /// `[[ai_agents]]`
     pub ai_agents: Vec<AiAgent>,
+    /// `[hours]`
+    pub hours: Hours,
     /// `[[targets]]`
     pub targets: Vec<Target>,
     /// `[playbook]`
@@ -98,7 +102,7 @@ pub struct Config {
 }
 
 /// Sections of the contract that this version does not have.
-const NOT_BUILT: [&str; 2] = ["recording", "hours"];
+const NOT_BUILT: [&str; 1] = ["recording"];
 
 impl Config {
     /// Checks the text of a file. `folder` is what relative paths in it start from.
@@ -156,7 +160,8 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let http = http::read(root.table("http"), &ai_agents);
     let store = store::read(root.table("store"));
     let trunks = peers::trunks(&root, &ai_agents, &media.codecs);
-    let targets = peers::targets(&root, &media.codecs);
+    let hours = hours::read(root.table("hours"));
+    let targets = peers::targets(&root, &media.codecs, &hours);
     let (playbook, sounds, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
     let hep = hep::read(root.table("hep"));
@@ -188,6 +193,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         store,
         trunks,
         ai_agents,
+        hours,
         targets,
         playbook,
         sounds,

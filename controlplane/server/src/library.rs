@@ -38,14 +38,14 @@ impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Seven of `[prompts]`, what is to be disclosed, how long it will take where that is said, two of each target, those of each decision.
+        // Eight of `[prompts]`, what is to be disclosed, how long it will take where that is said, two of each target, those of each decision.
         let estimate = match config.prompts.estimate_every.is_zero() {
             true => 0,
             false => 2 + config.prompts.estimate_minutes.len(),
         };
         let disclosure = config.prompts.disclosure.iter().count();
         let own: usize = config.sounds.iter().map(|sounds| sounds.each().count()).sum();
-        prompts.reserve(7 + disclosure + estimate + 2 * config.targets.len() + own + LATER);
+        prompts.reserve(8 + disclosure + estimate + 2 * config.targets.len() + own + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),
@@ -67,6 +67,7 @@ impl Library {
             busy: self.id("busy", &chosen(&named.busy))?,
             no_answer: self.id("no_answer", &chosen(&named.no_answer))?,
             failed: self.id("failed", &chosen(&named.failed))?,
+            after_hours: self.id("after_hours", &chosen(&named.after_hours))?,
             goodbye: self.id("goodbye", &chosen(&named.goodbye))?,
             estimate: self.estimate(named, uploads)?,
         };

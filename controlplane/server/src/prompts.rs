@@ -59,6 +59,8 @@ pub enum BuiltIn {
     NoAnswer,
     /// To the caller: it did not work.
     Failed,
+    /// To the caller: nobody is there at this time.
+    AfterHours,
     /// To the caller where the AI is gone.
     Goodbye,
     /// To the caller while waiting: it takes less than a minute.
@@ -92,6 +94,7 @@ impl BuiltIn {
             BuiltIn::Busy => file!("busy"),
             BuiltIn::NoAnswer => file!("no_answer"),
             BuiltIn::Failed => file!("failed"),
+            BuiltIn::AfterHours => file!("after_hours"),
             BuiltIn::Goodbye => file!("goodbye"),
             BuiltIn::EstimateSoon => file!("estimate_soon"),
             BuiltIn::EstimateIntro => file!("estimate_intro"),
@@ -175,6 +178,7 @@ mod tests {
             BuiltIn::Busy,
             BuiltIn::NoAnswer,
             BuiltIn::Failed,
+            BuiltIn::AfterHours,
             BuiltIn::Goodbye,
             BuiltIn::EstimateSoon,
             BuiltIn::EstimateIntro,

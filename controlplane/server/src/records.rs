@@ -595,6 +595,7 @@ pub(crate) fn reason_name(reason: Reason) -> &'static str {
         Reason::ReferRefused => "refer_refused",
         Reason::ReferTimeout => "refer_timeout",
         Reason::NoCapacity => "no_capacity",
+        Reason::AfterHours => "after_hours",
         Reason::Error => "error",
     }
 }

@@ -192,6 +192,7 @@ impl Run {
                 let times = (0..self.engine.workers()).map(|worker| self.engine.processor_time(worker));
                 let measures = self.meter.read(now, times);
                 self.node.handle_load(now, &measures);
+                self.node.handle_wall(now, std::time::SystemTime::now());
                 self.effort.tell(self.engine.coders().complexity());
             }
             if self.node.poll_timeout().is_some_and(|at| at <= now) {

@@ -8,6 +8,7 @@ use calls::config::{AiAgent, Deadlines, Estimate, Keys, Prefer, Prompts, Target,
 use media::command::Latch;
 use playbook::Playbook;
 use playbook::decisions::Manner;
+use playbook::hours::Calendar;
 use playbook::rules::{Requests, Rules};
 use sip::digest::Credentials;
 use sip::endpoint::{FlowBounds, Transport};
@@ -40,6 +41,7 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
         no_answer: add("no_answer", Sound::NoAnswer, 1),
         failed: add("failed", Sound::Failed, 1),
         goodbye: add("goodbye", Sound::Goodbye, 1),
+        after_hours: add("after_hours", Sound::Failed, 1),
         estimate: Some(Estimate {
             every: Duration::ZERO,
             soon: add("estimate_soon", Sound::Soon, 1),
@@ -73,6 +75,7 @@ pub(super) fn node_config(
         next_hop: ua.sip,
         transport: humans_by,
         ring: scenario.ring,
+        hours: Arc::new(Calendar::always()),
         patterns: Vec::new(),
         briefing: None,
         hold: None,

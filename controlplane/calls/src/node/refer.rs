@@ -74,7 +74,7 @@ impl Refers {
 fn stands_for(reason: Reason) -> u16 {
     match reason {
         Reason::Busy => 486,
-        Reason::NoAnswer | Reason::Machine | Reason::HumanHangup | Reason::AiGone => 480,
+        Reason::NoAnswer | Reason::AfterHours | Reason::Machine | Reason::HumanHangup | Reason::AiGone => 480,
         Reason::Rejected | Reason::Declined | Reason::ReferRefused => 603,
         Reason::Unreachable | Reason::ReferTimeout => 408,
         Reason::CallerHangup => 487,
@@ -98,8 +98,12 @@ impl Node {
             Ok(asked) => {
                 if self.endpoint.accept_refer(now, refer).is_ok() {
                     let decided = users::decide(now, &live, &live.context, None);
-                    let order =
-                        self.new_order(&live, &live.context, decided, asked.mode, vec![asked.choice], asked.why);
+                    let wish = users::Wish {
+                        mode: asked.mode,
+                        targets: vec![asked.choice],
+                        why: asked.why,
+                    };
+                    let order = self.new_order(now, &live, &live.context, decided, wish);
                     let (by, failed) = (asked.by, None);
                     self.refers.0.insert(order.id, Referral { refer, by, failed });
                     self.begin(now, live, order);
@@ -155,6 +159,7 @@ pub(super) fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> R
         target,
         name: found.name.clone(),
         uri,
+        closed: false,
     };
     let named = |name: &str| targets.iter().enumerate().find(|(_, target)| target.name == name);
     if let Some(found) = named(value.trim()) {

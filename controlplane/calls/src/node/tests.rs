@@ -10,6 +10,7 @@ mod estimate;
 mod exchange;
 mod failure;
 mod families;
+mod hours;
 mod join;
 mod judge;
 mod keys;

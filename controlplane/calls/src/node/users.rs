@@ -1,7 +1,7 @@
 //! What users ask for.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use playbook::context::{Context, ContextError, TEXT_MAX, Turn, TurnDecision};
 use playbook::decisions::{Decided, Manner};
@@ -15,6 +15,13 @@ use crate::handoff::{Choice, Line, Order};
 use crate::node::{Live, Node, judge};
 use crate::notice::{CallId, HandoffId, Trigger, What};
 use crate::request::{HandoffRequest, Request, RequestError, Response};
+
+/// What is asked for of a handoff.
+pub(super) struct Wish {
+    pub(super) mode: Option<Mode>,
+    pub(super) targets: Vec<Choice>,
+    pub(super) why: String,
+}
 
 impl Node {
     pub(super) fn request(&mut self, now: Instant, request: Request) -> Result<Response, RequestError> {
@@ -183,9 +190,14 @@ impl Node {
         let known = context.as_ref().unwrap_or(&live.context);
         let decided = decide(now, live, known, trigger.as_ref().map(|trigger| trigger.rule.as_str()));
         let choices = choices(&live.config, &decided.manner, request.target.as_deref())?;
+        let wish = Wish {
+            mode: request.mode,
+            targets: choices,
+            why: reason,
+        };
         let order = Order {
             trigger,
-            ..self.new_order(live, known, decided, request.mode, choices, reason)
+            ..self.new_order(now, live, known, decided, wish)
         };
         let human = matches!(live.call.state(), State::Talking) && !live.call.with_ai();
         if request.by_ai && human {
@@ -209,13 +221,17 @@ impl Node {
     /// What a wish becomes in this call.
     pub(super) fn new_order(
         &mut self,
+        now: Instant,
         live: &Live,
         context: &Context,
         decided: Decided,
-        wish: Option<Mode>,
-        targets: Vec<Choice>,
-        why: String,
+        wish: Wish,
     ) -> Order {
+        let Wish { mode, mut targets, why } = wish;
+        let wall = self.wall(now);
+        for choice in &mut targets {
+            choice.closed = is_closed(&live.config, choice.target, wall);
+        }
         let id = loop {
             let id = HandoffId(self.random.draw());
             if self.registry.handoff(id).is_none() {
@@ -223,7 +239,7 @@ impl Node {
             }
         };
         let Decided { at, mut manner } = decided;
-        let mode = wish.unwrap_or(manner.mode);
+        let mode = mode.unwrap_or(manner.mode);
         manner.mode = mode;
         let config = &live.config;
         let line = at.and_then(|at| Some((at, config.playbook.decisions.get(at)?)));
@@ -235,7 +251,8 @@ impl Node {
         let refer = mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer);
         let ai_is_heard = config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         let talks_on = mode == Mode::Cold && ai_is_heard;
-        let first = targets.first().filter(|_| !refer && !talks_on);
+        let first = targets.iter().find(|target| !target.closed);
+        let first = first.filter(|_| !refer && !talks_on);
         let said = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
         let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
         let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
@@ -273,6 +290,7 @@ fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<C
                 target: known(name)?,
                 name: (*name).to_owned(),
                 uri: None,
+                closed: false,
             })
         })
         .collect();
@@ -280,6 +298,12 @@ fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<C
         true => Err(RequestError::NoTarget(wish.unwrap_or_default().to_owned())),
         false => Ok(choices),
     }
+}
+
+/// Whether a target is closed. Where nobody has said what time it is, it is not.
+fn is_closed(config: &Config, target: usize, at: Option<SystemTime>) -> bool {
+    let target = config.targets.get(target);
+    target.zip(at).is_some_and(|(target, at)| !target.hours.is_open(at))
 }
 
 fn invalid(error: ContextError) -> RequestError {

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
+use ::playbook::hours::Calendar;
 use ::sip::endpoint::Transport;
 use ::sip::sdp::Encoding;
 use ::sip::uri::Uri;
 use calls::config::{AiAgent, Keys, Pattern, Trunk};
 use sip::digest::Credentials;
 
+use super::hours::Hours;
 use super::reader::Table;
 use super::values::{self, prompt, reference, seconds, unique};
 use crate::prompts::{BuiltIn, Prompt};
@@ -27,6 +30,8 @@ pub struct Target {
     pub transport: Option<Transport>,
     /// How long it may ring.
     pub ring: Duration,
+    /// When it may be called.
+    pub hours: Arc<Calendar>,
     /// URIs that a REFER may name besides `name` and `uri`.
     pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
@@ -127,13 +132,14 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
     trunks
 }
 
-pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> {
+pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) -> Vec<Target> {
     let mut names = BTreeMap::new();
     let mut targets = Vec::new();
     for entry in root.tables("targets") {
         let name = unique(&entry, "name", &mut names);
         let peer = sip_peer(&entry);
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
+        let hours = hours.named(&entry);
         let patterns = patterns(&entry);
         let (briefing, hold) = (
             prompt(&entry, "briefing", BuiltIn::Briefing),
@@ -149,6 +155,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<Target> 
                 next_hop: peer.next_hop,
                 transport: peer.transport,
                 ring,
+                hours,
                 patterns,
                 briefing,
                 hold,
@@ -249,16 +256,48 @@ struct Peer {
     transport: Option<Transport>,
 }
 
+/// `tel:+49301234567`, or `tel:204`, an extension: who is called by its number at the next hop (RFC 3261 §19.1.6, RFC 3966 §3).
+fn phone(
+    table: &Table<'_, '_>,
+    line: usize,
+    number: &str,
+    next_hop: Option<(SocketAddr, Option<Transport>)>,
+) -> Option<Peer> {
+    let number: String = number.chars().filter(|c| !"-.()".contains(*c)).collect();
+    let digits = number.strip_prefix('+').unwrap_or(&number);
+    // E.164 has 15 digits at the most.
+    if !(1..=15).contains(&digits.len()) || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        let message = "must be tel:+49301234567, or tel:204 for an extension: no parameters, at most 15 digits";
+        table.problem(line, "uri", message);
+        return None;
+    }
+    let Some((next_hop, transport)) = next_hop else {
+        if !table.has("next_hop") {
+            table.problem(line, "uri", "a number is called at a gateway: set next_hop");
+        }
+        return None;
+    };
+    let phone = if number.starts_with('+') { ";user=phone" } else { "" };
+    Some(Peer {
+        uri: format!("sip:{number}@{next_hop}{phone}"),
+        next_hop,
+        transport,
+    })
+}
+
 /// `uri` and `next_hop`: the latter from the former where its host is an address.
 fn sip_peer(table: &Table<'_, '_>) -> Option<Peer> {
     let uri = table.required("uri");
     let next_hop = next_hop(table);
     let uri = uri?;
+    if let Some(number) = uri.value.strip_prefix("tel:") {
+        return phone(table, uri.line, number, next_hop);
+    }
     let Some(host) = uri.value.strip_prefix("sip:").filter(|rest| !rest.is_empty()) else {
         table.problem(
             uri.line,
             "uri",
-            "must be sip:user@host (sips: and tel: are not built yet)",
+            "must be sip:user@host, or tel: with a number (sips: is not built yet)",
         );
         return None;
     };
@@ -305,5 +344,46 @@ fn sip_peer(table: &Table<'_, '_>) -> Option<Peer> {
             table.problem(uri.line, "uri", message);
             None
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Config;
+    use super::super::tests::problems;
+
+    #[test]
+    fn a_number_or_an_extension_is_called_at_the_next_hop() {
+        let target = |uri: &str, hop: &str| {
+            let text = format!("[[targets]]\nname = \"a\"\nuri = \"{uri}\"\nnext_hop = \"{hop}\"\n");
+            Config::from_toml(&text, Path::new(""))
+                .expect("right")
+                .targets
+                .remove(0)
+        };
+        let phone = target("tel:+49-30-(123).4567", "127.0.0.1:5080;transport=tcp");
+        assert_eq!(phone.uri, "sip:+49301234567@127.0.0.1:5080;user=phone");
+        assert_eq!(phone.next_hop, "127.0.0.1:5080".parse().expect("an address"));
+        assert_eq!(phone.transport, Some(sip::endpoint::Transport::Tcp));
+        assert_eq!(target("tel:204", "127.0.0.1:5080").uri, "sip:204@127.0.0.1:5080");
+        let wrong = |uri: &str, hop: &str| problems(&format!("[[targets]]\nname = \"a\"\nuri = \"{uri}\"\n{hop}\n"));
+        for uri in [
+            "tel:",
+            "tel:+",
+            "tel:anna",
+            "tel:+1234567890123456",
+            "tel:204;phone-context=x",
+            "tel:20 4",
+        ] {
+            let found = wrong(uri, "next_hop = \"127.0.0.1:5080\"");
+            assert!(
+                matches!(&found[..], [one] if one.contains("must be tel:+49301234567")),
+                "{uri}: {found:?}"
+            );
+        }
+        let found = wrong("tel:204", "");
+        assert!(matches!(&found[..], [one] if one.contains("set next_hop")), "{found:?}");
     }
 }

@@ -20,6 +20,7 @@ pub struct Prompts {
     pub busy: Prompt,
     pub no_answer: Prompt,
     pub failed: Prompt,
+    pub after_hours: Prompt,
     pub goodbye: Prompt,
     /// How often who waits is told how long it will take; zero: never.
     pub estimate_every: Duration,
@@ -45,6 +46,7 @@ impl Prompts {
             ("busy", &self.busy),
             ("no_answer", &self.no_answer),
             ("failed", &self.failed),
+            ("after_hours", &self.after_hours),
             ("goodbye", &self.goodbye),
             ("estimate_soon", &self.estimate_soon),
             ("estimate_intro", &self.estimate_intro),
@@ -112,6 +114,7 @@ pub(super) fn read(table: Table<'_, '_>) -> Prompts {
         busy: one(BuiltIn::Busy),
         no_answer: one(BuiltIn::NoAnswer),
         failed: one(BuiltIn::Failed),
+        after_hours: one(BuiltIn::AfterHours),
         goodbye: one(BuiltIn::Goodbye),
         estimate_every: every(&table),
         estimate_soon: one(BuiltIn::EstimateSoon),

@@ -94,6 +94,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "store" => format!("{:?}", config.store),
         "trunks" => format!("{:?}", config.trunks),
         "ai_agents" => format!("{:?}", config.ai_agents),
+        "hours" => format!("{:?}", config.hours),
         "targets" => format!("{:?}", config.targets),
         "playbook" => format!("{:?}{:?}", config.playbook, config.deadlines),
         "hep" => format!("{:?}", config.hep),
@@ -131,6 +132,7 @@ impl Config {
         config.deadlines = new.deadlines;
         config.trunks = new.trunks;
         config.ai_agents = new.ai_agents;
+        config.hours = new.hours;
         config.targets = new.targets;
         config.playbook = new.playbook;
         config.sounds = new.sounds;

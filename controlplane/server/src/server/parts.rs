@@ -129,6 +129,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             next_hop: target.next_hop,
             transport: target.transport,
             ring: target.ring,
+            hours: Arc::clone(&target.hours),
             patterns: target.patterns.clone(),
             briefing,
             hold,

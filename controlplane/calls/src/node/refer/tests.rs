@@ -1,4 +1,7 @@
+use std::sync::Arc;
 use std::time::Duration;
+
+use playbook::hours::Calendar;
 
 use super::*;
 use crate::config::{Keys, Pattern};
@@ -10,6 +13,7 @@ fn targets() -> Vec<Target> {
         next_hop: ([192, 0, 2, 7], 5060).into(),
         transport: None,
         ring: Duration::from_secs(20),
+        hours: Arc::new(Calendar::always()),
         patterns: patterns.iter().map(|text| Pattern::parse(text).unwrap()).collect(),
         briefing: None,
         hold: None,

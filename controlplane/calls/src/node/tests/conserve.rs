@@ -40,6 +40,7 @@ impl World {
             "disclosure",
             "own_announcement",
             "own_hold",
+            "after_hours",
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }

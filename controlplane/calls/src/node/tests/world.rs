@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionId, SessionSpec};
 use playbook::decisions::Manner;
+use playbook::hours::Calendar;
 use playbook::rules::{Requests, Rules};
 use playbook::{Accept, ColdHears, Mode, Playbook};
 use sip::endpoint::{DialogId, Invite, Refer, ReferId};
@@ -55,6 +56,7 @@ pub(super) fn config() -> Config {
         next_hop: address(host),
         transport: None,
         ring: Duration::from_secs(20),
+        hours: Arc::new(Calendar::always()),
         patterns: vec![Pattern::parse(&format!("sip:+4930*@{}", address(host))).unwrap()],
         briefing: None,
         hold: None,
@@ -116,6 +118,7 @@ pub(super) fn config() -> Config {
             no_answer: PromptId(4),
             failed: PromptId(5),
             goodbye: PromptId(6),
+            after_hours: PromptId(15),
             estimate: None,
         },
         deadlines: Deadlines {

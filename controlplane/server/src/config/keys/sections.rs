@@ -21,9 +21,16 @@ const AUTH: &[Key] = &[
     .example(),
     key("realm", r#""pbx.example.org""#, "Default: whatever realm asks.").example(),
 ];
-const URI: &str = "With ;transport=tcp at its end its calls run over TCP.";
+const URI: &str = "With ;transport=tcp at its end its calls run over TCP. \"tel:+49301234567\" is a phone number, \"tel:204\" an extension, of \
+                   the gateway or PBX at `next_hop`.";
 const NEXT_HOP: &str = "Where its INVITE is sent; ;transport=tcp may follow here, too. Default: the host of `uri`, \
                         where that is an address.";
+
+const OPEN: &str = "Hours of a week, as \"Mon-Fri 09:00-12:30 13:30-17:00\" or \"Fri,Sat 22:00-06:00\" (over midnight: until six on the \
+                    next day). Closed at all other times; [] is closed on all days but those of holidays that have hours.";
+
+const HOLIDAYS: &str = "Dates on which these do not hold: closed all day, as \"2026-12-25\", or with hours of their own, as \
+                        \"2026-12-24 09:00-12:00\".";
 
 const OWN_CODECS: &str = "What is spoken with it, of media.codecs, best first. Default: all of them, in their order.";
 
@@ -547,6 +554,13 @@ pub(super) const SECTIONS: &[Section] = &[
             key("uri", r#""sip:support@127.0.0.1:5080""#, URI).example(),
             key("next_hop", r#""127.0.0.1:5080""#, NEXT_HOP),
             key("ring_s", "20", "How long it may ring, seconds."),
+            key(
+                "hours",
+                r#""hotline""#,
+                "When it may be called: one of [[hours.calendars]]. While it is closed it is passed over (after_hours). Default: the hours \
+                 of the house, [hours].",
+            )
+            .example(),
             key("codecs", r#"["pcma", "pcmu"]"#, OWN_CODECS).example(),
             key("dtmf", r#""rtp""#, KEYS),
             key("reinvite", "true", REINVITE),
@@ -733,6 +747,33 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: DECISION,
     },
     Section {
+        name: "hours",
+        kind: Kind::Table,
+        about: "When humans may be called, by the clock on the wall of the time zone. Zones come with the program (IANA), whatever the host \
+                has.",
+        keys: &[
+            key("time_zone", r#""UTC""#, "An IANA name, as \"Europe/Berlin\"."),
+            key("open", r#"["Mon-Sun 00:00-24:00"]"#, OPEN),
+            key("holidays", "[]", HOLIDAYS),
+        ],
+    },
+    Section {
+        name: "hours.calendars",
+        kind: Kind::List,
+        about: "Hours of those that have others than the house: a target names them (hours).",
+        keys: &[
+            key("name", r#""hotline""#, "").example(),
+            key(
+                "time_zone",
+                r#""America/New_York""#,
+                "Default: that of the house, as of the two below.",
+            )
+            .example(),
+            key("open", r#"["Mon-Fri 08:00-20:00", "Sat 22:00-02:00"]"#, "").example(),
+            key("holidays", r#"["2026-12-25", "2026-12-24 09:00-12:00"]"#, "").example(),
+        ],
+    },
+    Section {
         name: "prompts",
         kind: Kind::Table,
         about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program. { uploaded = \"NAME\" } is one that \
@@ -761,6 +802,12 @@ pub(super) const SECTIONS: &[Section] = &[
             .example(),
             key("no_answer", r#""no_answer.wav""#, "").example(),
             key("failed", r#""failed.wav""#, "").example(),
+            key(
+                "after_hours",
+                r#""after_hours.wav""#,
+                "To the caller who goes back to the AI: every target is closed at this time.",
+            )
+            .example(),
             key("goodbye", r#""goodbye.wav""#, "To the caller where the AI is gone.").example(),
             key(
                 "estimate_every_s",
