@@ -180,19 +180,10 @@ impl Journal {
             Step::Accepted => "baton.handoff.accepted",
             Step::Joined { .. } => "baton.handoff.joined",
             Step::Returned => "baton.handoff.returned",
-            Step::Closed { end, .. } => {
-                let told = records
-                    .get_mut(id)
-                    .is_some_and(|record| std::mem::replace(&mut record.told, true));
-                if !told {
-                    // Nobody was invited; who listens shall not see an end without a beginning.
-                    self.handoff_event(records, notice, id, REQUESTED, json!({ "context": null }));
-                }
-                match end {
-                    calls::notice::End::Completed => "baton.handoff.completed",
-                    calls::notice::End::Failed | calls::notice::End::Cancelled => "baton.handoff.failed",
-                }
-            }
+            Step::Closed { end, .. } => match end {
+                calls::notice::End::Completed => "baton.handoff.completed",
+                calls::notice::End::Failed | calls::notice::End::Cancelled => "baton.handoff.failed",
+            },
             Step::Requested { .. }
             | Step::Disclosed
             | Step::Gate { .. }
@@ -201,6 +192,13 @@ impl Journal {
             | Step::TargetFailed { .. }
             | Step::Evidence(_) => return,
         };
+        let told = records
+            .get_mut(id)
+            .is_some_and(|record| std::mem::replace(&mut record.told, true));
+        if !told {
+            // Nobody was invited; who listens shall not see an end without a beginning.
+            self.handoff_event(records, notice, id, REQUESTED, json!({ "context": null }));
+        }
         self.handoff_event(records, notice, id, kind, json!({}));
     }
 

@@ -48,6 +48,7 @@ const DEMOS: &[&[&str]] = &[
     &["--fail", "caller-hangup"],
     &["--fail", "webhook-down"],
     &["--fail", "voicemail"],
+    &["--fail", "after-hours"],
 ];
 
 /// Installs, builds, and runs one demo in the current folder.

@@ -124,6 +124,7 @@ impl Judge<'_> {
             Case::NoAnswer => ("failed", "returned_to_ai", Some("no_answer")),
             Case::Reject => ("failed", "returned_to_ai", Some("rejected")),
             Case::Unreachable => ("failed", "returned_to_ai", Some("unreachable")),
+            Case::AfterHours => ("failed", "returned_to_ai", Some("after_hours")),
             Case::Voicemail => ("failed", "returned_to_ai", Some("machine")),
             Case::CallerHangup => ("failed", "abandoned", Some("caller_hangup")),
         };
@@ -289,6 +290,9 @@ impl Judge<'_> {
                 "the human's phone does not ring on",
                 cancelled.map_or("no CANCEL came".to_owned(), |at| format!("CANCEL at {at:.0} ms")),
             );
+        } else if self.run.case == Case::AfterHours {
+            let invited = self.party(Who::Human).find("invited", |_| true).is_some();
+            self.promise(!invited, "nobody is called", format!("invited: {invited}"));
         } else {
             let answered = self.party(Who::Human).find("answered", |_| true).is_some();
             self.promise(!answered, "the human was not joined", format!("answered: {answered}"));
@@ -320,7 +324,9 @@ impl Judge<'_> {
         handoff.extend(if self.run.case.joins() {
             &["handoff.answered", "handoff.joined", "handoff.completed"][..]
         } else if self.run.case == Case::Voicemail {
-            &["handoff.answered", "handoff.failed"][..]
+            &["handoff.answered", "handoff.returned", "handoff.failed"][..]
+        } else if self.run.case == Case::AfterHours {
+            &["handoff.returned", "handoff.failed"][..]
         } else {
             &["handoff.failed"]
         });
@@ -360,6 +366,10 @@ impl Judge<'_> {
             },
         );
 
+        if self.run.case == Case::AfterHours {
+            // It goes out to who is called.
+            return;
+        }
         let package = deliveries
             .iter()
             .find(|delivery| delivery.kind() == "handoff.requested")

@@ -16,6 +16,7 @@ pub(super) enum Case {
     CallerHangup,
     WebhookDown,
     Voicemail,
+    AfterHours,
 }
 
 impl Case {
@@ -34,7 +35,7 @@ impl Case {
             (_, Some(DemoFail::CallerHangup)) => Ok(Case::CallerHangup),
             (_, Some(DemoFail::WebhookDown)) => Ok(Case::WebhookDown),
             (_, Some(DemoFail::Voicemail)) => Ok(Case::Voicemail),
-            (_, Some(DemoFail::AfterHours)) => Err("--fail after-hours is not built yet".to_owned()),
+            (_, Some(DemoFail::AfterHours)) => Ok(Case::AfterHours),
         }
     }
 
@@ -47,7 +48,7 @@ impl Case {
     pub(super) fn returns(self) -> bool {
         matches!(
             self,
-            Case::Busy | Case::NoAnswer | Case::Reject | Case::Unreachable | Case::Voicemail
+            Case::Busy | Case::NoAnswer | Case::Reject | Case::Unreachable | Case::Voicemail | Case::AfterHours
         )
     }
 
@@ -142,6 +143,12 @@ pub(super) fn config(case: Case, mode: DemoMode, codecs: [DemoCodec; 3], places:
     let t1_ms = if case == Case::Unreachable { 60 } else { 500 };
     let ring_s = if case == Case::NoAnswer { 4 } else { 20 };
     // Twice the briefing, and what answered has not pressed the key: it is a machine.
+    // The house is closed all day.
+    let hours = if case == Case::AfterHours {
+        "[hours]\nopen = []\n\n"
+    } else {
+        ""
+    };
     let accept_s = if case == Case::Voicemail { 6 } else { 30 };
     format!(
         "[node]\nname = \"demo\"\n\n\
@@ -153,7 +160,7 @@ pub(super) fn config(case: Case, mode: DemoMode, codecs: [DemoCodec; 3], places:
          [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{ai}\"\n\n\
          [[trunks]]\nname = \"demo\"\naddresses = [\"127.0.0.1\"]\nai_agent = \"assistant\"\n\n\
          [[targets]]\nname = \"support\"\nuri = \"sip:human@{human}\"\nring_s = {ring_s}\n\n\
-         [playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\naccept_s = {accept_s}\n\
+         {hours}[playbook]\nmode = \"{mode}\"\naccept = \"{accept}\"\naccept_s = {accept_s}\n\
          # The AI asks by the API: what the caller says does not decide.\nrequest_phrases = []\n\n\
          [[webhooks]]\nname = \"demo\"\nurl = \"{webhook}\"\nallow_private = true\nsecrets = [\"{webhook_secret}\"]\n\
          retry_ms = 100\nretry_max_ms = 500\n"
@@ -165,7 +172,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
 
-    const ALL: [Case; 9] = [
+    const ALL: [Case; 10] = [
         Case::Warm,
         Case::Cold,
         Case::Busy,
@@ -175,6 +182,7 @@ mod tests {
         Case::CallerHangup,
         Case::WebhookDown,
         Case::Voicemail,
+        Case::AfterHours,
     ];
 
     #[test]

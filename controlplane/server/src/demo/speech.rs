@@ -13,6 +13,7 @@ pub(super) enum Speech {
     Busy,
     NoAnswer,
     Failed,
+    AfterHours,
     Caller1,
     Caller2,
     Caller3,
@@ -26,13 +27,14 @@ pub(super) enum Speech {
 
 /// All of them.
 #[cfg(test)]
-pub(super) const ALL: [Speech; 15] = [
+pub(super) const ALL: [Speech; 16] = [
     Speech::Announcement,
     Speech::Hold,
     Speech::Briefing,
     Speech::Busy,
     Speech::NoAnswer,
     Speech::Failed,
+    Speech::AfterHours,
     Speech::Caller1,
     Speech::Caller2,
     Speech::Caller3,
@@ -84,6 +86,7 @@ impl Speech {
             Speech::Busy => Source::Server(BuiltIn::Busy),
             Speech::NoAnswer => Source::Server(BuiltIn::NoAnswer),
             Speech::Failed => Source::Server(BuiltIn::Failed),
+            Speech::AfterHours => Source::Server(BuiltIn::AfterHours),
             Speech::Caller1 => party!("caller-1"),
             Speech::Caller2 => party!("caller-2"),
             Speech::Caller3 => party!("caller-3"),

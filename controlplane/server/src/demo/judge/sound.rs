@@ -25,7 +25,7 @@ impl Judge<'_> {
         let cold = self.run.mode == DemoMode::Cold;
         use Speech::*;
         let mut caller = vec![Ai1, Ai2];
-        if case != Case::Busy && case != Case::Reject && !cold {
+        if !matches!(case, Case::Busy | Case::Reject | Case::AfterHours) && !cold {
             caller.push(Announcement);
         }
         if case.rings() || case == Case::Unreachable {
@@ -35,6 +35,7 @@ impl Judge<'_> {
             Case::Busy => &[Busy, AiBack][..],
             Case::NoAnswer | Case::Voicemail => &[NoAnswer, AiBack],
             Case::Reject | Case::Unreachable => &[Failed, AiBack],
+            Case::AfterHours => &[AfterHours, AiBack],
             Case::CallerHangup => &[],
             Case::Warm | Case::Cold | Case::WebhookDown => &[HumanHello, Human2],
         });
@@ -64,6 +65,7 @@ impl Judge<'_> {
                 Busy,
                 NoAnswer,
                 Failed,
+                AfterHours,
                 HumanHello,
                 Human2,
                 Caller3,
