@@ -1,7 +1,7 @@
 //! What is not to be kept is cut out of what is told: numbers of cards, patterns of the house, members of the context by class.
 //!
 //! A card's number is found where its digits stand in one text, as digits (of any script that people are recognised in), with at most
-//! [`GAP`] blanks, dashes, dots or commas between two of them. One that is spoken in words, or told over two turns, is not found.
+//! three blanks, dashes, dots or commas between two of them. One that is spoken in words, or told over two turns, is not found.
 
 use std::borrow::Cow;
 use std::{fmt, mem};
