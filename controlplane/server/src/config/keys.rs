@@ -2,6 +2,7 @@
 //! from ([`example`]), and what a reload goes by ([`fixed`]). That it names what the readers ask for, and the defaults that they
 //! take, is tested.
 
+mod playbook;
 mod sections;
 
 use std::fmt::Write as _;
