@@ -302,12 +302,8 @@ pub(super) async fn acknowledge(
     parameters: Parameters,
 ) -> Answered {
     let id = shared.opened(principal, name, &parameters).await?;
-    match shared.node.request(Ask::Acknowledge(id)).await {
-        Ok(Ok(_)) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Ok(Err(RequestError::NoHandoff)) => Err(refusal(RequestError::WrongState("the handoff is over".to_owned()))),
-        Ok(Err(error)) => Err(refusal(error)),
-        Err(_) => Err(Problem::unavailable("the server is stopping")),
-    }
+    ask(&shared, Ask::Acknowledge(id)).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// The human takes the call.
@@ -362,8 +358,14 @@ pub(super) async fn vcon(State(shared): Context, principal: Principal, name: Nam
 }
 
 async fn act(shared: &Shared, id: HandoffId, request: Ask) -> Answered {
+    ask(shared, request).await?;
+    Ok(document(StatusCode::OK, &shared.shown(id).await?))
+}
+
+/// Asks something about a handoff that was found.
+async fn ask(shared: &Shared, request: Ask) -> Result<(), Problem> {
     match shared.node.request(request).await {
-        Ok(Ok(_)) => Ok(document(StatusCode::OK, &shared.shown(id).await?)),
+        Ok(Ok(_)) => Ok(()),
         // It was found in the records, so it is over.
         Ok(Err(RequestError::NoHandoff)) => Err(refusal(RequestError::WrongState("the handoff is over".to_owned()))),
         Ok(Err(error)) => Err(refusal(error)),
