@@ -17,11 +17,36 @@ fn is_possible() -> bool {
     !is_refused(&rtpload("run --subject reflector --calls 1 --seconds 1"))
 }
 
+/// Runs that are thrown away at most because the load itself was held up.
+const RETRIES: usize = 10;
+
 /// The row of this run, from its JSON.
+///
+/// Where the machine gave the load no time for 60 ms, the data plane was right to fill its silence with noise, and the lines do not
+/// go on as they were sent. Such a run says of itself that the load was late; one that says so and still found nothing is kept.
 fn row(words: &str) -> Value {
+    for _ in 0..RETRIES {
+        let row = measured(words);
+        if row["load_limit"] == false || foreign(&row) == 0.0 {
+            return row;
+        }
+    }
+    panic!("{words}: the load was late in each of {RETRIES} runs, and its lines were broken")
+}
+
+fn measured(words: &str) -> Value {
     let output = rtpload(words);
     let said = String::from_utf8_lossy(&output.stdout);
     serde_json::from_str(&said).unwrap_or_else(|_| panic!("{words}: {output:?}"))
+}
+
+fn figure(row: &Value, name: &str) -> f64 {
+    row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"))
+}
+
+/// Packets that do not belong into their lines.
+fn foreign(row: &Value) -> f64 {
+    figure(row, "duplicated") + figure(row, "broken") + figure(row, "strange")
 }
 
 #[test]
@@ -33,9 +58,7 @@ fn calls_that_go_from_one_worker_to_the_other_and_back_are_the_same_lines() {
         let row = row(&format!(
             "run --subject {subject} --calls 10 --seconds 2 --moves 50 --json"
         ));
-        let figure = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
-        let foreign = figure("duplicated") + figure("broken") + figure("strange");
-        assert!(figure("received") > 1800.0 && foreign == 0.0, "{row}");
+        assert!(figure(&row, "received") > 1800.0 && foreign(&row) == 0.0, "{row}");
         let worker = |name: &str| row["worker"][name].as_u64().unwrap_or_else(|| panic!("{name}: {row}"));
         // Each call there and back again, several times.
         assert!(worker("moved") > 40, "{row}");
@@ -62,12 +85,14 @@ fn calls_go_through_either_way_into_the_kernel_and_nothing_stays_behind() {
             let row = row(&format!(
                 "run --subject {subject} --calls 10 {beside}--seconds 1 --codecs {codecs} --json"
             ));
-            let figure = |name: &str| row[name].as_f64().unwrap_or_else(|| panic!("{name}: {row}"));
+            let figure = |name: &str| figure(&row, name);
             assert_eq!(figure("sent"), f64::from(1000 + 100 * relayed), "{subject}");
             assert_eq!(row["relayed_p99_us"].is_number(), relayed > 0, "{row}");
-            let foreign = figure("duplicated") + figure("broken") + figure("strange");
             // On a machine that does something else, too, the kernel may have no time for some.
-            assert!(figure("received") > 0.9 * figure("sent") && foreign == 0.0, "{row}");
+            assert!(
+                figure("received") > 0.9 * figure("sent") && foreign(&row) == 0.0,
+                "{row}"
+            );
             assert!(figure("p50_us") > 1.0 && figure("us_per_packet_sum") > figure("us_per_packet_process"));
         }
     }
