@@ -2,6 +2,7 @@
 //! so it works before anything is installed.
 #![forbid(unsafe_code)]
 
+mod again;
 mod fuzz;
 mod install;
 mod schemathesis;

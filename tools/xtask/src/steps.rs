@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::again;
 use crate::install::{self, Missing, Purpose};
 
 /// The product and the parties of its demo, as they are used.
@@ -230,93 +231,145 @@ pub(crate) fn test() -> ExitCode {
             "lints",
             &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"],
         ),
-        tests(),
+        ("tests".to_owned(), Box::new(|| again::tests(threads())) as Run),
         step("docs", &["doc", "--no-deps", "--workspace"]),
-        ("dependencies".to_owned(), ourselves("deny")),
+        ("dependencies".to_owned(), Box::new(|| ran(&mut ourselves("deny")))),
         step("programs", &PROGRAMS),
     ];
     let start = Instant::now();
     let count = steps.len() + DEMOS.len();
     let mut done = Vec::new();
-    for (name, command) in &mut steps {
+    for (name, run) in &mut steps {
         let number = done.len() + 1;
         eprintln!("xtask: [{number}/{count}] {name}");
         let begin = Instant::now();
-        let passed = command.status().is_ok_and(|status| status.success());
-        done.push(over((number, count), name, begin, passed));
-        if !passed {
+        let verdict = run();
+        let failed = verdict == Verdict::Failed;
+        done.push(over((number, count), name, begin, verdict));
+        if failed {
             break;
         }
     }
     for some in DEMOS.chunks(AT_ONCE) {
-        if done.iter().all(|(_, _, passed)| *passed) && done.len() >= steps.len() {
+        if done.iter().all(Done::passed) && done.len() >= steps.len() {
             done.extend(demos((done.len() + 1, count), some));
         }
     }
     eprintln!("xtask: summary, {} in all", seconds(start.elapsed()));
-    for (name, took, passed) in &done {
-        eprintln!("  {} {name} ({})", verdict(*passed), seconds(*took));
+    for step in &done {
+        eprintln!("  {} {} ({})", step.verdict.word(), step.name, seconds(step.took));
+        if let Verdict::PassedAlone(names) = &step.verdict {
+            eprintln!("    failed beside others, passed alone: {}", names.join(", "));
+        }
     }
     if done.len() < count {
         eprintln!("  {} steps after it were not run", count - done.len());
     }
-    if done.len() == count && done.iter().all(|(_, _, passed)| *passed) {
+    if done.len() == count && done.iter().all(Done::passed) {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     }
 }
 
-/// What is known of a step: its name, how long it took, whether it passed.
-type Done = (String, Duration, bool);
+/// Runs a step.
+type Run = Box<dyn FnMut() -> Verdict>;
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    Passed,
+    /// These failed beside others, and passed alone.
+    PassedAlone(Vec<String>),
+    Failed,
+}
+
+impl Verdict {
+    fn word(&self) -> &'static str {
+        match self {
+            Verdict::Passed => "passed",
+            Verdict::PassedAlone(_) => "passed at the second try",
+            Verdict::Failed => "FAILED",
+        }
+    }
+}
+
+/// What is known of a step that was run.
+struct Done {
+    name: String,
+    took: Duration,
+    verdict: Verdict,
+}
+
+impl Done {
+    fn passed(&self) -> bool {
+        self.verdict != Verdict::Failed
+    }
+}
 
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn over((number, count): (usize, usize), name: &str, begin: Instant, passed: bool) -> Done {
+fn over((number, count): (usize, usize), name: &str, begin: Instant, verdict: Verdict) -> Done {
     let took = begin.elapsed();
     eprintln!(
         "xtask: [{number}/{count}] {name}: {} after {}",
-        verdict(passed),
+        verdict.word(),
         seconds(took)
     );
-    (name.to_owned(), took, passed)
+    Done {
+        name: name.to_owned(),
+        took,
+        verdict,
+    }
 }
 
-/// Runs demos at the same time. What one prints is shown when it is over, whole.
+/// Runs demos at the same time. What one prints is shown when it is over, whole. One that fails runs once more, alone.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 fn demos((number, count): (usize, usize), some: &[&[&str]]) -> Vec<Done> {
-    let run = |n: usize, options: &[&str]| {
-        let (name, mut command) = demo_step(options);
-        eprintln!("xtask: [{}/{count}] {name}", number + n);
-        let begin = Instant::now();
-        let output = command.output();
-        // One after the other: the lock is free again at the end of the block.
-        let mut err = std::io::stderr().lock();
-        let passed = match output {
-            Ok(output) => {
-                let shown = err
-                    .write_all(&output.stdout)
-                    .and_then(|()| err.write_all(&output.stderr));
-                output.status.success() && shown.is_ok()
-            }
-            Err(error) => {
-                let _ = writeln!(err, "{error}");
-                false
-            }
-        };
-        drop(err);
-        over((number + n, count), &name, begin, passed)
-    };
-    std::thread::scope(|scope| {
+    let mut done: Vec<Done> = std::thread::scope(|scope| {
         let running: Vec<_> = some
             .iter()
             .enumerate()
-            .map(|(n, options)| scope.spawn(move || run(n, options)))
+            .map(|(n, options)| scope.spawn(move || demo_once((number + n, count), options)))
             .collect();
         let over = running
             .into_iter()
             .map(|demo| demo.join().expect("it tells of its failure"));
         over.collect()
-    })
+    });
+    for (n, (done, options)) in done.iter_mut().zip(some).enumerate() {
+        if !done.passed() {
+            eprintln!("xtask: once more, alone: {}", done.name);
+            *done = demo_once((number + n, count), options);
+            if done.passed() {
+                done.verdict = Verdict::PassedAlone(vec![done.name.clone()]);
+            }
+        }
+    }
+    done
+}
+
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn demo_once((number, count): (usize, usize), options: &[&str]) -> Done {
+    let (name, mut command) = demo_step(options);
+    eprintln!("xtask: [{number}/{count}] {name}");
+    let begin = Instant::now();
+    let output = command.output();
+    // One after the other: the lock is free again at the end of the block.
+    let mut err = std::io::stderr().lock();
+    let passed = match output {
+        Ok(output) => {
+            let shown = err
+                .write_all(&output.stdout)
+                .and_then(|()| err.write_all(&output.stderr));
+            output.status.success() && shown.is_ok()
+        }
+        Err(error) => {
+            let _ = writeln!(err, "{error}");
+            false
+        }
+    };
+    drop(err);
+    over((number, count), &name, begin, verdict(passed))
 }
 
 /// Another task of this program, as a step.
@@ -326,18 +379,19 @@ fn ourselves(task: &str) -> Command {
     command
 }
 
-fn step(name: &str, arguments: &[&str]) -> (String, Command) {
+fn step(name: &str, arguments: &[&str]) -> (String, Run) {
     let mut command = cargo(arguments);
     command.current_dir(root()).env("RUSTDOCFLAGS", "-D warnings");
-    (name.to_owned(), command)
+    (name.to_owned(), Box::new(move || ran(&mut command)))
+}
+
+fn ran(command: &mut Command) -> Verdict {
+    verdict(command.status().is_ok_and(|status| status.success()))
 }
 
 /// Many of the server's tests wait for calls that take their time: more of them run at once than there are cores.
-fn tests() -> (String, Command) {
-    let (name, mut command) = step("tests", &["test", "--workspace"]);
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    command.env("RUST_TEST_THREADS", (3 * cores).to_string());
-    (name, command)
+fn threads() -> usize {
+    3 * std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// A demo in a folder of its own below the target folder, where its recordings stay for whoever looks into a failure.
@@ -387,8 +441,8 @@ pub(crate) fn release() -> PathBuf {
     target().join("release")
 }
 
-fn verdict(passed: bool) -> &'static str {
-    if passed { "passed" } else { "FAILED" }
+fn verdict(passed: bool) -> Verdict {
+    if passed { Verdict::Passed } else { Verdict::Failed }
 }
 
 fn seconds(time: Duration) -> String {
