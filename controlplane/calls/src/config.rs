@@ -7,6 +7,7 @@ use std::time::Duration;
 use media::command::{Latch, PromptId};
 use playbook::Playbook;
 use playbook::hours::Calendar;
+pub use playbook::routing::Strategy;
 use sip::digest::Credentials;
 use sip::endpoint::Transport;
 use sip::sdp::Encoding;
@@ -173,7 +174,10 @@ pub struct Target {
     pub ring: Duration,
     /// When it may be called.
     pub hours: Arc<Calendar>,
-    /// URIs that a REFER may name, besides the target's name and own URI. They are sent to the same next hop.
+    /// It is a queue: one of its agents is called, at the agent's URI.
+    pub queue: Option<Queue>,
+    /// URIs that a REFER may name, besides the target's name and own URI, and those of a queue's agents. They are sent to the same
+    /// next hop.
     pub patterns: Vec<Pattern>,
     /// What the human hears before the join, in place of the default briefing.
     pub briefing: Option<PromptId>,
@@ -187,6 +191,21 @@ pub struct Target {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
+}
+
+/// A target that is many human agents: who is called is one of those that it may call ([`Target::patterns`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// What an agent must be able to do: skills, each at this level at least, from 1 to 10.
+    pub skills: Vec<(String, u8)>,
+    /// Who of those that are free.
+    pub strategy: Strategy,
+    /// How long a caller waits until somebody is free; then it is the next target's turn.
+    pub max_wait: Duration,
+    /// How long an agent is left alone after a talk.
+    pub wrap_up: Duration,
+    /// How long an agent who did not answer is called for nobody.
+    pub set_aside: Duration,
 }
 
 /// How a caller who waits is told how long it will take.

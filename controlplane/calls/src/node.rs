@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use bytes::Bytes;
 use media::coders::Sizes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
+use playbook::routing::Pool;
 use playbook::rules::Occasion;
 use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
@@ -31,6 +32,7 @@ use crate::spec::Role;
 use crate::timer::Timer;
 
 mod act;
+mod agents;
 mod estimate;
 mod hold;
 mod judge;
@@ -99,6 +101,8 @@ pub struct Node {
     pub(crate) coders: Coders,
     estimates: Estimates,
     pub(crate) contacts: Contacts,
+    /// The human agents, and who waits for them.
+    pub(crate) pool: Pool,
     /// What time it was when it was last said.
     wall: Option<(Instant, SystemTime)>,
     /// Requests that are or were answered later.
@@ -109,7 +113,7 @@ pub struct Node {
 
 impl Node {
     /// A node without a call.
-    pub fn new(config: Config, _now: Instant) -> Node {
+    pub fn new(config: Config, now: Instant) -> Node {
         let mut endpoint = Endpoint::new(config.sip.clone());
         endpoint.admit(config.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied()));
         Node {
@@ -126,6 +130,7 @@ impl Node {
             coders: Coders::default(),
             estimates: Estimates::default(),
             contacts: Contacts::default(),
+            pool: Pool::new(now),
             wall: None,
             tickets: 0,
             turned_away: 0,

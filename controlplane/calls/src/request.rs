@@ -1,8 +1,11 @@
 //! What users ask of a node, and what they are answered.
 
+use std::collections::BTreeMap;
+
 use media::command::Refusal;
 use playbook::Mode;
 use playbook::context::{Turn, TurnDecision};
+use playbook::routing::{Full, Profile};
 use serde_json::Value;
 
 use crate::notice::{CallId, HandoffId};
@@ -39,6 +42,14 @@ pub enum Request {
     Decline(HandoffId),
     /// The AI or a supervisor takes the request back.
     Cancel(HandoffId),
+    /// All human agents.
+    Agents,
+    /// One of them.
+    Agent(String),
+    /// A human agent, new or changed.
+    PutAgent(Profile),
+    /// A human agent is one no more.
+    RemoveAgent(String),
 }
 
 /// Whom to invite as a supervisor.
@@ -86,6 +97,10 @@ pub enum Response {
     Hears(Vec<Row>),
     /// The answer follows, as [`Output::Answer`](crate::node::Output::Answer), once the data plane has said whether it can be.
     Later(Ticket),
+    /// Human agents, by id.
+    Agents(Vec<AgentView>),
+    /// One of them.
+    Agent(Box<AgentView>),
     /// Done, nothing to show.
     Done,
 }
@@ -103,6 +118,10 @@ pub enum RequestError {
     WrongState(String),
     /// No target has this name.
     NoTarget(String),
+    /// No human agent has this id.
+    NoAgent,
+    /// There are as many human agents as there can be, or as many names of skills, languages and queues.
+    Full(Full),
     /// There is no supervisor.
     NoSupervisor,
     /// There is no port, or no coder state, for another leg now.
@@ -111,6 +130,39 @@ pub enum RequestError {
     Refused(Refusal),
     /// What was sent cannot be used; says why.
     Invalid(String),
+}
+
+/// A human agent as the API shows it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct AgentView {
+    /// What is said of it.
+    #[serde(flatten)]
+    pub profile: Profile,
+    /// The queues that may call it, by name.
+    pub queues: Vec<String>,
+    /// What it does now: `talking`, `ringing`, `wrap_up`, `set_aside`, or its presence.
+    pub state: &'static str,
+    /// Seconds since it has had nothing to do, where it is available.
+    pub idle_s: Option<u64>,
+    /// Seconds for which it is called for nobody, as it did not answer.
+    pub set_aside_s: Option<u64>,
+    /// Seconds that a talk and what follows it took, on the average of the last ones.
+    pub handle_s: Option<u64>,
+    /// How callers liked it, from 1 to 5, likewise.
+    pub csat: Option<f32>,
+}
+
+/// A queue, as metrics and the API show it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct QueueView {
+    /// The target's name.
+    pub name: String,
+    /// Callers who wait.
+    pub waiting: usize,
+    /// Seconds for which the one has waited who waits longest.
+    pub longest_wait_s: u64,
+    /// Agents that it may call, by what they do.
+    pub agents: BTreeMap<&'static str, usize>,
 }
 
 /// A live call as the API shows it.

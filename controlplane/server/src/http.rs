@@ -44,6 +44,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use media::command::Refusal;
 use playbook::redact::Redact;
+use playbook::routing::{AGENTS, Full, NAMES};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
@@ -193,6 +194,14 @@ fn refusal(error: RequestError) -> Problem {
         RequestError::WrongState(why) => Problem::new(StatusCode::CONFLICT, "wrong-state", why),
         RequestError::NoTarget(name) => Problem::invalid(format!("no target has the name {name:?}")),
         RequestError::Invalid(why) => Problem::invalid(why),
+        RequestError::NoAgent => Problem::not_found("no human agent has this id"),
+        RequestError::Full(of) => {
+            let detail = match of {
+                Full::Agents => format!("there are {AGENTS} human agents, and no room for more"),
+                Full::Names => format!("there are {NAMES} names of skills, languages and queues, and no room for more"),
+            };
+            Problem::new(StatusCode::CONFLICT, "full", detail)
+        }
         RequestError::NoSupervisor => Problem::not_found("this call has no supervisor"),
         RequestError::NoCapacity => {
             let detail = "there is no port or no coder for another leg at the moment";

@@ -83,6 +83,7 @@ pub(super) fn node_config(
         auth: None,
         dtmf: keys(scenario.info[2]),
         reinvite: true,
+        queue: None,
     });
     let requests = Requests {
         phrases: vec!["speak to a human".to_owned()],

@@ -50,6 +50,10 @@ impl Node {
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
             Request::Cancel(id) => self.wish_of(now, id, Input::Cancel),
+            Request::Agents => Ok(Response::Agents(self.agents(now))),
+            Request::Agent(id) => self.agent(now, &id),
+            Request::PutAgent(profile) => self.put_agent(now, profile),
+            Request::RemoveAgent(id) => self.remove_agent(now, &id),
         }
     }
 

@@ -21,6 +21,7 @@ fn targets() -> Vec<Target> {
         auth: None,
         dtmf: Keys::Rtp,
         reinvite: true,
+        queue: None,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

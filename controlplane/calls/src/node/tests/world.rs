@@ -64,6 +64,7 @@ pub(super) fn config() -> Config {
         auth: None,
         dtmf: Keys::Rtp,
         reinvite: true,
+        queue: None,
     };
     Config {
         sip: endpoint(us()),

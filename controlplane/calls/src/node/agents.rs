@@ -1,0 +1,116 @@
+//! The human agents, as users see them, and the queues that may call them.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use playbook::routing::{Profile, View};
+
+use crate::config::Config;
+use crate::node::Node;
+use crate::request::{AgentView, QueueView, RequestError, Response};
+
+/// The longest id, name and URI of an agent, in bytes.
+const LONGEST: usize = 256;
+
+/// Skills or languages that an agent can have.
+const SKILLS: usize = 64;
+
+impl Node {
+    /// All queues.
+    pub fn queues(&self, now: Instant) -> Vec<QueueView> {
+        let queues = self.config.targets.iter().filter(|target| target.queue.is_some());
+        let view = |name: &str| {
+            let (waiting, since) = self.pool.waiting(name);
+            QueueView {
+                name: name.to_owned(),
+                waiting,
+                longest_wait_s: since.map_or(0, |since| now.saturating_duration_since(since).as_secs()),
+                agents: BTreeMap::new(),
+            }
+        };
+        let mut views: Vec<_> = queues.map(|target| view(&target.name)).collect();
+        for agent in self.pool.agents(now) {
+            for queue in queues_of(&self.config, &agent.profile.uri) {
+                if let Some(view) = views.iter_mut().find(|view| view.name == queue) {
+                    *view.agents.entry(agent.doing.name()).or_default() += 1;
+                }
+            }
+        }
+        views
+    }
+
+    pub(super) fn agents(&self, now: Instant) -> Vec<AgentView> {
+        let views = self.pool.agents(now);
+        views.map(|view| agent_view(&self.config, &view)).collect()
+    }
+
+    pub(super) fn agent(&self, now: Instant, id: &str) -> Result<Response, RequestError> {
+        let view = self.pool.agent(now, id).ok_or(RequestError::NoAgent)?;
+        Ok(Response::Agent(Box::new(agent_view(&self.config, &view))))
+    }
+
+    /// Only whom a queue may call: a key of the API is no leave to call anybody.
+    pub(super) fn put_agent(&mut self, now: Instant, profile: Profile) -> Result<Response, RequestError> {
+        check(&profile).map_err(RequestError::Invalid)?;
+        let queues = queues_of(&self.config, &profile.uri);
+        if queues.is_empty() {
+            let why = format!(
+                "no queue may call {:?}: none of their `patterns` allows it",
+                profile.uri
+            );
+            return Err(RequestError::Invalid(why));
+        }
+        let id = profile.id.clone();
+        self.pool.put(now, profile, &queues).map_err(RequestError::Full)?;
+        self.agent(now, &id)
+    }
+
+    pub(super) fn remove_agent(&mut self, _now: Instant, id: &str) -> Result<Response, RequestError> {
+        match self.pool.remove(id) {
+            true => Ok(Response::Done),
+            false => Err(RequestError::NoAgent),
+        }
+    }
+}
+
+/// The queues that may call this URI.
+pub(super) fn queues_of<'c>(config: &'c Config, uri: &str) -> Vec<&'c str> {
+    let targets = config.targets.iter().filter(|target| target.queue.is_some());
+    let allow = targets.filter(|target| target.patterns.iter().any(|pattern| pattern.matches(uri)));
+    allow.map(|target| target.name.as_str()).collect()
+}
+
+fn agent_view(config: &Config, view: &View<'_>) -> AgentView {
+    let queues = queues_of(config, &view.profile.uri);
+    AgentView {
+        profile: view.profile.clone(),
+        queues: queues.into_iter().map(str::to_owned).collect(),
+        state: view.doing.name(),
+        idle_s: view.idle.map(|idle| idle.as_secs()),
+        set_aside_s: view.set_aside.map(|left| left.as_secs()),
+        handle_s: view.handle.map(|handle| handle.as_secs()),
+        csat: view.csat,
+    }
+}
+
+/// What is wrong with it.
+fn check(profile: &Profile) -> Result<(), String> {
+    let texts = [("id", &profile.id), ("name", &profile.name), ("uri", &profile.uri)];
+    for (member, text) in texts {
+        if text.len() > LONGEST || member != "name" && text.is_empty() {
+            return Err(format!("{member} must have 1 to {LONGEST} bytes"));
+        }
+    }
+    let names = profile.skills.keys().chain(&profile.languages);
+    if profile.skills.len() > SKILLS || profile.languages.len() > SKILLS {
+        return Err(format!("skills and languages can be {SKILLS} each"));
+    }
+    if names.into_iter().any(|name| name.is_empty() || name.len() > LONGEST) {
+        return Err(format!("a skill or language must have 1 to {LONGEST} bytes"));
+    }
+    match profile.skills.iter().find(|(_, level)| !(1..=10).contains(*level)) {
+        Some((name, _)) => Err(format!("the level of skill {name:?} must be from 1 to 10")),
+        None if profile.calls == 0 => Err("calls must be at least 1".to_owned()),
+        None => Ok(()),
+    }
+}
