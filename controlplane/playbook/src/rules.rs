@@ -275,6 +275,7 @@ impl Rules {
             None => Vec::new(),
         };
         heard.sort_by_key(|(group, _)| *group);
+        heard.dedup_by_key(|(group, _)| *group);
         let facts = Facts {
             turn: turn.map(|turn| (turn, memory.turns)),
             elapsed: scene.elapsed,

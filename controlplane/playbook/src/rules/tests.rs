@@ -191,6 +191,18 @@ fn a_request_comes_before_a_flag_and_a_flag_before_the_others() {
 }
 
 #[test]
+fn of_several_phrases_of_a_rule_the_one_that_was_said_first_is_told() {
+    let phrases = names(&["one", "two", "three", "four"]);
+    let flags = Vec::new();
+    let mut call = Call::of(Trigger::Flag { flags, phrases });
+    for (turn, said) in (1..).zip(["one two three four", "three four two one", "four one two", "two one"]) {
+        let first = said.split(' ').next().unwrap_or_default();
+        let why = format!("it: flag \"{first}\", turn {turn}");
+        assert_eq!(call.says(said), Some(why));
+    }
+}
+
+#[test]
 fn confidence_must_be_low_in_every_one_of_the_last_turns_that_have_it() {
     let mut call = Call::of(Trigger::Confidence { below: 0.6, turns: 2 });
     assert_eq!(call.turn(sure(0.3)), None);
