@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use playbook::context::{Context, Role, Sentiment, Turn};
+use playbook::decisions::Manner;
 use playbook::expression::Expression;
 use playbook::memory::Memory;
 use playbook::redact::Redact;
 use playbook::replay::{Conversation, Step, replay};
 use playbook::rules::{Occasion, Requests, Rule, Rules, Scene, Trigger};
+use playbook::{ColdHears, Playbook};
 use serde_json::json;
 
 /// None of them hands off: the dearest case. A fifth are conditions.
@@ -118,9 +120,17 @@ fn judging(criterion: &mut Criterion) {
             .collect(),
         ..Conversation::default()
     };
-    assert_eq!(replay(&rules, &conversation), None);
+    let playbook = Playbook {
+        usual: Manner::default(),
+        decisions: Vec::new(),
+        cold_hears: ColdHears::Hold,
+        rules,
+        redact: Redact::cards(true),
+        caller_id_field: None,
+    };
+    assert_eq!(replay(&playbook, &conversation), None);
     criterion.bench_function("a conversation of 20 turns against 200 rules", |bencher| {
-        bencher.iter(|| black_box(replay(&rules, black_box(&conversation))));
+        bencher.iter(|| black_box(replay(&playbook, black_box(&conversation))));
     });
 }
 

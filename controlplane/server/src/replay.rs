@@ -1,6 +1,7 @@
 //! `baton replay`: recorded conversations through a changed playbook.
 
 mod recorded;
+pub(crate) mod script;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,11 +9,12 @@ use std::io::{BufReader, Read};
 use std::process::ExitCode;
 
 use playbook::replay::{Found, replay as judge};
-use playbook::rules::Rules;
 use serde_json::{Value, json};
 
 use self::recorded::{Recorded, Was};
+use self::script::{Script, Surprise};
 use crate::cli::ReplayArgs;
+use crate::config::Config;
 use crate::serve::{load, print, say, say_problems};
 
 /// Differences that are printed one by one; the document has all.
@@ -36,7 +38,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
         }
     };
     let mut report = Report::default();
-    let end = report.read(&config.playbook.rules, file);
+    let end = report.read(&config, file);
     match args.json {
         true => print(&report.document().to_string()),
         false => report.text().iter().for_each(|line| print(line)),
@@ -56,6 +58,7 @@ pub(crate) fn replay(args: &ReplayArgs) -> ExitCode {
             ));
             ExitCode::FAILURE
         }
+        (Ok(()), _) if !report.succeeds() => ExitCode::FAILURE,
         (Ok(()), _) => ExitCode::SUCCESS,
     }
 }
@@ -70,7 +73,12 @@ struct Report {
     differences: Vec<Value>,
     /// Entries that cannot be judged, from 1, and why.
     skipped: Vec<(usize, String)>,
+    /// Steps that went otherwise than their conversation expects.
+    surprises: Vec<(Name, Surprise)>,
 }
+
+/// What an entry is called: by its id, else by its place.
+type Name = String;
 
 /// Of one rule; of handoffs that no rule asked for, as one.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -90,25 +98,33 @@ const ASKED: &str = "(asked for)";
 
 impl Report {
     /// One document after the other: conversations, records, lists and pages of them.
-    fn read(&mut self, rules: &Rules, file: impl Read) -> Result<(), serde_json::Error> {
+    fn read(&mut self, config: &Config, file: impl Read) -> Result<(), serde_json::Error> {
         for document in serde_json::Deserializer::from_reader(file).into_iter() {
             match document? {
-                Value::Array(entries) => entries.iter().for_each(|entry| self.entry(rules, entry)),
+                Value::Array(entries) => entries.iter().for_each(|entry| self.entry(config, entry)),
                 document => match document.get("handoffs").and_then(Value::as_array) {
-                    Some(entries) => entries.iter().for_each(|entry| self.entry(rules, entry)),
-                    None => self.entry(rules, &document),
+                    Some(entries) => entries.iter().for_each(|entry| self.entry(config, entry)),
+                    None => self.entry(config, &document),
                 },
             }
         }
         Ok(())
     }
 
-    fn entry(&mut self, rules: &Rules, entry: &Value) {
+    fn entry(&mut self, config: &Config, entry: &Value) {
         self.entries += 1;
-        match recorded::read(entry) {
-            Ok(recorded) => {
+        let script = entry.get("steps").map(|_| Script::read(entry)).transpose();
+        let read = script.and_then(|script| match script {
+            Some(script) => Ok((script.recorded(), script.walk(config))),
+            None => Ok((recorded::read(entry)?, Vec::new())),
+        });
+        match read {
+            Ok((recorded, surprises)) => {
                 self.judged += 1;
-                let found = judge(rules, &recorded.conversation);
+                let name = || recorded.id.clone().unwrap_or_else(|| format!("entry {}", self.entries));
+                self.surprises
+                    .extend(surprises.into_iter().map(|surprise| (name(), surprise)));
+                let found = judge(&config.playbook, &recorded.conversation);
                 self.compare(&recorded, found);
             }
             Err(why) => self.skipped.push((self.entries, why)),
@@ -143,6 +159,11 @@ impl Report {
         }));
     }
 
+    /// All went as the conversations expect.
+    fn succeeds(&self) -> bool {
+        self.surprises.is_empty()
+    }
+
     fn document(&self) -> Value {
         let rules = self.by_rule.iter().map(|(rule, tally)| {
             json!({
@@ -154,12 +175,17 @@ impl Report {
             .skipped
             .iter()
             .map(|(entry, why)| json!({ "entry": entry, "why": why }));
+        let unexpected = self.surprises.iter().map(|(name, surprise)| {
+            let Surprise { step, turn, after, expected, is } = surprise;
+            json!({ "conversation": name, "step": step, "turn": turn, "after_s": after.as_secs_f64(), "expected": expected, "is": is })
+        });
         json!({
             "schema": "baton.replay/1",
             "conversations": self.judged,
             "rules": rules.collect::<Vec<_>>(),
             "differences": self.differences,
             "skipped": skipped.collect::<Vec<_>>(),
+            "unexpected": unexpected.collect::<Vec<_>>(),
         })
     }
 
@@ -185,6 +211,14 @@ impl Report {
                 tally.recorded, tally.now, tally.new, tally.gone, tally.right, tally.wrong
             )
         }));
+        if !self.surprises.is_empty() {
+            lines.push(String::new());
+            lines.extend(
+                self.surprises
+                    .iter()
+                    .map(|(name, surprise)| format!("{name}, {surprise}")),
+            );
+        }
         if !self.differences.is_empty() {
             lines.push(String::new());
         }
@@ -211,5 +245,7 @@ impl Report {
     }
 }
 
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod tests;

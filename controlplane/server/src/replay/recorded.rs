@@ -9,8 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// What an entry may be.
-pub(super) const WANTED: &str =
-    "an entry is a conversation ({\"turns\": […]}), or a record as GET /v1/handoffs/{id} answers";
+pub(super) const WANTED: &str = "an entry is a conversation ({\"turns\": […]}, or with what is expected: {\"steps\": […]}), or a record as GET /v1/handoffs/{id} answers";
 
 /// A conversation, and what became of it.
 #[derive(Debug, PartialEq)]
@@ -176,7 +175,7 @@ fn of_record(record: &Value) -> Result<Recorded, String> {
     })
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().map_err(|_| format!("{text:?} is no time of RFC 3339"))
 }
 

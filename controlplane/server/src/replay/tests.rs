@@ -4,13 +4,12 @@ use std::time::Duration;
 use playbook::replay::Step;
 
 use super::*;
-use crate::config::Config;
 
-fn rules(text: &str) -> Rules {
-    Config::from_toml(text, Path::new("")).expect("right").playbook.rules
+fn rules(text: &str) -> Config {
+    Config::from_toml(text, Path::new("")).expect("right")
 }
 
-fn report(rules: &Rules, file: &str) -> Report {
+fn report(rules: &Config, file: &str) -> Report {
     let mut report = Report::default();
     report.read(rules, file.as_bytes()).expect("JSON");
     report
@@ -149,7 +148,7 @@ fn time_patches_and_keys_count() {
     let read = recorded::read(&line).expect("a conversation");
     let seconds: Vec<_> = read.conversation.steps.iter().map(|(at, _)| at.as_secs()).collect();
     assert_eq!(seconds, [0, 40, 50, 50, 70]);
-    let found = judge(&rules(RULES), &read.conversation).expect("by time");
+    let found = judge(&rules(RULES).playbook, &read.conversation).expect("by time");
     assert_eq!(
         (found.fired.rule.as_str(), found.after),
         ("slow", Duration::from_secs(60))

@@ -57,6 +57,66 @@ async fn a_turn_with_a_topic_hands_off_and_answer_record_webhook_and_stream_say_
     world.stop().await;
 }
 
+/// The rules, the matrix and what is cut out of the example, with the only human that there is.
+fn billing() -> &'static str {
+    let text = include_str!("../../../playbook/examples/billing.toml");
+    let from = text.find("[playbook.redact]").expect("what is cut out");
+    let own = text[from..].replace("[\"retention\", \"billing\", \"front-desk\"]", "[\"support\"]");
+    own.replace("targets = [\"billing\"]", "targets = [\"support\"]").leak()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worked_example_of_billing_goes_over_the_api_as_its_conversation_says() {
+    let mut plan = Plan::all(Way::udp(FOUR));
+    plan.manner = Manner::IsBusy;
+    plan.more = billing();
+    let mut world = World::with(plan).await;
+    let conversations: Value =
+        serde_json::from_str(include_str!("../../../playbook/examples/billing.json")).expect("JSON");
+    let steps = conversations[0]["steps"].as_array().expect("steps");
+    let (last, before) = steps.split_last().expect("a step");
+    let turns = format!("/v1/calls/{}/turns", world.call);
+    for step in before {
+        assert_eq!(step["then"], "nothing");
+        match step["turn"].is_object() {
+            true => {
+                let (status, told) = world.post(OWN, &turns, step["turn"].clone()).await;
+                assert_eq!(
+                    (status, &told["decision"]),
+                    (StatusCode::OK, &json!("continue")),
+                    "{step}"
+                );
+            }
+            false => assert_eq!(
+                world.patch(OWN, step["context"].clone()).await,
+                StatusCode::OK,
+                "{step}"
+            ),
+        }
+    }
+    assert_eq!(world.patch(OWN, last["context"].clone()).await, StatusCode::OK);
+    let Signal::Invited(_, Some(handoff)) = world.human.next().await else {
+        panic!("nobody is invited")
+    };
+    world.events(&handoff, "baton.handoff.failed").await;
+    let (record, then) = (world.record(&handoff).await, &last["then"]);
+    assert_eq!(
+        record["trigger"],
+        json!({ "rule": then["rule"], "because": then["because"] })
+    );
+    for member in ["decision", "mode"] {
+        assert_eq!(record[member], then[member], "{member}");
+    }
+    let package = &record["context"];
+    let completeness = &package["completeness"];
+    assert_eq!(
+        (&completeness["present"], &completeness["missing"]),
+        (&then["required"], &then["missing"])
+    );
+    assert_eq!(package["transcript"][3]["text"], steps[3]["kept"]);
+    world.stop().await;
+}
+
 /// What is told in this test, however it is written: beginnings of a card's number, a secret, and what a pattern finds.
 const HIDDEN: [&str; 6] = [
     "510510510510",
