@@ -16,6 +16,7 @@ mod otlp;
 mod peers;
 mod playbook;
 mod prompts;
+mod queue;
 mod reader;
 mod reload;
 mod rules;

@@ -9,10 +9,11 @@ use ::playbook::hours::Calendar;
 use ::sip::endpoint::Transport;
 use ::sip::sdp::Encoding;
 use ::sip::uri::Uri;
-use calls::config::{AiAgent, Keys, Pattern, Trunk};
+use calls::config::{AiAgent, Keys, Pattern, Queue, Trunk};
 use sip::digest::Credentials;
 
 use super::hours::Hours;
+use super::queue;
 use super::reader::Table;
 use super::values::{self, prompt, reference, seconds, unique};
 use crate::prompts::{BuiltIn, Prompt};
@@ -32,7 +33,9 @@ pub struct Target {
     pub ring: Duration,
     /// When it may be called.
     pub hours: Arc<Calendar>,
-    /// URIs that a REFER may name besides `name` and `uri`.
+    /// It is a queue: one of its agents is called, at the agent's URI.
+    pub queue: Option<Queue>,
+    /// URIs that a REFER may name besides `name` and `uri`, and those that agents of a queue may have.
     pub patterns: Vec<Pattern>,
     /// In place of the default briefing.
     pub briefing: Option<Prompt>,
@@ -137,7 +140,11 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
     let mut targets = Vec::new();
     for entry in root.tables("targets") {
         let name = unique(&entry, "name", &mut names);
-        let peer = sip_peer(&entry);
+        let queue = queue::read(&entry);
+        let peer = match &queue {
+            Some(_) if !entry.has("uri") => queue_peer(&entry),
+            _ => sip_peer(&entry),
+        };
         let ring = seconds(&entry, "ring_s", 1..=600, 20);
         let hours = hours.named(&entry);
         let patterns = patterns(&entry);
@@ -156,6 +163,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
                 transport: peer.transport,
                 ring,
                 hours,
+                queue,
                 patterns,
                 briefing,
                 hold,
@@ -254,6 +262,25 @@ struct Peer {
     uri: String,
     next_hop: SocketAddr,
     transport: Option<Transport>,
+}
+
+/// A queue without an address of its own: its agents have theirs, and all of them are called there.
+fn queue_peer(table: &Table<'_, '_>) -> Option<Peer> {
+    let Some((next_hop, transport)) = next_hop(table) else {
+        if !table.has("next_hop") {
+            table.problem(
+                table.line,
+                "next_hop",
+                "is missing: where the agents of the queue are called",
+            );
+        }
+        return None;
+    };
+    Some(Peer {
+        uri: format!("sip:{next_hop}"),
+        next_hop,
+        transport,
+    })
 }
 
 /// `tel:+49301234567`, or `tel:204`, an extension: who is called by its number at the next hop (RFC 3261 §19.1.6, RFC 3966 §3).

@@ -464,6 +464,42 @@ impl<'r, 't> Table<'r, 't> {
         })
     }
 
+    /// A table of integers by names.
+    pub(super) fn levels(&self, key: &'static str, range: RangeInclusive<u8>) -> Vec<(At<String>, u8)> {
+        let Some(found) = self.value(key) else {
+            return Vec::new();
+        };
+        let wanted = "a table of integers, { billing = 5, de = 1 }";
+        let DeValue::Table(entries) = found.value else {
+            self.wrong_type(found.line, key, wanted, found.value);
+            return Vec::new();
+        };
+        let mut levels = Vec::new();
+        for (name, value) in entries {
+            let line = self.reader.line(name.span().start);
+            let at = join(key, name.get_ref());
+            let DeValue::Integer(number) = value.get_ref() else {
+                self.wrong_type(line, &at, "an integer", value.get_ref());
+                continue;
+            };
+            let number = u8::from_str_radix(number.as_str(), number.radix()).ok();
+            match number.filter(|number| range.contains(number)) {
+                Some(level) => levels.push((
+                    At {
+                        line,
+                        value: name.get_ref().to_string(),
+                    },
+                    level,
+                )),
+                None => {
+                    let message = format!("must be from {} to {}", range.start(), range.end());
+                    self.problem(line, &at, message);
+                }
+            }
+        }
+        levels
+    }
+
     /// A list of secrets, or one.
     pub(super) fn secrets(&self, key: &'static str) -> Option<At<Vec<At<Secret>>>> {
         let found = self.value(key)?;

@@ -137,7 +137,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             auth: target.auth.clone(),
             dtmf: target.dtmf,
             reinvite: target.reinvite,
-            queue: None,
+            queue: target.queue.clone(),
         })
         .collect();
     Peers {

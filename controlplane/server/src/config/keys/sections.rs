@@ -568,8 +568,8 @@ pub(super) const SECTIONS: &[Section] = &[
             key(
                 "patterns",
                 r#"["sip:+4930*@pbx.example.com"]"#,
-                "URIs that a REFER may name besides this target's name and uri; they are called by the same \
-                 next_hop. Of the form sip:user@host or sip:user@host:port, with at most one * in the user, for \
+                "URIs that a REFER may name besides this target's name and uri, and those that agents of a queue may have; they are called by \
+                 the same next_hop. Of the form sip:user@host or sip:user@host:port, with at most one * in the user, for \
                  letters, digits, \"-\", \".\" and \"_\". Default: none.",
             )
             .example(),
@@ -594,6 +594,42 @@ pub(super) const SECTIONS: &[Section] = &[
         kind: Kind::Optional,
         about: CREDENTIALS,
         keys: AUTH,
+    },
+    Section {
+        name: "targets.queue",
+        kind: Kind::Optional,
+        about: "This target is a queue: who is called is one of the human agents that PUT /v1/agents/{id} has named and whose URI one of \
+                `patterns` allows. It needs no uri, only next_hop; hours, ring_s, briefing and hold are as of any target.",
+        keys: &[
+            key(
+                "skills",
+                "{ billing = 5, de = 1 }",
+                "What an agent must be able to do: skills or languages, each at this level at least, 1 to 10. Default: nothing.",
+            )
+            .example(),
+            key(
+                "strategy",
+                r#""longest-idle""#,
+                "Who of those that are free: \"longest-idle\", \"in-order\" (by the order of each), \"lowest-handle-time\", \
+                 \"highest-csat\" (of the last 15 calls), \"best-skill\" (the highest levels of what is needed).",
+            ),
+            key(
+                "max_wait_s",
+                "120",
+                "How long a caller waits until somebody is free, seconds, at most 3600; then it is the next target's turn.",
+            ),
+            key(
+                "wrap_up_s",
+                "0",
+                "How long an agent is left alone after a talk, seconds, at most 600. 0: whoever needs time says \"busy\".",
+            ),
+            key(
+                "set_aside_s",
+                "60",
+                "How long an agent who did not answer is called for nobody, unless it says that it is there, seconds, at most 3600. 0: only \
+                 not for the same caller again.",
+            ),
+        ],
     },
     Section {
         name: "playbook",
