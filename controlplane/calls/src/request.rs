@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use media::command::Refusal;
 use playbook::Mode;
 use playbook::context::{Turn, TurnDecision};
-use playbook::routing::{Full, Profile};
+use playbook::routing::{Full, Presence, Profile};
 use serde_json::Value;
 
 use crate::notice::{CallId, HandoffId};
@@ -48,6 +48,8 @@ pub enum Request {
     Agent(String),
     /// A human agent, new or changed.
     PutAgent(Profile),
+    /// A human agent is there, or is not.
+    Presence(String, Presence),
     /// A human agent is one no more.
     RemoveAgent(String),
 }

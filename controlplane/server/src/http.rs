@@ -4,6 +4,7 @@
 //! browser made for some web page (`Origin`, or a `Host` that is not loopback) is refused, because such a page must not
 //! reach what only this host should. With keys every request needs one, but for `/healthz` and `/readyz`.
 
+mod agents;
 mod auth;
 pub mod bodies;
 mod body;
@@ -48,6 +49,7 @@ use playbook::routing::{AGENTS, Full, NAMES};
 use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
+use crate::agents::Agents;
 use crate::config;
 use crate::ids;
 use crate::journal::{Journal, lock};
@@ -70,6 +72,7 @@ pub(crate) struct Shared {
     draining: Arc<AtomicBool>,
     idempotency: Idempotency,
     reloads: Reloads,
+    agents: Arc<Agents>,
     rates: StdMutex<Rates>,
     /// Places for readers of events.
     readers: Arc<Semaphore>,
@@ -121,7 +124,7 @@ impl Shared {
     pub(crate) fn new(
         settings: watch::Receiver<Arc<Settings>>,
         reloads: Reloads,
-        node: NodeHandle,
+        agents: Arc<Agents>,
         journal: Arc<Journal>,
         vitals: Arc<Vitals>,
         draining: Arc<AtomicBool>,
@@ -131,12 +134,13 @@ impl Shared {
         Shared {
             readers,
             settings,
-            node,
+            node: agents.node.clone(),
             journal,
             vitals,
             draining,
             idempotency: Idempotency::default(),
             reloads,
+            agents,
             rates: StdMutex::default(),
             closing,
         }

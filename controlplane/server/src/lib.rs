@@ -2,6 +2,7 @@
 //!
 //! A library beside the binary, so that tests and `baton demo` can run a server inside their own process.
 
+mod agents;
 mod check;
 pub mod cli;
 mod coders;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agents::Agents;
 use crate::config::{Config, Difference, Problem};
 use crate::event::Teller;
 use crate::http;
@@ -106,6 +107,7 @@ pub(crate) struct Reload {
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
     pub(crate) uploads: Uploads,
+    pub(crate) agents: Arc<Agents>,
     pub(crate) store: Store,
     pub(crate) times: watch::Sender<Times>,
     pub(crate) couriers: Couriers,
@@ -180,6 +182,7 @@ impl Reload {
         self.api.send_replace(http::Settings::of(&config));
         self.couriers.set(&config.webhooks, &self.teller).await;
         self.node.reload(peers(&config, self.http, ids)).await;
+        self.agents.refresh().await;
         self.config = config;
         Ok(Reloaded { changed, needs_restart })
     }

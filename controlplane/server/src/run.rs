@@ -16,6 +16,7 @@ use calls::notice::{CallId, Notice, Step, What};
 use calls::request::{Request, RequestError, Response, Ticket};
 use engine::{Engine, Full};
 use media::command::{Command, Event, SessionId};
+use playbook::routing::Profile;
 use sip::endpoint::{FlowId, Stream};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -247,6 +248,14 @@ impl Run {
                     moves: self.node.moves(),
                 };
                 let _ = reply.send(holds);
+            }
+            Ask::Queues(reply) => {
+                let _ = reply.send(self.node.queues(Instant::now()));
+            }
+            Ask::KnowAgents(agents, reply) => {
+                know_agents(&mut self.node, agents);
+                self.do_outputs();
+                let _ = reply.send(());
             }
             Ask::EndForeign(leg, reply) => {
                 let _ = reply.send(self.node.end_foreign(Instant::now(), leg));
@@ -576,6 +585,13 @@ async fn heard(sibling: Option<&Sibling>) {
         // A broken link says so when it is read.
         Some(sibling) => drop(sibling.link.ready().await),
         None => std::future::pending().await,
+    }
+}
+
+/// These are the human agents that there are; who has no room is said.
+pub(crate) fn know_agents(node: &mut Node, agents: Vec<Profile>) {
+    for (agent, full) in node.know_agents(Instant::now(), agents) {
+        tracing::error!(agent, ?full, "there is no room for a human agent");
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::agents::Agents;
 use crate::coders::coders;
 use crate::config::Config;
 use crate::event::Teller;
@@ -41,7 +42,7 @@ use crate::webhook;
 use crate::webhook::couriers::Couriers;
 pub use error::StartError;
 use error::{system, unusable};
-use parts::{advertised, capture, export_traces, learn_callers, node_config, sockets};
+use parts::{advertised, capture, export_traces, learn_agents, learn_callers, node_config, sockets};
 pub(crate) use parts::{engine_config, peers};
 
 /// How often a stop looks whether the calls are over.
@@ -230,6 +231,8 @@ impl Server {
         if config.playbook.rules.looks_back_at_calls() {
             learn_callers(&mut node, &store, &journal.clock).await;
         }
+        let learnt = learn_agents(&mut node, &store).await;
+        learnt.map_err(|error| unusable(place, error))?;
         let (connections, from_sibling) = mpsc::channel(CONNECTIONS);
         let (hang_up, hurried) = watch::channel(false);
         let draining = Arc::<AtomicBool>::default();
@@ -250,11 +253,17 @@ impl Server {
         let (mut run, node) = Run::new(node, engine, sockets, Arc::clone(&journal), tap, outside)
             .map_err(|error| system("epoll")(error.into()))?;
         // Here everything is ready. From now on nothing can fail but the one that we take over from.
+        let takes_over = offer.is_some();
         if let Some(offer) = offer {
             let (link, calls) = offer.accept().await.map_err(StartError::TakeOver)?;
             run.take_over(link, calls);
         }
         let (run, run_lives) = watched(run.run());
+        let agents = Arc::new(Agents::new(node.clone(), store.clone()));
+        if takes_over {
+            // The other one may have changed them until a moment ago.
+            agents.refresh().await;
+        }
         tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
@@ -268,6 +277,7 @@ impl Server {
             node: node.clone(),
             library,
             uploads,
+            agents: Arc::clone(&agents),
             store: store.clone(),
             times,
             couriers,
@@ -279,7 +289,7 @@ impl Server {
         let shared = http::Shared::new(
             settings,
             reloads.clone(),
-            node.clone(),
+            agents,
             Arc::clone(&journal),
             Arc::clone(&vitals),
             Arc::clone(&draining),

@@ -7,6 +7,7 @@
 //!
 //! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
+mod agents;
 mod callers;
 mod database;
 mod feed;

@@ -1,9 +1,9 @@
 //! The human agents, as users see them, and the queues that may call them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use playbook::routing::{Profile, View};
+use playbook::routing::{Full, Presence, Profile, View};
 
 use crate::config::Config;
 use crate::node::Node;
@@ -39,6 +39,38 @@ impl Node {
         views
     }
 
+    /// These are the human agents that there are: as a node knew them that was here before, or another one. One whom no queue may call
+    /// any more is known all the same. Those that there is no room for, and why.
+    pub fn know_agents(&mut self, now: Instant, profiles: Vec<Profile>) -> Vec<(String, Full)> {
+        let ids: BTreeSet<_> = profiles.iter().map(|profile| profile.id.as_str()).collect();
+        let known = self.pool.agents(now).map(|view| view.profile.id.clone());
+        let gone: Vec<_> = known.filter(|id| !ids.contains(id.as_str())).collect();
+        for id in gone {
+            self.pool.remove(&id);
+        }
+        let mut left = Vec::new();
+        for profile in profiles {
+            // Who says again that it is available says that it is there: nobody has said so.
+            if self
+                .pool
+                .agent(now, &profile.id)
+                .is_some_and(|view| *view.profile == profile)
+            {
+                continue;
+            }
+            let id = profile.id.clone();
+            if let Err(full) = self.take_agent(now, profile) {
+                left.push((id, full));
+            }
+        }
+        left
+    }
+
+    fn take_agent(&mut self, now: Instant, profile: Profile) -> Result<(), Full> {
+        let queues = queues_of(&self.config, &profile.uri);
+        self.pool.put(now, profile, &queues)
+    }
+
     pub(super) fn agents(&self, now: Instant) -> Vec<AgentView> {
         let views = self.pool.agents(now);
         views.map(|view| agent_view(&self.config, &view)).collect()
@@ -63,6 +95,17 @@ impl Node {
         let id = profile.id.clone();
         self.pool.put(now, profile, &queues).map_err(RequestError::Full)?;
         self.agent(now, &id)
+    }
+
+    /// Also of one whom no queue may call: it may not be so for ever.
+    pub(super) fn present(&mut self, now: Instant, id: &str, presence: Presence) -> Result<Response, RequestError> {
+        let view = self.pool.agent(now, id).ok_or(RequestError::NoAgent)?;
+        let profile = Profile {
+            presence,
+            ..view.profile.clone()
+        };
+        self.take_agent(now, profile).map_err(RequestError::Full)?;
+        self.agent(now, id)
     }
 
     pub(super) fn remove_agent(&mut self, _now: Instant, id: &str) -> Result<Response, RequestError> {

@@ -14,6 +14,7 @@ mod hours;
 mod join;
 mod judge;
 mod keys;
+mod known;
 mod load;
 mod moving;
 mod mux;

@@ -53,6 +53,7 @@ impl Node {
             Request::Agents => Ok(Response::Agents(self.agents(now))),
             Request::Agent(id) => self.agent(now, &id),
             Request::PutAgent(profile) => self.put_agent(now, profile),
+            Request::Presence(id, presence) => self.present(now, &id, presence),
             Request::RemoveAgent(id) => self.remove_agent(now, &id),
         }
     }

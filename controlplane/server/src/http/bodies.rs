@@ -1,14 +1,18 @@
 //! What the bodies of requests say, once they are JSON: pure, so that any JSON can be tried on them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use calls::notice::Party;
 use calls::request::{HandoffRequest, Whom};
 use calls::supervisor::{Mode, Wish};
 use jiff::Timestamp;
 use playbook::Mode as HandoffMode;
 use playbook::context::Turn;
+use playbook::routing::{Presence, Profile};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::agents::Said;
 use crate::ids::rfc3339;
 
 /// Turns in one request at the most.
@@ -203,6 +207,67 @@ pub fn supervisor(body: Value) -> Result<Whom, String> {
         (None, Some(uri)) => Ok(Whom::Uri(uri)),
         _ => Err("must have target or uri, and not both".to_owned()),
     }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidAgent {
+    name: Option<String>,
+    uri: String,
+    #[serde(default)]
+    skills: BTreeMap<String, u8>,
+    #[serde(default)]
+    languages: BTreeSet<String>,
+    presence: Option<Presence>,
+    #[serde(default = "one")]
+    calls: u8,
+    #[serde(default)]
+    order: u16,
+}
+
+fn one() -> u8 {
+    1
+}
+
+/// What is said of a human agent: all of it but its presence, which stays as it is where it is not named.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn agent(id: &str, body: Value) -> Result<Said, String> {
+    let said: SaidAgent = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    let name = said.name.unwrap_or_else(|| id.to_owned());
+    if name.contains(char::is_control) {
+        return Err("name must not have control characters".to_owned());
+    }
+    let profile = Profile {
+        id: id.to_owned(),
+        name,
+        uri: said.uri,
+        skills: said.skills,
+        languages: said.languages,
+        presence: Presence::Offline,
+        calls: said.calls,
+        order: said.order,
+    };
+    Ok(Said {
+        profile,
+        presence: said.presence,
+    })
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidPresence {
+    presence: Presence,
+}
+
+/// Whether a human agent is there.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn presence(body: Value) -> Result<Presence, String> {
+    let said: SaidPresence = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    Ok(said.presence)
 }
 
 /// The longest note of a feedback.

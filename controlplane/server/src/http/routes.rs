@@ -11,7 +11,8 @@ use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use super::problem::Problem;
 use super::schemas::Schema;
 use super::{
-    Shared, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload, status, targets, trace,
+    Shared, agents, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload, status, targets,
+    trace,
 };
 
 /// One operation of the API.
@@ -137,6 +138,11 @@ const INVALID: Answer = problem(422, "The body is JSON, but not what it must be;
 const AWAY: Answer = problem(
     503,
     "The server is stopping, or the store does not answer. What was asked for may be done all the same.",
+);
+const NO_AGENT: Answer = problem(404, "No human agent has this id.");
+const NO_ROOM: Answer = problem(
+    409,
+    "There are as many human agents as there can be, or as many names of skills, languages and queues.",
 );
 const WRONG_STATE: Answer = problem(
     409,
@@ -689,6 +695,106 @@ pub(super) static OPERATIONS: &[Operation] = &[
     },
     Operation {
         method: Method::GET,
+        path: "/v1/agents",
+        id: "listAgents",
+        summary: "Human agents and what they do now, by pages in the order of their ids.",
+        access: Access::Desk,
+        query: &[AFTER, LIMIT],
+        headers: &[],
+        body: None,
+        answers: &[ok("A page.", Schema::Agents), AWAY],
+        handler: || get(agents::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/agents/{agent}",
+        id: "getAgent",
+        summary: "A human agent, and what it does now.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("The agent.", Schema::Agent), NO_AGENT, AWAY],
+        handler: || get(agents::one),
+    },
+    Operation {
+        method: Method::PUT,
+        path: "/v1/agents/{agent}",
+        id: "putAgent",
+        summary: "Say who a human agent is, in place of what was said of it: queues whose `patterns` allow its URI call it from now on.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::AgentRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            ok("It is on the disk.", Schema::Agent),
+            NO_ROOM,
+            problem(
+                422,
+                "It is no id of an agent, the body is not what it must be, or no queue may call its URI; `detail` says which.",
+            ),
+            AWAY,
+        ],
+        handler: || put(agents::put),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/v1/agents/{agent}",
+        id: "deleteAgent",
+        summary: "Forget a human agent: it is called no more. A talk goes on.",
+        access: Access::Admin,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "It is gone.",
+                content: Content::Nothing,
+            },
+            NO_AGENT,
+            AWAY,
+        ],
+        handler: || delete(agents::remove),
+    },
+    Operation {
+        method: Method::PUT,
+        path: "/v1/agents/{agent}/presence",
+        id: "putPresence",
+        summary: "Say whether a human agent is there. Who says that it is available is set aside no more.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::PresenceRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            ok("It is on the disk.", Schema::Agent),
+            NO_AGENT,
+            NO_ROOM,
+            INVALID,
+            AWAY,
+        ],
+        handler: || put(agents::presence),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/queues",
+        id: "listQueues",
+        summary: "Queues: who waits, and what their agents do.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("All, in the order of the configuration.", Schema::Queues), AWAY],
+        handler: || get(agents::queues),
+    },
+    Operation {
+        method: Method::GET,
         path: "/v1/prompts",
         id: "listPrompts",
         summary: "Prompts that were uploaded, and the keys of the configuration that name them.",
@@ -814,12 +920,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
 ];
 
 /// What the design has and this version does not: said so, instead of "no such path".
-const NOT_BUILT: &[&str] = &[
-    "/v1/agents",
-    "/v1/agents/{id}",
-    "/v1/callbacks",
-    "/v1/calls/{call}/recording",
-];
+const NOT_BUILT: &[&str] = &["/v1/callbacks", "/v1/calls/{call}/recording"];
 
 /// The router of all operations.
 pub(super) fn router(shared: Arc<Shared>) -> Router {

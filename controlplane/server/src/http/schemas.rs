@@ -1,5 +1,7 @@
 //! What bodies look like: JSON Schema 2020-12, as OpenAPI 3.1 has it. The API's tests hold every answer against it.
 
+mod agents;
+
 use media::command::GAIN_DB;
 use playbook::context::{FLAGS_MAX, LABEL_MAX, TEXT_MAX};
 use serde_json::{Map, Value, json};
@@ -10,6 +12,9 @@ use crate::config::EVENT_TYPES;
 /// A schema, by its name in the document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Schema {
+    Agent,
+    AgentRequest,
+    Agents,
     Any,
     Call,
     Calls,
@@ -27,8 +32,10 @@ pub(super) enum Schema {
     HearsRequest,
     Kpi,
     Package,
+    PresenceRequest,
     Prompt,
     Prompts,
+    Queues,
     Reload,
     Supervisor,
     SupervisorRequest,
@@ -428,6 +435,7 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Target", target),
         ("Health", health),
     ];
+    all.extend(agents::all());
     all.extend(hears());
     all.extend(records());
     all.extend(figures());

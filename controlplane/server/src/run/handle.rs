@@ -8,7 +8,8 @@ use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
 use calls::notice::StandingLeg;
 use calls::refusal::Refusals;
-use calls::request::{Request, RequestError, Response};
+use calls::request::{QueueView, Request, RequestError, Response};
+use playbook::routing::Profile;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::metrics::turns::Turns;
@@ -55,6 +56,8 @@ pub(super) enum Ask {
     Request(Request, Option<Key>, oneshot::Sender<Result<Response, RequestError>>),
     EndForeign(StandingLeg, oneshot::Sender<bool>),
     Holds(oneshot::Sender<Holds>),
+    Queues(oneshot::Sender<Vec<QueueView>>),
+    KnowAgents(Vec<Profile>, oneshot::Sender<()>),
     Drain,
     HandOver(Box<Link>),
     Tell(Word, Option<OwnedFd>),
@@ -91,6 +94,22 @@ impl NodeHandle {
         let (reply, answer) = oneshot::channel();
         self.asks.send(Ask::Holds(reply)).await.map_err(|_| Stopped)?;
         answer.await.map_err(|_| Stopped)
+    }
+
+    /// The queues, as they are now.
+    pub(crate) async fn queues(&self) -> Result<Vec<QueueView>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Queues(reply)).await.map_err(|_| Stopped)?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// These are the human agents that there are.
+    pub(crate) async fn know_agents(&self, agents: Vec<Profile>) {
+        let (reply, answer) = oneshot::channel();
+        // Where the loop has ended, nobody is called any more.
+        if self.asks.send(Ask::KnowAgents(agents, reply)).await.is_ok() {
+            let _ = answer.await;
+        }
     }
 
     /// Sends BYE to a leg of a server that is gone; whether there is one to send.

@@ -16,7 +16,7 @@ use crate::library::Ids;
 use crate::listeners::Listeners;
 use crate::otlp::Otlp;
 use crate::otlp::export::Exporter;
-use crate::run::{Datagrams, Sockets};
+use crate::run::{Datagrams, Sockets, know_agents};
 use crate::sip_transport::tcp::{self, Tcp};
 use crate::sip_transport::udp::Udp;
 use crate::store::{LOOK_BACK_MS, Store};
@@ -204,6 +204,12 @@ pub(super) fn node_config(
         public_url: peers.public_url,
         seed,
     }
+}
+
+/// The human agents that the store has.
+pub(super) async fn learn_agents(node: &mut Node, store: &Store) -> Result<(), sqlx::Error> {
+    know_agents(node, store.read().agents().await?);
+    Ok(())
 }
 
 /// Who called before this server started, as far as the store has it: a rule may look at that.

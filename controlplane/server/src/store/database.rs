@@ -23,11 +23,12 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 4] = [
+const MIGRATIONS: [(i64, &str, &str); 5] = [
     (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
     (2, "events in order", include_str!("schema/2_events_in_order.sql")),
     (3, "prompts", include_str!("schema/3_prompts.sql")),
     (4, "calls in time", include_str!("schema/4_calls_in_time.sql")),
+    (5, "agents", include_str!("schema/5_agents.sql")),
 ];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and

@@ -80,7 +80,7 @@ impl Database {
     }
 
     /// How many rows it changed.
-    async fn insist<'q>(
+    pub(super) async fn insist<'q>(
         &self,
         most: Duration,
         query: impl Fn() -> sqlx::query::Query<'q, sqlx::Any, sqlx::any::AnyArguments>,

@@ -1,5 +1,6 @@
 //! Handoffs to a human who is there: a whole server in process, three parties with sockets of their own, real audio.
 
+mod agents;
 mod budget;
 mod carrier;
 #[path = "../../../../tests/interop/child.rs"]

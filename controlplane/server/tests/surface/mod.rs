@@ -1,5 +1,6 @@
 //! The API as a whole: every operation of the document, whoever asks.
 
+mod agents;
 mod events;
 mod hears;
 mod limits;

@@ -117,7 +117,7 @@ async fn what_is_not_there_says_so_and_what_is_there_instead() {
             "{path}"
         );
     }
-    for path in ["/v1/agents", "/v1/agents/a", "/v1/callbacks", "/v1/calls/a/recording"] {
+    for path in ["/v1/callbacks", "/v1/calls/a/recording"] {
         let answer = api.json(Method::PUT, path, json!({})).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.body["type"]),

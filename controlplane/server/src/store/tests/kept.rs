@@ -1,5 +1,6 @@
 //! What was said, keys, and what is kept for how long.
 
+use playbook::routing::{Presence, Profile};
 use serde_json::{Value, json};
 
 use super::*;
@@ -11,6 +12,7 @@ on_both! {
     a_record_that_waited_for_the_disk_says_for_how_long
     what_is_old_goes_and_what_is_open_pending_or_alive_stays
     what_waits_for_a_webhook_that_is_gone_is_a_dead_letter_after_a_day
+    a_human_agent_is_there_after_the_next_start_until_it_is_removed
     who_called_is_known_as_far_back_as_is_asked_whatever_server_told_it
     the_turns_of_a_call_come_one_after_the_other_from_where_a_reader_was
 }
@@ -44,6 +46,41 @@ fn texts(transcript: &Value) -> Vec<&str> {
         .iter()
         .map(|turn| turn["text"].as_str().expect("a text"))
         .collect()
+}
+
+async fn a_human_agent_is_there_after_the_next_start_until_it_is_removed(home: Home) {
+    let agent = |id: &str, presence| Profile {
+        id: id.to_owned(),
+        name: "Änne \"the\" agent".to_owned(),
+        uri: "sip:agent-1@pbx.example.com".to_owned(),
+        skills: [("billing".to_owned(), 5)].into(),
+        languages: ["de".to_owned()].into(),
+        presence,
+        calls: 2,
+        order: 7,
+    };
+    let database = home.open().await;
+    let rows = [
+        agent("b", Presence::Available),
+        agent("a", Presence::Available),
+        agent("b", Presence::Away),
+    ];
+    for row in &rows {
+        database.put_agent(row, PATIENCE).await.expect("written");
+    }
+    drop(database);
+    let database = home.open().await;
+    assert_eq!(
+        database.agents().await.expect("read"),
+        [rows[1].clone(), rows[2].clone()]
+    );
+    for _ in 0..2 {
+        database
+            .delete_agent("a", PATIENCE)
+            .await
+            .expect("removed, or not there");
+    }
+    assert_eq!(database.agents().await.expect("read"), [rows[2].clone()]);
 }
 
 async fn what_was_said_in_a_call_comes_back_with_its_records(home: Home) {
