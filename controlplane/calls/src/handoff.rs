@@ -3,8 +3,6 @@
 //! Make before break: the caller's way back to its peer stays until the data plane has said that the target is heard, and
 //! whatever fails before that ends in speech: the peer again with a spoken reason, or a spoken goodbye where it is gone.
 
-use std::sync::Arc;
-
 use media::command::{PlayId, WindowId};
 use media::evidence::Evidence;
 use playbook::decisions::Manner;
@@ -14,59 +12,15 @@ use crate::action::{Action, Apology, Scene, Wait, cause};
 use crate::call::{Parties, Peer};
 use crate::estimate::Said;
 use crate::input::Input;
-use crate::notice::{End, Gate, HandoffId, Opened, Outcome, Party, Reason, Step, Trigger};
+use crate::notice::{End, Gate, HandoffId, Opened, Outcome, Party, Reason, Step};
 use crate::request::RequestError;
 use crate::timer::Timer;
 use crate::watched::Verdict;
 
-/// A handoff that was asked for, with everything resolved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Order {
-    /// Its id; the window of evidence has the same number.
-    pub id: HandoffId,
-    /// How it goes. Its mode is the one that was asked for.
-    pub manner: Arc<Manner>,
-    /// By which line of the playbook's matrix.
-    pub decision: Option<Line>,
-    /// Whom to try, in order, at least one.
-    pub targets: Vec<Choice>,
-    /// Why, in the words of whoever asked.
-    pub why: String,
-    /// The rule of the playbook that asked, where one did.
-    pub trigger: Option<Trigger>,
-    /// The caller's carrier is asked first to do it.
-    pub refer: bool,
-    /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
-    pub talks_on: bool,
-    /// What the caller is told of how long it will take. Nothing where we do not call, or where the AI talks on.
-    pub said: Option<Said>,
-    /// The caller is told first what is to be disclosed.
-    pub discloses: bool,
-    /// All is there of the context that the manner requires.
-    pub complete: bool,
-}
+mod gates;
+mod order;
 
-/// A line of the playbook's matrix.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Its place.
-    pub at: usize,
-    /// Its name.
-    pub name: String,
-}
-
-/// Whom to try.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    /// An index into the targets of the configuration.
-    pub target: usize,
-    /// Its name.
-    pub name: String,
-    /// Whom to call there, where it is not the target's own URI.
-    pub uri: Option<String>,
-    /// It is closed at the time of the trigger, and is not called.
-    pub closed: bool,
-}
+pub use order::{Choice, Line, Order};
 
 /// What a handoff is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -552,72 +506,6 @@ impl Handoff {
 
     fn by_answer(&self) -> bool {
         self.order.manner.accept == Accept::Answer
-    }
-
-    /// The human takes the call: joined at once, or when all gates are open.
-    fn take(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
-        self.tell(Step::Accepted, out);
-        out.push(Action::Disarm(Timer::Accept));
-        self.open.clear();
-        for gate in [Gate::Elements, Gate::Acknowledged] {
-            if self.is_there(gate) {
-                self.open.push(gate);
-                self.tell(
-                    Step::Gate {
-                        gate,
-                        opened: Opened::There,
-                    },
-                    out,
-                );
-            }
-        }
-        if self.gates().all(|gate| self.open.contains(&gate)) {
-            return self.join(out);
-        }
-        let hold = parties.play();
-        self.state = State::Gated { hold };
-        let shut: Vec<_> = self.gates().filter(|gate| !self.open.contains(gate)).collect();
-        out.extend(shut.into_iter().map(|gate| Action::Arm(gate.timer())));
-        self.show_gated(hold, parties, out);
-    }
-
-    fn show_gated(&self, hold: PlayId, parties: &Parties, out: &mut Vec<Action>) {
-        let scene = Scene::Gated {
-            wait: self.wait,
-            hold,
-            talks_on: self.order.talks_on && parties.peer.is_some(),
-        };
-        out.push(Action::Show(scene, Some(self.window())));
-    }
-
-    /// The gates that there are.
-    fn gates(&self) -> impl Iterator<Item = Gate> + use<> {
-        let manner = &self.order.manner;
-        let elements = (!manner.required_wait.is_zero()).then_some(Gate::Elements);
-        let acknowledged = manner.acknowledged.then_some(Gate::Acknowledged);
-        elements.into_iter().chain(acknowledged)
-    }
-
-    /// Whether there is such a gate, and what it waits for is there.
-    fn is_there(&self, gate: Gate) -> bool {
-        let is = match gate {
-            Gate::Elements => self.complete,
-            Gate::Acknowledged => self.acknowledged,
-        };
-        is && self.gates().any(|other| other == gate)
-    }
-
-    /// A gate opens.
-    fn pass(&mut self, gate: Gate, opened: Opened, out: &mut Vec<Action>) {
-        if self.open.contains(&gate) || !self.gates().any(|other| other == gate) {
-            return;
-        }
-        self.open.push(gate);
-        out.push(Action::Disarm(gate.timer()));
-        self.tell(Step::Gate { gate, opened }, out);
-        if self.gates().all(|gate| self.open.contains(&gate)) {
-            self.join(out);
-        }
     }
 
     fn join(&mut self, out: &mut Vec<Action>) {

@@ -1,0 +1,57 @@
+//! What is to be done by a handoff.
+
+use std::sync::Arc;
+
+use playbook::decisions::Manner;
+
+use crate::estimate::Said;
+use crate::notice::{HandoffId, Trigger};
+
+/// A handoff that was asked for, with everything resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its id; the window of evidence has the same number.
+    pub id: HandoffId,
+    /// How it goes. Its mode is the one that was asked for.
+    pub manner: Arc<Manner>,
+    /// By which line of the playbook's matrix.
+    pub decision: Option<Line>,
+    /// Whom to try, in order, at least one.
+    pub targets: Vec<Choice>,
+    /// Why, in the words of whoever asked.
+    pub why: String,
+    /// The rule of the playbook that asked, where one did.
+    pub trigger: Option<Trigger>,
+    /// The caller's carrier is asked first to do it.
+    pub refer: bool,
+    /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
+    pub talks_on: bool,
+    /// What the caller is told of how long it will take. Nothing where we do not call, or where the AI talks on.
+    pub said: Option<Said>,
+    /// The caller is told first what is to be disclosed.
+    pub discloses: bool,
+    /// All is there of the context that the manner requires.
+    pub complete: bool,
+}
+
+/// A line of the playbook's matrix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its place.
+    pub at: usize,
+    /// Its name.
+    pub name: String,
+}
+
+/// Whom to try.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// An index into the targets of the configuration.
+    pub target: usize,
+    /// Its name.
+    pub name: String,
+    /// Whom to call there, where it is not the target's own URI.
+    pub uri: Option<String>,
+    /// It is closed at the time of the trigger, and is not called.
+    pub closed: bool,
+}
