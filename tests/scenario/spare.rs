@@ -199,7 +199,7 @@ fn a_handoff_that_fails_has_asked_the_caller_for_nothing() {
 #[test]
 fn calls_that_are_drawn_have_re_invites_of_each_kind() {
     let (mut human, mut caller, mut refused) = (0, 0, 0);
-    for seed in 0..400 {
+    for seed in 0..700 {
         let scenario = sim::draw::draw(seed);
         let [of_caller, _, of_human] = &scenario.encodings;
         // Only those that can come to it are played.

@@ -6,6 +6,7 @@ use media::evidence::Evidence;
 use crate::tone::Sound;
 use crate::world::{Who, World};
 
+mod agents;
 mod glare;
 mod line;
 mod refer;
@@ -52,6 +53,7 @@ impl World {
         self.silence(&scenes, &mut faults);
         self.told(&scenes, &mut faults);
         self.given_back(&scenes, &mut faults);
+        self.agents(&mut faults);
         self.ringing(&mut faults);
         self.refer(&mut faults);
         self.glare(&mut faults);

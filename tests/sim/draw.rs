@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use calls::supervisor::Mode as Supervision;
+use playbook::routing::Presence;
 use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Aim, Also, Asked, Behaviour, Carriage, Carriages, Offer, Scenario, Trust, When};
+use crate::scenario::{Aim, Also, Asked, Behaviour, Carriage, Carriages, Line, Offer, Scenario, Trust, When};
 use crate::steer::steer;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
@@ -72,7 +73,41 @@ pub fn draw(seed: u64) -> Scenario {
     if scenario.humans.len() < 3 && random.chance(150) {
         supervised(random, &mut scenario);
     }
+    if random.chance(250) {
+        line(random, &mut scenario);
+    }
     scenario
+}
+
+/// One of the targets is a queue, whose agents come and go.
+fn line(random: &mut Random, scenario: &mut Scenario) {
+    use Presence::{Available, Away, Busy, Offline};
+    let presence = |random: &mut Random| *random.pick(&[Available, Available, Available, Busy, Busy, Away, Offline]);
+    let agents: Vec<_> = (0..1 + random.below(3)).map(|_| presence(random)).collect();
+    for _ in 0..random.below(5) {
+        let when = match random.below(3) {
+            0 => when(random),
+            1 => When::After("requested", ms(random, 0, 8000)),
+            _ => When::After("queued", ms(random, 0, 6000)),
+        };
+        let agent = random.below(agents.len() as u64) as usize;
+        scenario.also.push((when, Also::Presence(agent, presence(random))));
+    }
+    for _ in 0..random.below(3) {
+        let what = also(random);
+        scenario.also.push((When::After("queued", ms(random, 0, 4000)), what));
+    }
+    if random.chance(500) {
+        scenario.estimate = Some(*random.pick(&[1, 2, 5].map(Duration::from_secs)));
+    }
+    let seconds = |random: &mut Random, of: &[u64]| Duration::from_secs(*random.pick(of));
+    scenario.line = Some(Line {
+        target: random.below(scenario.targets() as u64) as usize,
+        agents,
+        max_wait: seconds(random, &[2, 6, 20]),
+        wrap_up: seconds(random, &[0, 1, 5]),
+        set_aside: seconds(random, &[0, 1, 30]),
+    });
 }
 
 /// A supervisor who comes, does this and that, and goes, whatever the call is doing.

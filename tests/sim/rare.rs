@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use calls::node::Pair;
+use playbook::routing::Presence;
 use playbook::{Accept, Mode};
 
 use crate::World;
-use crate::scenario::{Aim, Also, Behaviour, Scenario, When};
+use crate::scenario::{Aim, Also, Behaviour, Line, Scenario, When};
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
 
@@ -80,6 +81,18 @@ fn hush(mut call: Scenario) -> Scenario {
 /// Each join waits a second for what is never told.
 fn gated(mut call: Scenario) -> Scenario {
     call.gates[0] = ms(1000);
+    call
+}
+
+/// This target is a queue, whose only agent is there or not.
+fn lined(mut call: Scenario, target: usize, agent: Presence, max_wait: u64) -> Scenario {
+    call.line = Some(Line {
+        target,
+        agents: vec![agent],
+        max_wait: ms(max_wait),
+        wrap_up: ms(0),
+        set_aside: ms(0),
+    });
     call
 }
 
@@ -276,6 +289,55 @@ pub fn calls() -> Vec<Rare> {
                 ..Scenario::warm(27)
             }),
             &[("introducing", "evidence over")],
+        ),
+        // The second handoff waits in line.
+        rare(
+            lined(lost(28, soon, &[]), 1, Presence::Busy, 5000),
+            &[("queued", "evidence over")],
+        ),
+        rare(
+            lined(hushed(29, soon, &[]), 1, Presence::Busy, 5000),
+            &[("queued", "first word"), ("queued", "evidence")],
+        ),
+        rare(
+            lined(
+                Scenario {
+                    also: vec![(When::After("queued", Duration::ZERO), Also::Stall(ms(30_000)))],
+                    ..Scenario::warm(30)
+                },
+                0,
+                Presence::Busy,
+                20_000,
+            ),
+            &[("queued", "media silent")],
+        ),
+        rare(
+            lined(
+                Scenario {
+                    also: vec![(When::After("queued", Duration::ZERO), Also::MediaRefuses)],
+                    ..Scenario::warm(31)
+                },
+                0,
+                Presence::Busy,
+                20_000,
+            ),
+            &[("queued", "media failed")],
+        ),
+        rare(
+            lined(
+                Scenario {
+                    also: vec![(When::After("accepted", Duration::ZERO), Also::Stall(ms(700)))],
+                    ..Scenario::cold(32)
+                },
+                0,
+                Presence::Available,
+                1300,
+            ),
+            &[("joining", "max_wait over")],
+        ),
+        rare(
+            gated(lined(Scenario::warm(33), 0, Presence::Available, 3500)),
+            &[("gated", "max_wait over")],
         ),
         rare(told(23, Answering::Dead), &[("inviting", "wait estimate")]),
         rare(told(24, Answering::RingOn), &[("ringing", "wait estimate")]),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use playbook::routing::Presence;
 use playbook::{Accept, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
@@ -92,6 +93,8 @@ pub enum Also {
     Summary,
     /// A desk says by API that it has the context.
     Acknowledge,
+    /// An agent of the queue comes, goes, or does something else.
+    Presence(usize, Presence),
     /// The supervisor is invited by API.
     Supervise,
     /// It is wished to do this.
@@ -204,6 +207,21 @@ impl Carriages {
     };
 }
 
+/// A target that is a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Which of the targets.
+    pub target: usize,
+    /// Its agents, all at the phone of that target, and whether they are there at the start.
+    pub agents: Vec<Presence>,
+    /// How long a caller waits in line.
+    pub max_wait: Duration,
+    /// How long an agent is left alone after a talk.
+    pub wrap_up: Duration,
+    /// … and called for nobody after no answer.
+    pub set_aside: Duration,
+}
+
 /// One simulated call. Times are from the start.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -249,6 +267,8 @@ pub struct Scenario {
     pub estimate: Option<Duration>,
     /// What handoffs to the first target took before.
     pub took: Vec<Duration>,
+    /// The target that is a queue, if one is.
+    pub line: Option<Line>,
     /// How long a human who answered may take to accept.
     pub accept_within: Duration,
     /// How long a human who accepted waits for what is required of the context, and for who acknowledges it; zero: not at all.
@@ -308,6 +328,7 @@ impl Scenario {
             ring: Duration::from_secs(8),
             estimate: None,
             took: Vec::new(),
+            line: None,
             accept_within: Duration::from_secs(10),
             gates: [Duration::ZERO; 2],
             ai_stays: Duration::ZERO,

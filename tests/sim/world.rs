@@ -206,6 +206,10 @@ impl World {
             sprayer: 0,
             scenario,
         };
+        let agents = world.scenario.line.as_ref().map(|line| line.agents.clone());
+        for (n, presence) in agents.into_iter().flatten().enumerate() {
+            world.put_agent(n, presence);
+        }
         world.write_script();
         world
     }

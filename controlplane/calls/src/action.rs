@@ -2,7 +2,7 @@
 
 use media::command::{PlayId, WindowId};
 
-use crate::estimate::Said;
+use crate::estimate::{Left, Said};
 use crate::notice::{HandoffId, Step};
 use crate::timer::Timer;
 
@@ -21,6 +21,10 @@ pub enum Action {
     InviteAi(usize),
     /// CANCEL or BYE to whom the caller talks with.
     EndPeer(&'static str),
+    /// The caller wants an agent of the queue that the handoff tries.
+    LineUp,
+    /// What can be said of the wait is wanted now.
+    Estimate,
     /// INVITE to the target that the handoff tries; the context goes out.
     InviteTarget,
     /// CANCEL or BYE to the target.
@@ -119,8 +123,8 @@ pub struct Wait {
     pub hold_only: bool,
     /// What is to be disclosed comes first.
     pub discloses: bool,
-    /// How long it will take; `None`: nothing is said of that.
-    pub said: Option<Said>,
+    /// The place in line, and how long it will take.
+    pub said: Said,
     /// Hold audio of the peer that hands off: of a human. An AI hears nothing, so that it does not answer the music.
     pub peer: Option<PlayId>,
     /// Whose hold audio is heard: of the first target that is reached for, also while others are. An index into the targets of the
@@ -133,13 +137,14 @@ pub struct Wait {
 impl Wait {
     /// Items of the caller's queue before the hold audio.
     pub(crate) fn spoken(self) -> u8 {
-        let said = match self.said {
+        // A number comes after what introduces it.
+        let left = match self.said.left {
             None => 0,
-            Some(Said::Soon) => 1,
-            // The number comes after what introduces it.
-            Some(Said::Minutes(_)) => 2,
+            Some(Left::Soon) => 1,
+            Some(Left::Minutes(_)) => 2,
         };
-        said + u8::from(self.discloses) + u8::from(!self.hold_only)
+        let place = 2 * u8::from(self.said.place.is_some());
+        place + left + u8::from(self.discloses) + u8::from(!self.hold_only)
     }
 }
 

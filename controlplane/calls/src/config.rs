@@ -221,6 +221,17 @@ pub struct Estimate {
     pub minutes: Vec<(u8, PromptId)>,
 }
 
+/// How a caller who waits is told its place in line.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Again after so long.
+    pub every: Duration,
+    /// Your place in the line is …
+    pub intro: PromptId,
+    /// … number so many: those that can be said, ascending, each with its prompt.
+    pub numbers: Vec<(u8, PromptId)>,
+}
+
 /// What is spoken, as prompts of the data plane's library.
 #[derive(Clone, Debug)]
 pub struct Prompts {
@@ -244,6 +255,8 @@ pub struct Prompts {
     pub goodbye: PromptId,
     /// To the caller while waiting: how long it will take. `None`: that is not said.
     pub estimate: Option<Estimate>,
+    /// … and its place in line, before that. `None`: that is not said.
+    pub place: Option<Place>,
 }
 
 /// What the caller of a handoff hears in place of what is usual.

@@ -18,6 +18,7 @@ use crate::timer::Timer;
 use crate::watched::Verdict;
 
 mod gates;
+mod line;
 mod order;
 
 pub use order::{Choice, Line, Order};
@@ -32,6 +33,8 @@ pub enum State {
         /// It said that the target's phone rings.
         rang: bool,
     },
+    /// The caller waits in line for a human agent.
+    Queued,
     /// The human is invited, and nothing has come back.
     Inviting,
     /// The human's phone rings.
@@ -64,6 +67,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Referring { .. } => "referring",
+            State::Queued => "queued",
             State::Inviting => "inviting",
             State::Ringing => "ringing",
             State::Briefing { .. } => "briefing",
@@ -106,6 +110,10 @@ pub struct Handoff {
     told: u8,
     /// The time to reach anybody is over: no other target is tried.
     late: bool,
+    /// Why the last agent of this queue did not take it.
+    refused: Option<Reason>,
+    /// The time to wait in this line is over: no other agent of it is tried.
+    waited: bool,
     /// All is there of the context that is required.
     complete: bool,
     /// Somebody has acknowledged the context of this invitation.
@@ -139,6 +147,8 @@ impl Handoff {
             announced: false,
             told: 0,
             late: false,
+            refused: None,
+            waited: false,
             complete: order.complete,
             acknowledged: false,
             open: Vec::new(),
@@ -214,6 +224,8 @@ impl Handoff {
         match (self.state, wish) {
             (Briefing { .. }, Input::Accept) => Ok(()),
             (Inviting | Ringing | Briefing { .. }, Input::Decline | Input::Cancel) => Ok(()),
+            (Queued, Input::Cancel) => Ok(()),
+            (Queued, _) => Err(RequestError::WrongState("nobody is called yet".to_owned())),
             (Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Acknowledged) => Ok(()),
             (Referring { .. } | Gated { .. }, Input::Cancel) => Ok(()),
             (Referring { .. }, _) => Err(RequestError::WrongState("the carrier reaches the human".to_owned())),
@@ -231,7 +243,7 @@ impl Handoff {
         match (self.state, input) {
             // Whatever else goes on: the announcement ends, the peer leaves, time passes.
             (
-                Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::Played(play, item),
             ) if play == self.wait.play && item < self.wait.spoken() => {
                 self.told = item + 1;
@@ -242,9 +254,15 @@ impl Handoff {
                 if item == u8::from(self.wait.discloses) && !self.wait.hold_only && !self.announced {
                     self.announced = true;
                     self.tell(Step::Announced, out);
+                    if self.state == Queued {
+                        out.push(Action::Estimate);
+                    }
                 }
             }
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining, Input::PeerGone) => {
+            (
+                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Input::PeerGone,
+            ) => {
                 parties.peer = None;
                 // Whom the caller heard is gone: hold audio at once, also where a join waits for the human.
                 match (self.order.talks_on, self.state) {
@@ -299,8 +317,17 @@ impl Handoff {
                 return self.next_target(Reason::ReferTimeout, None, parties, out);
             }
 
+            // Waiting in line.
+            (Queued, Input::AgentFree) => self.call(parties, out),
+            (Queued, Input::NobodyThere) => return self.next_line(None, parties, out),
+            (Queued, Input::Timer(Timer::Queue)) => return self.next_line(Some(Reason::Busy), parties, out),
+            (Queued, Input::InLine { place, said }) => self.in_line(place, said, parties, out),
+            (Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining, Input::Timer(Timer::Queue)) => {
+                self.waited = true;
+            }
+
             // Reaching a target.
-            (Inviting | Ringing, Input::Estimate(said)) => self.say(said, parties, out),
+            (Queued | Inviting | Ringing, Input::Estimate(said)) => self.say(said, parties, out),
             (Inviting, Input::TargetRinging) => {
                 self.state = Ringing;
                 self.tell(Step::Ringing, out);
@@ -362,7 +389,7 @@ impl Handoff {
             // The join: who handed off leaves only now.
             (Joining, Input::Applied) => {
                 out.push(Action::TellJoined(self.order.id));
-                out.extend([Timer::Reach, Timer::Estimate].map(Action::Disarm));
+                out.extend([Timer::Reach, Timer::Queue, Timer::Estimate].map(Action::Disarm));
                 if self.order.manner.ai_stays.is_zero() || parties.peer != Some(Peer::Ai) {
                     return self.leave(parties, out);
                 }
@@ -392,7 +419,7 @@ impl Handoff {
             (_, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Cancel) => {
+            (Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Cancel) => {
                 parties.end_target(cause::TAKEN_BACK, out);
                 let verdict = Verdict {
                     end: End::Cancelled,
@@ -402,12 +429,15 @@ impl Handoff {
                 return self.give_back(verdict, None, parties, out);
             }
             (
-                Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::MediaFailed(reason),
             ) => {
                 return self.fault(reason, parties, out);
             }
-            (Referring { .. } | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining, Input::MediaSilent) => {
+            (
+                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Input::MediaSilent,
+            ) => {
                 return self.fault(Reason::Error, parties, out);
             }
 
@@ -461,15 +491,15 @@ impl Handoff {
     /// not interrupted.
     fn say(&mut self, said: Said, parties: &mut Parties, out: &mut Vec<Action>) {
         let is_with_ai = self.order.talks_on && parties.peer.is_some();
-        if is_with_ai || self.told < self.wait.spoken() {
+        if is_with_ai || self.told < self.wait.spoken() || said == Said::default() {
             return;
         }
-        self.wait_anew(Some(said), parties);
+        self.wait_anew(said, parties);
         out.push(Action::Say(Scene::Waiting { wait: self.wait }, Some(self.window())));
     }
 
     /// Hold audio from its start, after this and without another announcement.
-    fn wait_anew(&mut self, said: Option<Said>, parties: &mut Parties) {
+    fn wait_anew(&mut self, said: Said, parties: &mut Parties) {
         self.told = 0;
         self.wait = Wait {
             play: parties.play(),
@@ -486,6 +516,17 @@ impl Handoff {
     }
 
     fn invite(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
+        match self.target().queued {
+            true => self.line_up(out),
+            false => self.call(parties, out),
+        }
+    }
+
+    fn call(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
+        if self.target().queued {
+            // The time in line is no time of a target that does not answer.
+            out.push(Action::Arm(Timer::Reach));
+        }
         self.state = State::Inviting;
         self.acknowledged = false;
         parties.target = true;
@@ -564,18 +605,30 @@ impl Handoff {
         if self.late {
             return self.turn_back(reason, parties, out);
         }
-        self.at += 1;
-        if !self.pass_closed(out) {
-            return self.turn_back(reason, parties, out);
-        }
         match self.state {
             // The caller may have heard the human for a moment.
             State::Joining => {
-                self.wait_anew(None, parties);
+                self.wait_anew(Said::default(), parties);
                 self.show_waiting(parties, out);
             }
             State::Briefing { .. } | State::Gated { .. } => self.show_waiting(parties, out),
             _ => {}
+        }
+        if self.target().queued && !self.waited {
+            self.next_agent(reason, out);
+            return Next::Same;
+        }
+        self.pass_on(reason, parties, out)
+    }
+
+    /// This target is done with: the next one, or back.
+    fn pass_on(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        if self.target().queued {
+            out.extend([Action::Disarm(Timer::Queue), Action::Arm(Timer::Reach)]);
+        }
+        (self.at, self.waited) = (self.at + 1, false);
+        if !self.pass_closed(out) {
+            return self.turn_back(reason, parties, out);
         }
         self.invite(parties, out);
         Next::Same
@@ -621,6 +674,7 @@ impl Handoff {
         let waits = [
             Timer::Ring,
             Timer::Reach,
+            Timer::Queue,
             Timer::Accept,
             Timer::Required,
             Timer::Acknowledge,

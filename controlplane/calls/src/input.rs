@@ -58,8 +58,19 @@ pub enum Input {
     },
     /// Somebody who was sent the context has it.
     Acknowledged,
-    /// Who waits can be told how long it will take.
+    /// Who waits can be told how long it will take, and its place in line.
     Estimate(Said),
+    /// No agent of the queue is free.
+    InLine {
+        /// The place in line, from 1.
+        place: usize,
+        /// What can be said of it.
+        said: Said,
+    },
+    /// An agent of the queue is free, and kept for this caller.
+    AgentFree,
+    /// No agent is there who could take it, not even later.
+    NobodyThere,
     /// The human's first audible word went to the caller, in the window of this handoff.
     FirstWord(HandoffId),
     /// The window of this handoff is closed.
@@ -110,6 +121,9 @@ impl Input {
             Input::Context { .. } => "context told",
             Input::Acknowledged => "acknowledged",
             Input::Estimate(_) => "wait estimate",
+            Input::InLine { .. } => "in line",
+            Input::AgentFree => "agent free",
+            Input::NobodyThere => "nobody there",
             Input::FirstWord(_) => "first word",
             Input::Evidence(..) => "evidence",
             Input::MediaEnded => "media ended",

@@ -6,6 +6,7 @@ use std::time::Instant;
 use arrayvec::ArrayVec;
 use media::codec::opus::Wishes;
 use media::command::{Codec, EventFormat, Format, LegId, PRESSED_MAX, Pressed};
+use playbook::routing::Seat;
 use sip::endpoint::DialogId;
 use sip::sdp::{Agreed, Direction, Encoding, Local};
 
@@ -70,6 +71,8 @@ pub(crate) struct Leg {
     pub(crate) reinvites: bool,
     /// What became of that.
     pub(crate) spare: Spare,
+    /// It is a queue's agent, kept for this caller until the leg is over.
+    pub(crate) seat: Option<Seat>,
     /// When it was: the caller, when it came.
     pub(crate) invited: Instant,
     /// How far it is.

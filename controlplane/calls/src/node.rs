@@ -37,6 +37,7 @@ mod estimate;
 mod hold;
 mod judge;
 mod keys;
+mod lines;
 mod live;
 mod moving;
 mod refer;
@@ -80,6 +81,9 @@ pub enum Output {
     Answer(Ticket, Result<Response, RequestError>),
 }
 
+/// RFC 3261 §21.6.2: a human has said no.
+const DECLINED: u16 = 603;
+
 /// What refused callers are told to wait, in seconds.
 pub(crate) const RETRY_AFTER: u32 = 5;
 
@@ -103,6 +107,8 @@ pub struct Node {
     pub(crate) contacts: Contacts,
     /// The human agents, and who waits for them.
     pub(crate) pool: Pool,
+    /// Callers who wait for one of them.
+    lines: lines::Lines,
     /// What time it was when it was last said.
     wall: Option<(Instant, SystemTime)>,
     /// Requests that are or were answered later.
@@ -131,6 +137,7 @@ impl Node {
             estimates: Estimates::default(),
             contacts: Contacts::default(),
             pool: Pool::new(now),
+            lines: lines::Lines::default(),
             wall: None,
             tickets: 0,
             turned_away: 0,
@@ -276,6 +283,8 @@ impl Node {
         self.endpoint.handle_timeout(now);
         self.handle_sip(now);
         self.ports.handle_timeout(now);
+        self.pool.handle_timeout(now);
+        self.offer(now);
         while let Some((at, id)) = self.registry.next()
             && at <= now
         {
@@ -299,10 +308,13 @@ impl Node {
     /// When `handle_timeout` wants to be called next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let calls = self.registry.next().map(|(at, _)| at);
-        [self.endpoint.poll_timeout(), self.ports.poll_timeout(), calls]
-            .into_iter()
-            .flatten()
-            .min()
+        let parts = [
+            self.endpoint.poll_timeout(),
+            self.ports.poll_timeout(),
+            self.pool.poll_timeout(),
+            calls,
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// What is to be done next.
@@ -389,7 +401,7 @@ impl Node {
     }
 
     /// Other peers, and another way with them, for the calls that come from now on. Those that are there keep what they began with.
-    pub fn reload(&mut self, peers: Peers) {
+    pub fn reload(&mut self, now: Instant, peers: Peers) {
         let admitted = peers.trunks.iter().flat_map(|trunk| trunk.addresses.iter().copied());
         self.endpoint.admit(admitted);
         self.ports.set_budget(peers.budget);
@@ -398,6 +410,7 @@ impl Node {
         self.refuse_or_not();
         let config = Config::clone(&self.config).with(peers);
         self.config = Arc::new(config);
+        self.allow_agents(now);
     }
 
     /// From now on another node receives by our sockets, too; `None`: no more.
@@ -434,6 +447,7 @@ impl Node {
             calls: self.registry.calls().len(),
             handoffs: self.registry.handoffs(),
             ports: self.ports.alive(),
+            lines: self.pool.alive(),
             sip: self.endpoint.alive(),
         }
     }
@@ -538,7 +552,7 @@ impl Node {
                 Some(Input::CallerGone)
             }
             Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerGone),
-            Role::Target => self.drop_target(now, live).map(|_| Input::TargetGone),
+            Role::Target => self.drop_target(now, live, false).map(|_| Input::TargetGone),
             Role::Supervisor => {
                 self.supervisor_gone(now, live, Supervised::HungUp);
                 None
@@ -551,7 +565,10 @@ impl Node {
         match role {
             Role::Caller => None,
             Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerFailed(status)),
-            Role::Target => self.drop_target(now, live).map(|_| Input::TargetFailed(status)),
+            Role::Target => {
+                let failed = self.drop_target(now, live, status != DECLINED);
+                failed.map(|_| Input::TargetFailed(status))
+            }
             Role::Supervisor => {
                 self.supervisor_gone(now, live, Supervised::Unreached(status));
                 None
@@ -579,6 +596,9 @@ impl Node {
         };
         found.agree(agreed);
         found.state = LegState::Up;
+        if let Some(seat) = found.seat {
+            self.pool.answered(now, seat);
+        }
         self.keep_promise(live, leg);
         match role {
             Role::Caller => None,
@@ -621,13 +641,22 @@ impl Node {
     }
 
     /// The call as it is now; one that is over is taken apart.
-    pub(crate) fn put_back(&mut self, now: Instant, mut live: Box<Live>) {
+    pub(crate) fn put_back(&mut self, now: Instant, live: Box<Live>) {
+        self.put_in(now, live);
+        self.offer(now);
+    }
+
+    fn put_in(&mut self, now: Instant, mut live: Box<Live>) {
+        self.out_of_line(now, &mut live);
         if *live.call.state() == State::Over {
             for dialog in live.legs.iter().map(|leg| leg.dialog) {
                 self.registry.unbind(dialog);
             }
             for taken in live.ports() {
                 self.ports.release(now, taken);
+            }
+            for seat in live.legs.iter().filter_map(|leg| leg.seat) {
+                self.pool.over(now, seat);
             }
             self.forget_refer(now, &mut live);
             self.ports.close(live.worker, live.began);
@@ -709,6 +738,8 @@ pub struct Alive {
     pub handoffs: usize,
     /// Ports in use or in quarantine.
     pub ports: usize,
+    /// Callers of queues, and agents who are kept for one or have their wrap-up.
+    pub lines: (usize, usize),
     /// Of the SIP endpoint.
     pub sip: sip::endpoint::Alive,
 }

@@ -235,10 +235,19 @@ pub enum Step {
         /// Caller and AI talk on until the human is heard: nobody is announced.
         talks_on: bool,
     },
+    /// No agent of the queue is free: the caller waits in line. Again where one did not take the call.
+    Queued {
+        /// The queue.
+        target: String,
+        /// The place in line, from 1.
+        place: usize,
+    },
     /// The human is invited, or the caller's carrier is asked to do it; the context goes out with it.
     Invited {
         /// The target.
         target: String,
+        /// Which agent, by id, where the target is a queue.
+        agent: Option<String>,
         /// What the human gets to know.
         package: Box<Package>,
         /// Opens the context's URL that stands in the INVITE's Call-Info (or in the Refer-To, as a header of the URI), for this
@@ -298,6 +307,7 @@ impl Step {
     pub fn name(&self) -> &'static str {
         match self {
             Step::Requested { .. } => "requested",
+            Step::Queued { .. } => "queued",
             Step::Invited { .. } => "invited",
             Step::Disclosed => "disclosed",
             Step::Announced => "announced",

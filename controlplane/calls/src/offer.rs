@@ -152,6 +152,7 @@ impl Node {
             quiet: None,
             probed: None,
             promise: None,
+            seat: None,
             invited: now,
             state,
         };
@@ -192,6 +193,8 @@ impl Node {
             parties: vec![Party::Caller],
             retiring: Vec::new(),
             way: None,
+            lined: None,
+            seat: None,
             awaits_port: false,
             answer,
             rang: false,

@@ -19,8 +19,8 @@ use arrayvec::ArrayVec;
 use media::command::{Dtmf, Hears, LegId, LegSpec, Play, PlayId, Port, PromptId, SessionSpec, Watch, WindowId};
 
 use crate::call::{Apology, Scene, Wait};
-use crate::config::{Config, Estimate, Keys, Prompts, Sounds};
-use crate::estimate::Said;
+use crate::config::{Config, Keys, Prompts, Sounds};
+use crate::estimate::{Left, Said};
 use crate::leg::{Leg, LegState};
 use crate::notice::Party;
 
@@ -103,11 +103,10 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
         let own = of_line(wait);
         let disclosure = own.disclosure.or(prompts.disclosure).filter(|_| wait.discloses);
         let announcement = (!wait.hold_only).then_some(own.announcement.unwrap_or(prompts.announcement));
-        let estimate = prompts.estimate.as_ref().zip(wait.said);
-        let estimate = estimate
-            .map(|(estimate, said)| tell(estimate, said))
-            .unwrap_or_default();
-        let said = disclosure.into_iter().chain(announcement).chain(estimate);
+        let said = disclosure
+            .into_iter()
+            .chain(announcement)
+            .chain(tell(prompts, wait.said));
         let queue = said.chain([hold(wait)]);
         prompt(wait.play, queue, true)
     };
@@ -248,16 +247,23 @@ fn prompt(id: PlayId, queue: impl IntoIterator<Item = PromptId>, repeat_last: bo
 }
 
 /// As many as [`Wait::spoken`] counts.
-fn tell(estimate: &Estimate, said: Said) -> ArrayVec<PromptId, 2> {
-    match said {
-        Said::Soon => [estimate.soon].into_iter().collect(),
-        Said::Minutes(minutes) => {
-            let number = estimate.minutes.iter().find(|(number, _)| *number == minutes);
-            number
-                .map(|(_, number)| [estimate.intro, *number].into())
-                .unwrap_or_default()
-        }
+fn tell(prompts: &Prompts, said: Said) -> ArrayVec<PromptId, 4> {
+    let mut told = ArrayVec::new();
+    let number = |numbers: &[(u8, PromptId)], wanted: u8| {
+        let found = numbers.iter().find(|(number, _)| *number == wanted);
+        found.map(|(_, prompt)| *prompt)
+    };
+    if let Some((place, wanted)) = prompts.place.as_ref().zip(said.place) {
+        told.extend([place.intro].into_iter().chain(number(&place.numbers, wanted)));
     }
+    match prompts.estimate.as_ref().zip(said.left) {
+        Some((estimate, Left::Soon)) => told.push(estimate.soon),
+        Some((estimate, Left::Minutes(wanted))) => {
+            told.extend([estimate.intro].into_iter().chain(number(&estimate.minutes, wanted)));
+        }
+        None => {}
+    }
+    told
 }
 
 fn apologise(apology: Apology, prompts: &Prompts) -> PromptId {
@@ -286,6 +292,16 @@ pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
         let named = [(estimate.soon, "estimate_soon"), (estimate.intro, "estimate_intro")];
         let numbers = estimate.minutes.iter().map(|(_, number)| (*number, "estimate_minutes"));
         if let Some((_, name)) = named.into_iter().chain(numbers).find(|(prompt, _)| *prompt == id) {
+            return name;
+        }
+    }
+    if let Some(place) = &prompts.place {
+        let numbers = place.numbers.iter().map(|(_, number)| (*number, "place_numbers"));
+        if let Some((_, name)) = [(place.intro, "place_intro")]
+            .into_iter()
+            .chain(numbers)
+            .find(|(prompt, _)| *prompt == id)
+        {
             return name;
         }
     }

@@ -14,15 +14,17 @@ use playbook::decisions::Manner;
 use playbook::{Accept, Mode};
 
 use crate::call::{Action, Call, Input, Scene};
+use crate::estimate::{Left, Said};
 use crate::handoff::{Choice, Order};
 use crate::notice::{HandoffId, Reason, Step};
 use crate::observe::Pair;
 
 /// The states, by [`Call::state_name`].
-pub const STATES: [&str; 17] = [
+pub const STATES: [&str; 18] = [
     "connecting",
     "talking",
     "referring",
+    "queued",
     "inviting",
     "ringing",
     "briefing",
@@ -40,7 +42,15 @@ pub const STATES: [&str; 17] = [
 ];
 
 /// From the trigger of a handoff to its join or return.
-const REACHING: [&str; 6] = ["referring", "inviting", "ringing", "briefing", "gated", "joining"];
+const REACHING: [&str; 7] = [
+    "referring",
+    "queued",
+    "inviting",
+    "ringing",
+    "briefing",
+    "gated",
+    "joining",
+];
 
 /// Why an input cannot come in a state; `None` where it can.
 pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
@@ -94,7 +104,9 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "media ended" => (over, "the session's end was not asked for"),
         "ai_answer over" => (state == "connecting", "the timer does not run"),
         "ring over" => (among(&["inviting", "ringing"]), "the timer does not run"),
-        "reach over" => (reaching, "the timer does not run"),
+        "reach over" => (reaching && state != "queued", "the timer does not run"),
+        "max_wait over" => (reaching && state != "referring", "the timer does not run"),
+        "in line" | "agent free" | "nobody there" => (state == "queued", "no agent is waited for"),
         "required_wait over" | "acknowledge over" => (state == "gated", "the timer does not run"),
         "ai_stays over" => (state == "introducing", "the timer does not run"),
         "context told" => (
@@ -111,7 +123,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "supervisor over" => (false, "the node lets go of a supervisor that does not answer"),
         "estimate_every over" => (false, "the node says what there is to be said: `wait estimate`"),
         "wait estimate" => (
-            among(&["inviting", "ringing"]),
+            among(&["queued", "inviting", "ringing"]),
             "it is said only while a human is called",
         ),
         "playbook over" => (false, "the node asks the rules"),
@@ -125,7 +137,7 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "accept" => (state == "briefing", REFUSED),
         "decline" => (among(&["inviting", "ringing", "briefing"]), REFUSED),
         "cancel" => (
-            among(&["referring", "inviting", "ringing", "briefing", "gated"]),
+            among(&["referring", "queued", "inviting", "ringing", "briefing", "gated"]),
             REFUSED,
         ),
         "hang up" => (!over, REFUSED),
@@ -145,22 +157,25 @@ pub fn does_nothing(state: &str, input: &str) -> Option<&'static str> {
         (_, "context told" | "acknowledged") => Some("noted: the join may wait for it"),
         ("briefing", "other key") => Some("only 1 and 2 mean something"),
         ("joined" | "handed_off", "media failed") => Some("the rows in force are the ones that are wanted"),
-        ("inviting" | "ringing", "wait estimate") => {
+        ("queued" | "inviting" | "ringing", "wait estimate") => {
             Some("what is being said is said to its end, and an AI that talks on is not interrupted")
         }
         (_, "applied") => Some("nobody waits for this scene"),
         ("briefing" | "gated" | "joining", "reach over") => Some("noted: no other target is tried after this one"),
+        (_, "max_wait over") => Some("noted: no other agent of the queue is tried after this one"),
         (_, "peer gone") => Some("noted: the caller will not be given back"),
         ("referred", "refer accepted" | "refer progress") => Some("noted: the outcome is awaited"),
         ("referred", "media ended" | "media silent") => Some("noted: the outcome is awaited"),
         (_, "played") => Some("what was played has nothing to say"),
         (
-            "referring" | "inviting" | "ringing" | "briefing" | "gated" | "joining" | "introducing" | "returning",
+            "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "joining" | "introducing"
+            | "returning",
             "evidence",
         ) => Some("noted: told when the handoff closes"),
-        ("referring" | "inviting" | "ringing" | "briefing" | "gated" | "returning" | "referred", "first word") => {
-            Some("crossed: the join did not come about")
-        }
+        (
+            "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "returning" | "referred",
+            "first word",
+        ) => Some("crossed: the join did not come about"),
         _ => None,
     }
 }
@@ -180,6 +195,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         target,
         name: name.to_owned(),
         uri: None,
+        queued: false,
         closed: false,
     };
     Input::Handoff(Order {
@@ -195,7 +211,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         trigger: None,
         refer,
         talks_on: false,
-        said: None,
+        said: Said::default(),
         discloses: false,
         complete: false,
     })
@@ -251,6 +267,17 @@ pub(crate) fn closed(id: u64) -> Input {
     }
 }
 
+/// A warm one to a queue, and to a target that is none.
+pub(crate) fn queued(id: u64) -> Input {
+    match warm(id) {
+        Input::Handoff(mut order) => {
+            order.targets[0].queued = true;
+            Input::Handoff(order)
+        }
+        other => other,
+    }
+}
+
 /// One that the caller's carrier is asked to do first.
 pub(crate) fn by_refer(id: u64) -> Input {
     order(Mode::Cold, Accept::Answer, id, true)
@@ -260,6 +287,14 @@ const TALKS_ON: &str = "the AI talks on";
 
 /// Handoff of the samples; the one before it, where there is one, is 8.
 pub(crate) const ID: u64 = 9;
+
+/// What can be said of most waits.
+fn soon() -> Said {
+    Said {
+        left: Some(Left::Soon),
+        ..Said::default()
+    }
+}
 
 /// A call in each state, the first of each name being the plainest, and what is special about the others.
 pub(crate) fn samples() -> Vec<(&'static str, Call)> {
@@ -272,6 +307,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("", vec![]),
         ("", talk(vec![])),
         ("", talk(vec![by_refer(ID)])),
+        ("", talk(vec![queued(ID)])),
         ("", talk(vec![warm(ID)])),
         ("", talk(vec![warm(ID), TargetRinging])),
         ("", talk(vec![warm(ID), TargetAnswered])),
@@ -286,6 +322,23 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("", talk(vec![by_refer(ID), ReferAccepted, CallerGone])),
         ("", talk(vec![warm(ID), CallerGone])),
         ("", talk(vec![HangUp, MediaEnded])),
+        ("announced", talk(vec![queued(ID), Played(PlayId(1), 0)])),
+        ("an agent of a queue", talk(vec![queued(ID), AgentFree])),
+        ("an agent of a queue", talk(vec![queued(ID), AgentFree, TargetRinging])),
+        ("an agent of a queue", talk(vec![queued(ID), AgentFree, TargetAnswered])),
+        (
+            "the last agent",
+            talk(vec![
+                queued(ID),
+                AgentFree,
+                TargetAnswered,
+                Timer(crate::timer::Timer::Queue),
+            ]),
+        ),
+        (
+            "one has not taken it",
+            talk(vec![queued(ID), AgentFree, TargetFailed(486)]),
+        ),
         ("announced", talk(vec![warm(ID), Played(PlayId(1), 0)])),
         ("announced", talk(vec![warm(ID), Played(PlayId(1), 0), TargetRinging])),
         ("last target", talk(vec![warm(ID), TargetFailed(486)])),
@@ -311,6 +364,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
             talk(vec![warm(ID), PeerGone, TargetFailed(486), TargetAnswered]),
         ),
         ("a human hands on", human(vec![by_refer(ID)])),
+        ("a human hands on", human(vec![queued(ID)])),
         ("a human hands on", human(vec![warm(ID)])),
         ("a human hands on", human(vec![warm(ID), TargetRinging])),
         ("a human hands on", human(vec![warm(ID), TargetAnswered])),
@@ -405,7 +459,10 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     inputs.extend([
         ("", Context { complete: true }),
         ("", Acknowledged),
-        ("", Estimate(crate::estimate::Said::Soon)),
+        ("", Estimate(soon())),
+        ("", InLine { place: 1, said: soon() }),
+        ("", AgentFree),
+        ("", NobodyThere),
         ("", FirstWord(HandoffId(ID))),
         ("of the handoff before", FirstWord(HandoffId(ID - 1))),
         ("", Evidence(HandoffId(ID), vec![])),
@@ -436,6 +493,8 @@ pub(crate) fn brief(actions: &[Action]) -> String {
             Action::EndCaller(_) => "BYE caller".to_owned(),
             Action::InviteAi(_) => "INVITE next AI".to_owned(),
             Action::EndPeer(_) => "end peer".to_owned(),
+            Action::LineUp => "line up".to_owned(),
+            Action::Estimate => "how long?".to_owned(),
             Action::InviteTarget => "INVITE target".to_owned(),
             Action::EndTarget(_) => "end target".to_owned(),
             Action::Refer => "REFER".to_owned(),
@@ -473,6 +532,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
 fn told(step: &Step) -> String {
     match step {
         Step::Requested { .. } => "`requested`".to_owned(),
+        Step::Queued { place, .. } => format!("`queued: {place}`"),
         Step::Evidence(_) => "`evidence`".to_owned(),
         Step::Gate { gate, opened } => format!("`gate: {gate:?}, {opened:?}`").to_lowercase(),
         Step::TargetFailed { reason, .. } => format!("`target failed: {reason:?}`"),

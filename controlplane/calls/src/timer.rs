@@ -12,6 +12,8 @@ pub enum Timer {
     Ring,
     /// Some target must answer.
     Reach,
+    /// Some agent of this queue must be free.
+    Queue,
     /// The human who answered must accept.
     Accept,
     /// What is required of the context must be told, or the join does not wait for it.
@@ -40,10 +42,11 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 15] = [
+    pub const ALL: [Timer; 16] = [
         Timer::AiAnswer,
         Timer::Ring,
         Timer::Reach,
+        Timer::Queue,
         Timer::Accept,
         Timer::Required,
         Timer::Acknowledge,
@@ -66,6 +69,7 @@ impl Timer {
             Timer::AiAnswer => "ai_answer over",
             Timer::Ring => "ring over",
             Timer::Reach => "reach over",
+            Timer::Queue => "max_wait over",
             Timer::Accept => "accept over",
             Timer::Required => "required_wait over",
             Timer::Acknowledge => "acknowledge over",

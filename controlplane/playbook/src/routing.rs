@@ -170,6 +170,21 @@ impl Pool {
         Ok(())
     }
 
+    /// Other queues may call an agent than before. Where there is no room for their names, none may.
+    pub fn allow(&mut self, id: &str, queues: &[&str]) {
+        let Some(slot) = self.by_id.get(id).copied() else {
+            return;
+        };
+        let Some(agent) = &self.agents[slot] else { return };
+        let mut names = agent.profile.names(queues);
+        if !self.columns.has_room(names.iter().map(|(name, _)| &**name)) {
+            names = agent.profile.names(&[]);
+        }
+        self.columns.describe(slot, &names);
+        self.refresh(slot);
+        self.serve(slot);
+    }
+
     /// Takes an agent out: it is called no more. Whether it was there.
     pub fn remove(&mut self, id: &str) -> bool {
         let Some(slot) = self.by_id.get(id).copied() else {
@@ -328,6 +343,20 @@ impl Pool {
                 .is_some_and(|other| other.need.queue == caller.need.queue)
         };
         Some(1 + self.line.range(..me).filter(|(_, other)| same(other)).count())
+    }
+
+    /// Whether somebody is there, if not free (or busy with something else), who can serve this caller and has not let it down.
+    pub fn is_served(&self, ticket: Ticket) -> bool {
+        let Some(caller) = self.callers.get(&ticket) else {
+            return false;
+        };
+        let Some(wanted) = self.wanted(&caller.need) else {
+            return false;
+        };
+        self.agents.iter().enumerate().any(|(slot, agent)| {
+            let agent = agent.as_ref().filter(|agent| agent.is_at_work());
+            agent.is_some_and(|agent| self.columns.fits(slot, &wanted) && !caller.tried.contains(&(slot, agent.number)))
+        })
     }
 
     /// How long who waits will wait, about: its place in line, times how long those who can serve it take for one, over how many

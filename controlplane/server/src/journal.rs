@@ -189,6 +189,7 @@ impl Journal {
             | Step::Gate { .. }
             | Step::Announced
             | Step::FirstHumanWord
+            | Step::Queued { .. }
             | Step::TargetFailed { .. }
             | Step::Evidence(_) => return,
         };
@@ -274,7 +275,8 @@ fn log(notice: &Notice) {
                 } => {
                     tracing::info!(call, handoff, ?mode, target, decision, "handoff requested")
                 }
-                Step::Invited { target, .. } => tracing::info!(call, handoff, target, "human invited"),
+                Step::Queued { target, place } => tracing::info!(call, handoff, target, place, "caller waits in line"),
+                Step::Invited { target, agent, .. } => tracing::info!(call, handoff, target, agent, "human invited"),
                 Step::Disclosed => tracing::info!(call, handoff, "disclosed"),
                 Step::Gate { gate, opened } => {
                     tracing::info!(call, handoff, ?gate, ?opened, "the join does not wait for it")
@@ -331,6 +333,7 @@ mod tests {
     fn invited(target: &str, brief: &str) -> Step {
         Step::Invited {
             target: target.to_owned(),
+            agent: None,
             package: package(brief),
             token: "t0ken".to_owned(),
         }

@@ -70,6 +70,7 @@ impl Library {
             after_hours: self.id("after_hours", &chosen(&named.after_hours))?,
             goodbye: self.id("goodbye", &chosen(&named.goodbye))?,
             estimate: self.estimate(named, uploads)?,
+            place: None,
         };
         let mut targets = Vec::new();
         for target in &config.targets {

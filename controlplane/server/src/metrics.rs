@@ -177,6 +177,7 @@ impl Metrics {
                 }
             }
             Step::Invited { .. }
+            | Step::Queued { .. }
             | Step::Disclosed
             | Step::Gate { .. }
             | Step::Announced

@@ -381,7 +381,15 @@ impl Record {
         let since = Some(at.saturating_duration_since(self.triggered));
         match step {
             Step::Requested { .. } => {}
-            Step::Invited { target, package, token } => {
+            Step::Queued { target, .. } => {
+                self.target.clone_from(target);
+                if self.timeline.announced.is_some() || self.talks_on {
+                    self.state = State::Consulting;
+                }
+            }
+            Step::Invited {
+                target, package, token, ..
+            } => {
                 self.target.clone_from(target);
                 self.context = Some(package.clone());
                 self.token = Some(token.clone());

@@ -271,7 +271,7 @@ impl Run {
             Ask::Tell(word, descriptor) => self.say(&word, descriptor),
             Ask::Reload(peers) => {
                 self.tap.reload(&peers.trunks);
-                self.node.reload(*peers);
+                self.node.reload(Instant::now(), *peers);
             }
         }
     }

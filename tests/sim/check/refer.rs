@@ -150,6 +150,7 @@ impl World {
             if let Who::Human(n) = wire.party
                 && self.is_first(wire)
                 && !wire.uri.starts_with(&format!("sip:human-{n}@"))
+                && self.agent_of(wire).is_none()
             {
                 faults.push(format!("{} was called", wire.uri));
             }

@@ -337,13 +337,14 @@ impl World {
         let next = self.notices[failure + 1..]
             .iter()
             .find_map(|notice| match &notice.what {
-                What::Handoff(_, step @ (Step::Invited { .. } | Step::TargetFailed { .. } | Step::Returned)) => {
-                    Some(step)
-                }
+                What::Handoff(
+                    _,
+                    step @ (Step::Queued { .. } | Step::Invited { .. } | Step::TargetFailed { .. } | Step::Returned),
+                ) => Some(step),
                 _ => None,
             });
         match next? {
-            Step::Invited { target, .. } => Some(target),
+            Step::Queued { target, .. } | Step::Invited { target, .. } => Some(target),
             _ => None,
         }
     }

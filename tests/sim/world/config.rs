@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use calls::config::{AiAgent, Deadlines, Estimate, Keys, Prefer, Prompts, Target, Trunk};
+use calls::config::{
+    AiAgent, Deadlines, Estimate, Keys, Pattern, Place, Prefer, Prompts, Queue, Strategy, Target, Trunk,
+};
 use media::command::Latch;
 use playbook::Playbook;
 use playbook::decisions::Manner;
@@ -51,6 +53,11 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
                 (2, add("minutes_2", Sound::Minutes(2), 1)),
             ],
         }),
+        place: Some(Place {
+            every: Duration::ZERO,
+            intro: add("place_intro", Sound::About, 1),
+            numbers: vec![(1, add("place_1", Sound::Minutes(1), 1))],
+        }),
     };
     (Arc::new(library), prompts)
 }
@@ -64,6 +71,7 @@ pub(super) fn node_config(
     humans: &[Ua],
 ) -> calls::config::Config {
     let name = |n: usize| format!("human-{n}");
+    let is_line = |n: usize| scenario.line.as_ref().is_some_and(|line| line.target == n);
     let sip = sip::endpoint::Config {
         flows: Some(FlowBounds::default()),
         ..sip::endpoint::Config::new(node, scenario.seed ^ 3)
@@ -76,14 +84,23 @@ pub(super) fn node_config(
         transport: humans_by,
         ring: scenario.ring,
         hours: Arc::new(Calendar::always()),
-        patterns: Vec::new(),
+        patterns: match is_line(n) {
+            true => vec![Pattern::parse(&format!("sip:agent-*@{}", ua.sip)).expect("a pattern")],
+            false => Vec::new(),
+        },
         briefing: None,
         hold: None,
         codecs: None,
         auth: None,
         dtmf: keys(scenario.info[2]),
         reinvite: true,
-        queue: None,
+        queue: scenario.line.as_ref().filter(|_| is_line(n)).map(|line| Queue {
+            skills: Vec::new(),
+            strategy: Strategy::InOrder,
+            max_wait: line.max_wait,
+            wrap_up: line.wrap_up,
+            set_aside: line.set_aside,
+        }),
     });
     let requests = Requests {
         phrases: vec!["speak to a human".to_owned()],
@@ -146,6 +163,10 @@ pub(super) fn node_config(
                 .estimate
                 .zip(scenario.estimate)
                 .map(|(estimate, every)| Estimate { every, ..estimate }),
+            place: prompts
+                .place
+                .zip(scenario.estimate)
+                .map(|(place, every)| Place { every, ..place }),
             ..prompts
         },
         deadlines: Deadlines {

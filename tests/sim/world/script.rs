@@ -1,6 +1,7 @@
 //! The script: what happens in a call, and when.
 
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use calls::load::Measure;
 use calls::notice::{CallId, HandoffId};
 use calls::request::{HandoffRequest, Request, Response, Whom};
 use calls::supervisor::Wish;
+use playbook::routing::{Presence, Profile};
 
 use crate::net::Datagram;
 use crate::rtp::Packet;
@@ -140,6 +142,7 @@ impl World {
             }
             Also::Decline => self.wish(what, Request::Decline),
             Also::Cancel => self.wish(what, Request::Cancel),
+            Also::Presence(n, presence) => self.put_agent(n, presence),
             Also::Supervise => {
                 if let Some(call) = self.call {
                     let whom = Whom::Target(format!("human-{}", self.scenario.targets()));
@@ -185,6 +188,24 @@ impl World {
                 self.node.handle_load(now, &[0, 1].map(measure));
             }
         }
+    }
+
+    /// An agent of the queue says whether it is there.
+    pub(super) fn put_agent(&mut self, n: usize, presence: Presence) {
+        let Some(line) = self.scenario.line.as_ref().filter(|line| n < line.agents.len()) else {
+            return;
+        };
+        let profile = Profile {
+            id: format!("agent-{n}"),
+            name: String::new(),
+            uri: format!("sip:agent-{n}@{}", self.humans[line.target].sip),
+            skills: BTreeMap::new(),
+            languages: BTreeSet::new(),
+            presence,
+            calls: 1,
+            order: n as u16,
+        };
+        self.request(Request::PutAgent(profile));
     }
 
     /// The Refer-To of a REFER.

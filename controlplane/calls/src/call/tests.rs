@@ -79,6 +79,7 @@ impl Seen {
             State::Connecting { .. } => Some(Timer::AiAnswer),
             State::HandingOff(handoff) => match handoff.state() {
                 H::Referring { .. } => Some(Timer::Refer),
+                H::Queued => Some(Timer::Queue),
                 H::Inviting | H::Ringing => Some(Timer::Ring),
                 H::Briefing { .. } => Some(Timer::Accept),
                 H::Gated { .. } => Some(gate.unwrap_or(Timer::Required)),
@@ -93,6 +94,11 @@ impl Seen {
         assert!(self.referring || !asks, "{call:?} waits for nothing");
         let waits = matches!(call.state(), State::HandingOff(handoff) if matches!(handoff.state(), H::Gated { .. }));
         assert!(gate.is_none() || waits, "{call:?} waits for a gate that it has passed");
+        let lined = matches!(call.state(), State::HandingOff(handoff) if handoff.line().is_some());
+        assert!(
+            lined || !self.timers.contains(&Timer::Queue),
+            "{call:?} stands in no line"
+        );
         if let Some(timer) = bound {
             assert!(self.timers.contains(&timer), "{call:?} may last for ever");
         }
@@ -135,6 +141,7 @@ fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
         Input::TargetRinging | Input::TargetAnswered | Input::TargetFailed(_) | Input::NoCapacity => {
             seen.target && !answered(seen)
         }
+        Input::AgentFree | Input::NobodyThere | Input::InLine { .. } => call.state_name() == "queued",
         Input::Context { .. } => call.handoff().is_some(),
         Input::TargetGone => seen.target && answered(seen),
         Input::CallerGone => !seen.caller_ended,
@@ -161,7 +168,7 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
             .wrapping_add(1_442_695_040_888_963_407);
         (seed >> 33) as usize % below
     };
-    let (mut joined, mut returned, mut opened, mut introduced) = (0, 0, 0, 0);
+    let (mut joined, mut returned, mut opened, mut introduced, mut in_line) = (0, 0, 0, 0, 0);
     for _ in 0..20_000 {
         let (mut call, actions) = Call::new(1 + draw(2));
         let mut seen = Seen::default();
@@ -175,12 +182,14 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
         };
         for _ in 0..200 {
             // Without a little help nearly every story ends before it gets interesting.
-            let input = match draw(12) {
+            let input = match draw(13) {
+                12 if call.state_name() == "queued" => Input::AgentFree,
                 0 => Input::Applied,
                 1 => Input::TargetAnswered,
                 2 => Input::Digit('1'),
                 3 if draw(4) == 0 => table::gated(table::ID),
                 3 if draw(4) == 0 => table::introduced(table::ID),
+                3 if draw(4) == 0 => table::queued(table::ID),
                 _ => inputs[draw(inputs.len())].1.clone(),
             };
             let deadly = matches!(
@@ -195,6 +204,7 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
                 returned += usize::from(matches!(action, Action::Tell(_, Step::Returned)));
                 opened += usize::from(matches!(action, Action::Tell(_, Step::Gate { .. })));
                 introduced += usize::from(matches!(action, Action::Show(Scene::Introduced { .. }, _)));
+                in_line += usize::from(matches!(action, Action::Tell(_, Step::Queued { .. })));
             }
         }
         if !seen.caller_ended {
@@ -217,8 +227,8 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
         }
     }
     assert!(
-        joined > 100 && returned > 100 && opened > 100 && introduced > 100,
-        "the stories reach the interesting states: {joined}, {returned}, {opened}, {introduced}"
+        joined > 100 && returned > 100 && opened > 100 && introduced > 100 && in_line > 100,
+        "the stories reach the interesting states: {joined}, {returned}, {opened}, {introduced}, {in_line}"
     );
 }
 
@@ -277,7 +287,7 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
         let open = matches!(name, "inviting" | "ringing" | "briefing");
         assert_eq!(
             call.allows(&Input::Cancel).is_ok(),
-            open || matches!(name, "referring" | "gated"),
+            open || matches!(name, "referring" | "queued" | "gated"),
             "{state}"
         );
         assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");

@@ -27,7 +27,7 @@ pub struct Order {
     /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.
     pub talks_on: bool,
     /// What the caller is told of how long it will take. Nothing where we do not call, or where the AI talks on.
-    pub said: Option<Said>,
+    pub said: Said,
     /// The caller is told first what is to be disclosed.
     pub discloses: bool,
     /// All is there of the context that the manner requires.
@@ -52,6 +52,8 @@ pub struct Choice {
     pub name: String,
     /// Whom to call there, where it is not the target's own URI.
     pub uri: Option<String>,
+    /// It is a queue: whom to call there is its agents' pool to say.
+    pub queued: bool,
     /// It is closed at the time of the trigger, and is not called.
     pub closed: bool,
 }

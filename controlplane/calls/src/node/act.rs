@@ -8,12 +8,13 @@ use sip::endpoint::{Invite, Refer, Transport};
 use sip::sdp::Encoding;
 use sip::uri::Uri;
 
+use crate::action::cause;
 use crate::call::{Action, Input, Scene, State};
 use crate::codecs;
 use crate::config::Keys;
 use crate::hold;
 use crate::leg::{Leg, LegState};
-use crate::node::{Live, Node, Output, RETRY_AFTER};
+use crate::node::{Live, Node, Output, RETRY_AFTER, estimate, lines};
 use crate::notice::{HandoffId, Notice, Party, Step, Supervised, What};
 use crate::offer;
 use crate::ports::Taken;
@@ -67,10 +68,13 @@ impl Node {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
+            Action::LineUp => return self.line_up(now, live),
+            Action::Estimate => return Some(Input::Estimate(self.can_be_said(now, live))),
             Action::InviteTarget => return self.invite_target(now, live, None),
             Action::EndTarget(reason) => {
                 live.awaits_port = false;
-                if let Some(leg) = self.drop_target(now, live) {
+                let absent = [cause::NO_ANSWER, cause::SILENT].contains(&reason);
+                if let Some(leg) = self.drop_target(now, live, absent) {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
@@ -113,10 +117,8 @@ impl Node {
                     Timer::Refer => deadlines.refer,
                     // Armed where it is invited: each target has its own time.
                     Timer::Supervisor => self.ring_time(live),
-                    Timer::Estimate => match &live.config.prompts.estimate {
-                        Some(estimate) => estimate.every,
-                        None => return None,
-                    },
+                    Timer::Estimate => estimate::every(&live.config.prompts)?,
+                    Timer::Queue => lines::queue_of(live)?.max_wait,
                     Timer::Required => live.manner.required_wait,
                     Timer::Acknowledge => live.manner.acknowledge,
                     Timer::AiStays => live.manner.ai_stays,
@@ -281,9 +283,15 @@ impl Node {
 
     /// INVITE to the target, from this port or from any of the session's worker.
     pub(super) fn invite_target(&mut self, now: Instant, live: &mut Live, port: Option<Taken>) -> Option<Input> {
+        // Where a port had to be found first, it is later than what led to this.
+        live.at = now;
         let handoff = live.call.handoff()?;
         let (id, choice) = (handoff.id(), handoff.target());
-        let uri = choice.uri.clone();
+        let agent = live.seat.and_then(|seat| self.pool.who(seat)).cloned();
+        let (agent, uri) = match agent {
+            Some(agent) => (Some(agent.id), Some(agent.uri)),
+            None => (None, choice.uri.clone()),
+        };
         let chosen = live.config.targets.get(choice.target).cloned();
         let Some(chosen) = chosen else {
             return Some(Input::NoCapacity);
@@ -312,12 +320,13 @@ impl Node {
         match self.invite(now, live, human, chosen.codecs, taken, invite) {
             Ok(leg) => {
                 let reinvites = chosen.reinvite;
-                live.legs.target = Some(Leg { reinvites, ..leg });
+                let seat = live.seat.take();
+                live.legs.target = Some(Leg { reinvites, seat, ..leg });
             }
             Err(Uncalled::NoWay) => return Some(Input::TargetFailed(NO_WAY)),
             Err(Uncalled::NoCoders) => return Some(Input::NoCapacity),
         }
-        self.tell_invited(now, live, id, chosen.name, token);
+        self.tell_invited(now, live, id, (chosen.name, agent), token);
         None
     }
 
@@ -337,7 +346,7 @@ impl Node {
             Ok(refer) => {
                 self.registry.refers(refer, live.id);
                 live.referral = Some(refer);
-                self.tell_invited(now, live, id, choice.name, token);
+                self.tell_invited(now, live, id, (choice.name, None), token);
                 None
             }
             Err(_) => Some(Input::ReferFailed(491)),
@@ -345,9 +354,21 @@ impl Node {
     }
 
     /// The human is invited, by us or by who was asked to: now the context goes out.
-    fn tell_invited(&mut self, now: Instant, live: &Live, id: HandoffId, target: String, token: String) {
+    fn tell_invited(
+        &mut self,
+        now: Instant,
+        live: &Live,
+        id: HandoffId,
+        (target, agent): (String, Option<String>),
+        token: String,
+    ) {
         let package = Box::new(live.package());
-        let step = Step::Invited { target, package, token };
+        let step = Step::Invited {
+            target,
+            agent,
+            package,
+            token,
+        };
         self.tell(now, live, What::Handoff(id, step));
     }
 
@@ -410,6 +431,7 @@ impl Node {
             probed: None,
             promise: Some(Arc::new(promise)),
             invited: now,
+            seat: None,
             state,
         })
     }
@@ -426,13 +448,19 @@ impl Node {
     pub(super) fn drop_peer(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
         let leg = live.legs.peer.take()?;
         self.dropped(now, live, &leg);
+        if let Some(seat) = leg.seat {
+            self.pool.over(now, seat);
+        }
         Some(leg)
     }
 
-    /// Nor the target.
-    pub(super) fn drop_target(&mut self, now: Instant, live: &mut Live) -> Option<Leg> {
+    /// Nor the target. `absent`: of a queue's agent it looks as if nobody were there.
+    pub(super) fn drop_target(&mut self, now: Instant, live: &mut Live, absent: bool) -> Option<Leg> {
         let leg = live.legs.target.take()?;
         self.dropped(now, live, &leg);
+        if let Some(seat) = leg.seat {
+            self.pool.missed(now, seat, absent);
+        }
         Some(leg)
     }
 

@@ -68,7 +68,10 @@ impl Node {
 
     fn take_agent(&mut self, now: Instant, profile: Profile) -> Result<(), Full> {
         let queues = queues_of(&self.config, &profile.uri);
-        self.pool.put(now, profile, &queues)
+        self.pool.put(now, profile, &queues)?;
+        // Somebody may have waited for it.
+        self.offer(now);
+        Ok(())
     }
 
     pub(super) fn agents(&self, now: Instant) -> Vec<AgentView> {
@@ -93,7 +96,7 @@ impl Node {
             return Err(RequestError::Invalid(why));
         }
         let id = profile.id.clone();
-        self.pool.put(now, profile, &queues).map_err(RequestError::Full)?;
+        self.take_agent(now, profile).map_err(RequestError::Full)?;
         self.agent(now, &id)
     }
 
@@ -108,7 +111,7 @@ impl Node {
         self.agent(now, id)
     }
 
-    pub(super) fn remove_agent(&mut self, _now: Instant, id: &str) -> Result<Response, RequestError> {
+    pub(super) fn remove_agent(&mut self, id: &str) -> Result<Response, RequestError> {
         match self.pool.remove(id) {
             true => Ok(Response::Done),
             false => Err(RequestError::NoAgent),

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::call::Input;
-use crate::estimate::Said;
+use crate::config::Prompts;
+use crate::estimate::{Left, Said};
 use crate::handoff::State;
 use crate::node::{Live, Node};
 use crate::timer::Timer;
@@ -26,27 +27,41 @@ impl Node {
     }
 
     /// What can be said to who has waited so long for a target.
-    pub(super) fn expected(&self, live: &Live, target: &str, waited: Duration) -> Option<Said> {
+    pub(super) fn expected(&self, live: &Live, target: &str, waited: Duration) -> Option<Left> {
         let estimate = live.config.prompts.estimate.as_ref()?;
         let numbers = estimate.minutes.iter().map(|(number, _)| *number);
         self.estimates.said(target, waited, numbers)
     }
 
-    /// Again: of the target that is called now.
+    /// Again: of the line that the caller stands in, or of the target that is called now.
     pub(super) fn estimate(&mut self, now: Instant, mut live: Box<Live>) {
-        if let Some(estimate) = &live.config.prompts.estimate {
-            live.timers.arm(Timer::Estimate, now + estimate.every);
+        if let Some(every) = every(&live.config.prompts) {
+            live.timers.arm(Timer::Estimate, now + every);
         }
-        let is_called = |state: State| matches!(state, State::Inviting | State::Ringing);
-        let human = live.legs.target.as_ref();
-        let human = human.filter(|_| live.call.handoff().is_some_and(|handoff| is_called(handoff.state())));
-        let said = human.and_then(|human| {
-            let waited = now.saturating_duration_since(human.invited);
-            self.expected(&live, &human.name, waited)
-        });
-        match said {
-            Some(said) => self.drive(now, now, live, Input::Estimate(said)),
-            None => self.put_back(now, live),
+        match self.can_be_said(now, &live) {
+            said if said == Said::default() => self.put_back(now, live),
+            said => self.drive(now, now, live, Input::Estimate(said)),
         }
     }
+
+    /// What can be said of a wait now.
+    pub(super) fn can_be_said(&self, now: Instant, live: &Live) -> Said {
+        let state = live.call.handoff().map(|handoff| handoff.state());
+        match (state, live.lined, &live.legs.target) {
+            (Some(State::Queued), Some((_, ticket)), _) => self.said_in_line(live, ticket),
+            (Some(State::Inviting | State::Ringing), _, Some(human)) => {
+                let waited = now.saturating_duration_since(human.invited);
+                let left = self.expected(live, &human.name, waited);
+                Said { place: None, left }
+            }
+            _ => Said::default(),
+        }
+    }
+}
+
+/// How often it is said.
+pub(super) fn every(prompts: &Prompts) -> Option<Duration> {
+    let place = prompts.place.as_ref().map(|place| place.every);
+    let estimate = prompts.estimate.as_ref().map(|estimate| estimate.every);
+    place.into_iter().chain(estimate).min()
 }

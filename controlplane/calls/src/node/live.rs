@@ -9,6 +9,7 @@ use playbook::caller::Caller;
 use playbook::context::{Context, Package};
 use playbook::decisions::Manner;
 use playbook::memory::Memory;
+use playbook::routing::{Seat, Ticket};
 use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
@@ -67,6 +68,10 @@ pub(crate) struct Live {
     pub(crate) retiring: Vec<(Generation, Taken)>,
     /// Its session is on its way to another worker.
     pub(crate) way: Option<Way>,
+    /// The line that it waits in, or whose agent is reached for: its place in the order, and its own in line.
+    pub(crate) lined: Option<(usize, Ticket)>,
+    /// The queue's agent who is to be called.
+    pub(crate) seat: Option<Seat>,
     /// The target's leg has no port yet.
     pub(crate) awaits_port: bool,
     /// Our answer to the caller's offer, for the 200.

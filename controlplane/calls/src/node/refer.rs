@@ -155,9 +155,10 @@ impl Node {
 ///
 /// A name stands as the whole value, as `sip:name`, or as the user of a URI at an address of ours (`here`).
 pub(super) fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> Result<Choice, u16> {
-    let chosen = |(target, found): (usize, &Target), uri| Choice {
+    let chosen = |(target, found): (usize, &Target), uri: Option<String>| Choice {
         target,
         name: found.name.clone(),
+        queued: found.queue.is_some() && uri.is_none(),
         uri,
         closed: false,
     };

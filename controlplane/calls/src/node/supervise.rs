@@ -159,6 +159,10 @@ impl Node {
         let Some(target) = config.targets.get(choice.0).cloned() else {
             return Err(RequestError::NoTarget(String::new()));
         };
+        if target.queue.is_some() && choice.1.is_none() {
+            let why = format!("{} is a queue: name the agent, by its URI", target.name);
+            return Err(RequestError::Invalid(why));
+        }
         let mut live = self.registry.take(id).ok_or(RequestError::NoCall)?;
         // While the session is on its way to another worker, nobody knows whose ports count.
         let taken = live.way.is_none().then(|| self.ports.take(live.worker)).flatten();

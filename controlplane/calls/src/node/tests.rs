@@ -15,6 +15,7 @@ mod join;
 mod judge;
 mod keys;
 mod known;
+mod lines;
 mod load;
 mod moving;
 mod mux;

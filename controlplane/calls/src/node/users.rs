@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::call::{Input, State};
 use crate::config::Config;
+use crate::estimate::Said;
 use crate::handoff::{Choice, Line, Order};
 use crate::node::{Live, Node, judge};
 use crate::notice::{CallId, HandoffId, Trigger, What};
@@ -54,7 +55,7 @@ impl Node {
             Request::Agent(id) => self.agent(now, &id),
             Request::PutAgent(profile) => self.put_agent(now, profile),
             Request::Presence(id, presence) => self.present(now, &id, presence),
-            Request::RemoveAgent(id) => self.remove_agent(now, &id),
+            Request::RemoveAgent(id) => self.remove_agent(&id),
         }
     }
 
@@ -253,12 +254,14 @@ impl Node {
             name: line.name.clone(),
         });
         let trunk = config.trunks.iter().find(|trunk| trunk.name == live.trunk);
-        let refer = mode == Mode::Cold && trunk.is_some_and(|trunk| trunk.refer);
         let ai_is_heard = config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         let talks_on = mode == Mode::Cold && ai_is_heard;
         let first = targets.iter().find(|target| !target.closed);
-        let first = first.filter(|_| !refer && !talks_on);
-        let said = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
+        // Who of a queue is free we know, and the carrier does not.
+        let queued = first.is_some_and(|first| first.queued);
+        let refer = mode == Mode::Cold && !queued && trunk.is_some_and(|trunk| trunk.refer);
+        let first = first.filter(|_| !refer && !talks_on && !queued);
+        let left = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
         let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
         let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
         let complete = live.package_of(context, &manner.required).completeness.complete;
@@ -271,7 +274,7 @@ impl Node {
             trigger: None,
             refer,
             talks_on,
-            said,
+            said: Said { place: None, left },
             discloses,
             complete,
         }
@@ -291,10 +294,12 @@ fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<C
     let choices: Vec<_> = names
         .iter()
         .filter_map(|name| {
+            let target = known(name)?;
             Some(Choice {
-                target: known(name)?,
+                target,
                 name: (*name).to_owned(),
                 uri: None,
+                queued: config.targets.get(target).is_some_and(|target| target.queue.is_some()),
                 closed: false,
             })
         })

@@ -172,6 +172,12 @@ impl Agent {
         !self.gone && self.profile.presence == Presence::Available && self.aside.is_none()
     }
 
+    /// It serves callers, or will again when it is done with something else.
+    pub(super) fn is_at_work(&self) -> bool {
+        let is_there = matches!(self.profile.presence, Presence::Available | Presence::Busy);
+        !self.gone && is_there && self.aside.is_none()
+    }
+
     /// It can be called.
     pub(super) fn is_free(&self) -> bool {
         self.is_there() && self.seats < self.profile.calls

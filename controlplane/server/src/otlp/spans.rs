@@ -42,7 +42,7 @@ impl Steps {
         match step {
             Step::Requested { .. } => self.requested = Some(at),
             // The record says so.
-            Step::Disclosed | Step::Gate { .. } => {}
+            Step::Disclosed | Step::Queued { .. } | Step::Gate { .. } => {}
             Step::Announced => self.announced = Some(at),
             Step::Invited { target, .. } => {
                 if self.targets.len() < TARGETS {

@@ -83,6 +83,7 @@ impl Story {
     fn invite(&mut self, ms: u64, id: u64, target: &str) {
         let step = Step::Invited {
             target: target.to_owned(),
+            agent: None,
             package: package("wants a refund"),
             token: "t0ken".to_owned(),
         };

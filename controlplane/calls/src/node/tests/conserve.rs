@@ -41,6 +41,9 @@ impl World {
             "own_announcement",
             "own_hold",
             "after_hours",
+            "place_intro",
+            "place_1",
+            "place_2",
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }

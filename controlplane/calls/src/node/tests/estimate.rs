@@ -362,15 +362,15 @@ fn a_reload_keeps_what_is_known_of_targets_that_stay() {
     let mut world = world(told(), 100);
     let mut config = told();
     config.targets.reverse();
-    world.node.reload(load::peers(&config));
+    world.node.reload(world.now, load::peers(&config));
     world.hang_up(CALLER);
     world.pass(seconds(60));
     assert_eq!(first(&mut world), [ANNOUNCEMENT, INTRO, TWO, HOLD]);
     config.targets.retain(|target| target.name != "sales");
-    world.node.reload(load::peers(&config));
+    world.node.reload(world.now, load::peers(&config));
     // Of a call that has the target still.
     (0..3).for_each(|_| world.node.learn("sales", seconds(100)));
-    world.node.reload(load::peers(&told()));
+    world.node.reload(world.now, load::peers(&told()));
     assert_eq!(first(&mut world), [ANNOUNCEMENT, HOLD]);
     world.conserve();
 }

@@ -119,10 +119,10 @@ fn another_budget_counts_for_the_next_caller() {
         core_share: 0.3,
         ..BUDGET
     };
-    world.node.reload(peers.clone());
+    world.node.reload(world.now, peers.clone());
     assert_eq!(world.calls(), None);
     peers.budget = BUDGET;
-    world.node.reload(peers);
+    world.node.reload(world.now, peers);
     assert_eq!(world.calls(), Some(0));
 }
 

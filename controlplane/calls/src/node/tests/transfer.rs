@@ -145,7 +145,12 @@ fn an_ai_that_leaves_meanwhile_is_not_missed_and_a_cancel_gives_back() {
 /// The package and the token of each invitation, in order.
 fn invitations(world: &World) -> Vec<(String, String)> {
     let invited = world.notices.iter().filter_map(|what| match what {
-        What::Handoff(_, Step::Invited { target, package, token }) => {
+        What::Handoff(
+            _,
+            Step::Invited {
+                target, package, token, ..
+            },
+        ) => {
             assert_eq!(target, "sales");
             Some((package.fields["goal"].to_string(), token.clone()))
         }

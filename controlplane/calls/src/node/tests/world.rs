@@ -121,6 +121,7 @@ pub(super) fn config() -> Config {
             goodbye: PromptId(6),
             after_hours: PromptId(15),
             estimate: None,
+            place: None,
         },
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(15),

@@ -158,6 +158,7 @@ fn steps() -> impl Iterator<Item = Vec<Making>> {
     };
     let invited = Step::Invited {
         target: "support".into(),
+        agent: None,
         package: Box::new(Package {
             schema: "baton.context/1".into(),
             brief: "The caller wants a refund. The invoice was found, the amount is disputed.".into(),
