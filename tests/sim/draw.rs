@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use calls::supervisor::Mode as Supervision;
 use playbook::routing::Presence;
-use playbook::{Accept, ColdHears, Mode};
+use playbook::{Accept, AiGone, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
@@ -76,7 +76,40 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(250) {
         line(random, &mut scenario);
     }
+    if random.chance(120) {
+        without_ai(random, &mut scenario);
+    }
     scenario
+}
+
+/// An AI that is not there, or dies: its silence is noticed after 30 s, and that it is gone after as long again.
+fn without_ai(random: &mut Random, scenario: &mut Scenario) {
+    scenario.ai_gone = AiGone::Human;
+    // That an AI is lost which stayed after a join is nothing that anybody is told of.
+    if random.chance(500) || !scenario.ai_stays.is_zero() {
+        scenario.ai = *random.pick(&[
+            Answering::Refuse(486),
+            Answering::Refuse(503),
+            Answering::RingOn,
+            Answering::Dead,
+        ]);
+        for _ in 0..random.below(3) {
+            let what = also(random);
+            scenario
+                .also
+                .push((When::After("requested", ms(random, 0, 8000)), what));
+        }
+    } else {
+        let when = match random.below(3) {
+            0 => When::After("requested", ms(random, 0, 8000)),
+            _ => When::After("started", ms(random, 0, 4000)),
+        };
+        scenario.also.push((when, Also::Vanish(Who::Ai)));
+        scenario.end = Duration::from_secs(100);
+        if random.chance(500) {
+            scenario.handoff_at = None;
+        }
+    }
 }
 
 /// One of the targets is a queue, whose agents come and go.

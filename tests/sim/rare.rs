@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use calls::node::Pair;
 use playbook::routing::Presence;
-use playbook::{Accept, Mode};
+use playbook::{Accept, AiGone, Mode};
 
 use crate::World;
 use crate::scenario::{Aim, Also, Behaviour, Line, Scenario, When};
@@ -338,6 +338,18 @@ pub fn calls() -> Vec<Rare> {
         rare(
             gated(lined(Scenario::warm(33), 0, Presence::Available, 3500)),
             &[("gated", "max_wait over")],
+        ),
+        // The AI to whom the caller was given back is lost, which takes longer than evidence does.
+        rare(
+            lose(Scenario {
+                ai_gone: AiGone::Human,
+                humans: vec![Behaviour::not(Answering::Refuse(486))],
+                waits: [ms(30_000), ms(90_000), ms(30_000)],
+                also: vec![(When::After("returned", ms(100)), Also::Vanish(Who::Ai))],
+                end: ms(110_000),
+                ..Scenario::warm(34)
+            }),
+            &[("returned", "ai lost")],
         ),
         rare(told(23, Answering::Dead), &[("inviting", "wait estimate")]),
         rare(told(24, Answering::RingOn), &[("ringing", "wait estimate")]),

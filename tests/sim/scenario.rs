@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use playbook::routing::Presence;
-use playbook::{Accept, ColdHears, Mode};
+use playbook::{Accept, AiGone, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
 use calls::supervisor::Mode as Supervision;
@@ -231,6 +231,8 @@ pub struct Scenario {
     pub mode: Option<Mode>,
     /// How the human takes it.
     pub accept: Accept,
+    /// What becomes of a caller whose AI is gone.
+    pub ai_gone: AiGone,
     /// What the caller hears meanwhile where it is cold.
     pub cold_hears: ColdHears,
     /// What the caller speaks, best first; then the AI, then every human.
@@ -311,6 +313,7 @@ impl Scenario {
             mode: Some(Mode::Warm),
             accept: Accept::Key,
             cold_hears: ColdHears::Hold,
+            ai_gone: AiGone::End,
             encodings: [vec![Encoding::Pcmu], vec![Encoding::Pcmu], vec![Encoding::Pcmu]],
             list_all: false,
             asked: Asked::Changes,

@@ -11,7 +11,7 @@ use media::command::PlayId;
 
 use crate::action::cause;
 pub use crate::action::{Action, Apology, Scene, Wait};
-use crate::handoff::{self, Handoff, JOINED, Next};
+use crate::handoff::{self, Handoff, JOINED, Next, Order};
 pub use crate::input::Input;
 use crate::notice::{HandoffId, Outcome, Reason};
 use crate::request::RequestError;
@@ -155,6 +155,11 @@ impl Call {
     /// What it is doing.
     pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether no other AI agent can be tried after the one that is called.
+    pub(crate) fn is_last_agent(&self) -> bool {
+        matches!(self.state, State::Connecting { agent } if agent + 1 >= self.agents)
     }
 
     /// Whether it has been answered.
@@ -305,6 +310,14 @@ impl Call {
                 self.parties.end_peer(cause::NO_ANSWER, out);
                 self.next_agent(agent, 480, out)
             }
+            // Nobody is left of the agents, but the caller is answered for a human.
+            (State::Connecting { .. }, Input::AiLost(order)) => {
+                self.started = true;
+                out.push(Action::Disarm(Timer::AiAnswer));
+                self.parties.end_peer(cause::NO_ANSWER, out);
+                out.push(Action::AnswerCaller);
+                self.hand_off(*order, out)
+            }
             (State::Connecting { .. }, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, out),
             (State::Connecting { .. }, Input::HangUp) => {
                 out.push(Action::RejectCaller(480));
@@ -316,7 +329,11 @@ impl Call {
             }
 
             // Talking, to the AI or to the human: who hangs up ends it for the other.
-            (State::Talking, Input::Handoff(order)) => State::HandingOff(Handoff::start(order, &mut self.parties, out)),
+            (State::Talking, Input::Handoff(order)) => self.hand_off(order, out),
+            (State::Talking, Input::AiLost(order)) => {
+                self.parties.peer = None;
+                self.hand_off(*order, out)
+            }
             (State::Talking, Input::CallerGone) => self.end("caller", cause::CALLER_GONE, out),
             (State::Talking, Input::PeerGone) => self.peer_gone(out),
             (State::Talking, Input::HangUp) => {
@@ -363,32 +380,10 @@ impl Call {
                 out.push(Action::EndCaller(cause::HUNG_UP));
                 self.end("api", cause::HUNG_UP, out)
             }
-            (State::HandingOff(mut handoff), input) => match handoff.handle(input, &mut self.parties, out) {
-                Next::Same => State::HandingOff(handoff),
-                Next::Talking(verdict) => {
-                    self.decided(&mut handoff, verdict, out);
-                    if !self.watched.is_empty() {
-                        out.push(Action::Arm(Timer::Evidence));
-                    }
-                    State::Talking
-                }
-                Next::Transferred => {
-                    self.decided(&mut handoff, TRANSFERRED, out);
-                    out.push(Action::EndCaller(cause::HANDED_OFF));
-                    self.end("transfer", cause::HANDED_OFF, out)
-                }
-                Next::Goodbye(verdict) => {
-                    let window = Some(handoff.window());
-                    let by = handoff.from().name();
-                    self.decided(&mut handoff, verdict, out);
-                    self.say_goodbye(by, window, out)
-                }
-                Next::End(verdict) => {
-                    self.decided(&mut handoff, verdict, out);
-                    out.push(Action::EndCaller(cause::FAULT));
-                    self.end("error", cause::FAULT, out)
-                }
-            },
+            (State::HandingOff(mut handoff), input) => {
+                let next = handoff.handle(input, &mut self.parties, out);
+                self.went_on(handoff, next, out)
+            }
 
             // Goodbye: the caller is to hear it to its end.
             (State::Goodbye { play, by }, Input::Played(over, _)) if play == over => self.goodbye_over(by, out),
@@ -515,6 +510,41 @@ impl Call {
         let unreachable = status == 408 || (500..600).contains(&status);
         out.push(Action::RejectCaller(if unreachable { 503 } else { 480 }));
         self.end("ai", cause::PEER_GONE, out)
+    }
+
+    fn hand_off(&mut self, order: Order, out: &mut Vec<Action>) -> State {
+        let (handoff, next) = Handoff::start(order, &mut self.parties, out);
+        self.went_on(handoff, next, out)
+    }
+
+    /// What becomes of the call after a step of the handoff.
+    fn went_on(&mut self, mut handoff: Handoff, next: Next, out: &mut Vec<Action>) -> State {
+        match next {
+            Next::Same => State::HandingOff(handoff),
+            Next::Talking(verdict) => {
+                self.decided(&mut handoff, verdict, out);
+                if !self.watched.is_empty() {
+                    out.push(Action::Arm(Timer::Evidence));
+                }
+                State::Talking
+            }
+            Next::Transferred => {
+                self.decided(&mut handoff, TRANSFERRED, out);
+                out.push(Action::EndCaller(cause::HANDED_OFF));
+                self.end("transfer", cause::HANDED_OFF, out)
+            }
+            Next::Goodbye(verdict) => {
+                let window = Some(handoff.window());
+                let by = handoff.from().name();
+                self.decided(&mut handoff, verdict, out);
+                self.say_goodbye(by, window, out)
+            }
+            Next::End(verdict) => {
+                self.decided(&mut handoff, verdict, out);
+                out.push(Action::EndCaller(cause::FAULT));
+                self.end("error", cause::FAULT, out)
+            }
+        }
     }
 
     /// The peer of a conversation hung up. Who was given back to it a moment ago is told goodbye.

@@ -126,7 +126,7 @@ pub struct Handoff {
 
 impl Handoff {
     /// The trigger: the caller is told, and the first target invited.
-    pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> Handoff {
+    pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> (Handoff, Next) {
         let from = parties.peer.unwrap_or(Peer::Ai);
         let at = order.targets.iter().position(|choice| !choice.closed);
         let target = order.targets.get(at.unwrap_or_default()).map(|choice| choice.target);
@@ -170,9 +170,9 @@ impl Handoff {
             out,
         );
         if !handoff.pass_closed(out) {
-            // Who waits for nobody is not told to wait. The peer is there: nothing else can follow.
-            handoff.turn_back(Reason::AfterHours, parties, out);
-            return handoff;
+            // Who waits for nobody is not told to wait.
+            let next = handoff.turn_back(Reason::AfterHours, parties, out);
+            return (handoff, next);
         }
         out.extend([Timer::Reach, Timer::Estimate].map(Action::Arm));
         if handoff.order.refer {
@@ -184,7 +184,7 @@ impl Handoff {
         } else {
             handoff.invite(parties, out);
         }
-        handoff
+        (handoff, Next::Same)
     }
 
     /// Its id.

@@ -27,6 +27,8 @@ pub enum Input {
     TargetAnswered,
     /// The target was not reached: the status.
     TargetFailed(u16),
+    /// The AI is gone, and the caller is to be handed to a human: none of the agents was reached, or the one who talked is lost.
+    AiLost(Box<Order>),
     /// The carrier takes our REFER; its outcome follows.
     ReferAccepted,
     /// The carrier does not take it: its status.
@@ -100,6 +102,7 @@ impl Input {
             Input::PeerAnswered => "peer answers",
             Input::PeerFailed(_) => "peer failed",
             Input::PeerGone => "peer gone",
+            Input::AiLost(_) => "ai lost",
             Input::TargetRinging => "target rings",
             Input::TargetAnswered => "target answers",
             Input::TargetFailed(_) => "target failed",

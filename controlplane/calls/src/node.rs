@@ -10,7 +10,7 @@ use media::coders::Sizes;
 use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
 use playbook::routing::Pool;
 use playbook::rules::Occasion;
-use sip::endpoint::{DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
+use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
 use crate::call::{Action, Input, State};
 use crate::coders::Coders;
@@ -298,6 +298,14 @@ impl Node {
                 Some(Timer::Supervisor) => self.supervisor_rang_out(now, live),
                 Some(Timer::Estimate) => self.estimate(now, live),
                 Some(Timer::Playbook) => self.judge(now, live, Occasion::Clock),
+                Some(Timer::AiAnswer) => {
+                    let order = self.without_ai(now, &mut live, "no AI agent answered");
+                    let input = match order {
+                        Some(order) => Input::AiLost(Box::new(order)),
+                        None => Input::Timer(Timer::AiAnswer),
+                    };
+                    self.drive(now, now, live, input);
+                }
                 Some(timer) => self.drive(now, now, live, Input::Timer(timer)),
                 None => self.put_back(now, live),
             }
@@ -495,6 +503,12 @@ impl Node {
         };
         let input = match event {
             Event::Invite { .. } | Event::Ended { .. } => None,
+            // An AI that hangs up has ended the call; one that is lost has not.
+            Event::Bye { cause, .. } if cause != ByeCause::Peer && role == Role::Peer => {
+                let order = self.without_ai(now, &mut live, "the AI agent does not answer any more");
+                let gone = self.gone(now, &mut live, role);
+                order.map(|order| Input::AiLost(Box::new(order))).or(gone)
+            }
             Event::Cancelled { .. } | Event::Bye { .. } => self.gone(now, &mut live, role),
             Event::Progress { .. } => live.rings(leg, role),
             Event::Answered { body, .. } => self.answered(now, &mut live, leg, role, body.as_deref()),
@@ -564,7 +578,11 @@ impl Node {
     fn refused(&mut self, now: Instant, live: &mut Live, role: Role, status: u16) -> Option<Input> {
         match role {
             Role::Caller => None,
-            Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerFailed(status)),
+            Role::Peer => {
+                let order = self.without_ai(now, live, "no AI agent answered");
+                let failed = self.drop_peer(now, live).map(|_| Input::PeerFailed(status));
+                order.map(|order| Input::AiLost(Box::new(order))).or(failed)
+            }
             Role::Target => {
                 let failed = self.drop_target(now, live, status != DECLINED);
                 failed.map(|_| Input::TargetFailed(status))

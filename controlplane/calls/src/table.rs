@@ -69,6 +69,10 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
             "goodbye" => (false, "it is gone"),
             _ => (!over, "its dialog was let go"),
         },
+        "ai lost" => (
+            among(&["connecting", "talking", "returned"]),
+            "it is `peer gone` where no AI has the call, or where it is being handed off",
+        ),
         "target rings" | "no capacity" => (state == "inviting", "it is said once, at the INVITE"),
         "target answers" | "target failed" => (among(&["inviting", "ringing"]), "no INVITE is open"),
         "target silent" => (state == "joining", "only a join waits for a first packet"),
@@ -288,6 +292,14 @@ const TALKS_ON: &str = "the AI talks on";
 /// Handoff of the samples; the one before it, where there is one, is 8.
 pub(crate) const ID: u64 = 9;
 
+/// What follows where no AI has the call.
+fn lost() -> Box<Order> {
+    match warm(ID) {
+        Input::Handoff(order) => Box::new(order),
+        other => unreachable!("{other:?}"),
+    }
+}
+
 /// What can be said of most waits.
 fn soon() -> Said {
     Said {
@@ -431,6 +443,7 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
         ("486", PeerFailed(486)),
         ("503", PeerFailed(503)),
         ("", PeerGone),
+        ("", AiLost(lost())),
         ("", TargetRinging),
         ("", TargetAnswered),
         ("486", TargetFailed(486)),

@@ -13,6 +13,9 @@ use crate::{Accept, Mode, Playbook};
 /// In place of a rule's name where the AI, a desk or a REFER asked.
 pub const ASKED_FOR: &str = "asked-for";
 
+/// The rule of a handoff that begins because the AI is gone.
+pub const AI_GONE: &str = "ai-gone";
+
 /// Decisions that a playbook can have.
 pub const DECISIONS_MAX: usize = 200;
 
@@ -60,7 +63,7 @@ pub struct When {
     pub intents: Vec<String>,
     /// How the caller feels is one of these labels, without case.
     pub sentiments: Vec<String>,
-    /// One of these rules handed off, [`EXPLICIT_REQUEST`] and [`ASKED_FOR`] among them.
+    /// One of these rules handed off, [`EXPLICIT_REQUEST`], [`ASKED_FOR`] and [`AI_GONE`] among them.
     pub rules: Vec<String>,
     /// And this.
     pub condition: Option<Expression>,
@@ -116,7 +119,7 @@ impl Playbook {
     /// Names of rules that a line may have.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> + Clone {
         let own = self.rules.iter().map(|rule| rule.name.as_str());
-        own.chain([EXPLICIT_REQUEST, ASKED_FOR])
+        own.chain([EXPLICIT_REQUEST, ASKED_FOR, AI_GONE])
     }
 }
 

@@ -52,6 +52,16 @@ pub enum ColdHears {
     Ai,
 }
 
+/// What becomes of a caller whose AI is gone: it is called and not reached, or does not answer the question whether it is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AiGone {
+    /// The call is refused, or ends.
+    End,
+    /// It is handed to a human, as by a rule of the name [`decisions::AI_GONE`].
+    Human,
+}
+
 /// The judgement around a transfer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Playbook {
@@ -61,6 +71,8 @@ pub struct Playbook {
     pub decisions: Vec<Decision>,
     /// What the caller hears on a cold handoff until the human is heard.
     pub cold_hears: ColdHears,
+    /// What becomes of a caller whose AI is gone.
+    pub ai_gone: AiGone,
     /// When to hand off.
     pub rules: Rules,
     /// What is cut out of all that is told, before it is kept or leaves.

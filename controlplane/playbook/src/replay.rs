@@ -199,6 +199,7 @@ mod tests {
             usual: Manner::default(),
             decisions: Vec::new(),
             cold_hears: ColdHears::Hold,
+            ai_gone: crate::AiGone::End,
             rules: Rules::new(requests, rules).expect("no rule twice"),
             redact: Redact::cards(true),
             caller_id_field: None,

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use calls::notice::{Party, Step, What};
 use calls::supervisor::Mode;
+use playbook::decisions::AI_GONE;
 
 use crate::check::scene::{ANEW, Scene, Scenes};
 use crate::scenario::Also;
@@ -138,7 +139,16 @@ impl World {
     }
 
     fn is_gone(&self, who: Who, at: Instant) -> bool {
-        self.ua(who).ended.is_some_and(|ended| ended <= at)
+        self.ua(who).ended.is_some_and(|ended| ended <= at) || who == Who::Ai && self.ai_is_lost(at)
+    }
+
+    /// Whether a human was called since no AI was there.
+    pub(super) fn ai_is_lost(&self, at: Instant) -> bool {
+        let lost = |what: &What| match what {
+            What::Handoff(_, Step::Requested { trigger, .. }) => trigger.as_ref().is_some_and(|by| by.rule == AI_GONE),
+            _ => false,
+        };
+        self.notices.iter().any(|notice| notice.at <= at && lost(&notice.what))
     }
 
     /// When the worker took no command, or was not heard.

@@ -239,7 +239,7 @@ impl World {
                     },
                     Step::Accepted if ai_is_heard => continue,
                     Step::Accepted => Scene::Joining { peer, target },
-                    Step::Joined { .. } if stays && peer == Who::Ai && !cold => {
+                    Step::Joined { .. } if stays && peer == Who::Ai && !cold && !self.ai_is_lost(notice.at) => {
                         peer = target;
                         Scene::Introduced { human: target }
                     }

@@ -153,6 +153,7 @@ pub(super) fn node_config(
             },
             decisions: Vec::new(),
             cold_hears: scenario.cold_hears,
+            ai_gone: scenario.ai_gone,
             rules: Rules::new(requests, Vec::new()).expect("no rule twice"),
             redact: playbook::redact::Redact::default(),
             caller_id_field: None,

@@ -26,8 +26,10 @@ struct Seen {
 }
 
 impl Seen {
-    fn input(&mut self, input: &Input) {
+    fn input(&mut self, input: &Input, call: &Call) {
         match input {
+            // Of agents that are called the machine ends the last one.
+            Input::AiLost(_) => self.peer = !call.started(),
             Input::PeerFailed(_) | Input::PeerGone => self.peer = false,
             Input::TargetFailed(_) | Input::TargetGone | Input::NoCapacity => self.target = false,
             Input::ReferFailed(_) | Input::ReferOutcome(_) => self.referring = false,
@@ -138,6 +140,7 @@ fn can_come(input: &Input, seen: &Seen, call: &Call) -> bool {
     match input {
         Input::PeerRinging | Input::PeerAnswered | Input::PeerFailed(_) => seen.peer && !call.started(),
         Input::PeerGone => seen.peer && call.started(),
+        Input::AiLost(_) => call.is_last_agent() || call.with_ai() && *call.state() == State::Talking,
         Input::TargetRinging | Input::TargetAnswered | Input::TargetFailed(_) | Input::NoCapacity => {
             seen.target && !answered(seen)
         }
@@ -174,7 +177,7 @@ fn no_story_leaves_anybody_in_silence_or_anything_open() {
         let mut seen = Seen::default();
         seen.actions(&actions);
         let give = |call: &mut Call, seen: &mut Seen, input: Input| {
-            seen.input(&input);
+            seen.input(&input, call);
             let actions = call.handle(input);
             seen.actions(&actions);
             seen.check(call);

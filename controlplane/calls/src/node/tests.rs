@@ -1,5 +1,6 @@
 //! A node among peers that speak SIP by endpoints of their own, with a data plane that only says yes.
 
+mod ai_gone;
 mod auth;
 mod bytes;
 mod codecs;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use playbook::context::{Context, ContextError, TEXT_MAX, Turn, TurnDecision};
-use playbook::decisions::{Decided, Manner};
+use playbook::decisions::{AI_GONE, Decided, Manner};
 use playbook::rules::{Fired, Occasion};
-use playbook::{ColdHears, Mode};
+use playbook::{AiGone, ColdHears, Mode};
 use serde_json::{Value, json};
 
 use crate::call::{Input, State};
@@ -222,6 +222,35 @@ impl Node {
         live.at = now;
         self.drive(now, now, live, Input::Handoff(order));
         id
+    }
+
+    /// The handoff of a caller whose AI is gone, where the playbook has one for that.
+    pub(super) fn without_ai(&mut self, now: Instant, live: &mut Live, because: &str) -> Option<Order> {
+        let talks = matches!(live.call.state(), State::Talking) && live.call.with_ai();
+        if live.config.playbook.ai_gone != AiGone::Human || !talks && !live.call.is_last_agent() {
+            return None;
+        }
+        let decided = decide(now, live, &live.context, Some(AI_GONE));
+        let trigger = Trigger {
+            rule: AI_GONE.to_owned(),
+            because: because.to_owned(),
+        };
+        let wish = Wish {
+            mode: None,
+            targets: choices(&live.config, &decided.manner, None).ok()?,
+            why: format!("rule {AI_GONE}: {because}"),
+        };
+        let context = live.context.clone();
+        let order = self.new_order(now, live, &context, decided, wish);
+        self.registry.open(order.id, live.id);
+        live.manner = Arc::clone(&order.manner);
+        Some(Order {
+            trigger: Some(trigger),
+            // Nobody is there who could talk on, and who has just been answered is not sent elsewhere.
+            talks_on: false,
+            refer: false,
+            ..order
+        })
     }
 
     /// What a wish becomes in this call.

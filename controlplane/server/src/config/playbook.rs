@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ::playbook::redact::Redact;
 use ::playbook::rules::Requests;
-use ::playbook::{ColdHears, Playbook};
+use ::playbook::{AiGone, ColdHears, Playbook};
 use calls::config::Deadlines;
 
 use super::decisions::Sounds;
@@ -30,6 +30,9 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
         cold_hears: table
             .choice("cold_hears", &[("hold", ColdHears::Hold), ("ai", ColdHears::Ai)])
             .unwrap_or(ColdHears::Hold),
+        ai_gone: table
+            .choice("ai_gone", &[("end", AiGone::End), ("human", AiGone::Human)])
+            .unwrap_or(AiGone::End),
         rules: rules::read(&table, requests),
         redact: redact(table.table("redact")),
         caller_id_field: table.string("caller_id_field").map(|found| found.value),

@@ -105,6 +105,7 @@ pub(super) fn config() -> Config {
             },
             decisions: vec![],
             cold_hears: ColdHears::Hold,
+            ai_gone: playbook::AiGone::End,
             rules: asking_for("human"),
             redact: playbook::redact::Redact::default(),
             caller_id_field: None,

@@ -654,6 +654,13 @@ pub(super) const SECTIONS: &[Section] = &[
                  hold audio) or \"ai\" (the two talk on; hold audio as soon as the AI hangs up).",
             ),
             key(
+                "ai_gone",
+                r#""end""#,
+                "What becomes of a caller whose AI is gone (none answers, or the one that did does not say any more that \
+                 it is there): \"end\" (refused with 480 or 503, or BYE) or \"human\" (handed off at once, as by a rule \
+                 \"ai-gone\", which decisions may name). An AI that hangs up has ended the call.",
+            ),
+            key(
                 "targets",
                 r#"["support"]"#,
                 "Targets in the order in which they are tried. Default: all, in the order of this file.",

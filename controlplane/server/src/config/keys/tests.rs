@@ -250,6 +250,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("playbook.mode", "\"cold\""),
     ("playbook.accept", "\"key\""),
     ("playbook.cold_hears", "\"ai\""),
+    ("playbook.ai_gone", "\"human\""),
     ("playbook.targets", "[]"),
     ("playbook.request_phrases", "[]"),
     ("playbook.request_intents", "[\"agent\"]"),
