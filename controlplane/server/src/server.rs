@@ -79,6 +79,7 @@ pub struct Server {
     http_lives: watch::Receiver<()>,
     life: Life,
     recovery: JoinHandle<()>,
+    acknowledging: JoinHandle<()>,
     pruning: JoinHandle<()>,
     store: Store,
     store_task: JoinHandle<()>,
@@ -264,7 +265,7 @@ impl Server {
             // The other one may have changed them until a moment ago.
             agents.refresh().await;
         }
-        tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
+        let acknowledging = tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
         let (closing, closed) = watch::channel(false);
@@ -330,6 +331,7 @@ impl Server {
             http_lives,
             life,
             recovery,
+            acknowledging,
             pruning,
             store,
             store_task,
@@ -542,11 +544,14 @@ impl Server {
         self.reloading.send_replace(false);
         let couriers = self.reload.await.ok();
         self.recovery.abort();
+        // It would hold the node as long as there are couriers.
+        self.acknowledging.abort();
         let _ = timeout(step, self.http_task).await;
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.
         let mut run = self.run;
         if timeout(step, &mut run).await.is_err() {
+            tracing::error!("the control plane does not end: it is broken off");
             run.abort();
             let _ = run.await;
         }
