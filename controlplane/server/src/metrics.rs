@@ -15,6 +15,7 @@ use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
 use calls::notice::{CallId, Notice, Outcome, Step, What};
 use calls::refusal::{Refusal, Refusals};
+use calls::request::QueueView;
 use engine::{Backend, Snapshot};
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
@@ -91,6 +92,8 @@ pub(crate) struct Now<'a> {
     pub(crate) coders: CoderStates,
     pub(crate) refusals: &'a Refusals,
     pub(crate) moves: Moves,
+    /// Each with whether it is open.
+    pub(crate) queues: &'a [(QueueView, bool)],
     pub(crate) endpoints: &'a [Endpoint],
     pub(crate) records: usize,
     pub(crate) store: &'a Condition,
@@ -210,6 +213,7 @@ impl Metrics {
         page.family(&list::BUILD_INFO).set(&[env!("CARGO_PKG_VERSION")], 1);
         page.one(&list::DRAINING, u8::from(now.draining));
         self.calls(&mut page, now);
+        queues(&mut page, now.queues);
         self.handoffs(&mut page, now);
         self.sip.write(&mut page);
         page.one(&list::SIP_TRANSACTIONS, now.alive.sip.transactions);
@@ -301,6 +305,29 @@ fn histogram<'h>(
     family: &Family,
 ) -> &'h mut Histogram {
     histograms.entry(label).or_insert_with(|| Histogram::of(family))
+}
+
+fn queues(page: &mut Page, queues: &[(QueueView, bool)]) {
+    let mut open = page.family(&list::QUEUE_OPEN);
+    for (queue, is_open) in queues {
+        open.set(&[&queue.name], u8::from(*is_open));
+    }
+    let mut waiting = page.family(&list::QUEUE_WAITING);
+    for (queue, _) in queues {
+        waiting.set(&[&queue.name], queue.waiting as u64);
+    }
+    let mut longest = page.family(&list::QUEUE_LONGEST);
+    for (queue, _) in queues {
+        longest.set(&[&queue.name], queue.longest_wait_s);
+    }
+    let mut agents = page.family(&list::QUEUE_AGENTS);
+    for (queue, _) in queues {
+        // Those that nobody does, too: an alert looks for 0.
+        for state in list::AGENT_STATES {
+            let count = queue.agents.get(state).copied().unwrap_or_default();
+            agents.set(&[&queue.name, state], count as u64);
+        }
+    }
 }
 
 fn store(page: &mut Page, store: &Condition) {

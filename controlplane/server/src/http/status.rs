@@ -1,10 +1,12 @@
 //! Health and metrics.
 
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
+use calls::request::QueueView;
 use serde_json::json;
 
 use super::problem::Problem;
@@ -53,6 +55,17 @@ pub(super) async fn ready(State(shared): Context) -> Answered {
 /// Prometheus text.
 pub(super) async fn metrics(State(shared): Context) -> Answered {
     let holds = shared.node.holds().await.unwrap_or_default();
+    let settings = shared.settings();
+    let is_open = |name: &str| {
+        let target = settings.targets.iter().find(|target| target.name == name);
+        target.is_some_and(|target| target.hours.is_open(SystemTime::now()))
+    };
+    let queues = shared.node.queues().await.unwrap_or_default().into_iter();
+    let with_hours = |queue: QueueView| {
+        let open = is_open(&queue.name);
+        (queue, open)
+    };
+    let queues: Vec<_> = queues.map(with_hours).collect();
     let workers = shared.vitals.workers();
     let records = lock(&shared.journal.records).len();
     // A copy: who counts something must not wait for the text.
@@ -66,6 +79,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         coders: shared.vitals.coders(),
         refusals: &holds.refusals,
         moves: holds.moves,
+        queues: &queues,
         endpoints: &shared.journal.teller.endpoints(),
         records,
         store: &shared.journal.store.condition(),

@@ -97,6 +97,17 @@ const REASONS: &[&str] = &[
     "error",
     "node_restarted",
 ];
+/// What an agent does, as the node names it.
+pub(crate) const AGENT_STATES: &[&str] = &[
+    "available",
+    "busy",
+    "away",
+    "offline",
+    "talking",
+    "ringing",
+    "wrap_up",
+    "set_aside",
+];
 const STEPS: &[&str] = &[
     "announced",
     "ringing",
@@ -136,6 +147,7 @@ const fn named(name: &'static str, of: &'static str) -> Label {
     Label { name, values }
 }
 
+const QUEUE: Label = named("queue", "the names of [[targets]] that are queues");
 const RULE: Label = named("rule", "the names of [[playbook.rules]], and explicit-request");
 
 macro_rules! list {
@@ -170,6 +182,13 @@ list! {
 
     CALLS_HANDED_OFF = "baton_calls_handed_off_total", Counter, "calls", [],
         "Calls that are over, and in which at least one handoff was asked for: with baton_calls_ended_total the transfer rate.";
+
+    QUEUE_OPEN = "baton_queue_open", Gauge, "0 or 1", [QUEUE], "1 while its agents may be called at this time (targets.hours).";
+    QUEUE_WAITING = "baton_queue_waiting", Gauge, "callers", [QUEUE], "Callers who wait in line until an agent is free.";
+    QUEUE_LONGEST = "baton_queue_longest_wait_seconds", Gauge, "s", [QUEUE],
+        "For how long the one has waited who waits longest; 0 where nobody does.";
+    QUEUE_AGENTS = "baton_queue_agents", Gauge, "agents", [QUEUE, one_of("state", AGENT_STATES)],
+        "Human agents that the queue may call, by what they do.";
 
     REQUESTED = "baton_handoffs_requested_total", Counter, "handoffs",
         [one_of("trigger", TRIGGERS), one_of("mode", &["warm", "cold"]), named("target", "the names of [[targets]]")],

@@ -163,6 +163,32 @@ fn what_there_is_not_is_found() {
     }
 }
 
+#[test]
+fn a_queue_that_nobody_serves_while_it_is_open_and_a_long_line_are_alerted() {
+    let text = read("alerts.yml");
+    let rules = rules(&text);
+    for (name, series) in [
+        ("BatonQueueUnstaffed", &["baton_queue_agents", "baton_queue_open"][..]),
+        ("BatonQueueLong", &["baton_queue_longest_wait_seconds"][..]),
+    ] {
+        let found = rules.iter().find(|(alert, ..)| alert == name);
+        let (_, expression, _) = found.unwrap_or_else(|| panic!("there is no {name}"));
+        let seen = check(name, expression);
+        assert!(series.iter().all(|one| seen.contains(*one)), "{name}: {expression}");
+    }
+    let (_, unstaffed, _) = rules
+        .iter()
+        .find(|(name, ..)| name == "BatonQueueUnstaffed")
+        .expect("there");
+    let states = unstaffed
+        .split("state=~\"")
+        .nth(1)
+        .and_then(|rest| rest.split('"').next());
+    for state in states.expect("states").split('|') {
+        assert!(list::AGENT_STATES.contains(&state), "{state}");
+    }
+}
+
 /// Nobody is refused a human for the sake of a rate: it is watched instead.
 #[test]
 fn the_transfer_rate_is_watched_in_both_directions_each_rule_too_and_who_asked_and_got_nobody() {

@@ -4,6 +4,7 @@ use std::time::Duration;
 use calls::notice::{CallId, End, HandoffId, Outcome, Party, Reason, Spoken};
 use media::coders::Sizes;
 use media::evidence::Evidence;
+use playbook::routing::{Doing, Presence};
 
 use super::text::Kind;
 use super::*;
@@ -206,6 +207,12 @@ pub(crate) fn eventful() -> String {
     for (number, why) in Refusal::ALL.into_iter().enumerate() {
         refusals.count(why, 31 + number as u64);
     }
+    let queue = QueueView {
+        name: "billing".to_owned(),
+        waiting: 61,
+        longest_wait_s: 62,
+        agents: [("talking", 63), ("wrap_up", 64)].into(),
+    };
     metrics.print(&Now {
         draining: true,
         alive,
@@ -240,6 +247,7 @@ pub(crate) fn eventful() -> String {
         },
         refusals: &refusals,
         moves: Moves { moved: 37, stayed: 38 },
+        queues: &[(queue, true)],
         endpoints: &[endpoint],
         records: 1,
         store: &Condition {
@@ -262,6 +270,13 @@ pub(crate) fn eventful() -> String {
         hep: [19, 20],
         otlp: [21, 22],
     })
+}
+
+#[test]
+fn whatever_an_agent_does_is_a_value_of_the_label() {
+    let states = [Doing::Talking, Doing::Ringing, Doing::WrapUp, Doing::SetAside].map(Doing::name);
+    let states = Presence::ALL.map(Presence::name).into_iter().chain(states);
+    assert_eq!(states.collect::<Vec<_>>(), list::AGENT_STATES);
 }
 
 #[test]
@@ -304,6 +319,12 @@ fn each_figure_is_what_happened() {
         ("baton_coders_free{kind=\"listeners\"}", 54.0),
         ("baton_opus_complexity{kind=\"opus_narrow\"}", 5.0),
         ("baton_opus_complexity{kind=\"opus_wide\"}", 3.0),
+        ("baton_queue_open{queue=\"billing\"}", 1.0),
+        ("baton_queue_waiting{queue=\"billing\"}", 61.0),
+        ("baton_queue_longest_wait_seconds{queue=\"billing\"}", 62.0),
+        ("baton_queue_agents{queue=\"billing\",state=\"talking\"}", 63.0),
+        ("baton_queue_agents{queue=\"billing\",state=\"wrap_up\"}", 64.0),
+        ("baton_queue_agents{queue=\"billing\",state=\"available\"}", 0.0),
         ("baton_calls_ended_total{by=\"caller\"}", 1.0),
         (
             "baton_handoffs_requested_total{trigger=\"rule\",mode=\"cold\",target=\"t\"}",

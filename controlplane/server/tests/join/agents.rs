@@ -106,6 +106,14 @@ async fn whom_no_queue_may_call_any_more_after_a_reload_is_known_and_called_by_n
     put(&world, ADMIN, "anna", said.clone()).await;
     let queues = world.document("/v1/queues").await;
     assert_eq!(queues["queues"][0]["agents"], json!({ "available": 1 }));
+    let says = [
+        "baton_queue_open{queue=\"billing\"} 1",
+        "baton_queue_waiting{queue=\"billing\"} 0",
+        "baton_queue_longest_wait_seconds{queue=\"billing\"} 0",
+        "baton_queue_agents{queue=\"billing\",state=\"available\"} 1",
+        "baton_queue_agents{queue=\"billing\",state=\"talking\"} 0",
+    ];
+    world.metrics_say(&says).await;
 
     let file = world.program().1.join("baton.toml");
     let text = std::fs::read_to_string(&file).expect("the file");
