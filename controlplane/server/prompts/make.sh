@@ -99,5 +99,9 @@ else
         [ "$number" = 1:one ] && unit=minute
         say $voice "minutes_${number%:*}" "${number#*:} $unit."
     done
+    say $voice place_intro "Your place in the line is,"
+    for number in 1:one 2:two 3:three 4:four 5:five 6:six 7:seven 8:eight 9:nine 10:ten; do
+        say $voice "place_${number%:*}" "number ${number#*:}."
+    done
     hold
 fi

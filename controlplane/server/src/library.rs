@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use calls::config::{Estimate, Sounds};
+use calls::config::{Estimate, Place, Sounds};
 use media::command::PromptId;
 use media::prompt::Prompts;
 
@@ -38,14 +38,19 @@ impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Eight of `[prompts]`, what is to be disclosed, how long it will take where that is said, two of each target, those of each decision.
+        // Eight of `[prompts]`, what is to be disclosed, how long it will take and the place in line where these are said, two of each
+        // target, those of each decision.
         let estimate = match config.prompts.estimate_every.is_zero() {
             true => 0,
             false => 2 + config.prompts.estimate_minutes.len(),
         };
+        let place = match says_places(config) {
+            true => 1 + config.prompts.place_numbers.len(),
+            false => 0,
+        };
         let disclosure = config.prompts.disclosure.iter().count();
         let own: usize = config.sounds.iter().map(|sounds| sounds.each().count()).sum();
-        prompts.reserve(8 + disclosure + estimate + 2 * config.targets.len() + own + LATER);
+        prompts.reserve(8 + disclosure + estimate + place + 2 * config.targets.len() + own + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),
@@ -70,7 +75,7 @@ impl Library {
             after_hours: self.id("after_hours", &chosen(&named.after_hours))?,
             goodbye: self.id("goodbye", &chosen(&named.goodbye))?,
             estimate: self.estimate(named, uploads)?,
-            place: None,
+            place: self.place(config, uploads)?,
         };
         let mut targets = Vec::new();
         for target in &config.targets {
@@ -124,6 +129,29 @@ impl Library {
         }))
     }
 
+    /// What is said of a place in line, where that is said.
+    fn place(&mut self, config: &Config, uploads: &Uploads) -> Result<Option<Place>, String> {
+        if !says_places(config) {
+            return Ok(None);
+        }
+        let named = &config.prompts;
+        let mut numbers = Vec::new();
+        for (number, prompt) in &named.place_numbers {
+            // One that is not there yet is not said.
+            if is_there(prompt, uploads) {
+                numbers.push((
+                    *number,
+                    self.id(&format!("place_numbers.{number}"), &chosen(prompt, uploads))?,
+                ));
+            }
+        }
+        Ok(Some(Place {
+            every: named.place_every,
+            intro: self.id("place_intro", &chosen(&named.place_intro, uploads))?,
+            numbers,
+        }))
+    }
+
     fn id(&mut self, name: &str, prompt: &Prompt) -> Result<PromptId, String> {
         let mut hasher = DefaultHasher::new();
         // Two roles with one sound keep their names apart: the API shows them.
@@ -138,6 +166,11 @@ impl Library {
         self.known.insert(key, id);
         Ok(id)
     }
+}
+
+/// Whether a place in line is ever said.
+fn says_places(config: &Config) -> bool {
+    !config.prompts.place_every.is_zero() && config.targets.iter().any(|target| target.queue.is_some())
 }
 
 /// What was uploaded, or what stands in for it.
@@ -207,6 +240,27 @@ mod tests {
         assert_eq!(minutes(0, &upload(1)), None);
         assert_eq!(minutes(30, &Uploads::new()), Some((30, vec![])));
         assert_eq!(minutes(30, &upload(1)), Some((30, vec![7])));
+    }
+
+    #[test]
+    fn a_place_in_line_is_loaded_where_there_is_a_queue_and_it_is_said() {
+        let places = |every: u64, queue: &str, uploads: &Uploads| {
+            let text = format!(
+                "[prompts]\nplace_every_s = {every}\nplace_numbers = {{ 2 = {{ uploaded = \"music\" }} }}\n\
+                 [[targets]]\nname = \"a\"\nuri = \"sip:a@192.0.2.1\"\npatterns = [\"sip:*@192.0.2.1\"]\n{queue}\n"
+            );
+            let config = Config::from_toml(&text, Path::new("")).expect("right");
+            let mut library = Library::new(&config);
+            let place = library.ids(&config, uploads).expect("room").prompts.place;
+            place.map(|place| {
+                let numbers = place.numbers.iter().map(|(number, _)| *number);
+                (place.every.as_secs(), numbers.collect::<Vec<_>>())
+            })
+        };
+        assert_eq!(places(30, "", &upload(1)), None);
+        assert_eq!(places(0, "[targets.queue]", &upload(1)), None);
+        assert_eq!(places(30, "[targets.queue]", &Uploads::new()), Some((30, vec![])));
+        assert_eq!(places(30, "[targets.queue]", &upload(1)), Some((30, vec![2])));
     }
 
     #[test]

@@ -67,6 +67,8 @@ pub enum BuiltIn {
     EstimateSoon,
     /// … it takes about so many minutes: the number follows.
     EstimateIntro,
+    /// To the caller who waits in a queue: its place in line, the number follows.
+    PlaceIntro,
 }
 
 macro_rules! file {
@@ -98,6 +100,7 @@ impl BuiltIn {
             BuiltIn::Goodbye => file!("goodbye"),
             BuiltIn::EstimateSoon => file!("estimate_soon"),
             BuiltIn::EstimateIntro => file!("estimate_intro"),
+            BuiltIn::PlaceIntro => file!("place_intro"),
         }
     }
 }
@@ -114,9 +117,28 @@ const MINUTES: [(u8, (&str, &[u8])); 8] = [
     (30, file!("minutes_30")),
 ];
 
-/// The same, to be played.
+/// Places in a line, likewise.
+const PLACES: [(u8, (&str, &[u8])); 10] = [
+    (1, file!("place_1")),
+    (2, file!("place_2")),
+    (3, file!("place_3")),
+    (4, file!("place_4")),
+    (5, file!("place_5")),
+    (6, file!("place_6")),
+    (7, file!("place_7")),
+    (8, file!("place_8")),
+    (9, file!("place_9")),
+    (10, file!("place_10")),
+];
+
+/// The minutes, to be played.
 pub(crate) fn minutes() -> BTreeMap<u8, Prompt> {
     MINUTES.map(|(number, (_, wav))| (number, built_in(wav))).into()
+}
+
+/// The places, to be played.
+pub(crate) fn places() -> BTreeMap<u8, Prompt> {
+    PLACES.map(|(number, (_, wav))| (number, built_in(wav))).into()
 }
 
 fn built_in(wav: &[u8]) -> Prompt {
@@ -182,6 +204,7 @@ mod tests {
             BuiltIn::Goodbye,
             BuiltIn::EstimateSoon,
             BuiltIn::EstimateIntro,
+            BuiltIn::PlaceIntro,
         ] {
             assert!(
                 prompt.prompt().samples.len() > 8000,
@@ -193,7 +216,9 @@ mod tests {
             minutes.keys().copied().collect::<Vec<_>>(),
             [1, 2, 3, 5, 10, 15, 20, 30]
         );
-        for (number, prompt) in minutes {
+        let places = places();
+        assert_eq!(places.keys().copied().collect::<Vec<_>>(), (1..=10).collect::<Vec<_>>());
+        for (number, prompt) in minutes.into_iter().chain(places) {
             assert!((4_000..8_000).contains(&prompt.samples.len()), "{number}: {prompt:?}");
         }
     }

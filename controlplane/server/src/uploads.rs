@@ -58,7 +58,7 @@ pub(crate) async fn load(config: &Config, database: &Database) -> Result<Uploads
             tracing::warn!(
                 name,
                 ?keys,
-                "this prompt has not been uploaded yet: what comes with the program is played, a number of minutes is left out"
+                "this prompt has not been uploaded yet: what comes with the program is played, a number is left out"
             );
             continue;
         };

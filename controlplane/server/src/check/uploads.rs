@@ -19,7 +19,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
             Level::Warning,
             "prompts",
             format!(
-                "{name:?} is not uploaded yet: {} play what comes with the program (a number of minutes: is left out)",
+                "{name:?} is not uploaded yet: {} play what comes with the program (a number: is left out)",
                 keys.join(", ")
             ),
             "upload it: PUT /v1/prompts/NAME, with the Content-Type audio/wav",

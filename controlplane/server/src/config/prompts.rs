@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Config;
 use super::reader::Table;
 use super::values::{numbered, prompt};
-use crate::prompts::{BuiltIn, Prompt, minutes};
+use crate::prompts::{BuiltIn, Prompt, minutes, places};
 
 /// `[prompts]`
 #[derive(Clone, Debug)]
@@ -28,13 +28,21 @@ pub struct Prompts {
     pub estimate_intro: Prompt,
     /// Each says so many minutes, with the unit.
     pub estimate_minutes: BTreeMap<u8, Prompt>,
+    /// How often who waits in a queue is told its place; zero: never.
+    pub place_every: Duration,
+    pub place_intro: Prompt,
+    /// Each says this number.
+    pub place_numbers: BTreeMap<u8, Prompt>,
 }
 
-/// What an estimate may be said again after, in seconds: in less, one would be said into the other.
+/// What an estimate or a place may be said again after, in seconds: in less, one would be said into the other.
 const EVERY: std::ops::RangeInclusive<u64> = 10..=600;
 
 /// Minutes of which there may be a prompt.
 const MINUTES: std::ops::RangeInclusive<u8> = 1..=120;
+
+/// Places of which there may be a prompt.
+const PLACES: std::ops::RangeInclusive<u8> = 1..=100;
 
 impl Prompts {
     /// Each with its key.
@@ -50,13 +58,16 @@ impl Prompts {
             ("goodbye", &self.goodbye),
             ("estimate_soon", &self.estimate_soon),
             ("estimate_intro", &self.estimate_intro),
+            ("place_intro", &self.place_intro),
         ];
         let named = named.into_iter().map(|(key, prompt)| (key.to_owned(), prompt));
         let disclosure = self.disclosure.iter().map(|prompt| ("disclosure".to_owned(), prompt));
         let minutes = self.estimate_minutes.iter();
+        let places = self.place_numbers.iter();
         named
             .chain(disclosure)
             .chain(minutes.map(|(number, prompt)| (format!("estimate_minutes.{number}"), prompt)))
+            .chain(places.map(|(number, prompt)| (format!("place_numbers.{number}"), prompt)))
     }
 }
 
@@ -92,14 +103,13 @@ impl Config {
     }
 }
 
-fn every(table: &Table<'_, '_>) -> Duration {
-    const KEY: &str = "estimate_every_s";
-    let Some(found) = table.integer(KEY, 0..=*EVERY.end()) else {
-        return Duration::ZERO;
+fn every(table: &Table<'_, '_>, key: &'static str, default: u64) -> Duration {
+    let Some(found) = table.integer(key, 0..=*EVERY.end()) else {
+        return Duration::from_secs(default);
     };
     if found.value != 0 && !EVERY.contains(&found.value) {
         let message = format!("must be 0 (not said), or from {} to {}", EVERY.start(), EVERY.end());
-        table.problem(found.line, KEY, message);
+        table.problem(found.line, key, message);
     }
     Duration::from_secs(found.value)
 }
@@ -116,10 +126,13 @@ pub(super) fn read(table: Table<'_, '_>) -> Prompts {
         failed: one(BuiltIn::Failed),
         after_hours: one(BuiltIn::AfterHours),
         goodbye: one(BuiltIn::Goodbye),
-        estimate_every: every(&table),
+        estimate_every: every(&table, "estimate_every_s", 0),
         estimate_soon: one(BuiltIn::EstimateSoon),
         estimate_intro: one(BuiltIn::EstimateIntro),
         estimate_minutes: numbered(&table, "estimate_minutes", MINUTES, BuiltIn::EstimateIntro).unwrap_or_else(minutes),
+        place_every: every(&table, "place_every_s", 30),
+        place_intro: one(BuiltIn::PlaceIntro),
+        place_numbers: numbered(&table, "place_numbers", PLACES, BuiltIn::PlaceIntro).unwrap_or_else(places),
     };
     table.finish();
     prompts
@@ -163,6 +176,44 @@ mod tests {
             [0; 0],
             "less than a minute, or nothing"
         );
+    }
+
+    #[test]
+    fn a_place_in_line_is_said_in_numbers_of_the_program_or_in_one_s_own() {
+        let config = |text: &str| {
+            Config::from_toml(text, Path::new(env!("CARGO_MANIFEST_DIR")))
+                .expect("right")
+                .prompts
+        };
+        let numbers = |prompts: &Prompts| prompts.place_numbers.keys().copied().collect::<Vec<_>>();
+        let usual = config("");
+        assert_eq!(
+            usual.place_every,
+            Duration::from_secs(30),
+            "a queue is new to whoever has one"
+        );
+        assert_eq!(numbers(&usual), (1..=10).collect::<Vec<_>>());
+        let own = config(
+            "[prompts]\nplace_intro = \"prompts/busy.wav\"\n[prompts.place_numbers]\n1 = \"prompts/failed.wav\"\n100 = { uploaded = \"many\" }\n",
+        );
+        assert_eq!(numbers(&own), [1, 100]);
+        assert_eq!(own.place_intro.samples, BuiltIn::Busy.prompt().samples);
+        assert_eq!(own.place_numbers[&1].samples, BuiltIn::Failed.prompt().samples);
+        assert!(config("[prompts]\nplace_every_s = 0\n").place_every.is_zero());
+        let found = problems("[prompts]\nplace_every_s = 9\n");
+        assert!(
+            matches!(&found[..], [one] if one.contains("place_every_s: must be 0 (not said), or from 10 to 600")),
+            "{found:?}"
+        );
+        let text = "[prompts]\nplace_numbers = { 7 = { uploaded = \"seven\" } }\n";
+        let uploads = Config::from_toml(text, Path::new("")).expect("right").uploads();
+        assert_eq!(uploads["seven"], ["prompts.place_numbers.7"]);
+        let found = problems("[prompts]\nplace_numbers = { 0 = \"a.wav\", 101 = \"a.wav\" }\n");
+        assert_eq!(found.len(), 2, "{found:#?}");
+        for (said, number) in found.iter().zip(["0", "101"]) {
+            let named = format!("line 2: prompts.place_numbers: {number:?} is no number from 1 to 100");
+            assert!(said.contains(&named), "{found:#?}");
+        }
     }
 
     #[test]

@@ -875,6 +875,25 @@ pub(super) const SECTIONS: &[Section] = &[
                 "",
             )
             .example(),
+            key(
+                "place_every_s",
+                "30",
+                "Its place is said to who waits in a queue, before how long it will take: after the announcement, and again after so \
+                 long, from 10 to 600. 0: never.",
+            ),
+            key(
+                "place_intro",
+                r#""place_intro.wav""#,
+                "Your place in the line is ...; then the number. A place that there is no number for is not said. A table of one's own \
+                 replaces that of the program (1 to 10; up to 100 can be had).",
+            )
+            .example(),
+            key(
+                "place_numbers",
+                r#"{ 1 = "place_1.wav", 2 = "place_2.wav", 11 = { uploaded = "eleven" } }"#,
+                "",
+            )
+            .example(),
         ],
     },
     Section {

@@ -53,6 +53,9 @@ fn in_full() -> String {
                     minutes.replace("minutes_", "prompts/minutes_")
                 );
             }
+            Some(("place_numbers", numbers)) => {
+                text += &format!("place_numbers = {}\n", numbers.replace("place_", "prompts/place_"));
+            }
             Some((key, path)) if path.ends_with(".wav\"") => {
                 let file = if path == "\"support.wav\"" {
                     "briefing.wav"
@@ -330,6 +333,9 @@ const CHANGES: &[(&str, &str)] = &[
     ("prompts.estimate_soon", "\"prompts/busy.wav\""),
     ("prompts.estimate_intro", "\"prompts/busy.wav\""),
     ("prompts.estimate_minutes", "{ 2 = \"prompts/busy.wav\" }"),
+    ("prompts.place_every_s", "60"),
+    ("prompts.place_intro", "\"prompts/busy.wav\""),
+    ("prompts.place_numbers", "{ 2 = \"prompts/busy.wav\" }"),
     ("webhooks.name", "\"other\""),
     ("webhooks.url", "\"http://127.0.0.1:1\""),
     ("webhooks.allow_private", "true"),
