@@ -175,6 +175,11 @@ impl Journal {
                 }
                 return;
             }
+            Step::Queued { .. } => {
+                // Its context goes out as an agent is called, with `requested`, which comes after this.
+                self.handoff_event(records, notice, id, "baton.handoff.queued", json!({}));
+                return;
+            }
             Step::Ringing => "baton.handoff.ringing",
             Step::Answered => "baton.handoff.answered",
             Step::Accepted => "baton.handoff.accepted",
@@ -189,7 +194,6 @@ impl Journal {
             | Step::Gate { .. }
             | Step::Announced
             | Step::FirstHumanWord
-            | Step::Queued { .. }
             | Step::TargetFailed { .. }
             | Step::Evidence(_) => return,
         };

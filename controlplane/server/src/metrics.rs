@@ -7,13 +7,13 @@ pub(crate) mod sip;
 mod text;
 pub(crate) mod turns;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
-use calls::notice::{CallId, Notice, Outcome, Step, What};
+use calls::notice::{CallId, HandoffId, Notice, Outcome, Step, What};
 use calls::refusal::{Refusal, Refusals};
 use calls::request::QueueView;
 use engine::{Backend, Snapshot};
@@ -45,6 +45,11 @@ pub(crate) struct Metrics {
     requested: BTreeMap<(&'static str, &'static str, String), u64>,
     running: u64,
     closed: BTreeMap<(&'static str, &'static str), u64>,
+    /// Who waits in which queue, since when.
+    lines: HashMap<HandoffId, (String, Instant)>,
+    /// Times in line, by queue; how often what followed, by queue, too.
+    line_waits: BTreeMap<String, Histogram>,
+    lines_left: BTreeMap<(String, &'static str), u64>,
     targets_failed: BTreeMap<(String, &'static str), u64>,
     /// Trigger to each step, of closed handoffs.
     waits: BTreeMap<&'static str, Histogram>,
@@ -120,7 +125,8 @@ impl Metrics {
                 *self.ended.entry(by.clone()).or_default() += 1;
                 self.handed_off += u64::from(self.handing_off.remove(&notice.call));
             }
-            What::Handoff(_, step) => {
+            What::Handoff(id, step) => {
+                self.line(*id, notice.at, step);
                 if matches!(step, Step::Requested { .. }) {
                     self.handing_off.insert(notice.call);
                 }
@@ -128,6 +134,26 @@ impl Metrics {
             }
             What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
             What::Hears { .. } | What::Supervisor { .. } | What::Spoken { .. } => {}
+        }
+    }
+
+    /// A caller is in line, or is not any more.
+    fn line(&mut self, id: HandoffId, at: Instant, step: &Step) {
+        let left = match step {
+            Step::Queued { target, .. } => {
+                self.lines.entry(id).or_insert_with(|| (target.clone(), at));
+                return;
+            }
+            Step::Invited { .. } => "called",
+            Step::TargetFailed { .. } => "overflow",
+            Step::Closed { .. } => "left",
+            _ => return,
+        };
+        if let Some((queue, since)) = self.lines.remove(&id) {
+            let waits = self.line_waits.entry(queue.clone());
+            let waits = waits.or_insert_with(|| Histogram::of(&list::QUEUE_SECONDS));
+            waits.observe(at.saturating_duration_since(since));
+            *self.lines_left.entry((queue, left)).or_default() += 1;
         }
     }
 
@@ -214,6 +240,7 @@ impl Metrics {
         page.one(&list::DRAINING, u8::from(now.draining));
         self.calls(&mut page, now);
         queues(&mut page, now.queues);
+        self.lines(&mut page);
         self.handoffs(&mut page, now);
         self.sip.write(&mut page);
         page.one(&list::SIP_TRANSACTIONS, now.alive.sip.transactions);
@@ -253,6 +280,17 @@ impl Metrics {
             ended.set(&[by], count);
         }
         page.one(&list::CALLS_HANDED_OFF, self.handed_off);
+    }
+
+    fn lines(&self, page: &mut Page) {
+        let mut waits = page.family(&list::QUEUE_SECONDS);
+        for (queue, histogram) in &self.line_waits {
+            waits.histogram(&[queue], histogram);
+        }
+        let mut left = page.family(&list::QUEUE_LEFT);
+        for ((queue, how), count) in &self.lines_left {
+            left.set(&[queue, how], count);
+        }
     }
 
     fn handoffs(&self, page: &mut Page, now: &Now<'_>) {

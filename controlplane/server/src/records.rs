@@ -69,8 +69,11 @@ pub(crate) struct Record {
     triggered: Instant,
     timeline: Timeline,
     pub(crate) end: Option<(End, Outcome, Option<Reason>, Instant)>,
-    /// Name, reason, and the SIP status that said so.
-    failed_targets: Vec<(String, Reason, Option<u16>)>,
+    /// In the queue that it waited in last, at first.
+    place: Option<usize>,
+    /// Who of a queue is called, or has the call, by id.
+    agent: Option<String>,
+    failed_targets: Vec<FailedTarget>,
     context: Option<Box<Package>>,
     token: Option<String>,
     invited: Option<Instant>,
@@ -82,6 +85,17 @@ pub(crate) struct Record {
     pub(crate) invitation: Option<u64>,
     /// Whether `baton.handoff.requested` went out.
     pub(crate) told: bool,
+}
+
+/// Who did not take it.
+#[derive(Clone, Debug)]
+struct FailedTarget {
+    target: String,
+    /// Of a queue: whose phone it was; `None` where the line came to nothing.
+    agent: Option<String>,
+    reason: Reason,
+    /// The SIP status that said so.
+    status: Option<u16>,
 }
 
 /// Where a handoff is. Names as in the contract.
@@ -120,6 +134,8 @@ impl State {
 #[derive(Clone, Copy, Debug, Default)]
 struct Timeline {
     disclosed: Option<Duration>,
+    /// In the line of a queue.
+    queued: Option<Duration>,
     announced: Option<Duration>,
     ringing: Option<Duration>,
     answered: Option<Duration>,
@@ -302,6 +318,8 @@ impl Records {
             "mode": mode_name(record.mode),
             "state": record.state.name(),
             "target": record.target,
+            "agent": record.agent,
+            "place": record.place,
             "requested_reason": record.why,
             "trigger": record.trigger.as_ref().map(|trigger| json!({ "rule": trigger.rule, "because": trigger.because })),
             "decision": record.decision,
@@ -317,6 +335,7 @@ impl Records {
             "timeline": {
                 "triggered": 0,
                 "disclosed": time(timeline.disclosed),
+                "queued": time(timeline.queued),
                 "announced": time(timeline.announced),
                 "ringing": time(timeline.ringing),
                 "answered": time(timeline.answered),
@@ -327,8 +346,9 @@ impl Records {
             "failed_targets": record
                 .failed_targets
                 .iter()
-                .map(|(target, reason, status)| {
-                    json!({ "target": target, "reason": reason_name(*reason), "status": status })
+                .map(|failed| {
+                    let FailedTarget { target, agent, reason, status } = failed;
+                    json!({ "target": target, "agent": agent, "reason": reason_name(*reason), "status": status })
                 })
                 .collect::<Vec<_>>(),
             "gates": record
@@ -360,6 +380,8 @@ impl Record {
             triggered: notice.at,
             timeline: Timeline::default(),
             end: None,
+            place: None,
+            agent: None,
             failed_targets: Vec::new(),
             context: None,
             token: None,
@@ -381,21 +403,34 @@ impl Record {
         let since = Some(at.saturating_duration_since(self.triggered));
         match step {
             Step::Requested { .. } => {}
-            Step::Queued { target, .. } => {
+            Step::Queued { target, place } => {
+                // Who is in line again, as an agent did not take the call, has been there since the first time.
+                if self.target != *target || self.place.is_none() {
+                    self.timeline.queued = since;
+                    self.place = Some(*place);
+                }
                 self.target.clone_from(target);
                 if self.timeline.announced.is_some() || self.talks_on {
                     self.state = State::Consulting;
                 }
             }
             Step::Invited {
-                target, package, token, ..
+                target,
+                agent,
+                package,
+                token,
             } => {
+                if self.target != *target {
+                    (self.timeline.queued, self.place) = (None, None);
+                }
                 self.target.clone_from(target);
+                self.agent.clone_from(agent);
                 self.context = Some(package.clone());
                 self.token = Some(token.clone());
                 self.invited.get_or_insert(at);
                 self.timeline = Timeline {
                     disclosed: self.timeline.disclosed,
+                    queued: self.timeline.queued,
                     announced: self.timeline.announced,
                     ..Timeline::default()
                 };
@@ -440,7 +475,12 @@ impl Record {
             // It is told by the time at which its packet came, which may have been before the join was known.
             Step::FirstHumanWord => self.timeline.first_human_word = since.max(self.timeline.joined),
             Step::TargetFailed { target, reason, status } => {
-                self.failed_targets.push((target.clone(), *reason, *status));
+                self.failed_targets.push(FailedTarget {
+                    target: target.clone(),
+                    agent: self.agent.take(),
+                    reason: *reason,
+                    status: *status,
+                });
                 self.state = State::Consulting;
             }
             Step::Returned => {}
@@ -472,6 +512,7 @@ impl Record {
             ("baton.target", self.target.clone()),
             ("baton.state", self.state.name().to_owned()),
         ];
+        summary.extend(self.agent.as_ref().map(|agent| ("baton.agent", agent.clone())));
         if let Some((_, result, reason, _)) = self.end {
             summary.push(("baton.result", outcome_name(result).to_owned()));
             summary.extend(reason.map(|reason| ("baton.reason", reason_name(reason).to_owned())));
@@ -488,6 +529,7 @@ impl Record {
     pub(crate) fn since_trigger(&self) -> [(&'static str, Option<Duration>); 6] {
         let Timeline {
             disclosed: _,
+            queued: _,
             announced,
             ringing,
             answered,

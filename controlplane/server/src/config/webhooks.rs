@@ -34,12 +34,13 @@ pub struct Webhook {
 }
 
 /// Types of events that a webhook can ask for.
-pub const EVENT_TYPES: [&str; 13] = [
+pub const EVENT_TYPES: [&str; 14] = [
     "baton.call.started",
     "baton.call.ended",
     "baton.call.hears",
     "baton.call.supervisor",
     "baton.handoff.requested",
+    "baton.handoff.queued",
     "baton.handoff.ringing",
     "baton.handoff.answered",
     "baton.handoff.accepted",

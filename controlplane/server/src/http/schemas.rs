@@ -528,6 +528,7 @@ fn records() -> Vec<(&'static str, Value)> {
     let ms = || json!({ "type": ["integer", "null"], "minimum": 0 });
     let steps = [
         "disclosed",
+        "queued",
         "announced",
         "ringing",
         "answered",
@@ -541,6 +542,10 @@ fn records() -> Vec<(&'static str, Value)> {
     timeline["description"] = "Milliseconds since it was asked for; of the target that was invited last.".into();
     let failed_target = object(&[
         ("target", text()),
+        (
+            "agent",
+            json!({ "type": ["string", "null"], "description": "Of a queue: whose phone it was; null where the line came to nothing." }),
+        ),
         ("reason", one_of(REASONS)),
         ("status", json!({ "type": ["integer", "null"] })),
     ]);
@@ -579,6 +584,14 @@ fn records() -> Vec<(&'static str, Value)> {
             ("mode", one_of(&["warm", "cold"])),
             ("state", one_of(STATES)),
             ("target", text()),
+            (
+                "agent",
+                json!({ "type": ["string", "null"], "description": "Who of a queue is called, or has the call, by id." }),
+            ),
+            (
+                "place",
+                json!({ "type": ["integer", "null"], "minimum": 1, "description": "In the line of the queue, at first; null where nobody had to wait." }),
+            ),
             ("requested_reason", text()),
             ("trigger", or_null(trigger)),
             ("decision", or_null(decision)),

@@ -189,6 +189,10 @@ list! {
         "For how long the one has waited who waits longest; 0 where nobody does.";
     QUEUE_AGENTS = "baton_queue_agents", Gauge, "agents", [QUEUE, one_of("state", AGENT_STATES)],
         "Human agents that the queue may call, by what they do.";
+    QUEUE_SECONDS = "baton_queue_wait_seconds", Histogram(WAITS), "s", [QUEUE],
+        "How long callers waited in line each time, until an agent was called or they left it.";
+    QUEUE_LEFT = "baton_queue_left_total", Counter, "callers", [QUEUE, one_of("how", &["called", "overflow", "left"])],
+        "Callers who wait in line no more: an agent is called for them, it is the next target's turn (max_wait_s, or nobody is there), the handoff is over.";
 
     REQUESTED = "baton_handoffs_requested_total", Counter, "handoffs",
         [one_of("trigger", TRIGGERS), one_of("mode", &["warm", "cold"]), named("target", "the names of [[targets]]")],

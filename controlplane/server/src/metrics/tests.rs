@@ -75,6 +75,8 @@ pub(crate) fn eventful() -> String {
         })
     };
     tell(0, requested());
+    let target = "t".to_owned();
+    tell(20, step(Step::Queued { target, place: 3 }));
     tell(
         100,
         step(Step::TargetFailed {
@@ -320,6 +322,9 @@ fn each_figure_is_what_happened() {
         ("baton_opus_complexity{kind=\"opus_narrow\"}", 5.0),
         ("baton_opus_complexity{kind=\"opus_wide\"}", 3.0),
         ("baton_queue_open{queue=\"billing\"}", 1.0),
+        ("baton_queue_wait_seconds_count{queue=\"t\"}", 1.0),
+        ("baton_queue_wait_seconds_sum{queue=\"t\"}", 0.08),
+        ("baton_queue_left_total{queue=\"t\",how=\"overflow\"}", 1.0),
         ("baton_queue_waiting{queue=\"billing\"}", 61.0),
         ("baton_queue_longest_wait_seconds{queue=\"billing\"}", 62.0),
         ("baton_queue_agents{queue=\"billing\",state=\"talking\"}", 63.0),

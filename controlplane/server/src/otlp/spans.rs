@@ -18,6 +18,8 @@ pub(super) struct Steps {
     requested: Option<Instant>,
     announced: Option<Instant>,
     targets: Vec<Target>,
+    /// Times in line: of which queue, from when to when.
+    lines: Vec<(String, Instant, Option<Instant>)>,
     joined: Option<Instant>,
     first_human_word: Option<Instant>,
     returned: Option<Instant>,
@@ -29,6 +31,8 @@ pub(super) struct Steps {
 #[derive(Debug)]
 struct Target {
     name: String,
+    /// Of a queue, by id.
+    agent: Option<String>,
     invited: Instant,
     ringing: Option<Instant>,
     answered: Option<Instant>,
@@ -39,15 +43,33 @@ struct Target {
 
 impl Steps {
     pub(super) fn handle(&mut self, at: Instant, step: &Step) {
+        if matches!(
+            step,
+            Step::Invited { .. } | Step::TargetFailed { .. } | Step::Closed { .. }
+        ) && let Some((_, _, to @ None)) = self.lines.last_mut()
+        {
+            *to = Some(at);
+            // It was the line that came to nothing, and not the leg before.
+            if matches!(step, Step::TargetFailed { .. }) {
+                return;
+            }
+        }
         match step {
             Step::Requested { .. } => self.requested = Some(at),
             // The record says so.
-            Step::Disclosed | Step::Queued { .. } | Step::Gate { .. } => {}
+            Step::Disclosed | Step::Gate { .. } => {}
             Step::Announced => self.announced = Some(at),
-            Step::Invited { target, .. } => {
+            Step::Queued { target, .. } => {
+                let waits = self.lines.last().is_some_and(|(.., to)| to.is_none());
+                if !waits && self.lines.len() < TARGETS {
+                    self.lines.push((target.clone(), at, None));
+                }
+            }
+            Step::Invited { target, agent, .. } => {
                 if self.targets.len() < TARGETS {
                     self.targets.push(Target {
                         name: target.clone(),
+                        agent: agent.clone(),
                         invited: at,
                         ringing: None,
                         answered: None,
@@ -99,9 +121,14 @@ impl Steps {
         if let Some(announced) = self.announced {
             tree.add(Some(root), "announce", requested, announced, Vec::new());
         }
+        for (queue, from, to) in &self.lines {
+            let attributes = vec![attribute("baton.target", &**queue)];
+            tree.add(Some(root), "queue", *from, to.unwrap_or(closed), attributes);
+        }
         for target in &self.targets {
             let end = target.failed.map(|(at, ..)| at).or(self.joined).unwrap_or(closed);
             let mut attributes = vec![attribute("baton.target", &*target.name)];
+            attributes.extend(target.agent.as_deref().map(|agent| attribute("baton.agent", agent)));
             if let Some((_, reason, status)) = target.failed {
                 attributes.push(attribute("baton.reason", reason));
                 attributes.extend(status.map(|status| attribute("sip.status", i64::from(status))));

@@ -201,7 +201,7 @@ fn a_handoff_from_trigger_to_first_word() {
     assert_eq!(
         view["timeline"],
         json!({
-            "triggered": 0, "disclosed": null, "announced": 500, "ringing": 600, "answered": 1000, "accepted": 1500, "joined": 1520,
+            "triggered": 0, "disclosed": null, "queued": null, "announced": 500, "ringing": 600, "answered": 1000, "accepted": 1500, "joined": 1520,
             "first_human_word": 1900,
         })
     );
@@ -230,6 +230,59 @@ fn a_handoff_from_trigger_to_first_word() {
 }
 
 #[test]
+fn who_waited_in_line_has_its_place_and_whoever_of_the_queue_was_called() {
+    let mut story = Story::new();
+    story.request(0, 1);
+    let queued = |place| Step::Queued {
+        target: "billing".to_owned(),
+        place,
+    };
+    let invited = |agent: &str| Step::Invited {
+        target: "billing".to_owned(),
+        agent: Some(agent.to_owned()),
+        package: package("wants a refund"),
+        token: "t0ken".to_owned(),
+    };
+    let failed = |reason| Step::TargetFailed {
+        target: "billing".to_owned(),
+        reason,
+        status: None,
+    };
+    story.step(10, 1, queued(3));
+    story.step(500, 1, Step::Announced);
+    assert_eq!(story.view(1)["state"], "consulting");
+    story.step(9000, 1, invited("anna"));
+    assert_eq!(story.view(1)["agent"], "anna");
+    story.step(9010, 1, Step::Ringing);
+    // She does not answer: in line again, where it was.
+    story.step(12_000, 1, failed(Reason::NoAnswer));
+    story.step(12_000, 1, queued(1));
+    let view = story.view(1);
+    assert_eq!((&view["place"], &view["timeline"]["queued"]), (&json!(3), &json!(10)));
+    assert_eq!((&view["agent"], &view["state"]), (&Value::Null, &json!("consulting")));
+    story.step(13_000, 1, invited("berta"));
+    assert_eq!(story.view(1)["timeline"]["queued"], 10);
+    story.step(13_500, 1, failed(Reason::Busy));
+    story.step(13_500, 1, queued(1));
+    story.step(20_000, 1, failed(Reason::Busy));
+    story.invite(20_000, 1, "support");
+    let view = story.view(1);
+    let failed =
+        |agent: Value, reason: &str| json!({ "target": "billing", "agent": agent, "reason": reason, "status": null });
+    let all = [
+        failed("anna".into(), "no_answer"),
+        failed("berta".into(), "busy"),
+        failed(Value::Null, "busy"),
+    ];
+    assert_eq!(view["failed_targets"], json!(all));
+    assert_eq!(
+        (&view["place"], &view["agent"], &view["timeline"]["queued"]),
+        (&Value::Null, &Value::Null, &Value::Null),
+        "who is no queue has none"
+    );
+}
+
+#[test]
 fn a_later_target_starts_its_own_timeline() {
     let mut story = Story::new();
     story.request(0, 1);
@@ -246,7 +299,7 @@ fn a_later_target_starts_its_own_timeline() {
     let view = story.view(1);
     assert_eq!(
         view["failed_targets"],
-        json!([{ "target": "support", "reason": "busy", "status": 486 }])
+        json!([{ "target": "support", "agent": null, "reason": "busy", "status": 486 }])
     );
     assert_eq!(view["target"], "sales");
     assert_eq!(view["timeline"]["ringing"], Value::Null);

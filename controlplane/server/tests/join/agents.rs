@@ -1,12 +1,16 @@
 //! Human agents by API, of a server that is killed, reads its file anew and is taken over.
 
+use std::net::SocketAddr;
+
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal as Kill;
 use serde_json::{Value, json};
+use tokio::net::UdpSocket;
 
 use crate::PATIENCE;
 use crate::drain::signal;
-use crate::party::Manner;
+use crate::party::{Manner, Party, Signal, Voice, Wish};
+use crate::prompts::{handing_off, put as upload, wav};
 use crate::upgrade::{says, taken_over};
 use crate::way::{FOUR, Way};
 use crate::world::{ADMIN, Plan, World, ready, start_program};
@@ -147,5 +151,142 @@ async fn whom_no_queue_may_call_any_more_after_a_reload_is_known_and_called_by_n
     );
     killed(&mut world).await;
     is_nobodys(&world, "offline").await;
+    world.stop().await;
+}
+
+/// A PBX at one address, which passes what comes for each user to its phone, and back.
+async fn pbx(phones: Vec<(&'static str, SocketAddr)>) -> SocketAddr {
+    let socket = UdpSocket::bind((FOUR, 0)).await.expect("a socket");
+    let at = socket.local_addr().expect("bound");
+    tokio::spawn(async move {
+        let (mut packet, mut trunk) = ([0; 65_536], None);
+        loop {
+            let (len, from) = socket.recv_from(&mut packet).await.expect("a datagram");
+            let text = String::from_utf8_lossy(&packet[..len]);
+            let line = text.lines().next().unwrap_or_default();
+            let user = line.split_once(" sip:").and_then(|(_, rest)| rest.split_once('@'));
+            let phone = user.and_then(|(user, _)| phones.iter().find(|(name, _)| *name == user));
+            let to = match phone {
+                Some((_, phone)) => {
+                    trunk = Some(from);
+                    Some(*phone)
+                }
+                None => trunk,
+            };
+            if let Some(to) = to {
+                socket.send_to(&packet[..len], to).await.expect("sent");
+            }
+        }
+    });
+    at
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_callers_get_two_agents_and_the_third_hears_its_place_and_gets_who_is_freed_first() {
+    let way = Way::udp(FOUR);
+    let anna = Party::start(Voice::Human, Manner::Answers, way).await;
+    let berta = Party::start(Voice::Human, Manner::Answers, way).await;
+    let carla = Party::start(Voice::Human, Manner::Rings, way).await;
+    let phones = vec![("agent-1", anna.at), ("agent-2", berta.at), ("agent-3", carla.at)];
+    let more = format!(
+        "[[targets]]\nname = \"billing\"\nnext_hop = \"{}\"\npatterns = [\"sip:agent-*@127.0.0.1\"]\nring_s = 2\n\
+         [targets.queue]\nwrap_up_s = 1\n\
+         [prompts]\nplace_intro = {{ uploaded = \"intro\" }}\nplace_numbers = {{ 1 = {{ uploaded = \"first\" }} }}\n",
+        pbx(phones).await
+    );
+    let plan = Plan {
+        more: more.leak(),
+        pairs: 16,
+        ..Plan::all(way)
+    };
+    let mut world = World::with(plan).await;
+    for (name, hz) in [("/intro", 900.0), ("/first", 1_700.0)] {
+        upload(&world, name, wav(hz, 8_000)).await;
+    }
+    for (id, user) in [("anna", "agent-1"), ("berta", "agent-2")] {
+        let said = json!({ "uri": format!("sip:{user}@127.0.0.1"), "presence": "available" });
+        put(&world, ADMIN, id, said).await;
+    }
+    let wish = || json!({ "mode": "cold", "target": "billing", "reason": "asked for a human" });
+
+    // Both at once, each at its own URI; who was there first is first.
+    let (mut first, one) = handing_off(&mut world, wish()).await;
+    world.events(&one, "baton.handoff.joined").await;
+    first.hears(Voice::Human).await;
+    let (mut second, two) = handing_off(&mut world, wish()).await;
+    world.events(&two, "baton.handoff.joined").await;
+    second.hears(Voice::Human).await;
+    for (handoff, agent) in [(&one, "anna"), (&two, "berta")] {
+        let record = world.record(handoff).await;
+        assert_eq!(
+            (&record["agent"], &record["place"]),
+            (&json!(agent), &Value::Null),
+            "{record}"
+        );
+        assert_eq!(record["timeline"]["queued"], Value::Null);
+    }
+
+    // Nobody is free: it is told its place, and the desk sees that it waits.
+    let (mut third, three) = handing_off(&mut world, wish()).await;
+    let types = world.events(&three, "baton.handoff.queued").await;
+    assert_eq!(types, ["baton.handoff.queued"]);
+    assert_eq!(
+        (&world.data["target"], &world.data["place"]),
+        (&json!("billing"), &json!(1))
+    );
+    third.hears_a_tone(900.0).await;
+    third.hears_a_tone(1_700.0).await;
+    let queue = &world.document("/v1/queues").await["queues"][0];
+    assert_eq!(
+        (&queue["waiting"], &queue["agents"]),
+        (&json!(1), &json!({ "talking": 2 })),
+        "{queue}"
+    );
+    world.metrics_say(&["baton_queue_waiting{queue=\"billing\"} 1"]).await;
+    assert_eq!(world.record(&three).await["state"], "consulting");
+
+    // Who is freed is left alone for a moment, and then has the third.
+    second.wish(Wish::HangUp);
+    second.until(&Signal::Over).await;
+    let types = world.events(&three, "baton.handoff.joined").await;
+    assert_eq!(
+        types[0], "baton.handoff.requested",
+        "with its context, as she is called"
+    );
+    third.hears(Voice::Human).await;
+    let record = world.record(&three).await;
+    assert_eq!(
+        (&record["agent"], &record["place"]),
+        (&json!("berta"), &json!(1)),
+        "{record}"
+    );
+    let since = |step: &str| record["timeline"][step].as_u64().expect("a time");
+    assert!(since("queued") <= since("answered"), "{record}");
+    let says = [
+        "baton_queue_waiting{queue=\"billing\"} 0",
+        "baton_queue_wait_seconds_count{queue=\"billing\"} 1",
+        "baton_queue_left_total{queue=\"billing\",how=\"called\"} 1",
+    ];
+    world.metrics_say(&says).await;
+
+    // Who does not answer is set aside, and the caller waits on.
+    let said = json!({ "uri": "sip:agent-3@127.0.0.1", "presence": "available" });
+    put(&world, ADMIN, "carla", said).await;
+    let (mut fourth, four) = handing_off(&mut world, wish()).await;
+    world.events(&four, "baton.handoff.queued").await;
+    let carla = world.document("/v1/agents/carla").await;
+    assert_eq!(carla["state"], "set_aside", "{carla}");
+    assert!(carla["set_aside_s"].is_u64(), "{carla}");
+    let record = world.record(&four).await;
+    let failed = json!([{ "target": "billing", "agent": "carla", "reason": "no_answer", "status": null }]);
+    assert_eq!(
+        (&record["failed_targets"], &record["agent"]),
+        (&failed, &Value::Null),
+        "{record}"
+    );
+    for caller in [&mut fourth, &mut third, &mut first] {
+        caller.wish(Wish::HangUp);
+        caller.until(&Signal::Over).await;
+    }
     world.stop().await;
 }

@@ -131,7 +131,7 @@ async fn the_context_goes_out_with_the_refer_and_is_asked_for_with_its_token() {
     assert!(!types.contains(&"baton.handoff.requested".to_owned()), "{types:?}");
     assert_eq!(
         world.data["failed_targets"],
-        json!([{ "target": "support", "reason": "refer_refused", "status": 486 }])
+        json!([{ "target": "support", "agent": null, "reason": "refer_refused", "status": 486 }])
     );
     // The human's own URL has another token.
     let late = world.without_a_key(&path).await;

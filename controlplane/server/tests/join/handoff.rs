@@ -86,7 +86,7 @@ async fn a_human_who_is_busy_leaves_the_caller_with_the_ai() {
     );
     assert_eq!(
         record["failed_targets"],
-        json!([{ "target": "support", "reason": "busy", "status": 486 }])
+        json!([{ "target": "support", "agent": null, "reason": "busy", "status": 486 }])
     );
     world.caller.hears(Voice::Ai).await;
     world.ai.hears(Voice::Caller).await;

@@ -14,7 +14,7 @@ use crate::way::{FOUR, Way};
 use crate::world::{ADMIN, OWN, Plan, World, warm};
 
 /// A tone that goes round without a seam.
-fn wav(hz: f64, rate: u32) -> Vec<u8> {
+pub(crate) fn wav(hz: f64, rate: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     let spec = hound::WavSpec {
         channels: 1,
@@ -65,14 +65,14 @@ async fn too_large(world: &World) -> String {
     answer
 }
 
-async fn put(world: &World, name: &str, wav: Vec<u8>) -> Value {
+pub(crate) async fn put(world: &World, name: &str, wav: Vec<u8>) -> Value {
     let (status, body) = ask(world, Method::PUT, ADMIN, name, Some(("audio/wav", wav))).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body
 }
 
 /// Another call, and a handoff of this kind.
-async fn handing_off(world: &mut World, wish: Value) -> (Party, String) {
+pub(crate) async fn handing_off(world: &mut World, wish: Value) -> (Party, String) {
     let mut caller = Party::start(Voice::Caller, Manner::IsBusy, Way::udp(FOUR)).await;
     caller.wish(Wish::Call(world.sip, Carrier::Refuses));
     world.call = loop {
