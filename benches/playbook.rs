@@ -124,6 +124,7 @@ fn judging(criterion: &mut Criterion) {
         usual: Manner::default(),
         decisions: Vec::new(),
         cold_hears: ColdHears::Hold,
+        ai_gone: playbook::AiGone::End,
         rules,
         redact: Redact::cards(true),
         caller_id_field: None,

@@ -31,6 +31,7 @@ fn by(decisions: &[Decision], rule: Option<&str>, memory: &Memory, context: Valu
         usual: usual(),
         decisions: decisions.to_vec(),
         cold_hears: ColdHears::Hold,
+        ai_gone: crate::AiGone::End,
         rules: Rules::default(),
         redact: crate::redact::Redact::default(),
         caller_id_field: None,
