@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
@@ -211,6 +211,23 @@ impl Calendar {
     /// When it is closed next, `at` itself where it is; `None`: not in the next [`AHEAD`] days.
     pub fn closes(&self, at: SystemTime) -> Option<SystemTime> {
         self.next(at, false)
+    }
+
+    /// When it has been open for so long, from a moment on: four hours after Friday, 17:00, may be Monday, 12:00. `None`: it is not, within
+    /// [`AHEAD`] days of a closing.
+    pub fn after_open(&self, at: SystemTime, mut open: Duration) -> Option<SystemTime> {
+        let mut from = self.opens(at)?;
+        loop {
+            let Some(until) = self.closes(from) else {
+                return from.checked_add(open);
+            };
+            let span = until.duration_since(from).unwrap_or_default();
+            if open <= span {
+                return from.checked_add(open);
+            }
+            open -= span;
+            from = self.opens(until)?;
+        }
     }
 
     fn has(&self, at: Timestamp) -> bool {

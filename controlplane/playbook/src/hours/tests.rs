@@ -82,6 +82,24 @@ fn midnight_at_the_end_of_a_day_is_24_00_and_00_00_and_a_day_that_never_ends_nev
 }
 
 #[test]
+fn opening_time_is_counted_over_nights_weekends_and_holidays() {
+    let office = calendar("Europe/Berlin", &["Mon-Fri 09:00-17:00"], &["2026-11-30"]);
+    let after = |from: &str, hours: u64| told(office.after_open(at(from), Duration::from_secs(hours * 3_600)));
+    let is = |text: &str| told(Some(at(text)));
+    // Friday, two hours before the end; Monday is a holiday.
+    assert_eq!(after("2026-11-27T14:00:00Z", 1), is("2026-11-27T15:00:00Z"));
+    assert_eq!(after("2026-11-27T14:00:00Z", 2), is("2026-11-27T16:00:00Z"));
+    assert_eq!(after("2026-11-27T14:00:00Z", 4), is("2026-12-01T10:00:00Z"));
+    assert_eq!(after("2026-11-28T03:00:00Z", 9), is("2026-12-02T09:00:00Z"));
+    assert_eq!(
+        told(Calendar::always().after_open(at("2026-11-28T03:00:00Z"), Duration::from_secs(3_600))),
+        is("2026-11-28T04:00:00Z")
+    );
+    let never = Calendar::new("UTC").expect("a zone");
+    assert_eq!(never.after_open(at("2026-11-28T03:00:00Z"), Duration::ZERO), None);
+}
+
+#[test]
 fn a_holiday_is_closed_or_has_its_own_hours_and_takes_the_end_of_the_night_before() {
     let dates = ["2026-12-25", "2026-12-24 09:00-12:00", "2026-12-24 13:00-14:00"];
     let house = calendar("Europe/Berlin", &["Mon-Sun 08:00-20:00", "Thu 22:00-02:00"], &dates);
