@@ -191,6 +191,8 @@ pub struct Target {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
+    /// It is our own answering machine, and no human: joined at the answer, whatever the mode.
+    pub machine: bool,
 }
 
 /// A target that is many human agents: who is called is one of those that it may call ([`Target::patterns`]).

@@ -131,14 +131,17 @@ impl Handoff {
         let at = order.targets.iter().position(|choice| !choice.closed);
         let target = order.targets.get(at.unwrap_or_default()).map(|choice| choice.target);
         let talks_on = order.talks_on;
+        let first = at.and_then(|at| order.targets.get(at));
+        // A machine says itself what it is.
+        let machine = first.is_some_and(|choice| choice.machine);
         let mut handoff = Handoff {
             state: State::Inviting,
             from,
             at: 0,
             wait: Wait {
                 play: parties.play(),
-                hold_only: talks_on,
-                discloses: order.discloses && !talks_on,
+                hold_only: talks_on || machine,
+                discloses: order.discloses && !talks_on && !machine,
                 said: order.said,
                 peer: (from == Peer::Human).then(|| parties.play()),
                 target: target.unwrap_or_default(),
@@ -336,8 +339,8 @@ impl Handoff {
                 out.push(Action::Disarm(Timer::Ring));
                 self.tell(Step::Answered, out);
                 match self.order.manner.mode {
-                    Mode::Warm => self.brief(parties, out),
-                    Mode::Cold => self.take(parties, out),
+                    Mode::Warm if !self.target().machine => self.brief(parties, out),
+                    Mode::Warm | Mode::Cold => self.take(parties, out),
                 }
             }
             (Inviting | Ringing, Input::TargetFailed(status)) => {
@@ -390,7 +393,8 @@ impl Handoff {
             (Joining, Input::Applied) => {
                 out.push(Action::TellJoined(self.order.id));
                 out.extend([Timer::Reach, Timer::Queue, Timer::Estimate].map(Action::Disarm));
-                if self.order.manner.ai_stays.is_zero() || parties.peer != Some(Peer::Ai) {
+                let stays = !self.order.manner.ai_stays.is_zero() && !self.target().machine;
+                if !stays || parties.peer != Some(Peer::Ai) {
                     return self.leave(parties, out);
                 }
                 self.state = Introducing;
@@ -415,7 +419,9 @@ impl Handoff {
             (Introducing, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
 
             // The human spoke at once: the word went out while the other row of the join was still waited for.
-            (Joining, Input::FirstWord(id)) if id == self.order.id => self.tell(Step::FirstHumanWord, out),
+            (Joining, Input::FirstWord(id)) if id == self.order.id && !self.target().machine => {
+                self.tell(Step::FirstHumanWord, out)
+            }
             (_, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.

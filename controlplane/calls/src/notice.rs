@@ -276,6 +276,11 @@ pub enum Step {
         /// What caller, AI (where it is still there) and human speak.
         codecs: Vec<Spoken>,
     },
+    /// In place of it: our answering machine has the caller, and no human.
+    Voicemail {
+        /// As in [`Step::Joined`].
+        codecs: Vec<Spoken>,
+    },
     /// The human's first audible word went to the caller.
     FirstHumanWord,
     /// This target did not work out; the next one, if any, is tried.
@@ -316,6 +321,7 @@ impl Step {
             Step::Accepted => "accepted",
             Step::Gate { .. } => "gate",
             Step::Joined { .. } => "joined",
+            Step::Voicemail { .. } => "voicemail",
             Step::FirstHumanWord => "first_human_word",
             Step::TargetFailed { .. } => "target_failed",
             Step::Returned => "returned",
@@ -388,6 +394,8 @@ pub enum Outcome {
     Joined,
     /// Connected with the human by its own carrier, after our REFER.
     Transferred,
+    /// With our answering machine.
+    Voicemail,
     /// With the AI again.
     ReturnedToAi,
     /// With the human again who had handed on.

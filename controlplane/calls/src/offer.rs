@@ -205,6 +205,7 @@ impl Node {
             supervised_by: String::new(),
             played: Vec::new(),
             joined: None,
+            machine: None,
         };
         self.carry_out(now, Box::new(live), actions);
         Ok(())

@@ -201,6 +201,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         uri: None,
         queued: false,
         closed: false,
+        machine: false,
     };
     Input::Handoff(Order {
         id: HandoffId(id),

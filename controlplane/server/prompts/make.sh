@@ -91,6 +91,7 @@ else
     say $voice failed "That transfer did not work. We go back to where you were."
     say $voice goodbye "Nobody is available. Please try later. Goodbye."
     say $voice after_hours "It is outside of our opening hours. You are with the assistant again."
+    say $voice voicemail "Please leave a message after the tone."
     # The comma: the number follows, so the voice does not fall.
     say $voice estimate_intro "You will be connected in about,"
     say $voice estimate_soon "It should take less than a minute."

@@ -24,6 +24,7 @@ mod secret;
 mod sip;
 mod store;
 mod values;
+mod voicemail;
 mod webhooks;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +50,7 @@ pub(crate) use reload::{Difference, Keys};
 pub use secret::Secret;
 pub use sip::Sip;
 pub use store::Store;
+pub use voicemail::Voicemail;
 pub(crate) use webhooks::is_type;
 pub use webhooks::{EVENT_TYPES, Webhook};
 
@@ -90,6 +92,8 @@ pub struct Config {
     pub deadlines: Deadlines,
     /// `[prompts]`
     pub prompts: Prompts,
+    /// `[voicemail]`
+    pub voicemail: Voicemail,
     /// `[[webhooks]]`
     pub webhooks: Vec<Webhook>,
     /// `[hep]`
@@ -165,6 +169,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let targets = peers::targets(&root, &media.codecs, &hours);
     let (playbook, sounds, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
+    let voicemail = voicemail::read(root.table("voicemail"));
     let hep = hep::read(root.table("hep"));
     let otlp = otlp::read(root.table("otlp"));
     let webhooks = webhooks::read(&root);
@@ -173,7 +178,9 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     }
     root.finish();
     let agents = ai_agents.iter().map(|agent| ("ai_agents", &agent.name, agent.next_hop));
-    let called = agents.chain(targets.iter().map(|target| ("targets", &target.name, target.next_hop)));
+    // A machine of our own is where our media are.
+    let humans = targets.iter().filter(|target| !target.voicemail);
+    let called = agents.chain(humans.map(|target| ("targets", &target.name, target.next_hop)));
     for (list, name, next_hop) in called {
         if !media.reaches(next_hop.ip()) {
             let family = media::family(next_hop.ip().to_canonical());
@@ -200,6 +207,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         sounds,
         deadlines,
         prompts,
+        voicemail,
         webhooks,
         hep,
         otlp,

@@ -31,8 +31,10 @@ mod targets;
 mod tls;
 mod trace;
 mod vcon;
+mod voicemails;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex as StdMutex};
 use std::time::{Duration, Instant};
@@ -90,6 +92,8 @@ pub(crate) struct Settings {
     targets: Vec<config::Target>,
     /// Uploads that the configuration names, and the keys that do.
     uploads: BTreeMap<String, Vec<String>>,
+    /// Where the answering machine keeps messages.
+    voicemails: PathBuf,
     /// What is cut out of what is told; a call goes by what it began with.
     redact: Redact,
 }
@@ -101,6 +105,7 @@ impl Settings {
             commit: config.store.commit,
             targets: config.targets.clone(),
             uploads: config.uploads(),
+            voicemails: config.voicemail.folder.clone(),
             redact: config.playbook.redact.clone(),
         })
     }

@@ -1,6 +1,7 @@
 //! Whoever listens to the node: records, webhooks, metrics and the log. A notice passes through here once.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Instant;
 
 use calls::notice::{HandoffId, Notice, Step, Supervised, What};
 use playbook::context::Package;
@@ -14,6 +15,7 @@ use crate::records::{REQUESTED, Records, package_value};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
 use crate::tap::traces::Traces;
+use crate::voicemail;
 
 /// Turns that an update of the context carries: the older ones were told before, and the record has all.
 const NEWEST: usize = 50;
@@ -32,6 +34,8 @@ pub(crate) struct Journal {
     /// Of the messages for a HEP collector, where there is one.
     pub(crate) captured: OnceLock<Arc<Counters>>,
     pub(crate) store: Store,
+    /// What became of callers of the answering machine.
+    pub(crate) voicemails: voicemail::Counters,
 }
 
 /// Locks; a panic of another holder is a bug that was reported there, and the data are still whole.
@@ -50,6 +54,7 @@ impl Journal {
             otlp: OnceLock::new(),
             captured: OnceLock::new(),
             store,
+            voicemails: voicemail::Counters::default(),
         }
     }
 
@@ -156,6 +161,41 @@ impl Journal {
         (invitation == Some(sequence)).then_some(id)
     }
 
+    /// A caller has left a message, or one that was none. It may come after the end of its handoff, and of its call.
+    pub(crate) fn voicemail_left(&self, id: HandoffId, left: voicemail::Left) {
+        let mut records = lock(&self.records);
+        let Some(record) = records.get_mut(id) else {
+            // So many calls later nobody looks any more: the message is there all the same.
+            return tracing::warn!(
+                handoff = ids::handoff(id),
+                id = left.id,
+                "a message of a handoff that is forgotten"
+            );
+        };
+        let call = record.call;
+        tracing::info!(
+            handoff = ids::handoff(id),
+            id = left.id,
+            seconds = left.seconds,
+            "voicemail"
+        );
+        let told = left.id.is_some();
+        record.voicemail = Some(left);
+        if told {
+            // The time is what it needs of a notice, and the call.
+            let step = What::Handoff(id, Step::Voicemail { codecs: Vec::new() });
+            let notice = Notice {
+                call,
+                at: Instant::now(),
+                what: step,
+            };
+            self.handoff_event(&mut records, &notice, id, "baton.handoff.voicemail_left", json!({}));
+        }
+        if let Some(row) = records.row(id) {
+            self.store.write(Write::Handoff(row));
+        }
+    }
+
     /// This handoff follows from a request with a key, which is written with it. To be called before its notices come.
     pub(crate) fn remember(&self, id: HandoffId, key: Key) {
         lock(&self.records).remember(id, key);
@@ -190,6 +230,8 @@ impl Journal {
                 calls::notice::End::Failed | calls::notice::End::Cancelled => "baton.handoff.failed",
             },
             Step::Requested { .. }
+            // Nobody is there to be joined; what is left is told when it is (`voicemail_left`).
+            | Step::Voicemail { .. }
             | Step::Disclosed
             | Step::Gate { .. }
             | Step::Announced
@@ -290,6 +332,7 @@ fn log(notice: &Notice) {
                 Step::Answered => tracing::info!(call, handoff, "human answered"),
                 Step::Accepted => tracing::info!(call, handoff, "human accepted"),
                 Step::Joined { .. } => tracing::info!(call, handoff, "joined"),
+                Step::Voicemail { .. } => tracing::info!(call, handoff, "the answering machine has the caller"),
                 Step::FirstHumanWord => tracing::info!(call, handoff, "first human word"),
                 Step::TargetFailed { target, reason, status } => {
                     tracing::info!(call, handoff, target, ?reason, status, "target failed");

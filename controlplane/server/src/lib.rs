@@ -34,6 +34,7 @@ mod tap;
 mod tune;
 mod uploads;
 mod vitals;
+mod voicemail;
 mod webhook;
 
 pub use http::bodies;

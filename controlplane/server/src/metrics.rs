@@ -107,6 +107,8 @@ pub(crate) struct Now<'a> {
     /// Sent and dropped.
     pub(crate) hep: [u64; 2],
     pub(crate) otlp: [u64; 2],
+    /// Of the answering machine: left, too short, cut, refused.
+    pub(crate) voicemails: [u64; 4],
 }
 
 impl Metrics {
@@ -213,6 +215,7 @@ impl Metrics {
             | Step::Ringing
             | Step::Answered
             | Step::Accepted
+            | Step::Voicemail { .. }
             | Step::FirstHumanWord
             | Step::Returned => {}
         }
@@ -252,6 +255,10 @@ impl Metrics {
             for (status, count) in ["sent", "dropped"].into_iter().zip(counts) {
                 samples.set(&[status], count);
             }
+        }
+        let mut samples = page.family(&list::VOICEMAILS);
+        for (result, count) in ["left", "too_short", "cut", "refused"].into_iter().zip(now.voicemails) {
+            samples.set(&[result], count);
         }
         now.turns.write(&mut page, Instant::now());
         self.http.write(&mut page);

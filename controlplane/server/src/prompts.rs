@@ -63,6 +63,8 @@ pub enum BuiltIn {
     AfterHours,
     /// To the caller where the AI is gone.
     Goodbye,
+    /// To the caller whom the answering machine has: leave a message. Its key is in `[voicemail]`.
+    Voicemail,
     /// To the caller while waiting: it takes less than a minute.
     EstimateSoon,
     /// … it takes about so many minutes: the number follows.
@@ -98,6 +100,7 @@ impl BuiltIn {
             BuiltIn::Failed => file!("failed"),
             BuiltIn::AfterHours => file!("after_hours"),
             BuiltIn::Goodbye => file!("goodbye"),
+            BuiltIn::Voicemail => file!("voicemail"),
             BuiltIn::EstimateSoon => file!("estimate_soon"),
             BuiltIn::EstimateIntro => file!("estimate_intro"),
             BuiltIn::PlaceIntro => file!("place_intro"),
@@ -202,6 +205,7 @@ mod tests {
             BuiltIn::Failed,
             BuiltIn::AfterHours,
             BuiltIn::Goodbye,
+            BuiltIn::Voicemail,
             BuiltIn::EstimateSoon,
             BuiltIn::EstimateIntro,
             BuiltIn::PlaceIntro,

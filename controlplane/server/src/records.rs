@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use crate::ids::{self, Clock};
 use crate::otlp;
 use crate::store::{HandoffRow, Key};
+use crate::voicemail::Left;
 
 /// Version of a handoff record.
 pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
@@ -78,6 +79,8 @@ pub(crate) struct Record {
     token: Option<String>,
     invited: Option<Instant>,
     codecs: Vec<Spoken>,
+    /// What the caller left with the answering machine.
+    pub(crate) voicemail: Option<Left>,
     evidence: Option<Vec<(Party, Evidence)>>,
     /// Of the last event about it.
     pub(crate) sequence: u64,
@@ -358,6 +361,7 @@ impl Records {
                 .collect::<Map<_, _>>(),
             "codecs": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.codec)))),
             "codec_reasons": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.why)))),
+            "voicemail": record.voicemail.as_ref().map(voicemail_view),
             "evidence": record.evidence.as_deref().map(evidence_by_party),
         })
     }
@@ -387,6 +391,7 @@ impl Record {
             token: None,
             invited: None,
             codecs: Vec::new(),
+            voicemail: None,
             evidence: None,
             sequence: 0,
             invitation: None,
@@ -472,6 +477,7 @@ impl Record {
                 self.codecs.clone_from(codecs);
                 self.state = State::Joined;
             }
+            Step::Voicemail { codecs } => self.codecs.clone_from(codecs),
             // It is told by the time at which its packet came, which may have been before the join was known.
             Step::FirstHumanWord => self.timeline.first_human_word = since.max(self.timeline.joined),
             Step::TargetFailed { target, reason, status } => {
@@ -567,6 +573,17 @@ pub(crate) fn package_value(package: &Package) -> Value {
     serde_json::to_value(package).unwrap_or(Value::Null)
 }
 
+/// `id` is `null` where what was said was too short for a message.
+fn voicemail_view(left: &Left) -> Value {
+    json!({
+        "id": left.id,
+        "file": left.id.as_ref().map(|id| format!("{id}.wav")),
+        "seconds": left.seconds,
+        "respond_by": left.respond_by.map(ids::rfc3339),
+        "cut": left.cut,
+    })
+}
+
 fn by_party(entries: impl Iterator<Item = (Party, Value)>) -> Value {
     let mut map: BTreeMap<Party, Value> = entries.collect();
     let ordered: Map<String, Value> = [Party::Caller, Party::Ai, Party::Human]
@@ -623,6 +640,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Joined => "joined",
         Outcome::Transferred => "transferred",
+        Outcome::Voicemail => "voicemail",
         Outcome::ReturnedToAi => "returned_to_ai",
         Outcome::ReturnedToHuman => "returned_to_human",
         Outcome::Abandoned => "abandoned",

@@ -16,6 +16,7 @@ use crate::server::{Times, peers};
 use crate::store::Store;
 use crate::store::prompts::PromptRow;
 use crate::uploads::{self, Refused, Upload, Wish};
+use crate::voicemail;
 use crate::webhook::couriers::Couriers;
 
 /// Reloads that may wait for the one that is being done.
@@ -104,6 +105,9 @@ pub(crate) struct Reload {
     /// What the server goes by.
     pub(crate) config: Config,
     pub(crate) http: SocketAddr,
+    /// Where the answering machine is.
+    pub(crate) machine: SocketAddr,
+    pub(crate) voicemail: watch::Sender<Arc<voicemail::Settings>>,
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
     pub(crate) uploads: Uploads,
@@ -180,8 +184,9 @@ impl Reload {
         }
         self.times.send_replace(Times::of(&config));
         self.api.send_replace(http::Settings::of(&config));
+        self.voicemail.send_replace(voicemail::Settings::of(&config));
         self.couriers.set(&config.webhooks, &self.teller).await;
-        self.node.reload(peers(&config, self.http, ids)).await;
+        self.node.reload(peers(&config, self.http, self.machine, ids)).await;
         self.agents.refresh().await;
         self.config = config;
         Ok(Reloaded { changed, needs_restart })
@@ -240,7 +245,9 @@ impl Reload {
         })?;
         if let Some((library, ids)) = coded {
             (self.library, self.uploads) = (library, uploads);
-            self.node.reload(peers(&self.config, self.http, ids)).await;
+            self.node
+                .reload(peers(&self.config, self.http, self.machine, ids))
+                .await;
         }
         Ok(())
     }

@@ -38,6 +38,7 @@ use crate::tap::Tap;
 use crate::tap::traces::Traces;
 use crate::uploads;
 use crate::vitals::Vitals;
+use crate::voicemail::{self, Voicemail};
 use crate::webhook;
 use crate::webhook::couriers::Couriers;
 pub use error::StartError;
@@ -85,6 +86,7 @@ pub struct Server {
     store_task: JoinHandle<()>,
     /// Sends traces of handoffs.
     otlp: Option<JoinHandle<()>>,
+    voicemail: Voicemail,
 }
 
 /// How long the steps to an end may take.
@@ -195,10 +197,8 @@ impl Server {
         let ports = (0..engine.workers())
             .map(|worker| engine.ports(worker).to_vec())
             .collect();
-        let node_config = node_config(&config, &listening, ports, peers(&config, http, ids), seed);
-
         // Where others see whether we live.
-        let reached = node_config.sip.advertise;
+        let reached = advertised(&config.sip, &listening).first().copied().unwrap_or(sip);
         let clock = Clock::new();
         let instance = ids::instance(ids::random_seed().map_err(|error| system("/dev/urandom")(error.into()))?);
         let place = &config.store.place;
@@ -228,7 +228,11 @@ impl Server {
         let pruning = tokio::spawn(prune::repeat(store.clone(), teller.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
-        let mut node = Node::new(node_config, Instant::now());
+        let (messages, taken_by) = watch::channel(voicemail::Settings::of(&config));
+        let voicemail = Voicemail::start(taken_by, Arc::clone(&journal), listening.clone());
+        let voicemail = voicemail.map_err(|error| system("the start of the answering machine")(error.into()))?;
+        let peers = peers(&config, http, voicemail.at(), ids);
+        let mut node = Node::new(node_config(&config, &listening, ports, peers, seed), Instant::now());
         if config.playbook.rules.looks_back_at_calls() {
             learn_callers(&mut node, &store, &journal.clock).await;
         }
@@ -275,6 +279,8 @@ impl Server {
         let reload = Reload {
             config: config.clone(),
             http,
+            machine: voicemail.at(),
+            voicemail: messages,
             node: node.clone(),
             library,
             uploads,
@@ -336,6 +342,7 @@ impl Server {
             store,
             store_task,
             otlp: exporting,
+            voicemail,
         })
     }
 
@@ -555,6 +562,8 @@ impl Server {
             run.abort();
             let _ = run.await;
         }
+        // It has nobody left to listen to; what it tells is in the store before that ends.
+        let _ = timeout(step, self.voicemail.end()).await;
         // Whoever has spans is gone, and so what waits is the last of it.
         if let Some(mut otlp) = self.otlp
             && timeout(step, &mut otlp).await.is_err()

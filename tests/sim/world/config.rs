@@ -101,6 +101,7 @@ pub(super) fn node_config(
             wrap_up: line.wrap_up,
             set_aside: line.set_aside,
         }),
+        machine: false,
     });
     let requests = Requests {
         phrases: vec!["speak to a human".to_owned()],

@@ -47,9 +47,9 @@ impl Handoff {
 
     /// The gates that there are.
     fn gates(&self) -> impl Iterator<Item = Gate> + use<> {
-        let manner = &self.order.manner;
-        let elements = (!manner.required_wait.is_zero()).then_some(Gate::Elements);
-        let acknowledged = manner.acknowledged.then_some(Gate::Acknowledged);
+        let (manner, waits) = (&self.order.manner, !self.target().machine);
+        let elements = (waits && !manner.required_wait.is_zero()).then_some(Gate::Elements);
+        let acknowledged = (waits && manner.acknowledged).then_some(Gate::Acknowledged);
         elements.into_iter().chain(acknowledged)
     }
 

@@ -56,4 +56,6 @@ pub struct Choice {
     pub queued: bool,
     /// It is closed at the time of the trigger, and is not called.
     pub closed: bool,
+    /// It is our own answering machine, which nobody has to brief and no join waits for.
+    pub machine: bool,
 }

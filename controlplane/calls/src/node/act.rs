@@ -15,7 +15,7 @@ use crate::config::Keys;
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER, estimate, lines};
-use crate::notice::{HandoffId, Notice, Party, Step, Supervised, What};
+use crate::notice::{HandoffId, Notice, Outcome, Party, Step, Supervised, What};
 use crate::offer;
 use crate::ports::Taken;
 use crate::request::RequestError;
@@ -128,7 +128,17 @@ impl Node {
                 live.timers.arm(timer, now + wait);
             }
             Action::Disarm(timer) => live.timers.disarm(timer),
-            Action::Tell(handoff, step) => {
+            Action::Tell(handoff, mut step) => {
+                let machine = live.machine == Some(handoff);
+                match &mut step {
+                    // It has a voice, and is nobody.
+                    Step::FirstHumanWord if machine => return None,
+                    Step::Closed {
+                        result: result @ Outcome::Joined,
+                        ..
+                    } if machine => *result = Outcome::Voicemail,
+                    _ => {}
+                }
                 match step {
                     Step::Closed { .. } => self.registry.close(handoff),
                     Step::Disclosed => self.disclosed(now, live),
@@ -138,12 +148,23 @@ impl Node {
             }
             Action::TellJoined(handoff) => {
                 live.joined = Some(handoff);
-                self.learn_from(live);
                 let codecs = live.spoken();
-                self.tell(now, live, What::Handoff(handoff, Step::Joined { codecs }));
+                let step = match live.is_with_machine() {
+                    true => {
+                        live.machine = Some(handoff);
+                        Step::Voicemail { codecs }
+                    }
+                    false => {
+                        self.learn_from(live);
+                        Step::Joined { codecs }
+                    }
+                };
+                self.tell(now, live, What::Handoff(handoff, step));
             }
             Action::TellEnded(by) => {
                 if live.call.started() {
+                    let with_machine = live.machine.is_some() && live.machine == live.joined;
+                    let by = if with_machine && by == "human" { "voicemail" } else { by };
                     self.tell(now, live, What::CallEnded { by: by.to_owned() });
                 }
             }

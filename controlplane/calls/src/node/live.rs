@@ -92,6 +92,8 @@ pub(crate) struct Live {
     pub(crate) played: Vec<(PlayId, u8)>,
     /// The last handoff that joined.
     pub(crate) joined: Option<HandoffId>,
+    /// The last one that joined our answering machine.
+    pub(crate) machine: Option<HandoffId>,
 }
 
 impl Live {
@@ -109,6 +111,13 @@ impl Live {
             on_file: playbook.caller_id_field.as_deref(),
         };
         context.package(&caller, required)
+    }
+
+    /// Whether the target is our answering machine.
+    pub(crate) fn is_with_machine(&self) -> bool {
+        let name = self.legs.target.as_ref().map(|target| &target.name);
+        let mut machines = self.config.targets.iter().filter(|target| target.machine);
+        name.is_some_and(|name| machines.any(|machine| machine.name == *name))
     }
 
     /// An id for another leg.

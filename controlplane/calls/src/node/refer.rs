@@ -56,7 +56,7 @@ impl Refers {
                 referral.failed = Some(status.unwrap_or_else(|| stands_for(*reason)));
                 return None;
             }
-            Step::Joined { .. } => 200,
+            Step::Joined { .. } | Step::Voicemail { .. } => 200,
             Step::Returned => referral.failed.unwrap_or(487),
             Step::Closed { result, reason, .. } => match (result, reason) {
                 (Outcome::Joined | Outcome::Transferred, _) => 200,
@@ -161,6 +161,7 @@ pub(super) fn resolve(value: &str, targets: &[Target], here: &[SocketAddr]) -> R
         queued: found.queue.is_some() && uri.is_none(),
         uri,
         closed: false,
+        machine: false,
     };
     let named = |name: &str| targets.iter().enumerate().find(|(_, target)| target.name == name);
     if let Some(found) = named(value.trim()) {

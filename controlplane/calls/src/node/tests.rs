@@ -18,6 +18,7 @@ mod keys;
 mod known;
 mod lines;
 mod load;
+mod machine;
 mod moving;
 mod mux;
 mod plane;

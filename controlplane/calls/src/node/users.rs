@@ -266,6 +266,11 @@ impl Node {
         let wall = self.wall(now);
         for choice in &mut targets {
             choice.closed = is_closed(&live.config, choice.target, wall);
+            choice.machine = live
+                .config
+                .targets
+                .get(choice.target)
+                .is_some_and(|target| target.machine);
         }
         let id = loop {
             let id = HandoffId(self.random.draw());
@@ -288,8 +293,10 @@ impl Node {
         let first = targets.iter().find(|target| !target.closed);
         // Who of a queue is free we know, and the carrier does not.
         let queued = first.is_some_and(|first| first.queued);
-        let refer = mode == Mode::Cold && !queued && trunk.is_some_and(|trunk| trunk.refer);
-        let first = first.filter(|_| !refer && !talks_on && !queued);
+        // No carrier reaches our own machine.
+        let machine = first.is_some_and(|first| first.machine);
+        let refer = mode == Mode::Cold && !queued && !machine && trunk.is_some_and(|trunk| trunk.refer);
+        let first = first.filter(|_| !refer && !talks_on && !queued && !machine);
         let left = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
         let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
         let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
@@ -330,6 +337,7 @@ fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<C
                 uri: None,
                 queued: config.targets.get(target).is_some_and(|target| target.queue.is_some()),
                 closed: false,
+                machine: false,
             })
         })
         .collect();

@@ -49,6 +49,8 @@ pub struct Target {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
+    /// It is Baton's own answering machine, whose address is known once it runs.
+    pub voicemail: bool,
 }
 
 pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
@@ -141,7 +143,9 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
     for entry in root.tables("targets") {
         let name = unique(&entry, "name", &mut names);
         let queue = queue::read(&entry);
+        let voicemail = entry.boolean("voicemail").unwrap_or(false);
         let peer = match &queue {
+            _ if voicemail => machine(&entry, spoken),
             Some(_) if !entry.has("uri") => queue_peer(&entry),
             _ => sip_peer(&entry),
         };
@@ -153,6 +157,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
             prompt(&entry, "hold", BuiltIn::Hold),
         );
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
+        let codecs = if voicemail { Some(vec![Encoding::Pcmu]) } else { codecs };
         let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
@@ -170,12 +175,32 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
                 codecs,
                 auth,
                 dtmf,
-                reinvite,
+                reinvite: reinvite && !voicemail,
+                voicemail,
             });
         }
         entry.finish();
     }
     targets
+}
+
+/// What is our own has no address that anybody could know, and what a human has is of no use to it.
+fn machine(entry: &Table<'_, '_>, spoken: &[Encoding]) -> Option<Peer> {
+    for key in ["uri", "next_hop", "codecs", "patterns", "briefing", "auth", "queue"] {
+        if entry.has(key) {
+            let message = "is of no use to a voicemail: it is Baton's own";
+            entry.problem(entry.line, key, message);
+        }
+    }
+    let _ = (entry.string("uri"), entry.string("next_hop"));
+    if !spoken.contains(&Encoding::Pcmu) {
+        entry.problem(entry.line, "voicemail", "speaks pcmu, which is not in media.codecs");
+    }
+    Some(Peer {
+        uri: "sip:voicemail@127.0.0.1".to_owned(),
+        next_hop: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        transport: Some(Transport::Udp),
+    })
 }
 
 /// `codecs`: of those that we speak.

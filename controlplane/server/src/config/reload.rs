@@ -97,6 +97,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "hours" => format!("{:?}", config.hours),
         "targets" => format!("{:?}", config.targets),
         "playbook" => format!("{:?}{:?}", config.playbook, config.deadlines),
+        "voicemail" => format!("{:?}", config.voicemail),
         "hep" => format!("{:?}", config.hep),
         "otlp" => format!("{:?}", config.otlp),
         _ => format!("{:?}", config.webhooks),
@@ -137,6 +138,7 @@ impl Config {
         config.playbook = new.playbook;
         config.sounds = new.sounds;
         config.prompts = new.prompts;
+        config.voicemail = new.voicemail;
         config.webhooks = new.webhooks;
         config
     }

@@ -34,7 +34,7 @@ pub struct Webhook {
 }
 
 /// Types of events that a webhook can ask for.
-pub const EVENT_TYPES: [&str; 14] = [
+pub const EVENT_TYPES: [&str; 15] = [
     "baton.call.started",
     "baton.call.ended",
     "baton.call.hears",
@@ -48,6 +48,7 @@ pub const EVENT_TYPES: [&str; 14] = [
     "baton.handoff.completed",
     "baton.handoff.failed",
     "baton.handoff.returned",
+    "baton.handoff.voicemail_left",
     "baton.context.updated",
 ];
 

@@ -12,7 +12,7 @@ use super::problem::Problem;
 use super::schemas::Schema;
 use super::{
     Shared, agents, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload, status, targets,
-    trace,
+    trace, voicemails,
 };
 
 /// One operation of the API.
@@ -852,6 +852,40 @@ pub(super) static OPERATIONS: &[Operation] = &[
             AWAY,
         ],
         handler: || delete(prompts::remove),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/voicemails",
+        id: "listVoicemails",
+        summary: "Messages that callers left with the answering machine; one that is being recorded is among them.",
+        access: Access::Desk,
+        query: &[AFTER, LIMIT],
+        headers: &[],
+        body: None,
+        answers: &[
+            ok("A page of them, in the order of their ids.", Schema::Voicemails),
+            AWAY,
+        ],
+        handler: || get(voicemails::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/voicemails/{voicemail}",
+        id: "playVoicemail",
+        summary: "The sound of a message: a WAV file, 16 bit, 8000 Hz.",
+        access: Access::Desk,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 200,
+                what: "As it was recorded.",
+                content: Content::Text("audio/wav"),
+            },
+            problem(404, "There is no such message."),
+        ],
+        handler: || get(voicemails::play),
     },
     Operation {
         method: Method::POST,

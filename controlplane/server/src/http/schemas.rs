@@ -36,6 +36,7 @@ pub(super) enum Schema {
     Prompt,
     Prompts,
     Queues,
+    Voicemails,
     Reload,
     Supervisor,
     SupervisorRequest,
@@ -166,6 +167,7 @@ const STATES: &[&str] = &[
 const RESULTS: &[&str] = &[
     "joined",
     "transferred",
+    "voicemail",
     "returned_to_ai",
     "returned_to_human",
     "abandoned",
@@ -396,11 +398,21 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("rate_hz", json!({ "enum": [8000, 16000] })),
         ("used_by", texts()),
     ]);
+    let voicemail = object(&[
+        ("id", text()),
+        ("call", id("call")),
+        ("handoff", id("ho")),
+        ("target", text()),
+        ("caller", json!({ "type": ["string", "null"] })),
+        ("began", time()),
+        ("seconds", json!({ "type": "number" })),
+        ("respond_by", or_null(time())),
+    ]);
     let targets = document("baton.targets/1", &[("targets", list("Target"))]);
     let target = json!({
         "type": "object",
         "required": ["name", "ring_s"],
-        "properties": { "name": text(), "ring_s": count(), "uri": text(), "next_hop": text() },
+        "properties": { "name": text(), "ring_s": count(), "uri": text(), "next_hop": text(), "voicemail": { "type": "boolean" } },
     });
     let health = document("baton.health/1", &[("status", one_of(&["ok", "ready"]))]);
     let message = object(&[
@@ -429,6 +441,8 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Decision", decision),
         ("Context", context),
         ("Reload", reload),
+        ("Voicemails", page("baton.voicemails/1", "voicemails", "Voicemail")),
+        ("Voicemail", voicemail),
         ("Prompts", prompts),
         ("Prompt", prompt),
         ("Targets", targets),
@@ -549,6 +563,19 @@ fn records() -> Vec<(&'static str, Value)> {
         ("reason", one_of(REASONS)),
         ("status", json!({ "type": ["integer", "null"] })),
     ]);
+    let left = object(&[
+        (
+            "id",
+            json!({ "type": ["string", "null"], "description": "null: too short, and deleted" }),
+        ),
+        ("file", json!({ "type": ["string", "null"] })),
+        ("seconds", json!({ "type": "number" })),
+        ("respond_by", or_null(time())),
+        (
+            "cut",
+            json!({ "type": "boolean", "description": "The disk took no more of it." }),
+        ),
+    ]);
     let context_delivery = object(&[
         ("invited_at", or_null(time())),
         (
@@ -614,6 +641,7 @@ fn records() -> Vec<(&'static str, Value)> {
                     "additionalProperties": text(),
                 }),
             ),
+            ("voicemail", or_null(left)),
             ("evidence", or_null(to("EvidenceByParty"))),
             ("context", or_null(to("Package"))),
             ("context_delivery", context_delivery),

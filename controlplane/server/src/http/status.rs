@@ -86,6 +86,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         turns: &shared.node.turns,
         trace_bytes: lock(&shared.journal.traces).bytes(),
         hep: shared.journal.captured.get().map_or([0; 2], |counters| counters.read()),
+        voicemails: shared.journal.voicemails.all(),
         otlp: shared
             .journal
             .otlp

@@ -22,7 +22,9 @@ pub(super) async fn list(State(shared): Context, principal: Principal) -> Answer
 
 fn view(target: &Target, name_only: bool) -> Value {
     let mut view = json!({ "name": target.name, "ring_s": target.ring.as_secs() });
-    if !name_only {
+    if target.voicemail {
+        view["voicemail"] = true.into();
+    } else if !name_only {
         view["uri"] = target.uri.clone().into();
         view["next_hop"] = target.next_hop.to_string().into();
     }

@@ -75,6 +75,7 @@ const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "DELETE", "other"];
 const RESULTS: &[&str] = &[
     "joined",
     "transferred",
+    "voicemail",
     "returned_to_ai",
     "returned_to_human",
     "abandoned",
@@ -178,7 +179,7 @@ list! {
         "Calls that were to go from one media worker to another, for a port of a human's leg or because theirs was above its budget: they are there; there was no room.";
     TAKEOVER_BYES = "baton_takeover_byes_total", Counter, "messages", [], "BYEs to legs that a server which has died had left.";
     CALLS_ENDED = "baton_calls_ended_total", Counter, "calls",
-        [one_of("by", &["caller", "ai", "human", "api", "transfer", "error", "node_restarted"])], "Calls that are over, by who ended them.";
+        [one_of("by", &["caller", "ai", "human", "api", "transfer", "voicemail", "error", "node_restarted"])], "Calls that are over, by who ended them.";
 
     CALLS_HANDED_OFF = "baton_calls_handed_off_total", Counter, "calls", [],
         "Calls that are over, and in which at least one handoff was asked for: with baton_calls_ended_total the transfer rate.";
@@ -239,6 +240,9 @@ list! {
         "SIP messages for the HEP collector; dropped: it is not there, or does not keep up.";
     OTLP = "baton_otlp_spans_total", Counter, "spans", [one_of("status", &["sent", "dropped"])],
         "Spans for the OTLP collector; dropped: it is not there, refuses, or does not keep up.";
+
+    VOICEMAILS = "baton_voicemails_total", Counter, "messages", [one_of("result", &["left", "too_short", "cut", "refused"])],
+        "Callers of the answering machine: cut, the disk took no more of it; refused, there was no room for it.";
 
     NODE_TURNS = "baton_node_turns_total", Counter, "turns", [], "Turns of the control plane's loop.";
     NODE_BUSY = "baton_node_busy_seconds_total", Counter, "s", [], "How long all of them took.";

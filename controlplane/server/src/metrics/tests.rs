@@ -219,6 +219,7 @@ pub(crate) fn eventful() -> String {
         draining: true,
         alive,
         connections: 17,
+        voicemails: [3, 2, 1, 4],
         workers: &[snapshot],
         loads: &[WorkerLoad {
             measured: Some(0.25),

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use calls::config::Peers;
 use calls::node::Node;
 use engine::{EngineConfig, Rtcp, WorkerConfig};
+use playbook::hours::Calendar;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, Sip};
@@ -23,6 +24,7 @@ use crate::store::{LOOK_BACK_MS, Store};
 use crate::tap::Capture;
 use crate::tap::collector::Collector;
 use crate::tap::hep::Agent;
+use crate::voicemail;
 
 /// What peers are told to reach us by: each family's own, and where none is told, where we listen.
 pub(super) fn advertised(config: &Sip, listening: &[SocketAddr]) -> Vec<SocketAddr> {
@@ -118,18 +120,25 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
 }
 
 /// What may change while calls are running.
-pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
+pub(crate) fn peers(config: &Config, http: SocketAddr, machine: SocketAddr, ids: Ids) -> Peers {
     let targets = config
         .targets
         .iter()
         .zip(ids.targets)
         .map(|(target, [briefing, hold])| calls::config::Target {
             name: target.name.clone(),
-            uri: target.uri.clone(),
-            next_hop: target.next_hop,
+            uri: match target.voicemail {
+                true => format!("sip:{}@{machine}", voicemail::user(&target.name)),
+                false => target.uri.clone(),
+            },
+            next_hop: if target.voicemail { machine } else { target.next_hop },
             transport: target.transport,
             ring: target.ring,
-            hours: Arc::clone(&target.hours),
+            hours: match target.voicemail {
+                // Its hours say when its messages are heard.
+                true => Arc::new(Calendar::always()),
+                false => Arc::clone(&target.hours),
+            },
             patterns: target.patterns.clone(),
             briefing,
             hold,
@@ -138,6 +147,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, ids: Ids) -> Peers {
             dtmf: target.dtmf,
             reinvite: target.reinvite,
             queue: target.queue.clone(),
+            machine: target.voicemail,
         })
         .collect();
     Peers {

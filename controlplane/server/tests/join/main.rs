@@ -31,6 +31,7 @@ mod stalled;
 mod streams;
 mod traces;
 mod upgrade;
+mod voicemail;
 mod way;
 mod world;
 

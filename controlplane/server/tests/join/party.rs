@@ -136,6 +136,16 @@ impl Party {
             .unwrap_or_else(|_| panic!("{voice:?} was not heard"));
     }
 
+    /// Waits for so many packets of µ-law with exactly these codes, those that came before included.
+    pub(crate) async fn hears_codes(&mut self, codes: &[u8], packets: usize) {
+        let heard = async {
+            for _ in 0..packets {
+                while self.next_audio().await.as_deref() != Some(codes) {}
+            }
+        };
+        timeout(PATIENCE, heard).await.expect("these codes were heard");
+    }
+
     /// Waits for audio that is none of the parties'.
     pub(crate) async fn hears_a_prompt(&mut self) {
         let others = [Voice::Caller, Voice::Ai, Voice::Human].map(|voice| Some(voice.payload()));

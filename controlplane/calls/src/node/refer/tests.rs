@@ -22,6 +22,7 @@ fn targets() -> Vec<Target> {
         dtmf: Keys::Rtp,
         reinvite: true,
         queue: None,
+        machine: false,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

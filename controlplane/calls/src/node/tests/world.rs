@@ -65,6 +65,7 @@ pub(super) fn config() -> Config {
         dtmf: Keys::Rtp,
         reinvite: true,
         queue: None,
+        machine: false,
     };
     Config {
         sip: endpoint(us()),

@@ -554,6 +554,12 @@ pub(super) const SECTIONS: &[Section] = &[
             key("name", r#""support""#, "").example(),
             key("uri", r#""sip:support@127.0.0.1:5080""#, URI).example(),
             key("next_hop", r#""127.0.0.1:5080""#, NEXT_HOP),
+            key(
+                "voicemail",
+                "false",
+                "It is Baton's own answering machine ([voicemail]), and has no uri: a caller is joined to it at once, whatever the mode. It \
+                 is never closed; its hours say when messages are heard.",
+            ),
             key("ring_s", "20", "How long it may ring, seconds."),
             key(
                 "hours",
@@ -815,6 +821,37 @@ pub(super) const SECTIONS: &[Section] = &[
             .example(),
             key("open", r#"["Mon-Fri 08:00-20:00", "Sat 22:00-02:00"]"#, "").example(),
             key("holidays", r#"["2026-12-25", "2026-12-24 09:00-12:00"]"#, "").example(),
+        ],
+    },
+    Section {
+        name: "voicemail",
+        kind: Kind::Table,
+        about: "The answering machine: of targets with voicemail = true.",
+        keys: &[
+            key(
+                "folder",
+                r#""voicemail""#,
+                "Where messages are kept, each as a WAV file with a JSON file beside it. It is made where it is not there.",
+            ),
+            key(
+                "greeting",
+                r#""voicemail.wav""#,
+                "What is said before the tone: a WAV file. Default: the one that comes with the program.",
+            )
+            .example(),
+            key(
+                "max_s",
+                "180",
+                "How long a message may be, seconds. Room for it is taken on the disk before the caller is asked to speak; where there is \
+                 none, the next target is tried.",
+            ),
+            key("silence_s", "6", "A message is over after so long without speech, seconds; or at #."),
+            key(
+                "respond_within_h",
+                "4",
+                "Somebody responds within so many hours of opening time, by the hours of the target: events, records and GET /v1/voicemails \
+                 say until when (respond_by).",
+            ),
         ],
     },
     Section {
