@@ -139,7 +139,16 @@ mod tests {
             .collect();
         assert!(assets.len() > 5, "{assets:?}");
         for asset in assets.into_iter().filter(|asset| !asset.starts_with("target/")) {
-            assert!(package.join(asset).is_file(), "{asset}");
+            match asset.strip_suffix("/*") {
+                Some(folder) => {
+                    let mut files = std::fs::read_dir(package.join(folder)).expect(asset);
+                    assert!(
+                        files.any(|file| file.is_ok_and(|file| file.path().is_file())),
+                        "{asset}"
+                    );
+                }
+                None => assert!(package.join(asset).is_file(), "{asset}"),
+            }
         }
         for (key, folder) in [("maintainer-scripts = \"", "debian"), ("unit-scripts = \"", "ops")] {
             let path = manifest
