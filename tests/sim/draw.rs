@@ -79,6 +79,9 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(120) {
         without_ai(random, &mut scenario);
     }
+    if random.chance(100) {
+        called_back(random, &mut scenario);
+    }
     scenario
 }
 
@@ -109,6 +112,25 @@ fn without_ai(random: &mut Random, scenario: &mut Scenario) {
         if random.chance(500) {
             scenario.handoff_at = None;
         }
+    }
+}
+
+/// A caller who is called back, and answers or does not.
+fn called_back(random: &mut Random, scenario: &mut Scenario) {
+    scenario.called_back = Some(match random.below(10) {
+        0 => Answering::Refuse(*random.pick(&[486, 480, 404, 503, 603])),
+        1 => Answering::RingOn,
+        2 => Answering::Dead,
+        3 => Answering::After(about(random, Duration::from_secs(15))),
+        _ => Answering::After(ms(random, 0, 4000)),
+    });
+    scenario.handoff_at = None;
+    scenario.ai_gone = AiGone::End;
+    for _ in 0..random.below(3) {
+        let what = also(random);
+        scenario
+            .also
+            .push((When::After("requested", ms(random, 0, 8000)), what));
     }
 }
 

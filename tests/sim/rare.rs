@@ -351,6 +351,39 @@ pub fn calls() -> Vec<Rare> {
             }),
             &[("returned", "ai lost")],
         ),
+        // A caller who is called back: what may go wrong before it answers.
+        rare(
+            Scenario {
+                called_back: Some(Answering::RingOn),
+                ..Scenario::warm(35)
+            },
+            &[("calling", "caller_answer over")],
+        ),
+        rare(
+            Scenario {
+                called_back: Some(Answering::RingOn),
+                also: vec![(When::At(ms(2000)), Also::EndCall)],
+                ..Scenario::warm(36)
+            },
+            &[("calling", "hang up")],
+        ),
+        rare(
+            Scenario {
+                called_back: Some(late),
+                also: vec![(When::At(Duration::ZERO), Also::MediaRefuses)],
+                ..Scenario::warm(37)
+            },
+            &[("calling", "media failed")],
+        ),
+        rare(
+            Scenario {
+                called_back: Some(Answering::After(ms(9000))),
+                also: vec![(When::At(Duration::ZERO), Also::Stall(ms(30_000)))],
+                end: ms(40_000),
+                ..Scenario::warm(38)
+            },
+            &[("calling", "media silent")],
+        ),
         rare(told(23, Answering::Dead), &[("inviting", "wait estimate")]),
         rare(told(24, Answering::RingOn), &[("ringing", "wait estimate")]),
     ]

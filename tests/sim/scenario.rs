@@ -249,6 +249,8 @@ pub struct Scenario {
     pub supervised: bool,
     /// How the AI answers.
     pub ai: Answering,
+    /// The caller is called back, and answers so; there is no AI then.
+    pub called_back: Option<Answering>,
     /// The trunk takes REFER.
     pub refer: bool,
     /// What the caller's carrier does with a REFER.
@@ -321,6 +323,7 @@ impl Scenario {
             humans: vec![Behaviour::GOOD],
             supervised: false,
             ai: Answering::After(Duration::from_millis(50)),
+            called_back: None,
             refer: false,
             carrier: Referred::Refuses(405),
             trust: Trust::Nothing,

@@ -145,7 +145,8 @@ impl World {
                 seed,
             )
         };
-        let mut caller = ua(10, Sound::Caller, caller_codecs, Answering::RingOn, 0, caller_by);
+        let answering = scenario.called_back.unwrap_or(Answering::RingOn);
+        let mut caller = ua(10, Sound::Caller, caller_codecs, answering, 0, caller_by);
         caller.on_refer = scenario.carrier;
         caller.asked = scenario.asked;
         let ai = ua(20, Sound::Ai, ai_codecs, scenario.ai, 1, ai_by);

@@ -13,9 +13,11 @@ pub enum Action {
     RingCaller,
     /// 200 to the caller; the call has started.
     AnswerCaller,
+    /// The caller who was called back has answered; the call has started.
+    Start,
     /// Final refusal of the caller's INVITE.
     RejectCaller(u16),
-    /// BYE to the caller, with a Reason (RFC 3326).
+    /// BYE to the caller, with a Reason (RFC 3326); CANCEL where it is called back and has not answered.
     EndCaller(&'static str),
     /// INVITE to this agent: an index into the agents of this call.
     InviteAi(usize),
@@ -51,6 +53,8 @@ pub enum Action {
     Tell(HandoffId, Step),
     /// Tell the step `joined`, with the codecs.
     TellJoined(HandoffId),
+    /// Tell that the caller who was to be called back was not reached: the status.
+    TellNotReached(u16),
     /// Tell the end of the call. Nothing of it is left.
     TellEnded(&'static str),
 }
@@ -121,6 +125,8 @@ pub struct Wait {
     pub play: PlayId,
     /// Without the announcement.
     pub hold_only: bool,
+    /// The announcement is that of who is called back.
+    pub back: bool,
     /// What is to be disclosed comes first.
     pub discloses: bool,
     /// The place in line, and how long it will take.

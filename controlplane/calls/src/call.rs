@@ -27,6 +27,8 @@ pub enum State {
         /// Which.
         agent: usize,
     },
+    /// The caller is called back, and has not answered.
+    Calling,
     /// Caller and peer.
     Talking,
     /// From the trigger to the join or the return.
@@ -152,6 +154,26 @@ impl Call {
         )
     }
 
+    /// A caller is called back: the first actions, its INVITE being under way.
+    pub fn back() -> (Call, Vec<Action>) {
+        let parties = Parties {
+            peer: None,
+            target: false,
+            plays: 0,
+        };
+        let call = Call {
+            state: State::Calling,
+            parties,
+            watched: Vec::new(),
+            agents: 0,
+            started: false,
+        };
+        (
+            call,
+            vec![Action::Show(Scene::Setup, None), Action::Arm(Timer::CallerAnswer)],
+        )
+    }
+
     /// What it is doing.
     pub fn state(&self) -> &State {
         &self.state
@@ -207,6 +229,7 @@ impl Call {
     pub fn name(&self) -> &'static str {
         match &self.state {
             State::Connecting { .. } => "connecting",
+            State::Calling => "calling",
             State::Talking if self.parties.peer == Some(Peer::Human) => "handed_off",
             State::Talking => "talking",
             State::HandingOff(_) if self.introduces() => "handed_off",
@@ -223,6 +246,7 @@ impl Call {
             .map(|watched| watched.verdict.result == Outcome::Joined);
         match (&self.state, joined) {
             (State::Connecting { .. }, _) => "connecting",
+            (State::Calling, _) => "calling",
             (State::Talking, Some(true)) => "joined",
             (State::Talking, Some(false)) => "returned",
             (State::Talking, None) => self.name(),
@@ -244,6 +268,7 @@ impl Call {
             (State::HandingOff(handoff), Input::Handoff(_)) => Err(RequestError::Running(handoff.id())),
             (State::HandingOff(handoff), wish) => handoff.allows(wish),
             (State::Connecting { .. }, Input::Handoff(_)) => wrong("the AI has not answered yet"),
+            (State::Calling, Input::Handoff(_)) => wrong("the caller has not answered yet"),
             (State::Goodbye { .. }, Input::Handoff(_)) => wrong("the caller is told goodbye"),
             (_, _) => Err(RequestError::NoHandoff),
         }
@@ -326,6 +351,26 @@ impl Call {
             (State::Connecting { .. }, Input::MediaFailed(_) | Input::MediaSilent) => {
                 out.push(Action::RejectCaller(503));
                 self.end("error", cause::FAULT, out)
+            }
+
+            // Calling back: the caller's phone rings, and nobody else's.
+            (State::Calling, Input::CallerAnswered(order)) => {
+                self.started = true;
+                out.extend([Action::Disarm(Timer::CallerAnswer), Action::Start]);
+                self.hand_off(*order, out)
+            }
+            (State::Calling, Input::CallerFailed(status)) => self.not_reached(status, "caller", out),
+            (State::Calling, Input::Timer(Timer::CallerAnswer)) => {
+                out.push(Action::EndCaller(cause::NO_ANSWER));
+                self.not_reached(408, "caller", out)
+            }
+            (State::Calling, Input::HangUp) => {
+                out.push(Action::EndCaller(cause::HUNG_UP));
+                self.not_reached(487, "api", out)
+            }
+            (State::Calling, Input::MediaFailed(_) | Input::MediaSilent) => {
+                out.push(Action::EndCaller(cause::FAULT));
+                self.not_reached(503, "error", out)
             }
 
             // Talking, to the AI or to the human: who hangs up ends it for the other.
@@ -512,6 +557,12 @@ impl Call {
         self.end("ai", cause::PEER_GONE, out)
     }
 
+    /// Who was to be called back did not answer.
+    fn not_reached(&mut self, status: u16, by: &'static str, out: &mut Vec<Action>) -> State {
+        out.push(Action::TellNotReached(status));
+        self.end(by, cause::CALLER_GONE, out)
+    }
+
     fn hand_off(&mut self, order: Order, out: &mut Vec<Action>) -> State {
         let (handoff, next) = Handoff::start(order, &mut self.parties, out);
         self.went_on(handoff, next, out)
@@ -535,7 +586,7 @@ impl Call {
             }
             Next::Goodbye(verdict) => {
                 let window = Some(handoff.window());
-                let by = handoff.from().name();
+                let by = handoff.left_by();
                 self.decided(&mut handoff, verdict, out);
                 self.say_goodbye(by, window, out)
             }

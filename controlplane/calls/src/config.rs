@@ -138,6 +138,36 @@ pub struct Trunk {
     pub reinvite: bool,
     /// What it says of a caller's number (`verstat`) is believed.
     pub verstat: bool,
+    /// How its callers are called back; `None`: they are not.
+    pub outbound: Option<Outbound>,
+}
+
+/// How a trunk's callers are called back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outbound {
+    /// `sip:…` with [`Outbound::NUMBER`] or [`Outbound::DIGITS`] in it.
+    pub uri: String,
+    /// Who calls, in From: a number that the trunk has for us.
+    pub from: String,
+    /// Where the INVITE is sent.
+    pub next_hop: SocketAddr,
+    /// Over what; `None`: as `uri` asks.
+    pub transport: Option<Transport>,
+}
+
+impl Outbound {
+    /// Stands for the number in E.164, with its `+`.
+    pub const NUMBER: &str = "{number}";
+
+    /// … and without it.
+    pub const DIGITS: &str = "{digits}";
+
+    /// Whom to call where this is a caller's URI; `None` where there is no number in it: nobody is called whose number is not a global one.
+    pub fn to(&self, caller: &str) -> Option<String> {
+        let number = playbook::caller::number(caller)?;
+        let uri = self.uri.replace(Outbound::NUMBER, &number);
+        Some(uri.replace(Outbound::DIGITS, number.trim_start_matches('+')))
+    }
 }
 
 /// A voice AI.
@@ -253,6 +283,8 @@ pub struct Prompts {
     pub failed: PromptId,
     /// … nobody is there at this time.
     pub after_hours: PromptId,
+    /// To the caller who is called back, in place of the announcement.
+    pub called_back: PromptId,
     /// To the caller where the AI is gone: goodbye. Then BYE.
     pub goodbye: PromptId,
     /// To the caller while waiting: how long it will take. `None`: that is not said.
@@ -277,6 +309,8 @@ pub struct Sounds {
 pub struct Deadlines {
     /// An AI agent must answer within.
     pub ai_answer: Duration,
+    /// A caller who is called back must answer within.
+    pub caller_answer: Duration,
     /// A human who answered must accept within.
     pub accept: Duration,
     /// The human's first packet must come within, from the acceptance (the answer, where it is joined at that).
@@ -301,6 +335,7 @@ impl Default for Deadlines {
     fn default() -> Deadlines {
         Deadlines {
             ai_answer: Duration::from_secs(10),
+            caller_answer: Duration::from_secs(45),
             accept: Duration::from_secs(30),
             first_packet: Duration::from_secs(5),
             reach: Duration::from_secs(120),

@@ -99,8 +99,8 @@ pub enum Next {
 pub struct Handoff {
     order: Box<Order>,
     state: State,
-    /// Whose call it was at the trigger.
-    from: Peer,
+    /// Whose call it was at the trigger; `None`: nobody's, the caller is called back.
+    from: Option<Peer>,
     /// Place in `order.targets` of the one that is tried.
     at: usize,
     /// What is heard until the join.
@@ -127,7 +127,7 @@ pub struct Handoff {
 impl Handoff {
     /// The trigger: the caller is told, and the first target invited.
     pub fn start(order: Order, parties: &mut Parties, out: &mut Vec<Action>) -> (Handoff, Next) {
-        let from = parties.peer.unwrap_or(Peer::Ai);
+        let from = (!order.back).then(|| parties.peer.unwrap_or(Peer::Ai));
         let at = order.targets.iter().position(|choice| !choice.closed);
         let target = order.targets.get(at.unwrap_or_default()).map(|choice| choice.target);
         let talks_on = order.talks_on;
@@ -141,9 +141,10 @@ impl Handoff {
             wait: Wait {
                 play: parties.play(),
                 hold_only: talks_on || machine,
+                back: order.back,
                 discloses: order.discloses && !talks_on && !machine,
                 said: order.said,
-                peer: (from == Peer::Human).then(|| parties.play()),
+                peer: (from == Some(Peer::Human)).then(|| parties.play()),
                 target: target.unwrap_or_default(),
                 line: order.decision.as_ref().map(|line| line.at),
             },
@@ -200,9 +201,9 @@ impl Handoff {
         self.state
     }
 
-    /// Whose call it was at the trigger.
-    pub fn from(&self) -> Peer {
-        self.from
+    /// Who ends the call where nobody is left for the caller: whose it was at the trigger.
+    pub(crate) fn left_by(&self) -> &'static str {
+        self.from.map_or("baton", Peer::name)
     }
 
     /// How it goes.
@@ -708,20 +709,21 @@ impl Handoff {
     /// What a caller who was given back is told of.
     fn returned(&self) -> Outcome {
         match self.from {
-            Peer::Ai => Outcome::ReturnedToAi,
-            Peer::Human => Outcome::ReturnedToHuman,
+            Some(Peer::Ai) => Outcome::ReturnedToAi,
+            Some(Peer::Human) => Outcome::ReturnedToHuman,
+            None => Outcome::Failed,
         }
     }
 
     /// Nobody is left whom the caller could be given back to.
     fn without_peer(&self, verdict: Verdict) -> Verdict {
-        let reason = match self.from {
+        let gone = self.from.map(|from| match from {
             Peer::Ai => Reason::AiGone,
             Peer::Human => Reason::HumanHangup,
-        };
+        });
         Verdict {
             result: Outcome::Failed,
-            reason: Some(reason),
+            reason: gone.or(verdict.reason),
             ..verdict
         }
     }

@@ -13,6 +13,10 @@ use crate::timer::Timer;
 pub enum Input {
     /// The caller hung up, cancelled, or was lost.
     CallerGone,
+    /// The caller who is called back has answered, and the codec fits: how it goes on.
+    CallerAnswered(Box<Order>),
+    /// The caller who is called back was not reached: the status.
+    CallerFailed(u16),
     /// The phone of the AI rings.
     PeerRinging,
     /// The AI answered, and its codec fits.
@@ -98,6 +102,8 @@ impl Input {
     pub fn name(&self) -> &'static str {
         match self {
             Input::CallerGone => "caller gone",
+            Input::CallerAnswered(_) => "caller answers",
+            Input::CallerFailed(_) => "caller failed",
             Input::PeerRinging => "peer rings",
             Input::PeerAnswered => "peer answers",
             Input::PeerFailed(_) => "peer failed",

@@ -33,6 +33,7 @@ use crate::timer::Timer;
 
 mod act;
 mod agents;
+mod callback;
 mod estimate;
 mod hold;
 mod judge;
@@ -46,7 +47,7 @@ mod supervise;
 mod users;
 mod view;
 
-pub(crate) use live::Live;
+pub(crate) use live::{Arrival, Live};
 pub use moving::Moves;
 pub(crate) use moving::Way;
 pub(crate) use supervise::Asked;
@@ -577,7 +578,10 @@ impl Node {
     /// An INVITE of ours failed.
     fn refused(&mut self, now: Instant, live: &mut Live, role: Role, status: u16) -> Option<Input> {
         match role {
-            Role::Caller => None,
+            Role::Caller => {
+                self.registry.unbind(live.legs.caller.dialog);
+                Some(Input::CallerFailed(status))
+            }
             Role::Peer => {
                 let order = self.without_ai(now, live, "no AI agent answered");
                 let failed = self.drop_peer(now, live).map(|_| Input::PeerFailed(status));
@@ -619,7 +623,7 @@ impl Node {
         }
         self.keep_promise(live, leg);
         match role {
-            Role::Caller => None,
+            Role::Caller => self.called_back(now, live),
             Role::Peer => Some(Input::PeerAnswered),
             Role::Target => {
                 self.spare_by_human(now, live);

@@ -100,18 +100,23 @@ pub struct Notice {
 /// What happened.
 #[derive(Clone, Debug, PartialEq)]
 pub enum What {
-    /// A caller came, and the AI answered: the two are connected.
+    /// A caller came and is answered, mostly by the AI; or one who was called back has answered.
     CallStarted {
         /// The trunk's name.
         trunk: String,
-        /// The agent's name.
+        /// The agent's name; empty where the caller was called back.
         ai_agent: String,
         /// The caller's From URI.
         caller: String,
     },
+    /// Who was to be called back was not reached. Neither a start nor an end is told of that call.
+    NotReached {
+        /// The final status of its INVITE: 408 where it rang out, 487 where it was taken back, 503 where the data plane failed.
+        status: u16,
+    },
     /// Everything of the call is over.
     CallEnded {
-        /// Who ended it, or why: `caller`, `ai`, `human`, `api`, `error`.
+        /// Who ended it, or why: `caller`, `ai`, `human`, `api`, `error`; `baton` where nobody was there for a caller who was called back.
         by: String,
     },
     /// The AI told what was said.

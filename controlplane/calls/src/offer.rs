@@ -4,29 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::command::SessionId;
 use playbook::caller::{number, verstat};
-use playbook::context::Context;
-use playbook::memory::Memory;
 use sip::endpoint::DialogId;
 use sip::header::NameAddr;
 use sip::message::Message;
 use sip::sdp::{Encoding, Incompatible, Local};
 use sip::uri::Uri;
 
-use crate::call::{Call, Scene};
+use crate::call::Call;
 use crate::codecs::{self, Plan};
-use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
-use crate::node::{Live, Node, RETRY_AFTER};
+use crate::node::{Arrival, Live, Node, RETRY_AFTER};
 use crate::notice::{CallId, HandoffId, Party};
 use crate::ports::NoRoom;
 use crate::random::Random;
 use crate::refusal::Refusal;
 use crate::spare::Spare;
-use crate::spec::Legs;
-use crate::supervisor::Rows;
-use crate::timer::Timers;
 
 /// The header that every leg carries.
 pub(crate) const CALL: &str = "X-Baton-Call";
@@ -135,7 +128,7 @@ impl Node {
         let caller = Leg {
             id: leg,
             party,
-            name: trunk.clone(),
+            name: trunk,
             keys,
             dialog,
             call_id,
@@ -161,52 +154,16 @@ impl Node {
 
         let (call, actions) = Call::new(agents.len());
         let (from, uri) = identity(request.from());
-        let verified = believed.then(|| vouched_for(request, &uri)).flatten();
-        let live = Live {
+        let arrival = Arrival {
             id,
-            config: Arc::clone(&self.config),
-            call,
-            legs: Legs {
-                caller,
-                peer: None,
-                target: None,
-                supervisor: None,
-            },
             worker,
-            began: None,
-            trunk,
-            agents,
-            agent: 0,
+            verified: believed.then(|| vouched_for(request, &uri)).flatten(),
             from,
             caller: uri,
-            verified,
-            context: Context::new(),
-            memory: Memory::default(),
-            earlier: Vec::new(),
-            manner: Arc::new(self.config.playbook.usual.clone()),
-            desired: Desired::new(SessionId(id.0)),
-            scene: Scene::Setup,
-            window: None,
-            timers: Timers::default(),
-            scheduled: None,
-            at: now,
-            parties: vec![Party::Caller],
-            retiring: Vec::new(),
-            way: None,
-            lined: None,
-            seat: None,
-            awaits_port: false,
+            agents,
             answer,
-            rang: false,
-            referral: None,
-            told: Vec::new(),
-            rows: Rows::default(),
-            asked: None,
-            supervised_by: String::new(),
-            played: Vec::new(),
-            joined: None,
-            machine: None,
         };
+        let live = Live::new(now, Arc::clone(&self.config), call, caller, arrival);
         self.carry_out(now, Box::new(live), actions);
         Ok(())
     }
@@ -235,7 +192,7 @@ impl Node {
         vec![("Warning".to_owned(), warning)]
     }
 
-    fn new_call(&mut self) -> CallId {
+    pub(crate) fn new_call(&mut self) -> CallId {
         loop {
             let id = CallId(self.random.draw());
             if self.registry.call(id).is_none() {

@@ -36,6 +36,8 @@ pub enum Request {
     Handoff(CallId, HandoffRequest),
     /// Who was sent the context of a handoff has it.
     Acknowledge(HandoffId),
+    /// Call somebody back who was promised it.
+    CallBack(Box<CallBack>),
     /// The human takes the call.
     Accept(HandoffId),
     /// The human does not.
@@ -52,6 +54,21 @@ pub enum Request {
     Presence(String, Presence),
     /// A human agent is one no more.
     RemoveAgent(String),
+}
+
+/// A caller who is to be called back, and handed to a human when it answers.
+#[derive(Clone, Debug)]
+pub struct CallBack {
+    /// The trunk that it came by, by its name: it goes by the same.
+    pub trunk: String,
+    /// Its URI, as the first call had it.
+    pub caller: String,
+    /// A target's name; the targets in order where absent.
+    pub target: Option<String>,
+    /// Why, in the words of the first call.
+    pub reason: String,
+    /// What was known of it: a context package as a record has it.
+    pub context: Value,
 }
 
 /// Whom to invite as a supervisor.
@@ -93,6 +110,8 @@ pub enum Response {
     Turns(TurnDecision, Option<HandoffId>),
     /// The context after the merge.
     Context(Value),
+    /// The call by which somebody is called back.
+    Calling(CallId),
     /// The handoff that was started or acted on.
     Handoff(HandoffId),
     /// Who hears whom now.

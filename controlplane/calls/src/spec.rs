@@ -102,7 +102,11 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     let waiting = |wait: Wait| {
         let own = of_line(wait);
         let disclosure = own.disclosure.or(prompts.disclosure).filter(|_| wait.discloses);
-        let announcement = (!wait.hold_only).then_some(own.announcement.unwrap_or(prompts.announcement));
+        let usual = match wait.back {
+            true => prompts.called_back,
+            false => prompts.announcement,
+        };
+        let announcement = (!wait.hold_only).then_some(own.announcement.unwrap_or(usual));
         let said = disclosure
             .into_iter()
             .chain(announcement)
@@ -314,6 +318,7 @@ pub(crate) fn prompt_name(id: PromptId, config: &Config) -> &'static str {
         (prompts.failed, "failed"),
         (prompts.after_hours, "after_hours"),
         (prompts.goodbye, "goodbye"),
+        (prompts.called_back, "called_back"),
     ];
     names
         .into_iter()

@@ -20,8 +20,9 @@ use crate::notice::{HandoffId, Reason, Step};
 use crate::observe::Pair;
 
 /// The states, by [`Call::state_name`].
-pub const STATES: [&str; 18] = [
+pub const STATES: [&str; 19] = [
     "connecting",
+    "calling",
     "talking",
     "referring",
     "queued",
@@ -62,10 +63,15 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
     let conversation = among(&["talking", "joined", "handed_off", "returned"]);
     let over = among(&["referred", "ending"]);
     let (comes, why) = match input {
-        "caller gone" => (!over, "the caller's dialog was let go"),
+        "caller gone" => match state {
+            "calling" => (false, "it has not answered: it can only fail"),
+            _ => (!over, "the caller's dialog was let go"),
+        },
+        "caller answers" | "caller failed" => (state == "calling", "the caller has called, or has answered"),
         "peer rings" | "peer answers" | "peer failed" => (state == "connecting", "the peer has answered"),
         "peer gone" => match state {
             "connecting" => (false, "it has not answered: it can only fail"),
+            "calling" => (false, "nobody else is there"),
             "goodbye" => (false, "it is gone"),
             _ => (!over, "its dialog was let go"),
         },
@@ -100,13 +106,14 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
             _ => (!over, "an end is never refused"),
         },
         "media silent" => (true, ""),
-        "played" => (!among(&["connecting", "introducing"]), "nothing is played"),
+        "played" => (!among(&["connecting", "calling", "introducing"]), "nothing is played"),
         "first word" | "evidence" => {
-            let idle = among(&["connecting", "talking", "handed_off"]);
+            let idle = among(&["connecting", "calling", "talking", "handed_off"]);
             (!idle, "no handoff is open")
         }
         "media ended" => (over, "the session's end was not asked for"),
         "ai_answer over" => (state == "connecting", "the timer does not run"),
+        "caller_answer over" => (state == "calling", "the timer does not run"),
         "ring over" => (among(&["inviting", "ringing"]), "the timer does not run"),
         "reach over" => (reaching && state != "queued", "the timer does not run"),
         "max_wait over" => (reaching && state != "referring", "the timer does not run"),
@@ -214,6 +221,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         targets: [(0, "sales"), (1, "support")].map(choice).into(),
         why: "asked".to_owned(),
         trigger: None,
+        back: false,
         refer,
         talks_on: false,
         said: Said::default(),
@@ -290,6 +298,8 @@ pub(crate) fn by_refer(id: u64) -> Input {
 
 const TALKS_ON: &str = "the AI talks on";
 
+const BACK: &str = "called back";
+
 /// Handoff of the samples; the one before it, where there is one, is 8.
 pub(crate) const ID: u64 = 9;
 
@@ -299,6 +309,12 @@ fn lost() -> Box<Order> {
         Input::Handoff(order) => Box::new(order),
         other => unreachable!("{other:?}"),
     }
+}
+
+/// What follows where the caller was called back.
+fn called_back() -> Box<Order> {
+    let order = lost();
+    Box::new(Order { back: true, ..*order })
 }
 
 /// What can be said of most waits.
@@ -424,14 +440,28 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ),
         ("asked, no answer yet", talk(vec![by_refer(ID), CallerGone])),
     ];
-    let walk = |(special, way): (&'static str, Vec<Input>)| {
-        let (mut call, _) = Call::new(1);
+    let back = |more: Vec<Input>| [vec![CallerAnswered(called_back())], more].concat();
+    let ways_back = vec![
+        ("", vec![]),
+        (BACK, back(vec![])),
+        ("called back, last target", back(vec![TargetFailed(486)])),
+        (BACK, back(vec![TargetFailed(486), TargetFailed(486)])),
+        (BACK, back(vec![TargetAnswered])),
+        (BACK, back(joined(ID).split_off(1))),
+    ];
+    let walk = |mut call: Call, way: Vec<Input>| {
         for input in way {
             call.handle(input);
         }
-        (special, call)
+        call
     };
-    ways.into_iter().map(walk).collect()
+    let from = ways
+        .into_iter()
+        .map(|(special, way)| (special, walk(Call::new(1).0, way)));
+    let back = ways_back
+        .into_iter()
+        .map(|(special, way)| (special, walk(Call::back().0, way)));
+    from.chain(back).collect()
 }
 
 /// One or more inputs of each name, with what is special about them.
@@ -439,6 +469,8 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
     use Input::*;
     let mut inputs = vec![
         ("", CallerGone),
+        ("", CallerAnswered(called_back())),
+        ("486", CallerFailed(486)),
         ("", PeerRinging),
         ("", PeerAnswered),
         ("486", PeerFailed(486)),
@@ -503,6 +535,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
         Some(match action {
             Action::RingCaller => "180".to_owned(),
             Action::AnswerCaller => "200".to_owned(),
+            Action::Start => "start".to_owned(),
             Action::RejectCaller(status) => format!("refuse caller {status}"),
             Action::EndCaller(_) => "BYE caller".to_owned(),
             Action::InviteAi(_) => "INVITE next AI".to_owned(),
@@ -533,6 +566,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
             Action::Arm(_) | Action::Disarm(_) => return None,
             Action::Tell(_, step) => told(step),
             Action::TellJoined(_) => "`joined`".to_owned(),
+            Action::TellNotReached(status) => format!("`not reached: {status}`"),
             Action::TellEnded(by) => format!("`ended` by {by}"),
         })
     });

@@ -8,6 +8,8 @@ use std::time::Instant;
 pub enum Timer {
     /// The AI agent must answer.
     AiAnswer,
+    /// The caller who is called back must answer.
+    CallerAnswer,
     /// This target must answer.
     Ring,
     /// Some target must answer.
@@ -42,8 +44,9 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 16] = [
+    pub const ALL: [Timer; 17] = [
         Timer::AiAnswer,
+        Timer::CallerAnswer,
         Timer::Ring,
         Timer::Reach,
         Timer::Queue,
@@ -67,6 +70,7 @@ impl Timer {
     pub fn name(self) -> &'static str {
         match self {
             Timer::AiAnswer => "ai_answer over",
+            Timer::CallerAnswer => "caller_answer over",
             Timer::Ring => "ring over",
             Timer::Reach => "reach over",
             Timer::Queue => "max_wait over",

@@ -252,6 +252,25 @@ impl Context {
         Context::default()
     }
 
+    /// What was known when this [`Package`] was made, as JSON: to go on with it in another call. What a package says of the caller's line is
+    /// not of the context.
+    pub fn restored(package: &Value) -> Result<Context, ContextError> {
+        let wrong = |member, expected| ContextError::WrongType { member, expected };
+        let mut fields = package.get("fields").cloned().ok_or(wrong("fields", "an object"))?;
+        if let Value::Object(members) = &mut fields {
+            members.shift_remove("caller");
+        }
+        let turns = package
+            .get("transcript")
+            .cloned()
+            .unwrap_or_else(|| Value::Array(Vec::new()));
+        let turns = serde_json::from_value(turns).map_err(|_| wrong("transcript", "a list of turns"))?;
+        let mut context = Context::new();
+        context.merge(&fields)?;
+        context.append(turns)?;
+        Ok(context)
+    }
+
     /// All turns, in the order in which they came.
     pub fn turns(&self) -> &[Turn] {
         &self.turns

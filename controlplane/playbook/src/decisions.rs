@@ -16,6 +16,9 @@ pub const ASKED_FOR: &str = "asked-for";
 /// The rule of a handoff that begins because the AI is gone.
 pub const AI_GONE: &str = "ai-gone";
 
+/// The rule of the handoff of a caller who is called back.
+pub const CALLBACK: &str = "callback";
+
 /// Decisions that a playbook can have.
 pub const DECISIONS_MAX: usize = 200;
 
@@ -63,7 +66,7 @@ pub struct When {
     pub intents: Vec<String>,
     /// How the caller feels is one of these labels, without case.
     pub sentiments: Vec<String>,
-    /// One of these rules handed off, [`EXPLICIT_REQUEST`], [`ASKED_FOR`] and [`AI_GONE`] among them.
+    /// One of these rules handed off, [`EXPLICIT_REQUEST`], [`ASKED_FOR`], [`AI_GONE`] and [`CALLBACK`] among them.
     pub rules: Vec<String>,
     /// And this.
     pub condition: Option<Expression>,
@@ -119,7 +122,7 @@ impl Playbook {
     /// Names of rules that a line may have.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> + Clone {
         let own = self.rules.iter().map(|rule| rule.name.as_str());
-        own.chain([EXPLICIT_REQUEST, ASKED_FOR, AI_GONE])
+        own.chain([EXPLICIT_REQUEST, ASKED_FOR, AI_GONE, CALLBACK])
     }
 }
 

@@ -90,6 +90,7 @@ else
     say $voice no_answer "Unfortunately nobody picked up. You return to the assistant."
     say $voice failed "That transfer did not work. We go back to where you were."
     say $voice goodbye "Nobody is available. Please try later. Goodbye."
+    say $voice called_back "You asked us to ring you back. Please hold the line for our team."
     say $voice after_hours "It is outside of our opening hours. You are with the assistant again."
     say $voice voicemail "Please leave a message after the tone."
     # The comma: the number follows, so the voice does not fall.

@@ -13,6 +13,7 @@ mod media;
 mod node;
 mod opus;
 mod otlp;
+mod outbound;
 mod peers;
 mod playbook;
 mod prompts;

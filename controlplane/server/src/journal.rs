@@ -77,6 +77,8 @@ impl Journal {
                 records.forget_call(notice.call);
                 self.store.write(Write::CallOver(ids::call(notice.call)));
             }
+            // Nothing has begun.
+            What::NotReached { .. } => records.forget_call(notice.call),
             What::Hears { by, rows } => {
                 let data = json!({ "by": by, "hears": ids::hears(rows) });
                 self.call_event(&mut records, notice, "baton.call.hears", data);
@@ -135,6 +137,7 @@ impl Journal {
             What::Handoff(id, _) | What::Spoken { handoff: id, .. } => Some(*id),
             What::ContextUpdated(_) => records.call_mut(notice.call).and_then(|facts| facts.running),
             What::CallStarted { .. }
+            | What::NotReached { .. }
             | What::CallEnded { .. }
             | What::Turns { .. }
             | What::Context(_)
@@ -306,6 +309,9 @@ fn log(notice: &Notice) {
     let call = ids::call(notice.call);
     match &notice.what {
         What::CallStarted { trunk, ai_agent, .. } => tracing::info!(call, trunk, ai_agent, "call started"),
+        What::NotReached { status } => {
+            tracing::info!(call, status, "a caller who was to be called back was not reached")
+        }
         What::CallEnded { by } => tracing::info!(call, by, "call ended"),
         What::Turns { turns, .. } => tracing::debug!(call, count = turns.len(), "turns"),
         What::Context(_) => tracing::info!(call, "context updated"),

@@ -74,6 +74,7 @@ impl Library {
             failed: self.id("failed", &chosen(&named.failed))?,
             after_hours: self.id("after_hours", &chosen(&named.after_hours))?,
             goodbye: self.id("goodbye", &chosen(&named.goodbye))?,
+            called_back: self.id("called_back", &chosen(&named.called_back))?,
             estimate: self.estimate(named, uploads)?,
             place: self.place(config, uploads)?,
         };

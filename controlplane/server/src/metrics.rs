@@ -135,7 +135,7 @@ impl Metrics {
                 self.step(step, record);
             }
             What::Turns { .. } | What::Context(_) | What::ContextUpdated(_) | What::Legs(_) => {}
-            What::Hears { .. } | What::Supervisor { .. } | What::Spoken { .. } => {}
+            What::NotReached { .. } | What::Hears { .. } | What::Supervisor { .. } | What::Spoken { .. } => {}
         }
     }
 

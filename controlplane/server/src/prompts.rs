@@ -63,6 +63,8 @@ pub enum BuiltIn {
     AfterHours,
     /// To the caller where the AI is gone.
     Goodbye,
+    /// To the caller who is called back.
+    CalledBack,
     /// To the caller whom the answering machine has: leave a message. Its key is in `[voicemail]`.
     Voicemail,
     /// To the caller while waiting: it takes less than a minute.
@@ -100,6 +102,7 @@ impl BuiltIn {
             BuiltIn::Failed => file!("failed"),
             BuiltIn::AfterHours => file!("after_hours"),
             BuiltIn::Goodbye => file!("goodbye"),
+            BuiltIn::CalledBack => file!("called_back"),
             BuiltIn::Voicemail => file!("voicemail"),
             BuiltIn::EstimateSoon => file!("estimate_soon"),
             BuiltIn::EstimateIntro => file!("estimate_intro"),
@@ -205,6 +208,7 @@ mod tests {
             BuiltIn::Failed,
             BuiltIn::AfterHours,
             BuiltIn::Goodbye,
+            BuiltIn::CalledBack,
             BuiltIn::Voicemail,
             BuiltIn::EstimateSoon,
             BuiltIn::EstimateIntro,

@@ -176,6 +176,7 @@ impl Records {
                 facts.ai_agent.clone_from(ai_agent);
                 facts.caller.clone_from(caller);
             }
+            What::NotReached { .. } => {}
             What::CallEnded { .. } | What::Turns { .. } | What::Context(_) | What::Legs(_) => {}
             What::Hears { .. } | What::Supervisor { .. } => {}
             What::ContextUpdated(package) => {

@@ -381,7 +381,7 @@ impl Run {
             lock(&self.journal.metrics).requested(trigger, *mode, target);
         }
         self.journal.handle(notice);
-        if matches!(notice.what, What::CallEnded { .. }) {
+        if matches!(notice.what, What::CallEnded { .. } | What::NotReached { .. }) {
             self.tap.call_ends(Instant::now(), notice.call);
         }
     }

@@ -64,8 +64,9 @@ impl World {
         for glare in self.glares() {
             let (who, at) = (glare.party, glare.at - self.start);
             let whose = if glare.ours { "Baton's" } else { "its" };
-            // The caller made its Call-ID, and Baton those of all others.
-            let owns = glare.ours != (who == Who::Caller);
+            // A caller that called made its Call-ID, and Baton those of all others.
+            let called = who == Who::Caller && self.scenario.called_back.is_none();
+            let owns = glare.ours != called;
             let (least, most) = BACK_OFF[usize::from(!owns)];
             let waited = glare.again.map(|again| again - glare.at);
             if waited.is_some_and(|waited| waited < Duration::from_millis(least)) {

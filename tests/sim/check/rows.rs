@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use calls::notice::{Party, Step, What};
 use calls::supervisor::Mode;
-use playbook::decisions::AI_GONE;
+use playbook::decisions::{AI_GONE, CALLBACK};
 
 use crate::check::scene::{ANEW, Scene, Scenes};
 use crate::scenario::Also;
@@ -145,7 +145,9 @@ impl World {
     /// Whether a human was called since no AI was there.
     pub(super) fn ai_is_lost(&self, at: Instant) -> bool {
         let lost = |what: &What| match what {
-            What::Handoff(_, Step::Requested { trigger, .. }) => trigger.as_ref().is_some_and(|by| by.rule == AI_GONE),
+            What::Handoff(_, Step::Requested { trigger, .. }) => trigger
+                .as_ref()
+                .is_some_and(|by| [AI_GONE, CALLBACK].contains(&&*by.rule)),
             _ => false,
         };
         self.notices.iter().any(|notice| notice.at <= at && lost(&notice.what))

@@ -205,6 +205,8 @@ impl World {
         let stays = !self.scenario.ai_stays.is_zero();
         for (n, notice) in self.notices.iter().enumerate() {
             let scene = match &notice.what {
+                // A human is called at once.
+                What::CallStarted { .. } if self.scenario.called_back.is_some() => continue,
                 What::CallStarted { .. } => Scene::Talking { peer },
                 What::Handoff(_, step) => match step {
                     Step::Requested {

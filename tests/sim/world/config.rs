@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use calls::config::{
-    AiAgent, Deadlines, Estimate, Keys, Pattern, Place, Prefer, Prompts, Queue, Strategy, Target, Trunk,
+    AiAgent, Deadlines, Estimate, Keys, Outbound, Pattern, Place, Prefer, Prompts, Queue, Strategy, Target, Trunk,
 };
 use media::command::Latch;
 use playbook::Playbook;
@@ -34,8 +34,10 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
             .add(name, &sound.samples(0, 8000 * seconds))
             .expect("the library takes a few prompts")
     };
+    let announcement = add("announcement", Sound::Announcement, 2);
     let prompts = Prompts {
-        announcement: add("announcement", Sound::Announcement, 2),
+        announcement,
+        called_back: announcement,
         disclosure: None,
         hold: add("hold", Sound::Hold, 1),
         briefing: add("briefing", Sound::Briefing, 3),
@@ -76,7 +78,7 @@ pub(super) fn node_config(
         flows: Some(FlowBounds::default()),
         ..sip::endpoint::Config::new(node, scenario.seed ^ 3)
     };
-    let [_, ai_by, humans_by] = scenario.carriages.of.map(transport);
+    let [caller_by, ai_by, humans_by] = scenario.carriages.of.map(transport);
     let targets = humans.iter().enumerate().map(|(n, ua)| Target {
         name: name(n),
         uri: format!("sip:{}@{}", name(n), ua.sip),
@@ -130,6 +132,12 @@ pub(super) fn node_config(
             dtmf: keys(scenario.info[0]),
             reinvite: true,
             verstat: true,
+            outbound: Some(Outbound {
+                uri: format!("sip:{}@{}", Outbound::NUMBER, caller.sip),
+                from: format!("sip:+4930111@{}", node.ip()),
+                next_hop: caller.sip,
+                transport: caller_by,
+            }),
         }],
         ai_agents: vec![AiAgent {
             name: "ava".into(),
@@ -173,6 +181,7 @@ pub(super) fn node_config(
         },
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(10),
+            caller_answer: Duration::from_secs(15),
             accept: scenario.accept_within,
             reach: scenario.reach,
             applied: Duration::from_millis(500),

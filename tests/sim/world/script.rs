@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use calls::load::Measure;
 use calls::notice::{CallId, HandoffId};
-use calls::request::{HandoffRequest, Request, Response, Whom};
+use calls::request::{CallBack, HandoffRequest, Request, Response, Whom};
 use calls::supervisor::Wish;
 use playbook::routing::{Presence, Profile};
 
@@ -76,6 +76,7 @@ impl World {
         while let Some((_, cue)) = self.script.pop_if(|(at, _)| *at <= self.now) {
             let now = self.now;
             match cue {
+                Cue::Call if self.scenario.called_back.is_some() => self.call_back(),
                 Cue::Call => {
                     let name = if self.scenario.carriages.long {
                         "Caller".repeat(LONG)
@@ -259,6 +260,18 @@ impl World {
         } else if human.hang_up.is_some_and(|after| answered + after <= now) {
             ua.hang_up(now);
         }
+    }
+
+    /// The caller is called back, as was promised.
+    fn call_back(&mut self) {
+        let back = CallBack {
+            trunk: "carrier".into(),
+            caller: format!("sip:+4930123456@{}", self.caller.sip.ip()),
+            target: None,
+            reason: "promised".into(),
+            context: serde_json::json!({ "fields": {}, "transcript": [] }),
+        };
+        self.request(Request::CallBack(Box::new(back)));
     }
 
     /// Asks for the handoff of the scenario, as the AI does by API.

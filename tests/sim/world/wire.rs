@@ -128,6 +128,7 @@ impl World {
                     step => format!("{step:?}"),
                 },
                 What::CallStarted { .. } => "call started".into(),
+                What::NotReached { status } => format!("not reached: {status}"),
                 What::CallEnded { by } => format!("call ended by {by}"),
                 What::Hears { rows, .. } => format!("who hears whom: {rows:?}"),
                 What::Spoken { codecs, .. } => format!("spoken {codecs:?}"),

@@ -22,6 +22,8 @@ pub struct Order {
     pub why: String,
     /// The rule of the playbook that asked, where one did.
     pub trigger: Option<Trigger>,
+    /// The caller is called back: nobody is there who hands off, and nobody to go back to.
+    pub back: bool,
     /// The caller's carrier is asked first to do it.
     pub refer: bool,
     /// The AI talks on with the caller until the human is heard. Only where it is cold, and the AI's.

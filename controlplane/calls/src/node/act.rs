@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use media::command::{Command, SessionSpec, WindowId};
+use media::command::{Command, LegId, SessionSpec, WindowId};
 use sip::endpoint::{Invite, Refer, Transport};
 use sip::sdp::Encoding;
 use sip::uri::Uri;
@@ -11,11 +11,11 @@ use sip::uri::Uri;
 use crate::action::cause;
 use crate::call::{Action, Input, Scene, State};
 use crate::codecs;
-use crate::config::Keys;
+use crate::config::{Config, Keys};
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER, estimate, lines};
-use crate::notice::{HandoffId, Notice, Outcome, Party, Step, Supervised, What};
+use crate::notice::{CallId, HandoffId, Notice, Outcome, Party, Step, Supervised, What};
 use crate::offer;
 use crate::ports::Taken;
 use crate::request::RequestError;
@@ -37,6 +37,21 @@ pub(super) enum Uncalled {
     NoCoders,
 }
 
+/// Who is called, of which call.
+pub(super) struct Callee<'a> {
+    pub(super) config: &'a Config,
+    pub(super) call: CallId,
+    /// Of the leg that this becomes.
+    pub(super) id: LegId,
+    pub(super) party: Party,
+    pub(super) name: String,
+    pub(super) keys: Keys,
+    /// What we may speak with it; `None`: all that we speak.
+    pub(super) ours: Option<Vec<Encoding>>,
+    /// What the caller speaks, where it is another one.
+    pub(super) caller: Option<Encoding>,
+}
+
 impl Node {
     /// Carries out one action. Returns what it leads to at once, if anything.
     ///
@@ -49,6 +64,7 @@ impl Node {
                 }
             }
             Action::AnswerCaller => self.answer_caller(now, live),
+            Action::Start => self.start(now, live),
             Action::RejectCaller(status) => {
                 let headers = if status == 503 {
                     vec![("Retry-After".to_owned(), RETRY_AFTER.to_string())]
@@ -107,6 +123,7 @@ impl Node {
                 let deadlines = live.config.deadlines;
                 let wait = match timer {
                     Timer::AiAnswer => deadlines.ai_answer,
+                    Timer::CallerAnswer => deadlines.caller_answer,
                     Timer::Ring => self.ring_time(live),
                     Timer::Reach => deadlines.reach,
                     Timer::Accept => deadlines.accept,
@@ -161,6 +178,7 @@ impl Node {
                 };
                 self.tell(now, live, What::Handoff(handoff, step));
             }
+            Action::TellNotReached(status) => self.tell(now, live, What::NotReached { status }),
             Action::TellEnded(by) => {
                 if live.call.started() {
                     let with_machine = live.machine.is_some() && live.machine == live.joined;
@@ -238,8 +256,6 @@ impl Node {
     }
 
     fn answer_caller(&mut self, now: Instant, live: &mut Live) {
-        live.began = Some(now);
-        self.ports.begin(now, live.worker);
         let caller = &mut live.legs.caller;
         caller.state = LegState::Up;
         let body = match live.answer.take() {
@@ -255,6 +271,14 @@ impl Node {
         };
         let headers = [(offer::CALL.to_owned(), live.id.to_string())];
         let _ = self.endpoint.answer(now, caller.dialog, body.into(), &headers);
+        self.start(now, live);
+        self.begin_judging(now, live);
+    }
+
+    /// The caller is there: the call has started.
+    fn start(&mut self, now: Instant, live: &mut Live) {
+        live.began = Some(now);
+        self.ports.begin(now, live.worker);
         let ai_agent = live
             .agents
             .get(live.agent)
@@ -265,7 +289,6 @@ impl Node {
             caller: live.caller.clone(),
         };
         self.tell(now, live, what);
-        self.begin_judging(now, live);
     }
 
     fn invite_ai(&mut self, now: Instant, live: &mut Live, agent: usize) -> Option<Input> {
@@ -401,8 +424,7 @@ impl Node {
         }
     }
 
-    /// INVITE with an offer of ours, of these codecs (`None`: all), in the order that goes with what the caller speaks. The offer names our
-    /// address of the next hop's family; After an error nothing is sent, and the port is free again.
+    /// INVITE to another party of a call, with an offer of these codecs (`None`: all).
     pub(super) fn invite(
         &mut self,
         now: Instant,
@@ -412,8 +434,40 @@ impl Node {
         taken: Taken,
         invite: Invite,
     ) -> Result<Leg, Uncalled> {
-        let caller = live.legs.caller.encoding();
-        let mut plan = codecs::plan_of(&live.config, ours.as_deref(), caller);
+        let callee = Callee {
+            config: &live.config,
+            call: live.id,
+            id: live.next_leg(),
+            party,
+            name,
+            keys,
+            ours,
+            caller: live.legs.caller.encoding(),
+        };
+        let leg = self.dial(now, callee, taken, invite)?;
+        live.parties.push(party);
+        Ok(leg)
+    }
+
+    /// INVITE with an offer of ours, in the order that goes with what the caller speaks. The offer names our address of the next hop's
+    /// family. After an error nothing is sent, and the port is free again.
+    pub(super) fn dial(
+        &mut self,
+        now: Instant,
+        callee: Callee<'_>,
+        taken: Taken,
+        invite: Invite,
+    ) -> Result<Leg, Uncalled> {
+        let Callee {
+            call,
+            id,
+            party,
+            name,
+            keys,
+            caller,
+            ..
+        } = callee;
+        let mut plan = codecs::plan_of(callee.config, callee.ours.as_deref(), caller);
         let promise = self.coders.promise(caller, &mut plan.encodings);
         if plan.encodings.is_empty() {
             self.ports.release(now, taken);
@@ -425,10 +479,9 @@ impl Node {
             self.ports.release(now, taken);
             return Err(Uncalled::NoWay);
         }
-        let id = live.new_leg(party);
         let offer = Some(local.offer().into());
         let dialog = self.endpoint.invite(now, Invite { offer, ..invite });
-        self.registry.bind(dialog, live.id, id);
+        self.registry.bind(dialog, call, id);
         let call_id = self.endpoint.call_id(dialog).unwrap_or_default().to_owned();
         let state = LegState::Inviting;
         Ok(Leg {

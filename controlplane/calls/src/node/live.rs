@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use media::command::{Generation, LEGS_MAX, LegId, PlayId, WindowId};
+use media::command::{Generation, LEGS_MAX, LegId, PlayId, SessionId, WindowId};
 use media::evidence::Evidence;
 use playbook::caller::Caller;
 use playbook::context::{Context, Package};
@@ -92,11 +92,82 @@ pub(crate) struct Live {
     pub(crate) played: Vec<(PlayId, u8)>,
     /// The last handoff that joined.
     pub(crate) joined: Option<HandoffId>,
+    /// It is called back, and has not answered: to which target, and why.
+    pub(crate) back: Option<(Option<String>, String)>,
     /// The last one that joined our answering machine.
     pub(crate) machine: Option<HandoffId>,
 }
 
+/// What is known of a call when it begins, besides its first leg.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) id: CallId,
+    pub(crate) worker: usize,
+    /// The caller's From, without its tag.
+    pub(crate) from: String,
+    /// The caller's From URI.
+    pub(crate) caller: String,
+    /// Whether the carrier vouches for its number.
+    pub(crate) verified: Option<bool>,
+    /// Indices of the agents to try.
+    pub(crate) agents: Vec<usize>,
+    /// Our answer to its offer.
+    pub(crate) answer: Option<String>,
+}
+
 impl Live {
+    /// One that has nothing but its caller yet.
+    pub(crate) fn new(now: Instant, config: Arc<Config>, call: Call, caller: Leg, arrival: Arrival) -> Live {
+        let trunk = caller.name.clone();
+        let manner = Arc::new(config.playbook.usual.clone());
+        Live {
+            id: arrival.id,
+            config,
+            call,
+            legs: Legs {
+                caller,
+                peer: None,
+                target: None,
+                supervisor: None,
+            },
+            worker: arrival.worker,
+            began: None,
+            trunk,
+            agents: arrival.agents,
+            agent: 0,
+            from: arrival.from,
+            caller: arrival.caller,
+            verified: arrival.verified,
+            context: Context::new(),
+            memory: Memory::default(),
+            earlier: Vec::new(),
+            manner,
+            desired: Desired::new(SessionId(arrival.id.0)),
+            scene: Scene::Setup,
+            window: None,
+            timers: Timers::default(),
+            scheduled: None,
+            at: now,
+            parties: vec![Party::Caller],
+            retiring: Vec::new(),
+            way: None,
+            lined: None,
+            seat: None,
+            awaits_port: false,
+            answer: arrival.answer,
+            rang: false,
+            referral: None,
+            told: Vec::new(),
+            rows: Rows::default(),
+            asked: None,
+            supervised_by: String::new(),
+            played: Vec::new(),
+            joined: None,
+            back: None,
+            machine: None,
+        }
+    }
+
     /// What the human gets to know.
     pub(crate) fn package(&self) -> Package {
         self.package_of(&self.context, &self.manner.required)
@@ -120,10 +191,9 @@ impl Live {
         name.is_some_and(|name| machines.any(|machine| machine.name == *name))
     }
 
-    /// An id for another leg.
-    pub(crate) fn new_leg(&mut self, party: Party) -> LegId {
-        self.parties.push(party);
-        LegId(u16::try_from(self.parties.len() - 1).unwrap_or(u16::MAX))
+    /// The id of the next leg.
+    pub(crate) fn next_leg(&self) -> LegId {
+        LegId(u16::try_from(self.parties.len()).unwrap_or(u16::MAX))
     }
 
     /// Ports whose legs are not in the table any more, now that this generation is in force.

@@ -46,6 +46,7 @@ impl Node {
             State::Talking => {}
             State::HandingOff(_) => return wrong("a handoff says who hears whom until it is over"),
             State::Connecting { .. } => return wrong("the AI has not answered yet"),
+            State::Calling => return wrong("the caller has not answered yet"),
             State::Goodbye { .. } => return wrong("the caller is told goodbye"),
             State::Referred { .. } | State::Ending { .. } | State::Over => return Err(RequestError::NoCall),
         }
@@ -138,6 +139,7 @@ impl Node {
         match live.call.state() {
             State::Talking | State::HandingOff(_) => {}
             State::Connecting { .. } => return wrong("the AI has not answered yet"),
+            State::Calling => return wrong("the caller has not answered yet"),
             State::Goodbye { .. } => return wrong("the caller is told goodbye"),
             State::Referred { .. } | State::Ending { .. } | State::Over => return Err(RequestError::NoCall),
         }

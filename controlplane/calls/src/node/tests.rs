@@ -3,6 +3,7 @@
 mod ai_gone;
 mod auth;
 mod bytes;
+mod callback;
 mod codecs;
 mod conserve;
 mod context;

@@ -46,6 +46,7 @@ impl Node {
             Request::Dismiss(id, by) => self.dismissed(now, id, by),
             Request::Turns(id, turns) => self.turns(now, id, turns),
             Request::Context(id, patch) => self.context(now, id, patch),
+            Request::CallBack(back) => self.call_back(now, *back).map(Response::Calling),
             Request::Handoff(id, request) => self.handoff(now, id, request, None).map(Response::Handoff),
             Request::Acknowledge(id) => self.wish_of(now, id, Input::Acknowledged),
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
@@ -308,6 +309,7 @@ impl Node {
             targets,
             why,
             trigger: None,
+            back: false,
             refer,
             talks_on,
             said: Said { place: None, left },
@@ -324,7 +326,7 @@ pub(super) fn decide(now: Instant, live: &Live, context: &Context, rule: Option<
 }
 
 /// The targets to try: the one that is wished for, or all that were decided for.
-fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
+pub(super) fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
     let known = |name: &str| config.targets.iter().position(|target| target.name == name);
     let names = manner.order(wish);
     let choices: Vec<_> = names
@@ -353,6 +355,6 @@ fn is_closed(config: &Config, target: usize, at: Option<SystemTime>) -> bool {
     target.zip(at).is_some_and(|(target, at)| !target.hours.is_open(at))
 }
 
-fn invalid(error: ContextError) -> RequestError {
+pub(super) fn invalid(error: ContextError) -> RequestError {
     RequestError::Invalid(error.to_string())
 }

@@ -13,9 +13,9 @@ use calls::config::{AiAgent, Keys, Pattern, Queue, Trunk};
 use sip::digest::Credentials;
 
 use super::hours::Hours;
-use super::queue;
 use super::reader::Table;
 use super::values::{self, prompt, reference, seconds, unique};
+use super::{outbound, queue};
 use crate::prompts::{BuiltIn, Prompt};
 
 /// `[[targets]]`
@@ -119,6 +119,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
         let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let verstat = entry.boolean("verstat").unwrap_or(false);
         let auth = credentials(&entry);
+        let outbound = outbound::read(&entry);
         if let Some(name) = name {
             trunks.push(Trunk {
                 name,
@@ -130,6 +131,7 @@ pub(super) fn trunks(root: &Table<'_, '_>, agents: &[AiAgent], spoken: &[Encodin
                 dtmf,
                 reinvite,
                 verstat,
+                outbound,
             });
         }
         entry.finish();
@@ -264,7 +266,7 @@ fn transport(name: &str) -> Option<Transport> {
 }
 
 /// An address with a port, and the transport that may follow it.
-fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<Transport>)> {
+pub(super) fn next_hop(table: &Table<'_, '_>) -> Option<(SocketAddr, Option<Transport>)> {
     let found = table.string("next_hop")?;
     let (address, name) = match found.value.split_once(";transport=") {
         Some((address, name)) => (address, Some(name)),

@@ -40,6 +40,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target], media: &MediaTimes)
     let sounds = decisions::read(&table, &mut playbook, targets);
     let deadlines = Deadlines {
         ai_answer: seconds(&table, "ai_answer_s", 1..=120, 10),
+        caller_answer: seconds(&table, "caller_answer_s", 5..=120, 45),
         accept: seconds(&table, "accept_s", 1..=600, 30),
         first_packet: seconds(&table, "first_packet_s", 1..=60, 5),
         applied: media.applied,

@@ -22,6 +22,7 @@ pub struct Prompts {
     pub failed: Prompt,
     pub after_hours: Prompt,
     pub goodbye: Prompt,
+    pub called_back: Prompt,
     /// How often who waits is told how long it will take; zero: never.
     pub estimate_every: Duration,
     pub estimate_soon: Prompt,
@@ -56,6 +57,7 @@ impl Prompts {
             ("failed", &self.failed),
             ("after_hours", &self.after_hours),
             ("goodbye", &self.goodbye),
+            ("called_back", &self.called_back),
             ("estimate_soon", &self.estimate_soon),
             ("estimate_intro", &self.estimate_intro),
             ("place_intro", &self.place_intro),
@@ -126,6 +128,7 @@ pub(super) fn read(table: Table<'_, '_>) -> Prompts {
         failed: one(BuiltIn::Failed),
         after_hours: one(BuiltIn::AfterHours),
         goodbye: one(BuiltIn::Goodbye),
+        called_back: one(BuiltIn::CalledBack),
         estimate_every: every(&table, "estimate_every_s", 0),
         estimate_soon: one(BuiltIn::EstimateSoon),
         estimate_intro: one(BuiltIn::EstimateIntro),

@@ -44,6 +44,7 @@ impl World {
             "place_intro",
             "place_1",
             "place_2",
+            "called_back",
         ] {
             prompts.add(name, &[0; 800]).unwrap();
         }

@@ -13,7 +13,7 @@ use sip::endpoint::{DialogId, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
-use crate::config::{AiAgent, Budget, Deadlines, Keys, Pattern, Prefer, Prompts, Target, Trunk};
+use crate::config::{AiAgent, Budget, Deadlines, Keys, Outbound, Pattern, Prefer, Prompts, Target, Trunk};
 use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
@@ -87,6 +87,12 @@ pub(super) fn config() -> Config {
             dtmf: Keys::Rtp,
             reinvite: true,
             verstat: true,
+            outbound: Some(Outbound {
+                uri: format!("sip:{}@{}", Outbound::NUMBER, address(CALLER)),
+                from: "sip:+4930111@baton.example".to_owned(),
+                next_hop: address(CALLER),
+                transport: None,
+            }),
         }],
         ai_agents: vec![AiAgent {
             name: "anna".to_owned(),
@@ -121,6 +127,7 @@ pub(super) fn config() -> Config {
             no_answer: PromptId(4),
             failed: PromptId(5),
             goodbye: PromptId(6),
+            called_back: PromptId(19),
             after_hours: PromptId(15),
             estimate: None,
             place: None,
@@ -675,6 +682,7 @@ impl Peer {
 pub(super) fn name(what: &What) -> &'static str {
     match what {
         What::CallStarted { .. } => "started",
+        What::NotReached { .. } => "not reached",
         What::CallEnded { .. } => "ended",
         What::Turns { .. } => "turns",
         What::Context(_) => "patch",

@@ -529,6 +529,31 @@ pub(super) const SECTIONS: &[Section] = &[
         keys: AUTH,
     },
     Section {
+        name: "trunks.outbound",
+        kind: Kind::Optional,
+        about: "How its callers are called back. Only a caller's own number is called, and only by the trunk that it came by.",
+        keys: &[
+            key(
+                "uri",
+                r#""sip:{number}@carrier.example.com;user=phone""#,
+                "Whom to call: {number} is the caller's number in E.164, {digits} the same without its +.",
+            )
+            .example(),
+            key(
+                "from",
+                r#""sip:+4930111111@pbx.example.com""#,
+                "Who calls: a number that the carrier has for us.",
+            )
+            .example(),
+            key(
+                "next_hop",
+                r#""203.0.113.5:5060""#,
+                "Where the carrier takes calls: host:port, with ;transport=tcp where it is TCP.",
+            )
+            .example(),
+        ],
+    },
+    Section {
         name: "ai_agents",
         kind: Kind::List,
         about: "Voice AIs.",
@@ -717,6 +742,11 @@ pub(super) const SECTIONS: &[Section] = &[
                  each other until it hangs up. 0: it leaves at once.",
             ),
             key("ai_answer_s", "10", "An AI agent must answer within, seconds."),
+            key(
+                "caller_answer_s",
+                "45",
+                "A caller who is called back must answer within, seconds, 5 to 120.",
+            ),
             key("accept_s", "30", "A human who answered must accept within, seconds."),
             key(
                 "first_packet_s",
@@ -890,6 +920,12 @@ pub(super) const SECTIONS: &[Section] = &[
             )
             .example(),
             key("goodbye", r#""goodbye.wav""#, "To the caller where the AI is gone.").example(),
+            key(
+                "called_back",
+                r#""called_back.wav""#,
+                "To the caller who is called back, in place of the announcement.",
+            )
+            .example(),
             key(
                 "estimate_every_s",
                 "0",

@@ -1,0 +1,141 @@
+//! A caller who is called back: by the trunk that it came by, and handed to a human when it answers.
+//!
+//! Only numbers that have called are called, and only as the trunk's configuration says: whoever may ask for a callback cannot make us call a
+//! number of its choice.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use media::command::LegId;
+use playbook::context::Context;
+use playbook::decisions::{CALLBACK, PRIORITY_MAX};
+use sip::endpoint::Invite;
+
+use crate::call::{Call, Input};
+use crate::handoff::{Choice, Order};
+use crate::node::act::{Callee, Uncalled};
+use crate::node::users::{Wish, choices, decide, invalid};
+use crate::node::{Arrival, Live, Node};
+use crate::notice::{CallId, Party, Trigger};
+use crate::offer;
+use crate::ports::NoRoom;
+use crate::request::{CallBack, RequestError};
+
+/// A call needs the caller's port and the human's.
+const PORTS: usize = 2;
+
+impl Node {
+    /// Calls somebody back. What becomes of it is told in notices of that call: its start or `NotReached`.
+    pub(super) fn call_back(&mut self, now: Instant, back: CallBack) -> Result<CallId, RequestError> {
+        let config = Arc::clone(&self.config);
+        let wrong = |what: String| RequestError::Invalid(what);
+        if self.draining {
+            return Err(RequestError::WrongState("no new calls are begun".to_owned()));
+        }
+        let trunk = config.trunks.iter().find(|trunk| trunk.name == back.trunk);
+        let trunk = trunk.ok_or_else(|| wrong(format!("there is no trunk {:?}", back.trunk)))?;
+        let way = trunk.outbound.as_ref();
+        let way = way.ok_or_else(|| wrong(format!("trunk {:?} calls nobody back", back.trunk)))?;
+        let to = way.to(&back.caller);
+        let to = to.ok_or_else(|| wrong(format!("{:?} has no number that could be called", back.caller)))?;
+        let choices = choices(&config, &config.playbook.usual, None)?;
+        let is_machine = |choice: &Choice| config.targets.get(choice.target).is_some_and(|target| target.machine);
+        if choices.iter().all(is_machine) {
+            return Err(wrong("no target is a human".to_owned()));
+        }
+        let context = Context::restored(&back.context).map_err(invalid)?;
+
+        let worker = self.ports.open(PORTS).map_err(|why| match why {
+            NoRoom::Load | NoRoom::Ports => RequestError::NoCapacity,
+        })?;
+        let Some(taken) = self.ports.take(worker) else {
+            self.ports.close(worker, None);
+            return Err(RequestError::NoCapacity);
+        };
+        let id = self.new_call();
+        let callee = Callee {
+            config: &config,
+            call: id,
+            id: LegId(0),
+            party: Party::Caller,
+            name: trunk.name.clone(),
+            keys: trunk.dtmf,
+            ours: trunk.codecs.clone(),
+            caller: None,
+        };
+        let invite = Invite {
+            to,
+            from: way.from.clone(),
+            next_hop: Some(way.next_hop),
+            transport: way.transport,
+            headers: vec![(offer::CALL.to_owned(), id.to_string())],
+            offer: None,
+            credentials: trunk.auth.iter().cloned().collect(),
+        };
+        let leg = self.dial(now, callee, taken, invite).map_err(|why| {
+            self.ports.close(worker, None);
+            match why {
+                Uncalled::NoWay => wrong("no address of ours leads to the trunk's next hop".to_owned()),
+                Uncalled::NoCoders => RequestError::NoCapacity,
+            }
+        })?;
+        let leg = crate::leg::Leg {
+            reinvites: trunk.reinvite,
+            ..leg
+        };
+        let arrival = Arrival {
+            id,
+            worker,
+            from: format!("<{}>", back.caller),
+            caller: back.caller,
+            verified: None,
+            agents: Vec::new(),
+            answer: None,
+        };
+        let (call, actions) = Call::back();
+        let mut live = Live::new(now, config, call, leg, arrival);
+        live.context = context;
+        live.back = Some((back.target, back.reason));
+        self.carry_out(now, Box::new(live), actions);
+        self.refuse_or_not();
+        Ok(id)
+    }
+
+    /// The caller has answered: who is there, is decided now.
+    pub(super) fn called_back(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
+        let (target, why) = live.back.take()?;
+        let mut decided = decide(now, live, &live.context, Some(CALLBACK));
+        if decided.at.is_none() {
+            // It has waited already.
+            decided.manner.priority = PRIORITY_MAX;
+        }
+        let targets = choices(&live.config, &decided.manner, target.as_deref());
+        // Whom it was promised may be no target any more.
+        let targets = targets.or_else(|_| choices(&live.config, &decided.manner, None)).ok()?;
+        let context = live.context.clone();
+        let trigger = Trigger {
+            rule: CALLBACK.to_owned(),
+            because: "the caller was promised a call".to_owned(),
+        };
+        let wish = Wish {
+            mode: None,
+            targets,
+            why,
+        };
+        let mut order = self.new_order(now, live, &context, decided, wish);
+        // A machine is nobody who calls back.
+        if order.targets.iter().any(|choice| !choice.machine) {
+            order.targets.retain(|choice| !choice.machine);
+        }
+        self.registry.open(order.id, live.id);
+        live.manner = Arc::clone(&order.manner);
+        Some(Input::CallerAnswered(Box::new(Order {
+            trigger: Some(trigger),
+            back: true,
+            // Nobody is there who could talk on, and who has just answered is not sent elsewhere.
+            talks_on: false,
+            refer: false,
+            ..order
+        })))
+    }
+}

@@ -1,0 +1,277 @@
+//! Callers who are called back: by their trunk, and to a human at once when they answer.
+
+use super::*;
+use crate::request::CallBack;
+use playbook::decisions::{Change, Decision, PRIORITY_MAX, When};
+
+/// Who called, and what was known, as the record of the first call has it.
+fn promised(target: Option<&str>) -> CallBack {
+    CallBack {
+        trunk: "carrier".to_owned(),
+        caller: "sip:+4930123@carrier.example".to_owned(),
+        target: target.map(str::to_owned),
+        reason: "wants a refund".to_owned(),
+        context: json!({
+            "schema": "baton.context/1",
+            "fields": { "caller": "sip:+4930123@carrier.example", "goal": "a refund", "fields": { "order": 7 } },
+            "transcript": [{ "role": "caller", "text": "I want my money back" }],
+        }),
+    }
+}
+
+impl World {
+    fn call_back(&mut self, back: CallBack) -> Result<CallId, RequestError> {
+        match self.request(Request::CallBack(Box::new(back)))? {
+            Response::Calling(call) => Ok(call),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_caller_is_called_by_its_trunk_and_a_human_is_called_when_it_answers() {
+    let mut world = World::new(config());
+    let call = world.call_back(promised(None)).unwrap();
+    let invite = world.peers[CALLER].request.clone().expect("an INVITE");
+    assert_eq!(
+        invite.uri().unwrap().unwrap().as_str(),
+        format!("sip:+4930123@{}", address(CALLER))
+    );
+    assert_eq!(invite.from().unwrap().uri.as_str(), "sip:+4930111@baton.example");
+    assert_eq!(invite.header("X-Baton-Call").unwrap(), call.to_string());
+    world.ring(CALLER);
+    world.pass(Duration::from_secs(20));
+    assert!(
+        world.peers[SALES].log.is_empty(),
+        "nobody waits for a caller who does not answer"
+    );
+    assert!(world.story().is_empty());
+    world.answer(CALLER);
+    assert_eq!(world.hears("caller"), "play(called_back)");
+    assert!(world.leg(0).unwrap().remote.is_some());
+    let human = world.peers[SALES].request.clone().expect("an INVITE");
+    assert_eq!(human.from().unwrap().uri.as_str(), "sip:+4930123@carrier.example");
+    world.answer(SALES);
+    assert_eq!(world.hears("caller"), "play(called_back)");
+    world.played(1, 0);
+    assert_eq!(world.hears("caller"), "relay(human)");
+    assert_eq!(world.hears("human"), "relay(caller)");
+    let started = world.notices.iter().find_map(|what| match what {
+        What::CallStarted {
+            trunk,
+            ai_agent,
+            caller,
+        } => Some((trunk.clone(), ai_agent.clone(), caller.clone())),
+        _ => None,
+    });
+    let caller = "sip:+4930123@carrier.example".to_owned();
+    assert_eq!(started, Some(("carrier".to_owned(), String::new(), caller)));
+    let package = world.notices.iter().find_map(|what| match what {
+        What::Handoff(_, Step::Invited { package, .. }) => Some(package.clone()),
+        _ => None,
+    });
+    let package = package.expect("a package");
+    assert_eq!(package.fields["fields"]["order"], 7);
+    assert_eq!(package.transcript[0].text, "I want my money back");
+    assert!(package.completeness.complete, "{:?}", package.completeness);
+    world.hang_up(CALLER);
+    assert_eq!(world.peers[SALES].log.last(), Some(&"bye"));
+    world.conserve();
+}
+
+/// Each way in which a caller is not there: no call has started, and nobody else was called.
+#[test]
+fn who_is_not_reached_is_told_once_with_its_status_and_nothing_is_left() {
+    type Way = fn(&mut World);
+    let ways: [(u16, Way); 5] = [
+        (486, |world| world.reject(CALLER, 486)),
+        (408, |world| {
+            world.ring(CALLER);
+            world.pass(Duration::from_secs(46));
+            assert_eq!(world.peers[CALLER].log, ["invite", "cancelled"]);
+        }),
+        (488, |world| world.answer_strangely(CALLER)),
+        (487, |world| {
+            world.ring(CALLER);
+            let call = world.id();
+            world.request(Request::HangUp(call)).unwrap();
+            assert_eq!(world.peers[CALLER].log, ["invite", "cancelled"]);
+        }),
+        (503, |world| world.pass(Duration::from_secs(5))),
+    ];
+    for (status, way) in ways {
+        let mut world = World::new(config());
+        world.answers = status != 503;
+        world.call_back(promised(None)).unwrap();
+        way(&mut world);
+        let told: Vec<_> = world.notices.iter().collect();
+        assert_eq!(told, [&What::NotReached { status }], "{status}");
+        assert!(world.peers[SALES].log.is_empty());
+        world.answers = true;
+        world.conserve();
+    }
+}
+
+#[test]
+fn where_no_human_is_reached_the_caller_hears_goodbye_and_why_is_told() {
+    let mut world = World::new(config());
+    world.call_back(promised(Some("support"))).unwrap();
+    world.answer(CALLER);
+    assert!(world.peers[SALES].log.is_empty(), "it was promised to another");
+    world.reject(SUPPORT, 486);
+    assert_eq!(world.hears("caller"), "play(goodbye)");
+    world.played(0, 0);
+    assert_eq!(world.peers[CALLER].log.last(), Some(&"bye"));
+    assert_eq!(world.closed(), Some((End::Failed, Outcome::Failed, Some(Reason::Busy))));
+    let by = world.notices.iter().find_map(|what| match what {
+        What::CallEnded { by } => Some(by.as_str()),
+        _ => None,
+    });
+    assert_eq!(by, Some("baton"));
+    world.conserve();
+}
+
+#[test]
+fn decisions_may_name_it_and_it_comes_first_in_line_where_none_does() {
+    let manner = |world: &World| {
+        let (_, live) = world.node.registry.calls().next().expect("a call");
+        (
+            live.manner.priority,
+            live.call.handoff().map(|handoff| handoff.target().name.clone()),
+        )
+    };
+    let mut world = World::new(config());
+    world.call_back(promised(None)).unwrap();
+    world.answer(CALLER);
+    assert_eq!(manner(&world), (PRIORITY_MAX, Some("sales".to_owned())));
+    let because = world.notices.iter().find_map(|what| match what {
+        What::Handoff(_, Step::Requested { trigger, why, .. }) => Some((trigger.clone()?.rule, why.clone())),
+        _ => None,
+    });
+    assert_eq!(because, Some(("callback".to_owned(), "wants a refund".to_owned())));
+
+    let mut config = config();
+    config.playbook.decisions = vec![Decision {
+        name: "promised".to_owned(),
+        when: When {
+            rules: vec!["callback".to_owned()],
+            ..When::default()
+        },
+        change: Change {
+            targets: Some(vec!["support".to_owned()]),
+            priority: Some(3),
+            ..Change::default()
+        },
+    }];
+    config.sounds = vec![Default::default()];
+    let mut world = World::new(config);
+    world.call_back(promised(None)).unwrap();
+    world.answer(CALLER);
+    assert_eq!(manner(&world), (3, Some("support".to_owned())));
+}
+
+/// A machine of ours would ask who was called to leave a message.
+#[test]
+fn nobody_is_called_back_by_a_machine() {
+    let mut own = config();
+    own.targets[0].machine = true;
+    let mut world = World::new(own.clone());
+    world.call_back(promised(None)).unwrap();
+    world.answer(CALLER);
+    assert!(world.peers[SALES].log.is_empty());
+    assert_eq!(world.peers[SUPPORT].log, ["invite"]);
+    own.targets[1].machine = true;
+    let mut world = World::new(own);
+    let refused = world.call_back(promised(None));
+    assert!(matches!(refused, Err(RequestError::Invalid(_))), "{refused:?}");
+    world.conserve();
+}
+
+/// Toll fraud: only what the trunk's configuration makes of a caller's own number is called.
+#[test]
+fn only_a_number_is_called_and_only_where_the_trunk_says_how() {
+    let mut world = World::new(config());
+    let strange = |caller: &str| CallBack {
+        caller: caller.to_owned(),
+        ..promised(None)
+    };
+    for caller in [
+        "sip:anonymous@anonymous.invalid",
+        "sip:17@pbx.example",
+        "sip:@carrier.example",
+        "sip:+49%2030@carrier.example",
+        "",
+    ] {
+        let refused = world.call_back(strange(caller));
+        assert!(
+            matches!(refused, Err(RequestError::Invalid(_))),
+            "{caller}: {refused:?}"
+        );
+    }
+    let elsewhere = CallBack {
+        trunk: "other".to_owned(),
+        ..promised(None)
+    };
+    assert!(matches!(world.call_back(elsewhere), Err(RequestError::Invalid(_))));
+    let broken = CallBack {
+        context: json!({ "fields": { "summary": 5 } }),
+        ..promised(None)
+    };
+    assert!(matches!(world.call_back(broken), Err(RequestError::Invalid(_))));
+    world.node.drain();
+    assert!(matches!(
+        world.call_back(promised(None)),
+        Err(RequestError::WrongState(_))
+    ));
+    world.node.resume();
+    let mut config = config();
+    config.trunks[0].outbound = None;
+    let mut without = World::new(config);
+    assert!(matches!(
+        without.call_back(promised(None)),
+        Err(RequestError::Invalid(_))
+    ));
+    assert!(world.peers[CALLER].log.is_empty() && without.peers[CALLER].log.is_empty());
+    world.conserve();
+}
+
+#[test]
+fn where_there_is_no_port_nobody_is_called_and_all_is_as_it_was() {
+    let mut config = config();
+    config.workers = vec![vec![20_000]];
+    let mut world = World::new(config);
+    assert_eq!(world.call_back(promised(None)), Err(RequestError::NoCapacity));
+    assert!(world.peers[CALLER].log.is_empty());
+    world.conserve();
+}
+
+#[test]
+fn while_it_rings_the_api_shows_it_and_refuses_what_does_not_fit() {
+    let mut world = World::new(config());
+    let call = world.call_back(promised(None)).unwrap();
+    world.ring(CALLER);
+    let Ok(Response::Call(view)) = world.request(Request::Call(call)) else {
+        panic!("no call");
+    };
+    assert_eq!(
+        (view.state.as_str(), view.caller.as_str()),
+        ("calling", "sip:+4930123@carrier.example")
+    );
+    assert_eq!(view.legs.len(), 1);
+    let handoff = HandoffRequest {
+        mode: None,
+        target: None,
+        reason: String::new(),
+        context: None,
+        by_ai: true,
+    };
+    let refused = world.request(Request::Handoff(call, handoff));
+    assert!(matches!(refused, Err(RequestError::WrongState(_))), "{refused:?}");
+    world.answer(CALLER);
+    world.hang_up(CALLER);
+    assert_eq!(
+        world.closed(),
+        Some((End::Failed, Outcome::Abandoned, Some(Reason::CallerHangup)))
+    );
+    world.conserve();
+}
