@@ -38,7 +38,7 @@ impl Library {
     /// Empty, with room for what this configuration has and for what comes later.
     pub(crate) fn new(config: &Config) -> Library {
         let mut prompts = Prompts::new();
-        // Eight of `[prompts]`, what is to be disclosed, how long it will take and the place in line where these are said, two of each
+        // Nine of `[prompts]`, what is to be disclosed, how long it will take and the place in line where these are said, two of each
         // target, those of each decision.
         let estimate = match config.prompts.estimate_every.is_zero() {
             true => 0,
@@ -50,7 +50,7 @@ impl Library {
         };
         let disclosure = config.prompts.disclosure.iter().count();
         let own: usize = config.sounds.iter().map(|sounds| sounds.each().count()).sum();
-        prompts.reserve(8 + disclosure + estimate + place + 2 * config.targets.len() + own + LATER);
+        prompts.reserve(9 + disclosure + estimate + place + 2 * config.targets.len() + own + LATER);
         Library {
             prompts: Arc::new(prompts),
             known: HashMap::new(),

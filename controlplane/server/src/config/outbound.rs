@@ -86,8 +86,8 @@ mod tests {
         let out = out.expect("a way");
         assert_eq!(out.transport, Some(Transport::Tcp));
         assert_eq!(
-            out.to("sip:+49170@other.example").as_deref(),
-            Some("sip:49170@carrier.example;user=phone")
+            out.to("sip:+491701234567@other.example").as_deref(),
+            Some("sip:491701234567@carrier.example;user=phone")
         );
         assert_eq!(out.to("sip:anonymous@anonymous.invalid"), None);
     }

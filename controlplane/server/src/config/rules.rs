@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use ::playbook::context::Role;
-use ::playbook::decisions::AI_GONE;
+use ::playbook::decisions::{AI_GONE, CALLBACK};
 use ::playbook::expression::Expression;
 use ::playbook::memory::WINDOW;
 use ::playbook::rules::{EXPLICIT_REQUEST, NoRules, Requests, Rule, Rules, Trigger};
@@ -26,6 +26,10 @@ pub(super) fn read(table: &Table<'_, '_>, requests: Requests) -> Rules {
         }
         if name.as_deref() == Some(AI_GONE) {
             let message = "is the one by which a caller whose AI is gone is handed off: see ai_gone";
+            entry.problem(entry.line, "name", message);
+        }
+        if name.as_deref() == Some(CALLBACK) {
+            let message = "is the one by which a caller who is called back is handed off";
             entry.problem(entry.line, "name", message);
         }
         let (triggers, condition) = (triggers(&entry), condition(&entry));

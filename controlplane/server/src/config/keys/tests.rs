@@ -339,6 +339,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("prompts.failed", "\"prompts/busy.wav\""),
     ("prompts.after_hours", "\"prompts/busy.wav\""),
     ("prompts.goodbye", "\"prompts/busy.wav\""),
+    ("prompts.called_back", "\"prompts/busy.wav\""),
     ("prompts.estimate_every_s", "30"),
     ("prompts.estimate_soon", "\"prompts/busy.wav\""),
     ("prompts.estimate_intro", "\"prompts/busy.wav\""),
