@@ -13,6 +13,7 @@ use sip::endpoint::Transport;
 use sip::sdp::Encoding;
 
 pub use crate::load::Budget;
+use crate::notice::Outcome;
 pub use crate::pattern::{NoPattern, Pattern};
 
 /// The whole configuration of a node.
@@ -221,8 +222,34 @@ pub struct Target {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
-    /// It is our own answering machine, and no human: joined at the answer, whatever the mode.
-    pub machine: bool,
+    /// It is a machine of our own, and no human: joined at the answer, whatever the mode.
+    pub machine: Option<Machine>,
+}
+
+/// Machines of our own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// The caller leaves a message.
+    Voicemail,
+    /// The caller is told when it will be called back. Whether it wants that is known at the end of its call.
+    Callback,
+}
+
+impl Machine {
+    /// As the records show it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Machine::Voicemail => "voicemail",
+            Machine::Callback => "callback",
+        }
+    }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Machine::Voicemail => Outcome::Voicemail,
+            Machine::Callback => Outcome::CallbackScheduled,
+        }
+    }
 }
 
 /// A target that is many human agents: who is called is one of those that it may call ([`Target::patterns`]).

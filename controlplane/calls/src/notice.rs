@@ -11,6 +11,7 @@ use playbook::context::{Package, Turn};
 use serde_json::Value;
 use sip::endpoint::Standing;
 
+use crate::config::Machine;
 use crate::supervisor::Row;
 use crate::timer::Timer;
 
@@ -281,8 +282,10 @@ pub enum Step {
         /// What caller, AI (where it is still there) and human speak.
         codecs: Vec<Spoken>,
     },
-    /// In place of it: our answering machine has the caller, and no human.
-    Voicemail {
+    /// In place of it: a machine of our own has the caller, and no human.
+    Machine {
+        /// Which.
+        machine: Machine,
         /// As in [`Step::Joined`].
         codecs: Vec<Spoken>,
     },
@@ -326,7 +329,7 @@ impl Step {
             Step::Accepted => "accepted",
             Step::Gate { .. } => "gate",
             Step::Joined { .. } => "joined",
-            Step::Voicemail { .. } => "voicemail",
+            Step::Machine { machine, .. } => machine.name(),
             Step::FirstHumanWord => "first_human_word",
             Step::TargetFailed { .. } => "target_failed",
             Step::Returned => "returned",
@@ -401,6 +404,8 @@ pub enum Outcome {
     Transferred,
     /// With our answering machine.
     Voicemail,
+    /// Told when it will be called back. At its call's end, until which it may say that it does not want that.
+    CallbackScheduled,
     /// With the AI again.
     ReturnedToAi,
     /// With the human again who had handed on.

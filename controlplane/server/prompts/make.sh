@@ -105,5 +105,33 @@ else
     for number in 1:one 2:two 3:three 4:four 5:five 6:six 7:seven 8:eight 9:nine 10:ten; do
         say $voice "place_${number%:*}" "number ${number#*:}."
     done
+    # What the callback line says. Who hears "We will call you back," hears a day and two times next.
+    say $voice callback_offer "Nobody is free just now. We will call you back,"
+    say $voice callback_instead "In that case it will be,"
+    say $voice callback_no_later "We have nothing later. It stays,"
+    say $voice callback_choices "at the number that you are calling from. To agree press one, or simply hang up. For another time press two. If you want no call, press three."
+    say $voice callback_agreed "Thank you. Until then."
+    say $voice callback_declined "You will not get a call. Thank you, and goodbye."
+    say $voice callback_today "today,"
+    say $voice callback_tomorrow "tomorrow,"
+    for day in Monday Tuesday Wednesday Thursday Friday Saturday Sunday; do
+        say $voice "callback_$(echo "$day" | tr '[:upper:]' '[:lower:]')" "on $day,"
+    done
+    say $voice callback_between "between"
+    say $voice callback_and "and"
+    say $voice callback_oclock "o'clock"
+    say $voice callback_oh "oh"
+    say $voice callback_night "at night,"
+    say $voice callback_morning "in the morning,"
+    say $voice callback_afternoon "in the afternoon,"
+    say $voice callback_evening "in the evening,"
+    # Hours and minutes; espeak-ng knows how they are said.
+    for number in $(seq 1 59); do
+        say $voice "number_$number" "$number,"
+    done
+    for day in 1st 2nd 3rd 4th 5th 6th 7th 8th 9th 10th 11th 12th 13th 14th 15th 16th 17th 18th 19th 20th \
+        21st 22nd 23rd 24th 25th 26th 27th 28th 29th 30th 31st; do
+        say $voice "day_${day%??}" "the $day,"
+    done
     hold
 fi

@@ -180,7 +180,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     root.finish();
     let agents = ai_agents.iter().map(|agent| ("ai_agents", &agent.name, agent.next_hop));
     // A machine of our own is where our media are.
-    let humans = targets.iter().filter(|target| !target.voicemail);
+    let humans = targets.iter().filter(|target| !target.is_machine());
     let called = agents.chain(humans.map(|target| ("targets", &target.name, target.next_hop)));
     for (list, name, next_hop) in called {
         if !media.reaches(next_hop.ip()) {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
+use calls::config::Machine;
 use calls::notice::{HandoffId, Notice, Step, Supervised, What};
 use playbook::context::Package;
 use serde_json::{Value, json};
@@ -186,7 +187,8 @@ impl Journal {
         record.voicemail = Some(left);
         if told {
             // The time is what it needs of a notice, and the call.
-            let step = What::Handoff(id, Step::Voicemail { codecs: Vec::new() });
+            let (machine, codecs) = (Machine::Voicemail, Vec::new());
+            let step = What::Handoff(id, Step::Machine { machine, codecs });
             let notice = Notice {
                 call,
                 at: Instant::now(),
@@ -234,7 +236,7 @@ impl Journal {
             },
             Step::Requested { .. }
             // Nobody is there to be joined; what is left is told when it is (`voicemail_left`).
-            | Step::Voicemail { .. }
+            | Step::Machine { .. }
             | Step::Disclosed
             | Step::Gate { .. }
             | Step::Announced
@@ -338,7 +340,14 @@ fn log(notice: &Notice) {
                 Step::Answered => tracing::info!(call, handoff, "human answered"),
                 Step::Accepted => tracing::info!(call, handoff, "human accepted"),
                 Step::Joined { .. } => tracing::info!(call, handoff, "joined"),
-                Step::Voicemail { .. } => tracing::info!(call, handoff, "the answering machine has the caller"),
+                Step::Machine { machine, .. } => {
+                    tracing::info!(
+                        call,
+                        handoff,
+                        machine = machine.name(),
+                        "a machine of our own has the caller"
+                    );
+                }
                 Step::FirstHumanWord => tracing::info!(call, handoff, "first human word"),
                 Step::TargetFailed { target, reason, status } => {
                     tracing::info!(call, handoff, target, ?reason, status, "target failed");

@@ -215,7 +215,7 @@ impl Metrics {
             | Step::Ringing
             | Step::Answered
             | Step::Accepted
-            | Step::Voicemail { .. }
+            | Step::Machine { .. }
             | Step::FirstHumanWord
             | Step::Returned => {}
         }

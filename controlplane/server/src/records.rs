@@ -478,7 +478,7 @@ impl Record {
                 self.codecs.clone_from(codecs);
                 self.state = State::Joined;
             }
-            Step::Voicemail { codecs } => self.codecs.clone_from(codecs),
+            Step::Machine { codecs, .. } => self.codecs.clone_from(codecs),
             // It is told by the time at which its packet came, which may have been before the join was known.
             Step::FirstHumanWord => self.timeline.first_human_word = since.max(self.timeline.joined),
             Step::TargetFailed { target, reason, status } => {
@@ -642,6 +642,7 @@ pub(crate) fn outcome_name(outcome: Outcome) -> &'static str {
         Outcome::Joined => "joined",
         Outcome::Transferred => "transferred",
         Outcome::Voicemail => "voicemail",
+        Outcome::CallbackScheduled => "callback_scheduled",
         Outcome::ReturnedToAi => "returned_to_ai",
         Outcome::ReturnedToHuman => "returned_to_human",
         Outcome::Abandoned => "abandoned",

@@ -66,7 +66,10 @@ pub(crate) struct Settings {
 impl Settings {
     pub(crate) fn of(config: &Config) -> Arc<Settings> {
         let voicemail = &config.voicemail;
-        let targets = config.targets.iter().filter(|target| target.voicemail);
+        let targets = config
+            .targets
+            .iter()
+            .filter(|target| target.machine == Some(calls::config::Machine::Voicemail));
         let listen = config.media.listen;
         Arc::new(Settings {
             folder: voicemail.folder.clone(),

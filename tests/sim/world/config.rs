@@ -103,7 +103,7 @@ pub(super) fn node_config(
             wrap_up: line.wrap_up,
             set_aside: line.set_aside,
         }),
-        machine: false,
+        machine: None,
     });
     let requests = Requests {
         phrases: vec!["speak to a human".to_owned()],

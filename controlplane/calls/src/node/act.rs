@@ -11,7 +11,7 @@ use sip::uri::Uri;
 use crate::action::cause;
 use crate::call::{Action, Input, Scene, State};
 use crate::codecs;
-use crate::config::{Config, Keys};
+use crate::config::{Config, Keys, Machine};
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER, estimate, lines};
@@ -146,19 +146,23 @@ impl Node {
             }
             Action::Disarm(timer) => live.timers.disarm(timer),
             Action::Tell(handoff, mut step) => {
-                let machine = live.machine == Some(handoff);
-                match &mut step {
-                    // It has a voice, and is nobody.
-                    Step::FirstHumanWord if machine => return None,
-                    Step::Closed {
-                        result: result @ Outcome::Joined,
-                        ..
-                    } if machine => *result = Outcome::Voicemail,
-                    _ => {}
+                if live.untold.as_ref().is_some_and(|(other, _)| *other != handoff) {
+                    self.tell_untold(now, live);
                 }
-                match step {
-                    Step::Closed { .. } => self.registry.close(handoff),
-                    Step::Disclosed => self.disclosed(now, live),
+                let machine = live.machine.filter(|(with, _)| *with == handoff);
+                match (&mut step, machine) {
+                    // It has a voice, and is nobody.
+                    (Step::FirstHumanWord, Some(_)) => return None,
+                    (Step::Closed { result, .. }, Some((_, machine))) if *result == Outcome::Joined => {
+                        *result = machine.outcome();
+                        if machine == Machine::Callback {
+                            live.untold = Some((handoff, step));
+                            return None;
+                        }
+                        self.registry.close(handoff);
+                    }
+                    (Step::Closed { .. }, _) => self.registry.close(handoff),
+                    (Step::Disclosed, _) => self.disclosed(now, live),
                     _ => {}
                 }
                 self.tell(now, live, What::Handoff(handoff, step));
@@ -166,12 +170,12 @@ impl Node {
             Action::TellJoined(handoff) => {
                 live.joined = Some(handoff);
                 let codecs = live.spoken();
-                let step = match live.is_with_machine() {
-                    true => {
-                        live.machine = Some(handoff);
-                        Step::Voicemail { codecs }
+                let step = match live.target_machine() {
+                    Some(machine) => {
+                        live.machine = Some((handoff, machine));
+                        Step::Machine { machine, codecs }
                     }
-                    false => {
+                    None => {
                         self.learn_from(live);
                         Step::Joined { codecs }
                     }
@@ -180,14 +184,26 @@ impl Node {
             }
             Action::TellNotReached(status) => self.tell(now, live, What::NotReached { status }),
             Action::TellEnded(by) => {
+                self.tell_untold(now, live);
                 if live.call.started() {
-                    let with_machine = live.machine.is_some() && live.machine == live.joined;
-                    let by = if with_machine && by == "human" { "voicemail" } else { by };
+                    let machine = live.machine.filter(|(with, _)| live.joined == Some(*with));
+                    let by = match machine {
+                        Some((_, machine)) if by == "human" => machine.name(),
+                        _ => by,
+                    };
                     self.tell(now, live, What::CallEnded { by: by.to_owned() });
                 }
             }
         }
         None
+    }
+
+    /// What became of a caller who was with the machine that calls back.
+    fn tell_untold(&mut self, now: Instant, live: &mut Live) {
+        if let Some((handoff, step)) = live.untold.take() {
+            self.registry.close(handoff);
+            self.tell(now, live, What::Handoff(handoff, step));
+        }
     }
 
     pub(crate) fn tell(&mut self, now: Instant, live: &Live, what: What) {

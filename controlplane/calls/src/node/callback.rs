@@ -39,7 +39,12 @@ impl Node {
         let to = way.to(&back.caller);
         let to = to.ok_or_else(|| wrong(format!("{:?} has no number that could be called", back.caller)))?;
         let choices = choices(&config, &config.playbook.usual, None)?;
-        let is_machine = |choice: &Choice| config.targets.get(choice.target).is_some_and(|target| target.machine);
+        let is_machine = |choice: &Choice| {
+            config
+                .targets
+                .get(choice.target)
+                .is_some_and(|target| target.machine.is_some())
+        };
         if choices.iter().all(is_machine) {
             return Err(wrong("no target is a human".to_owned()));
         }

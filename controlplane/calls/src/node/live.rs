@@ -14,11 +14,11 @@ use sip::endpoint::ReferId;
 
 use crate::call::{Call, Input, Scene};
 use crate::codecs;
-use crate::config::Config;
+use crate::config::{Config, Machine};
 use crate::desired::Desired;
 use crate::leg::{Leg, LegState};
 use crate::node::{Asked, Way};
-use crate::notice::{CallId, HandoffId, Party, StandingLeg};
+use crate::notice::{CallId, HandoffId, Party, StandingLeg, Step};
 use crate::ports::Taken;
 use crate::spare::{self, Spare};
 use crate::spec::{Legs, Role};
@@ -94,8 +94,10 @@ pub(crate) struct Live {
     pub(crate) joined: Option<HandoffId>,
     /// It is called back, and has not answered: to which target, and why.
     pub(crate) back: Option<(Option<String>, String)>,
-    /// The last one that joined our answering machine.
-    pub(crate) machine: Option<HandoffId>,
+    /// The last one that joined a machine of our own, and which.
+    pub(crate) machine: Option<(HandoffId, Machine)>,
+    /// How that one ended, where it is told only when the call is over.
+    pub(crate) untold: Option<(HandoffId, Step)>,
 }
 
 /// What is known of a call when it begins, besides its first leg.
@@ -165,6 +167,7 @@ impl Live {
             joined: None,
             back: None,
             machine: None,
+            untold: None,
         }
     }
 
@@ -184,11 +187,10 @@ impl Live {
         context.package(&caller, required)
     }
 
-    /// Whether the target is our answering machine.
-    pub(crate) fn is_with_machine(&self) -> bool {
-        let name = self.legs.target.as_ref().map(|target| &target.name);
-        let mut machines = self.config.targets.iter().filter(|target| target.machine);
-        name.is_some_and(|name| machines.any(|machine| machine.name == *name))
+    /// Which of our own machines the target is, where it is one.
+    pub(crate) fn target_machine(&self) -> Option<Machine> {
+        let name = &self.legs.target.as_ref()?.name;
+        self.config.targets.iter().find(|target| target.name == *name)?.machine
     }
 
     /// The id of the next leg.

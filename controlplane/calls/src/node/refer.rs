@@ -56,7 +56,7 @@ impl Refers {
                 referral.failed = Some(status.unwrap_or_else(|| stands_for(*reason)));
                 return None;
             }
-            Step::Joined { .. } | Step::Voicemail { .. } => 200,
+            Step::Joined { .. } | Step::Machine { .. } => 200,
             Step::Returned => referral.failed.unwrap_or(487),
             Step::Closed { result, reason, .. } => match (result, reason) {
                 (Outcome::Joined | Outcome::Transferred, _) => 200,

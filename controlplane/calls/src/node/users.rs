@@ -271,7 +271,7 @@ impl Node {
                 .config
                 .targets
                 .get(choice.target)
-                .is_some_and(|target| target.machine);
+                .is_some_and(|target| target.machine.is_some());
         }
         let id = loop {
             let id = HandoffId(self.random.draw());

@@ -57,7 +57,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
         let peer = Peer::Called(format!("ai_agents: {}", agent.name));
         peers.insert((peer, agent.next_hop, tcp(agent.transport, &agent.uri)));
     }
-    for target in config.targets.iter().filter(|target| !target.voicemail) {
+    for target in config.targets.iter().filter(|target| !target.is_machine()) {
         let peer = Peer::Called(format!("targets: {}", target.name));
         peers.insert((peer, target.next_hop, tcp(target.transport, &target.uri)));
     }

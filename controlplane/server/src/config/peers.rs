@@ -9,7 +9,7 @@ use ::playbook::hours::Calendar;
 use ::sip::endpoint::Transport;
 use ::sip::sdp::Encoding;
 use ::sip::uri::Uri;
-use calls::config::{AiAgent, Keys, Pattern, Queue, Trunk};
+use calls::config::{AiAgent, Keys, Machine, Pattern, Queue, Trunk};
 use sip::digest::Credentials;
 
 use super::hours::Hours;
@@ -49,8 +49,15 @@ pub struct Target {
     pub dtmf: Keys,
     /// It may be sent a re-INVITE that spares a transcode.
     pub reinvite: bool,
-    /// It is Baton's own answering machine, whose address is known once it runs.
-    pub voicemail: bool,
+    /// It is a machine of Baton's own, whose address is known once it runs.
+    pub machine: Option<Machine>,
+}
+
+impl Target {
+    /// Whether it is no human.
+    pub(crate) fn is_machine(&self) -> bool {
+        self.machine.is_some()
+    }
 }
 
 pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
@@ -145,9 +152,9 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
     for entry in root.tables("targets") {
         let name = unique(&entry, "name", &mut names);
         let queue = queue::read(&entry);
-        let voicemail = entry.boolean("voicemail").unwrap_or(false);
+        let machine = machine(&entry);
         let peer = match &queue {
-            _ if voicemail => machine(&entry, spoken),
+            _ if let Some(machine) = machine => Some(own_peer(&entry, machine, spoken)),
             Some(_) if !entry.has("uri") => queue_peer(&entry),
             _ => sip_peer(&entry),
         };
@@ -159,7 +166,7 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
             prompt(&entry, "hold", BuiltIn::Hold),
         );
         let (codecs, dtmf) = (codecs(&entry, spoken), keys(&entry));
-        let codecs = if voicemail { Some(vec![Encoding::Pcmu]) } else { codecs };
+        let codecs = machine.map(|_| vec![Encoding::Pcmu]).or(codecs);
         let reinvite = entry.boolean("reinvite").unwrap_or(true);
         let auth = credentials(&entry);
         if let (Some(name), Some(peer)) = (name, peer) {
@@ -177,8 +184,8 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
                 codecs,
                 auth,
                 dtmf,
-                reinvite: reinvite && !voicemail,
-                voicemail,
+                reinvite: reinvite && machine.is_none(),
+                machine,
             });
         }
         entry.finish();
@@ -186,23 +193,42 @@ pub(super) fn targets(root: &Table<'_, '_>, spoken: &[Encoding], hours: &Hours) 
     targets
 }
 
+/// `voicemail`, `callback`: which machine of our own it is.
+fn machine(entry: &Table<'_, '_>) -> Option<Machine> {
+    let machines = [Machine::Voicemail, Machine::Callback];
+    let [voicemail, callback] = machines.map(|machine| entry.boolean(machine.name()).unwrap_or(false));
+    if voicemail && callback {
+        entry.problem(
+            entry.line,
+            "callback",
+            "is of no use to a voicemail: it is the one or the other",
+        );
+    }
+    match (voicemail, callback) {
+        (true, _) => Some(Machine::Voicemail),
+        (false, true) => Some(Machine::Callback),
+        (false, false) => None,
+    }
+}
+
 /// What is our own has no address that anybody could know, and what a human has is of no use to it.
-fn machine(entry: &Table<'_, '_>, spoken: &[Encoding]) -> Option<Peer> {
+fn own_peer(entry: &Table<'_, '_>, machine: Machine, spoken: &[Encoding]) -> Peer {
+    let name = machine.name();
     for key in ["uri", "next_hop", "codecs", "patterns", "briefing", "auth", "queue"] {
         if entry.has(key) {
-            let message = "is of no use to a voicemail: it is Baton's own";
+            let message = format!("is of no use to a {name}: it is Baton's own");
             entry.problem(entry.line, key, message);
         }
     }
     let _ = (entry.string("uri"), entry.string("next_hop"));
     if !spoken.contains(&Encoding::Pcmu) {
-        entry.problem(entry.line, "voicemail", "speaks pcmu, which is not in media.codecs");
+        entry.problem(entry.line, name, "speaks pcmu, which is not in media.codecs");
     }
-    Some(Peer {
-        uri: "sip:voicemail@127.0.0.1".to_owned(),
+    Peer {
+        uri: format!("sip:{name}@127.0.0.1"),
         next_hop: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         transport: Some(Transport::Udp),
-    })
+    }
 }
 
 /// `codecs`: of those that we speak.

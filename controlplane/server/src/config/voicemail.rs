@@ -55,7 +55,7 @@ mod tests {
         let config = good("[voicemail]\nfolder = \"box\"\nmax_s = 60\n[[targets]]\nname = \"box\"\nvoicemail = true\n");
         assert!(config.voicemail.folder.ends_with("box"));
         let target = &config.targets[0];
-        assert!(target.voicemail && target.next_hop.ip().is_loopback());
+        assert!(target.machine == Some(calls::config::Machine::Voicemail) && target.next_hop.ip().is_loopback());
         assert_eq!(target.codecs.as_deref(), Some(&[sip::sdp::Encoding::Pcmu][..]));
         let with = |key: &str| problems(&format!("[[targets]]\nname = \"box\"\nvoicemail = true\n{key}\n"));
         for key in [

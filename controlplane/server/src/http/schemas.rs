@@ -168,6 +168,7 @@ const RESULTS: &[&str] = &[
     "joined",
     "transferred",
     "voicemail",
+    "callback_scheduled",
     "returned_to_ai",
     "returned_to_human",
     "abandoned",
@@ -180,7 +181,6 @@ const REASONS: &[&str] = &[
     "unreachable",
     "machine",
     "caller_hangup",
-    "machine",
     "human_hangup",
     "ai_gone",
     "declined",
@@ -412,7 +412,7 @@ fn answers() -> Vec<(&'static str, Value)> {
     let target = json!({
         "type": "object",
         "required": ["name", "ring_s"],
-        "properties": { "name": text(), "ring_s": count(), "uri": text(), "next_hop": text(), "voicemail": { "type": "boolean" } },
+        "properties": { "name": text(), "ring_s": count(), "uri": text(), "next_hop": text(), "voicemail": { "type": "boolean" }, "callback": { "type": "boolean" } },
     });
     let health = document("baton.health/1", &[("status", one_of(&["ok", "ready"]))]);
     let message = object(&[

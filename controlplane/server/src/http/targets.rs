@@ -22,8 +22,8 @@ pub(super) async fn list(State(shared): Context, principal: Principal) -> Answer
 
 fn view(target: &Target, name_only: bool) -> Value {
     let mut view = json!({ "name": target.name, "ring_s": target.ring.as_secs() });
-    if target.voicemail {
-        view["voicemail"] = true.into();
+    if let Some(machine) = target.machine {
+        view[machine.name()] = true.into();
     } else if !name_only {
         view["uri"] = target.uri.clone().into();
         view["next_hop"] = target.next_hop.to_string().into();

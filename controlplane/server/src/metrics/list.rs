@@ -76,6 +76,7 @@ const RESULTS: &[&str] = &[
     "joined",
     "transferred",
     "voicemail",
+    "callback_scheduled",
     "returned_to_ai",
     "returned_to_human",
     "abandoned",
@@ -179,7 +180,7 @@ list! {
         "Calls that were to go from one media worker to another, for a port of a human's leg or because theirs was above its budget: they are there; there was no room.";
     TAKEOVER_BYES = "baton_takeover_byes_total", Counter, "messages", [], "BYEs to legs that a server which has died had left.";
     CALLS_ENDED = "baton_calls_ended_total", Counter, "calls",
-        [one_of("by", &["caller", "ai", "human", "api", "transfer", "voicemail", "error", "node_restarted"])], "Calls that are over, by who ended them.";
+        [one_of("by", &["caller", "ai", "human", "api", "transfer", "voicemail", "callback", "error", "node_restarted"])], "Calls that are over, by who ended them.";
 
     CALLS_HANDED_OFF = "baton_calls_handed_off_total", Counter, "calls", [],
         "Calls that are over, and in which at least one handoff was asked for: with baton_calls_ended_total the transfer rate.";

@@ -84,7 +84,7 @@ impl Steps {
             Step::TargetFailed { reason, status, .. } => {
                 self.target(|target| target.failed = Some((at, reason_name(*reason), *status)));
             }
-            Step::Joined { .. } | Step::Voicemail { .. } => self.joined = Some(at),
+            Step::Joined { .. } | Step::Machine { .. } => self.joined = Some(at),
             Step::FirstHumanWord => self.first_human_word = Some(at),
             Step::Returned => self.returned = Some(at),
             Step::Evidence(_) => self.evidence = Some(at),

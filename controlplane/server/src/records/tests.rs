@@ -452,6 +452,8 @@ fn results_and_reasons_have_the_names_of_the_api() {
     for (outcome, name) in [
         (Outcome::Joined, "joined"),
         (Outcome::Transferred, "transferred"),
+        (Outcome::Voicemail, "voicemail"),
+        (Outcome::CallbackScheduled, "callback_scheduled"),
         (Outcome::ReturnedToAi, "returned_to_ai"),
         (Outcome::ReturnedToHuman, "returned_to_human"),
         (Outcome::Abandoned, "abandoned"),

@@ -127,17 +127,17 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, machine: SocketAddr, ids:
         .zip(ids.targets)
         .map(|(target, [briefing, hold])| calls::config::Target {
             name: target.name.clone(),
-            uri: match target.voicemail {
-                true => format!("sip:{}@{machine}", voicemail::user(&target.name)),
-                false => target.uri.clone(),
+            uri: match target.machine {
+                Some(_) => format!("sip:{}@{machine}", voicemail::user(&target.name)),
+                None => target.uri.clone(),
             },
-            next_hop: if target.voicemail { machine } else { target.next_hop },
+            next_hop: target.machine.map_or(target.next_hop, |_| machine),
             transport: target.transport,
             ring: target.ring,
-            hours: match target.voicemail {
-                // Its hours say when its messages are heard.
-                true => Arc::new(Calendar::always()),
-                false => Arc::clone(&target.hours),
+            hours: match target.machine {
+                // Its hours say when somebody hears its messages, or calls back.
+                Some(_) => Arc::new(Calendar::always()),
+                None => Arc::clone(&target.hours),
             },
             patterns: target.patterns.clone(),
             briefing,
@@ -147,7 +147,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, machine: SocketAddr, ids:
             dtmf: target.dtmf,
             reinvite: target.reinvite,
             queue: target.queue.clone(),
-            machine: target.voicemail,
+            machine: target.machine,
         })
         .collect();
     Peers {

@@ -22,7 +22,7 @@ fn targets() -> Vec<Target> {
         dtmf: Keys::Rtp,
         reinvite: true,
         queue: None,
-        machine: false,
+        machine: None,
     };
     vec![
         target("sales", "sip:sales@192.0.2.7:5080", &[]),

@@ -1,6 +1,7 @@
 //! Callers who are called back: by their trunk, and to a human at once when they answer.
 
 use super::*;
+use crate::config::Machine;
 use crate::request::CallBack;
 use playbook::decisions::{Change, Decision, PRIORITY_MAX, When};
 
@@ -174,13 +175,13 @@ fn decisions_may_name_it_and_it_comes_first_in_line_where_none_does() {
 #[test]
 fn nobody_is_called_back_by_a_machine() {
     let mut own = config();
-    own.targets[0].machine = true;
+    own.targets[0].machine = Some(Machine::Voicemail);
     let mut world = World::new(own.clone());
     world.call_back(promised(None)).unwrap();
     world.answer(CALLER);
     assert!(world.peers[SALES].log.is_empty());
     assert_eq!(world.peers[SUPPORT].log, ["invite"]);
-    own.targets[1].machine = true;
+    own.targets[1].machine = Some(Machine::Callback);
     let mut world = World::new(own);
     let refused = world.call_back(promised(None));
     assert!(matches!(refused, Err(RequestError::Invalid(_))), "{refused:?}");

@@ -1,11 +1,12 @@
-//! Targets that are our own answering machine.
+//! Targets that are machines of our own.
 
 use super::*;
+use crate::config::Machine;
 
 /// Sales is one; a human would be waited for here in every way that there is.
-fn world() -> World {
+fn world(machine: Machine) -> World {
     let mut config = config();
-    config.targets[0].machine = true;
+    config.targets[0].machine = Some(machine);
     config.trunks[0].refer = true;
     config.prompts.disclosure = Some(PromptId(9));
     let usual = &mut config.playbook.usual;
@@ -20,7 +21,7 @@ fn world() -> World {
 #[test]
 fn a_machine_is_joined_at_its_answer_whatever_the_mode_and_is_no_human() {
     for mode in [Mode::Warm, Mode::Cold] {
-        let mut world = world();
+        let mut world = world(Machine::Voicemail);
         world.ask(mode);
         // Nobody is announced who is not there, and no carrier is asked to reach what is ours.
         assert_eq!(world.hears("caller"), "play(hold)");
@@ -64,12 +65,39 @@ fn a_machine_is_joined_at_its_answer_whatever_the_mode_and_is_no_human() {
 
 #[test]
 fn where_a_machine_takes_no_message_the_next_target_is_called_and_briefed() {
-    let mut world = world();
+    let mut world = world(Machine::Voicemail);
     world.ask(Mode::Warm);
     world.reject(SALES, 480);
     assert_eq!(world.failed(), Some((Reason::NoAnswer, Some(480))));
     world.answer(SUPPORT);
     assert_eq!(world.hears("human"), "play(briefing)");
     world.hang_up(CALLER);
+    world.conserve();
+}
+
+#[test]
+fn what_became_of_a_caller_who_is_told_when_it_will_be_called_back_is_told_when_it_has_left() {
+    let mut world = world(Machine::Callback);
+    world.ask(Mode::Warm);
+    world.answer(SALES);
+    let (session, window) = (SessionId(world.id().0), world.spec.watch.unwrap().window);
+    let listeners = Default::default();
+    world.spec.watch = None;
+    let evidence = Media::Evidence {
+        session,
+        window,
+        listeners,
+    };
+    world.node.handle_media(world.now, evidence);
+    world.settle();
+    // From now on it may say that it wants no call.
+    assert_eq!(
+        (&world.story()[5..], world.node.alive().handoffs),
+        (&["callback", "evidence"][..], 1)
+    );
+    world.hang_up(SALES);
+    assert_eq!(world.closed(), Some((End::Completed, Outcome::CallbackScheduled, None)));
+    assert_eq!(world.story()[5..], ["callback", "evidence", "closed", "ended"]);
+    assert!(matches!(world.notices.last(), Some(What::CallEnded { by }) if by == "callback"));
     world.conserve();
 }

@@ -65,7 +65,7 @@ pub(super) fn config() -> Config {
         dtmf: Keys::Rtp,
         reinvite: true,
         queue: None,
-        machine: false,
+        machine: None,
     };
     Config {
         sip: endpoint(us()),

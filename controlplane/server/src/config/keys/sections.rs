@@ -585,6 +585,12 @@ pub(super) const SECTIONS: &[Section] = &[
                 "It is Baton's own answering machine ([voicemail]), and has no uri: a caller is joined to it at once, whatever the mode. It \
                  is never closed; its hours say when messages are heard.",
             ),
+            key(
+                "callback",
+                "false",
+                "It is Baton's own too: a caller is told when it will be called back, and may press a key for another time or for no call. \
+                 The times lie within its hours. Where none is free the next target is tried.",
+            ),
             key("ring_s", "20", "How long it may ring, seconds."),
             key(
                 "hours",

@@ -238,6 +238,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("targets.uri", "\"sip:other@127.0.0.1\""),
     ("targets.next_hop", "\"127.0.0.1:5081\""),
     ("targets.voicemail", "true"),
+    ("targets.callback", "true"),
     ("voicemail.folder", "\"other\""),
     ("voicemail.greeting", "\"prompts/busy.wav\""),
     ("voicemail.max_s", "181"),
