@@ -159,6 +159,7 @@ fn line(random: &mut Random, scenario: &mut Scenario) {
     scenario.line = Some(Line {
         target: random.below(scenario.targets() as u64) as usize,
         agents,
+        at_once: *random.pick(&[1, 1, 2, 3]),
         max_wait: seconds(random, &[2, 6, 20]),
         wrap_up: seconds(random, &[0, 1, 5]),
         set_aside: seconds(random, &[0, 1, 30]),

@@ -214,6 +214,8 @@ pub struct Line {
     pub target: usize,
     /// Its agents, all at the phone of that target, and whether they are there at the start.
     pub agents: Vec<Presence>,
+    /// How many of them are called at a time.
+    pub at_once: usize,
     /// How long a caller waits in line.
     pub max_wait: Duration,
     /// How long an agent is left alone after a talk.

@@ -173,6 +173,8 @@ pub(crate) mod cause {
     pub(crate) const PEER_GONE: &str = "SIP;cause=200;text=\"Other party hung up\"";
     pub(crate) const HANDED_OFF: &str = "SIP;cause=200;text=\"Handed off to a human\"";
     pub(crate) const NO_ANSWER: &str = "SIP;cause=480;text=\"No answer in time\"";
+    /// RFC 3326 §2: no call that was missed.
+    pub(crate) const ELSEWHERE: &str = "SIP;cause=200;text=\"Call completed elsewhere\"";
     pub(crate) const NOT_ACCEPTED: &str = "SIP;cause=480;text=\"Not accepted\"";
     pub(crate) const TAKEN_BACK: &str = "SIP;cause=487;text=\"Request taken back\"";
     pub(crate) const HUNG_UP: &str = "SIP;cause=200;text=\"Ended by the operator\"";

@@ -259,6 +259,8 @@ pub struct Queue {
     pub skills: Vec<(String, u8)>,
     /// Who of those that are free.
     pub strategy: Strategy,
+    /// How many of them are called at a time, at least one: who answers first has the caller.
+    pub at_once: usize,
     /// How long a caller waits until somebody is free; then it is the next target's turn.
     pub max_wait: Duration,
     /// How long an agent is left alone after a talk.

@@ -338,7 +338,7 @@ impl Handoff {
             }
             (Inviting | Ringing, Input::TargetAnswered) => {
                 out.push(Action::Disarm(Timer::Ring));
-                self.tell(Step::Answered, out);
+                self.tell(Step::Answered { agent: None }, out);
                 match self.order.manner.mode {
                     Mode::Warm if !self.target().machine => self.brief(parties, out),
                     Mode::Warm | Mode::Cold => self.take(parties, out),

@@ -12,6 +12,7 @@ use playbook::routing::Pool;
 use playbook::rules::Occasion;
 use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
 
+use crate::action::cause;
 use crate::call::{Action, Input, State};
 use crate::coders::Coders;
 use crate::config::{Config, Peers};
@@ -35,6 +36,7 @@ mod act;
 mod agents;
 mod callback;
 mod estimate;
+mod forks;
 mod hold;
 mod judge;
 mod keys;
@@ -502,6 +504,7 @@ impl Node {
         let Some(role) = live.legs.role(leg) else {
             return self.put_back(now, live);
         };
+        live.legs.bring_to_front(leg);
         let input = match event {
             Event::Invite { .. } | Event::Ended { .. } => None,
             // An AI that hangs up has ended the call; one that is lost has not.
@@ -589,7 +592,10 @@ impl Node {
             }
             Role::Target => {
                 let failed = self.drop_target(now, live, status != DECLINED);
-                failed.map(|_| Input::TargetFailed(status))
+                // Others' phones may ring on.
+                live.legs.target = live.legs.forks.pop();
+                let is_last = live.legs.target.is_none();
+                failed.filter(|_| is_last).map(|_| Input::TargetFailed(status))
             }
             Role::Supervisor => {
                 self.supervisor_gone(now, live, Supervised::Unreached(status));
@@ -626,6 +632,7 @@ impl Node {
             Role::Caller => self.called_back(now, live),
             Role::Peer => Some(Input::PeerAnswered),
             Role::Target => {
+                self.end_forks(now, live, cause::ELSEWHERE);
                 self.spare_by_human(now, live);
                 Some(Input::TargetAnswered)
             }

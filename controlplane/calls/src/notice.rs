@@ -252,7 +252,7 @@ pub enum Step {
     Invited {
         /// The target.
         target: String,
-        /// Which agent, by id, where the target is a queue.
+        /// Which agent, by id, where the target is a queue and one alone is called.
         agent: Option<String>,
         /// What the human gets to know.
         package: Box<Package>,
@@ -267,7 +267,10 @@ pub enum Step {
     /// The human's phone rings.
     Ringing,
     /// The human answered.
-    Answered,
+    Answered {
+        /// Which agent, by id, where the target is a queue.
+        agent: Option<String>,
+    },
     /// The human took the call.
     Accepted,
     /// The join does not wait for this any more.
@@ -325,7 +328,7 @@ impl Step {
             Step::Disclosed => "disclosed",
             Step::Announced => "announced",
             Step::Ringing => "ringing",
-            Step::Answered => "answered",
+            Step::Answered { .. } => "answered",
             Step::Accepted => "accepted",
             Step::Gate { .. } => "gate",
             Step::Joined { .. } => "joined",

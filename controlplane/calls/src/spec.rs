@@ -33,6 +33,8 @@ pub(crate) struct Legs {
     pub(crate) peer: Option<Leg>,
     /// Whom a handoff reaches for, likewise, until it is the peer.
     pub(crate) target: Option<Leg>,
+    /// Others who are called with it, of whom none has answered: who answers first is the target.
+    pub(crate) forks: Vec<Leg>,
     /// Who listens in, likewise.
     pub(crate) supervisor: Option<Leg>,
 }
@@ -54,18 +56,32 @@ impl Legs {
     /// All of them.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Leg> + Clone {
         let others = [&self.peer, &self.target, &self.supervisor];
-        [&self.caller].into_iter().chain(others.into_iter().flatten())
+        [&self.caller]
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .chain(&self.forks)
     }
 
     /// All of them, to be changed.
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Leg> {
         let others = [&mut self.peer, &mut self.target, &mut self.supervisor];
-        [&mut self.caller].into_iter().chain(others.into_iter().flatten())
+        [&mut self.caller]
+            .into_iter()
+            .chain(others.into_iter().flatten())
+            .chain(&mut self.forks)
     }
 
     /// The one with this id.
     pub(crate) fn find(&mut self, id: LegId) -> Option<&mut Leg> {
         self.iter_mut().find(|leg| leg.id == id)
+    }
+
+    /// Of those who are called at a time, this one is the target, as something has come of its call.
+    pub(crate) fn bring_to_front(&mut self, id: LegId) {
+        let fork = self.forks.iter_mut().find(|leg| leg.id == id);
+        if let (Some(fork), Some(target)) = (fork, &mut self.target) {
+            std::mem::swap(fork, target);
+        }
     }
 
     /// What the leg with this id is.
@@ -75,6 +91,7 @@ impl Legs {
             () if self.caller.id == id => Some(Role::Caller),
             () if is(&self.peer) => Some(Role::Peer),
             () if is(&self.target) => Some(Role::Target),
+            () if self.forks.iter().any(|leg| leg.id == id) => Some(Role::Target),
             () if is(&self.supervisor) => Some(Role::Supervisor),
             () => None,
         }

@@ -580,6 +580,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
 fn told(step: &Step) -> String {
     match step {
         Step::Requested { .. } => "`requested`".to_owned(),
+        Step::Answered { .. } => "`answered`".to_owned(),
         Step::Queued { place, .. } => format!("`queued: {place}`"),
         Step::Evidence(_) => "`evidence`".to_owned(),
         Step::Gate { gate, opened } => format!("`gate: {gate:?}, {opened:?}`").to_lowercase(),

@@ -231,6 +231,14 @@ impl Pool {
         }
     }
 
+    /// One more agent for a caller that has one already, kept for it like that one: both are called, and who does not answer first is let
+    /// go by [`over`](Pool::over). Nobody is passed over: who is free serves nobody who waits.
+    pub fn another(&mut self, ticket: Ticket) -> Option<Seat> {
+        let has = self.seats.values().any(|kept| kept.ticket == ticket);
+        let slot = self.choose(ticket).filter(|_| has)?;
+        Some(self.keep(slot, ticket))
+    }
+
     /// The next waiting caller for whom there is an agent now, kept for it.
     pub fn poll_offer(&mut self) -> Option<(Ticket, Seat)> {
         self.offers.pop_front()
@@ -444,7 +452,10 @@ impl Pool {
         let wanted = self.wanted(&caller.need)?;
         let is_there =
             |(slot, number): &&(usize, u64)| self.agents[*slot].as_ref().is_some_and(|agent| agent.number == *number);
-        let not: Vec<_> = caller.tried.iter().filter(is_there).map(|(slot, _)| *slot).collect();
+        let tried = caller.tried.iter().filter(is_there).map(|(slot, _)| *slot);
+        // Who takes more calls than one is not called twice for the same.
+        let called = self.seats.values().filter(|kept| kept.ticket == ticket);
+        let not: Vec<_> = tried.chain(called.map(|kept| kept.agent)).collect();
         self.columns.best(&wanted, caller.need.strategy, &not)
     }
 

@@ -226,7 +226,7 @@ impl Journal {
                 return;
             }
             Step::Ringing => "baton.handoff.ringing",
-            Step::Answered => "baton.handoff.answered",
+            Step::Answered { .. } => "baton.handoff.answered",
             Step::Accepted => "baton.handoff.accepted",
             Step::Joined { .. } => "baton.handoff.joined",
             Step::Returned => "baton.handoff.returned",
@@ -337,7 +337,7 @@ fn log(notice: &Notice) {
                 }
                 Step::Announced => tracing::info!(call, handoff, "announced"),
                 Step::Ringing => tracing::info!(call, handoff, "human rings"),
-                Step::Answered => tracing::info!(call, handoff, "human answered"),
+                Step::Answered { agent } => tracing::info!(call, handoff, agent, "human answered"),
                 Step::Accepted => tracing::info!(call, handoff, "human accepted"),
                 Step::Joined { .. } => tracing::info!(call, handoff, "joined"),
                 Step::Machine { machine, .. } => {

@@ -213,7 +213,7 @@ impl Metrics {
             | Step::Gate { .. }
             | Step::Announced
             | Step::Ringing
-            | Step::Answered
+            | Step::Answered { .. }
             | Step::Accepted
             | Step::Machine { .. }
             | Step::FirstHumanWord

@@ -458,8 +458,9 @@ impl Record {
                 self.timeline.ringing = since;
                 self.state = State::Ringing;
             }
-            Step::Answered => {
+            Step::Answered { agent } => {
                 self.timeline.answered = since;
+                self.agent = agent.clone().or(self.agent.take());
                 if self.mode == Mode::Warm {
                     self.state = State::Briefing;
                 }

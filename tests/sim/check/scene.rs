@@ -228,13 +228,13 @@ impl World {
                         (target, said) = (human(name), None);
                         reached(peer, target, ai_is_heard)
                     }
-                    Step::Answered if ai_is_heard => Scene::TalkingOn {
+                    Step::Answered { .. } if ai_is_heard => Scene::TalkingOn {
                         peer,
                         target,
                         answered: true,
                     },
-                    Step::Answered if cold => Scene::Joining { peer, target },
-                    Step::Answered => Scene::Waiting {
+                    Step::Answered { .. } if cold => Scene::Joining { peer, target },
+                    Step::Answered { .. } => Scene::Waiting {
                         peer,
                         target,
                         briefing: true,

@@ -92,7 +92,11 @@ impl World {
                     .iter()
                     .rfind(invite)
                     .is_some_and(|invite| invite.call_id == wire.call_id && Some(invite.at) >= asked);
-            if !tried || self.wire.iter().any(let_go) || self.caller.ended.is_some_and(|ended| ended <= wire.at) {
+            if !tried
+                || self.wire.iter().any(let_go)
+                || self.others_ring(wire)
+                || self.caller.ended.is_some_and(|ended| ended <= wire.at)
+            {
                 continue;
             }
             let failed = |what: &What| {
@@ -110,6 +114,22 @@ impl World {
                 faults.push(format!("{:?} failed at {at:?} and nobody was told", wire.party));
             }
         }
+    }
+
+    /// Whether others were called with this one, and have neither answered nor been let go: as long as one rings nobody has failed.
+    fn others_ring(&self, refused: &Wire) -> bool {
+        let before = |wire: &&Wire| wire.party == refused.party && wire.at <= refused.at;
+        let invites = self
+            .wire
+            .iter()
+            .filter(before)
+            .filter(|wire| wire.ours && wire.is("INVITE"));
+        let mut others = invites.filter(|invite| invite.call_id != refused.call_id);
+        others.any(|invite| {
+            let of_it = |wire: &&Wire| wire.call_id == invite.call_id;
+            let over = |wire: &Wire| wire.answers("INVITE") && wire.status >= Some(200) || wire.is("CANCEL");
+            !self.wire.iter().filter(before).filter(of_it).any(over)
+        })
     }
 
     /// The worker refused a table: what the caller hears then is what it heard before.

@@ -99,6 +99,7 @@ pub(super) fn node_config(
         queue: scenario.line.as_ref().filter(|_| is_line(n)).map(|line| Queue {
             skills: Vec::new(),
             strategy: Strategy::InOrder,
+            at_once: line.at_once,
             max_wait: line.max_wait,
             wrap_up: line.wrap_up,
             set_aside: line.set_aside,

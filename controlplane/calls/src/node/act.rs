@@ -11,7 +11,7 @@ use sip::uri::Uri;
 use crate::action::cause;
 use crate::call::{Action, Input, Scene, State};
 use crate::codecs;
-use crate::config::{Config, Keys, Machine};
+use crate::config::{Config, Keys, Machine, Target};
 use crate::hold;
 use crate::leg::{Leg, LegState};
 use crate::node::{Live, Node, Output, RETRY_AFTER, estimate, lines};
@@ -35,6 +35,11 @@ pub(super) enum Uncalled {
     NoWay,
     /// There are no coder states for what it may speak.
     NoCoders,
+}
+
+/// Whether an agent of a queue whose call ends for this reason looks as if it were not there.
+pub(super) fn is_absent(reason: &str) -> bool {
+    [cause::NO_ANSWER, cause::SILENT].contains(&reason)
 }
 
 /// Who is called, of which call.
@@ -89,8 +94,8 @@ impl Node {
             Action::InviteTarget => return self.invite_target(now, live, None),
             Action::EndTarget(reason) => {
                 live.awaits_port = false;
-                let absent = [cause::NO_ANSWER, cause::SILENT].contains(&reason);
-                if let Some(leg) = self.drop_target(now, live, absent) {
+                self.end_forks(now, live, reason);
+                if let Some(leg) = self.drop_target(now, live, is_absent(reason)) {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
@@ -160,6 +165,10 @@ impl Node {
                             return None;
                         }
                         self.registry.close(handoff);
+                    }
+                    (Step::Answered { agent }, _) => {
+                        let seat = live.legs.target.as_ref().and_then(|target| target.seat);
+                        *agent = seat.and_then(|seat| self.pool.who(seat)).map(|who| who.id.clone());
                     }
                     (Step::Closed { .. }, _) => self.registry.close(handoff),
                     (Step::Disclosed, _) => self.disclosed(now, live),
@@ -366,28 +375,44 @@ impl Node {
         let token = self.random.token();
         let mut headers = offer::context_headers(live.id, id, &live.config.public_url, &token);
         headers.extend(self.refers.by(id).map(|by| ("Referred-By".to_owned(), by)));
-        let from = live.from.clone();
         let invite = Invite {
-            to: uri.unwrap_or(chosen.uri),
-            from,
+            to: uri.unwrap_or_else(|| chosen.uri.clone()),
+            from: live.from.clone(),
             next_hop: Some(chosen.next_hop),
             transport: chosen.transport.or(asked),
             headers,
             offer: None,
-            credentials: chosen.auth.into_iter().collect(),
+            credentials: chosen.auth.iter().cloned().collect(),
         };
-        let human = (Party::Human, chosen.name.clone(), chosen.dtmf);
-        match self.invite(now, live, human, chosen.codecs, taken, invite) {
+        match self.invite_human(now, live, &chosen, taken, invite.clone()) {
             Ok(leg) => {
-                let reinvites = chosen.reinvite;
                 let seat = live.seat.take();
-                live.legs.target = Some(Leg { reinvites, seat, ..leg });
+                live.legs.target = Some(Leg { seat, ..leg });
             }
             Err(Uncalled::NoWay) => return Some(Input::TargetFailed(NO_WAY)),
             Err(Uncalled::NoCoders) => return Some(Input::NoCapacity),
         }
+        self.fork(now, live, &chosen, &invite);
+        // Of several, who answers is told then.
+        let agent = agent.filter(|_| live.legs.forks.is_empty());
         self.tell_invited(now, live, id, (chosen.name, agent), token);
         None
+    }
+
+    pub(super) fn invite_human(
+        &mut self,
+        now: Instant,
+        live: &mut Live,
+        target: &Target,
+        taken: Taken,
+        invite: Invite,
+    ) -> Result<Leg, Uncalled> {
+        let human = (Party::Human, target.name.clone(), target.dtmf);
+        let leg = self.invite(now, live, human, target.codecs.clone(), taken, invite)?;
+        Ok(Leg {
+            reinvites: target.reinvite,
+            ..leg
+        })
     }
 
     /// Asks the caller's carrier to call the target. Where it cannot even be asked, something has crossed: we do it.

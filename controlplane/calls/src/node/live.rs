@@ -16,6 +16,7 @@ use crate::call::{Call, Input, Scene};
 use crate::codecs;
 use crate::config::{Config, Machine};
 use crate::desired::Desired;
+use crate::handoff::{Handoff, State};
 use crate::leg::{Leg, LegState};
 use crate::node::{Asked, Way};
 use crate::notice::{CallId, HandoffId, Party, StandingLeg, Step};
@@ -130,6 +131,7 @@ impl Live {
                 caller,
                 peer: None,
                 target: None,
+                forks: Vec::new(),
                 supervisor: None,
             },
             worker: arrival.worker,
@@ -269,7 +271,11 @@ impl Live {
         match role {
             Role::Caller | Role::Supervisor => None,
             Role::Peer => Some(Input::PeerRinging),
-            Role::Target => Some(Input::TargetRinging),
+            // Another's phone may ring already.
+            Role::Target => {
+                let is_first = self.call.handoff().map(Handoff::state) == Some(State::Inviting);
+                is_first.then_some(Input::TargetRinging)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ mod estimate;
 mod exchange;
 mod failure;
 mod families;
+mod forks;
 mod hours;
 mod join;
 mod judge;

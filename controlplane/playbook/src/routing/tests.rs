@@ -281,6 +281,29 @@ fn who_did_not_answer_is_not_called_again_for_the_same_caller_and_for_a_while_fo
 }
 
 #[test]
+fn others_are_called_for_the_same_caller_each_once_and_let_go_without_blame() {
+    let two = Profile {
+        calls: 2,
+        ..profile("a", &[])
+    };
+    let mut world = World::of(vec![two, profile("b", &[]), profile("c", &[])]);
+    let ticket = world.enter(need(&[]));
+    assert_eq!(world.pool.another(ticket), None, "who has nobody yet has nobody else");
+    let (first, who) = world.call(ticket).expect("somebody");
+    assert_eq!(who, "a");
+    let others: Vec<Seat> = std::iter::from_fn(|| world.pool.another(ticket)).collect();
+    let names: Vec<_> = others.iter().map(|seat| world.name(*seat)).collect();
+    assert_eq!(names, ["b", "c"], "nobody twice");
+    world.pool.missed(world.now, first, true);
+    assert_eq!(world.pool.another(ticket), None, "nor whoever did not take it");
+    world.pool.answered(world.now, others[0]);
+    world.pool.over(world.now, others[1]);
+    world.pool.leave(world.now, ticket);
+    let next = world.enter(need(&[]));
+    assert_eq!(world.call(next).expect("one who was let go").1, "c");
+}
+
+#[test]
 fn the_first_in_line_whom_a_free_agent_can_serve_has_it_and_of_those_the_most_urgent() {
     let mut world = World::of(vec![profile("anna", &[("billing", 5)])]);
     let busy = world.enter(need(&[]));

@@ -11,6 +11,9 @@ const SKILLS: usize = 64;
 /// The longest name of a skill, in bytes.
 const LONGEST: usize = 256;
 
+/// Agents that may be called at a time: each takes a port for as long as it rings.
+const AT_ONCE: u64 = 16;
+
 const STRATEGIES: [(&str, Strategy); 5] = [
     ("longest-idle", Strategy::LongestIdle),
     ("in-order", Strategy::InOrder),
@@ -26,6 +29,9 @@ pub(super) fn read(entry: &Table<'_, '_>) -> Option<Queue> {
     let queue = Queue {
         skills: skills(&table),
         strategy: table.choice("strategy", &STRATEGIES).unwrap_or(Strategy::LongestIdle),
+        at_once: table
+            .integer("at_once", 1..=AT_ONCE)
+            .map_or(1, |found| found.value as usize),
         max_wait: seconds(&table, "max_wait_s", 1..=3600, 120),
         wrap_up: seconds(&table, "wrap_up_s", 0..=600, 0),
         set_aside: seconds(&table, "set_aside_s", 0..=3600, 60),
@@ -77,6 +83,7 @@ mod tests {
         let usual = Queue {
             skills: Vec::new(),
             strategy: Strategy::LongestIdle,
+            at_once: 1,
             max_wait: Duration::from_secs(120),
             wrap_up: Duration::ZERO,
             set_aside: Duration::from_secs(60),

@@ -87,7 +87,7 @@ pub(crate) fn eventful() -> String {
     );
     tell(200, step(Step::Announced));
     tell(300, step(Step::Ringing));
-    tell(400, step(Step::Answered));
+    tell(400, step(Step::Answered { agent: None }));
     tell(500, step(Step::Accepted));
     let spoken = |(party, codec)| Spoken { party, codec, why: "" };
     let codecs = [(Party::Caller, "PCMA"), (Party::Ai, "opus"), (Party::Human, "G729")]

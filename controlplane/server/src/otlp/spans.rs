@@ -79,7 +79,10 @@ impl Steps {
                 }
             }
             Step::Ringing => self.target(|target| target.ringing = Some(at)),
-            Step::Answered => self.target(|target| target.answered = Some(at)),
+            Step::Answered { agent } => self.target(|target| {
+                target.answered = Some(at);
+                target.agent = agent.clone().or(target.agent.take());
+            }),
             Step::Accepted => self.target(|target| target.accepted = Some(at)),
             Step::TargetFailed { reason, status, .. } => {
                 self.target(|target| target.failed = Some((at, reason_name(*reason), *status)));

@@ -166,7 +166,7 @@ fn a_handoff_from_trigger_to_first_word() {
     assert_eq!(story.view(1)["state"], "consulting");
     story.step(1600, 1, Step::Ringing);
     assert_eq!(story.view(1)["state"], "ringing");
-    story.step(2000, 1, Step::Answered);
+    story.step(2000, 1, Step::Answered { agent: None });
     assert_eq!(story.view(1)["state"], "briefing");
     story.step(2500, 1, Step::Accepted);
     assert_eq!(story.view(1)["state"], "accepted");
@@ -227,6 +227,23 @@ fn a_handoff_from_trigger_to_first_word() {
     assert_eq!(view["context"]["brief"], "wants a refund");
     assert_eq!(view["context_delivery"]["status"], "no_webhook");
     assert_eq!(view["ai_agent"], "assistant");
+}
+
+#[test]
+fn of_several_agents_who_are_called_at_a_time_the_one_who_answers_is_known_then() {
+    let mut story = Story::new();
+    story.request(0, 1);
+    let invited = Step::Invited {
+        target: "billing".to_owned(),
+        agent: None,
+        package: package("wants a refund"),
+        token: "t0ken".to_owned(),
+    };
+    story.step(10, 1, invited);
+    assert_eq!(story.view(1)["agent"], Value::Null);
+    let agent = Some("berta".to_owned());
+    story.step(900, 1, Step::Answered { agent });
+    assert_eq!(story.view(1)["agent"], "berta");
 }
 
 #[test]

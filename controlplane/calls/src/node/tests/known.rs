@@ -26,6 +26,7 @@ fn world() -> World {
     config.targets[0].queue = Some(Queue {
         skills: Vec::new(),
         strategy: Strategy::LongestIdle,
+        at_once: 1,
         max_wait: Duration::from_secs(120),
         wrap_up: Duration::ZERO,
         set_aside: Duration::from_secs(60),

@@ -11,16 +11,17 @@ const HOLD: u64 = 1;
 const NUMBER_ONE: [u64; 2] = [16, 17];
 const NUMBER_TWO: [u64; 2] = [16, 18];
 
-fn seconds(seconds: u64) -> Duration {
+pub(super) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 /// Sales is a queue, whose agents are called at its next hop, and support is none.
-fn queued() -> Config {
+pub(super) fn queued() -> Config {
     let mut config = config();
     config.targets[0].queue = Some(Queue {
         skills: vec![("billing".to_owned(), 3)],
         strategy: Strategy::InOrder,
+        at_once: 1,
         max_wait: seconds(120),
         wrap_up: seconds(10),
         set_aside: seconds(300),
@@ -39,7 +40,7 @@ fn queued() -> Config {
     config
 }
 
-fn agent(id: &str, order: u16) -> Profile {
+pub(super) fn agent(id: &str, order: u16) -> Profile {
     Profile {
         id: id.to_owned(),
         name: String::new(),
@@ -53,7 +54,7 @@ fn agent(id: &str, order: u16) -> Profile {
 }
 
 /// A queue with these agents, and a caller who talks with the AI.
-fn world(config: Config, ids: &[&str]) -> World {
+pub(super) fn world(config: Config, ids: &[&str]) -> World {
     let mut world = World::new(config);
     for (id, order) in ids.iter().zip(1..) {
         world
@@ -77,7 +78,7 @@ fn need(queue: &str, priority: u8) -> Need {
 
 impl World {
     /// Another caller has an agent.
-    fn occupy(&mut self) -> Seat {
+    pub(super) fn occupy(&mut self) -> Seat {
         let ticket = self.node.pool.enter(self.now, need("sales", 0));
         let seat = self.node.pool.call(self.now, ticket).expect("somebody is free");
         self.node.pool.answered(self.now, seat);
@@ -93,7 +94,7 @@ impl World {
         self.settle();
     }
 
-    fn doing(&mut self, id: &str) -> &'static str {
+    pub(super) fn doing(&mut self, id: &str) -> &'static str {
         match self.request(Request::Agent(id.to_owned())) {
             Ok(Response::Agent(agent)) => agent.state,
             other => panic!("{other:?}"),
@@ -122,7 +123,7 @@ impl World {
     }
 
     /// Whom the last INVITE to a host was for.
-    fn called(&self, host: usize) -> String {
+    pub(super) fn called(&self, host: usize) -> String {
         let request = self.peers[host].request.as_ref().expect("an INVITE");
         let line = String::from_utf8_lossy(&request.to_bytes()).into_owned();
         line.split(' ').nth(1).unwrap_or_default().to_owned()
@@ -137,7 +138,7 @@ impl World {
         places.collect()
     }
 
-    fn invited(&self) -> Vec<(String, Option<String>)> {
+    pub(super) fn invited(&self) -> Vec<(String, Option<String>)> {
         let invited = self.notices.iter().filter_map(|what| match what {
             What::Handoff(_, Step::Invited { target, agent, .. }) => Some((target.clone(), agent.clone())),
             _ => None,
@@ -146,7 +147,7 @@ impl World {
     }
 }
 
-fn sales(agent: &str) -> (String, Option<String>) {
+pub(super) fn sales(agent: &str) -> (String, Option<String>) {
     ("sales".to_owned(), Some(agent.to_owned()))
 }
 

@@ -150,6 +150,8 @@ pub(super) struct Peer {
     /// The last dialog, its last request and how it went.
     pub(super) dialog: Option<DialogId>,
     pub(super) request: Option<sip::message::Message>,
+    /// All INVITEs that came.
+    pub(super) invites: Vec<(DialogId, sip::message::Message)>,
     pub(super) log: Vec<&'static str>,
     /// The descriptions that came in a re-INVITE or in the answer to one.
     pub(super) bodies: Vec<Bytes>,
@@ -199,6 +201,7 @@ impl World {
             ),
             dialog: None,
             request: None,
+            invites: Vec::new(),
             log: Vec::new(),
             bodies: Vec::new(),
             answers: Vec::new(),
@@ -637,6 +640,7 @@ impl Peer {
     pub(super) fn handle(&mut self, event: Event) {
         let name = match event {
             Event::Invite { dialog, request, .. } => {
+                self.invites.push((dialog, (*request).clone()));
                 (self.dialog, self.request) = (Some(dialog), Some(*request));
                 "invite"
             }

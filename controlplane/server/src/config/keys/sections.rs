@@ -651,6 +651,12 @@ pub(super) const SECTIONS: &[Section] = &[
                  \"highest-csat\" (of the last 15 calls), \"best-skill\" (the highest levels of what is needed).",
             ),
             key(
+                "at_once",
+                "1",
+                "How many of those that are free are called at a time, 1 to 16: who answers first has the caller, and nobody else's \
+                 phone shows a missed call. Each takes a port while it rings.",
+            ),
+            key(
                 "max_wait_s",
                 "120",
                 "How long a caller waits until somebody is free, seconds, at most 3600; then it is the next target's turn.",

@@ -254,6 +254,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("targets.hold", "\"prompts/busy.wav\""),
     ("targets.queue.skills", "{ billing = 6 }"),
     ("targets.queue.strategy", "\"in-order\""),
+    ("targets.queue.at_once", "2"),
     ("targets.queue.max_wait_s", "121"),
     ("targets.queue.wrap_up_s", "1"),
     ("targets.queue.set_aside_s", "61"),

@@ -187,7 +187,11 @@ fn steps() -> impl Iterator<Item = Vec<Making>> {
             step(requested),
             step(invited),
         ],
-        vec![step(Step::Ringing), step(Step::Answered), step(Step::Accepted)],
+        vec![
+            step(Step::Ringing),
+            step(Step::Answered { agent: None }),
+            step(Step::Accepted),
+        ],
         vec![
             step(Step::Joined { codecs: Vec::new() }),
             step(closed),
