@@ -230,6 +230,31 @@ impl Calendar {
         }
     }
 
+    /// Whether it is open from a moment until another one, which is not in it.
+    pub(crate) fn is_open_until(&self, from: SystemTime, until: SystemTime) -> bool {
+        let (Ok(from), Ok(until)) = (Timestamp::try_from(from), Timestamp::try_from(until)) else {
+            return false;
+        };
+        let mut changes = self.changes(from, until).into_iter();
+        self.has(from) && changes.all(|at| at == until || self.has(at))
+    }
+
+    /// The next moment, `at` itself where it is one, at which the clock on the wall shows a whole minute that is a multiple of so many in its
+    /// hour. A clock that is changed shows other minutes than one thought: then it is looked at again.
+    pub(crate) fn next_on_clock(&self, at: SystemTime, minutes: u8) -> Option<SystemTime> {
+        let mut at = Timestamp::try_from(at).ok()?;
+        let every = i64::from(minutes.max(1)) * 60_000_000_000;
+        loop {
+            let here = self.zone.to_datetime(at);
+            let since = (i64::from(here.minute()) * 60 + i64::from(here.second())) * 1_000_000_000;
+            let past = (since + i64::from(here.subsec_nanosecond())) % every;
+            if past == 0 {
+                return Some(at.into());
+            }
+            at = at.checked_add(SignedDuration::from_nanos(every - past)).ok()?;
+        }
+    }
+
     fn has(&self, at: Timestamp) -> bool {
         let here = self.zone.to_datetime(at);
         let minute = here.hour() as u16 * 60 + here.minute() as u16;

@@ -12,6 +12,7 @@ pub mod redact;
 pub mod replay;
 pub mod routing;
 pub mod rules;
+pub mod slots;
 mod words;
 
 use serde::{Deserialize, Serialize};

@@ -4,6 +4,7 @@
 //! has a file below with one struct of checked values and one function that reads them.
 
 mod budget;
+mod callback;
 mod decisions;
 mod hep;
 mod hours;
@@ -35,6 +36,7 @@ use calls::config::{AiAgent, Budget, Deadlines, Trunk};
 use toml::de::DeTable;
 
 pub use budget::Share;
+pub use callback::Callback;
 pub use decisions::Sounds;
 pub use hep::Hep;
 pub use hours::Hours;
@@ -95,6 +97,8 @@ pub struct Config {
     pub prompts: Prompts,
     /// `[voicemail]`
     pub voicemail: Voicemail,
+    /// `[callback]`
+    pub callback: Callback,
     /// `[[webhooks]]`
     pub webhooks: Vec<Webhook>,
     /// `[hep]`
@@ -171,6 +175,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let (playbook, sounds, deadlines) = playbook::read(root.table("playbook"), &targets, &media_times);
     let prompts = prompts::read(root.table("prompts"));
     let voicemail = voicemail::read(root.table("voicemail"));
+    let callback = callback::read(root.table("callback"), &targets);
     let hep = hep::read(root.table("hep"));
     let otlp = otlp::read(root.table("otlp"));
     let webhooks = webhooks::read(&root);
@@ -209,6 +214,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         deadlines,
         prompts,
         voicemail,
+        callback,
         webhooks,
         hep,
         otlp,

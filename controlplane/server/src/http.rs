@@ -8,6 +8,7 @@ mod agents;
 mod auth;
 pub mod bodies;
 mod body;
+mod callbacks;
 mod calls;
 mod connections;
 mod deliveries;
@@ -52,6 +53,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 
 use crate::agents::Agents;
+use crate::callbacks::Callbacks;
 use crate::config;
 use crate::ids;
 use crate::journal::{Journal, lock};
@@ -75,6 +77,7 @@ pub(crate) struct Shared {
     idempotency: Idempotency,
     reloads: Reloads,
     agents: Arc<Agents>,
+    callbacks: Callbacks,
     rates: StdMutex<Rates>,
     /// Places for readers of events.
     readers: Arc<Semaphore>,
@@ -130,6 +133,7 @@ impl Shared {
         settings: watch::Receiver<Arc<Settings>>,
         reloads: Reloads,
         agents: Arc<Agents>,
+        callbacks: Callbacks,
         journal: Arc<Journal>,
         vitals: Arc<Vitals>,
         draining: Arc<AtomicBool>,
@@ -146,6 +150,7 @@ impl Shared {
             idempotency: Idempotency::default(),
             reloads,
             agents,
+            callbacks,
             rates: StdMutex::default(),
             closing,
         }

@@ -24,6 +24,11 @@ pub(crate) fn handoff(id: HandoffId) -> String {
     format!("ho_{:016x}", id.0)
 }
 
+/// `cb_` and 16 hex digits: a callback.
+pub(crate) fn callback(random: u64) -> String {
+    format!("cb_{random:016x}")
+}
+
 /// `ins_` and 16 hex digits: one run of a server.
 pub(crate) fn instance(random: u64) -> String {
     format!("ins_{random:016x}")

@@ -1,18 +1,20 @@
 //! Whoever listens to the node: records, webhooks, metrics and the log. A notice passes through here once.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use calls::config::Machine;
-use calls::notice::{HandoffId, Notice, Step, Supervised, What};
+use calls::notice::{CallId, HandoffId, Notice, Step, Supervised, What};
 use playbook::context::Package;
 use serde_json::{Value, json};
 
+use crate::callbacks::{self, Booked, Callbacks, WeakCallbacks};
 use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
 use crate::otlp::Otlp;
-use crate::records::{REQUESTED, Records, package_value};
+use crate::records::{REQUESTED, Records, callback_view, package_value};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
 use crate::tap::traces::Traces;
@@ -37,6 +39,10 @@ pub(crate) struct Journal {
     pub(crate) store: Store,
     /// What became of callers of the answering machine.
     pub(crate) voicemails: voicemail::Counters,
+    /// What became of callbacks.
+    pub(crate) callbacks: callbacks::Counters,
+    /// Who promises them, once there is somebody.
+    pub(crate) promises: OnceLock<WeakCallbacks>,
 }
 
 /// Locks; a panic of another holder is a bug that was reported there, and the data are still whole.
@@ -56,6 +62,8 @@ impl Journal {
             captured: OnceLock::new(),
             store,
             voicemails: voicemail::Counters::default(),
+            callbacks: callbacks::Counters::default(),
+            promises: OnceLock::new(),
         }
     }
 
@@ -196,6 +204,42 @@ impl Journal {
             };
             self.handoff_event(&mut records, &notice, id, "baton.handoff.voicemail_left", json!({}));
         }
+        if let Some(row) = records.row(id) {
+            self.store.write(Write::Handoff(row));
+        }
+    }
+
+    /// Who promises callbacks; `None`: the server is not up yet, or is stopping.
+    #[allow(dead_code, reason = "the machine that promises comes next")]
+    pub(crate) fn promises(&self) -> Option<Callbacks> {
+        self.promises.get()?.upgrade()
+    }
+
+    /// A caller was promised to be called back, which is on the disk. It may come after the end of its handoff, and of its call.
+    pub(crate) fn callback_scheduled(&self, call: CallId, handoff: Option<HandoffId>, booked: &Booked) {
+        const KIND: &str = "baton.handoff.callback_scheduled";
+        self.callbacks.scheduled.fetch_add(1, Ordering::Relaxed);
+        let mut records = lock(&self.records);
+        let at = |what| Notice {
+            call,
+            at: Instant::now(),
+            what,
+        };
+        let Some(id) = handoff else {
+            // The AI promised it. What the notice is made of is its time and its call.
+            let data = json!({ "callback": callback_view(booked) });
+            return self.call_event(&mut records, &at(What::Context(Value::Null)), KIND, data);
+        };
+        let Some(record) = records.get_mut(id) else {
+            // So many calls later nobody looks any more: the caller is called all the same.
+            return tracing::warn!(
+                handoff = ids::handoff(id),
+                callback = booked.id,
+                "a callback of a handoff that is forgotten"
+            );
+        };
+        record.callback = Some(booked.clone());
+        self.handoff_event(&mut records, &at(What::Context(Value::Null)), id, KIND, json!({}));
         if let Some(row) = records.row(id) {
             self.store.write(Write::Handoff(row));
         }

@@ -3,6 +3,7 @@
 //! A library beside the binary, so that tests and `baton demo` can run a server inside their own process.
 
 mod agents;
+mod callbacks;
 mod check;
 pub mod cli;
 mod coders;

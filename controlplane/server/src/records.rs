@@ -13,7 +13,8 @@ use playbook::Mode;
 use playbook::context::Package;
 use serde_json::{Map, Value, json};
 
-use crate::ids::{self, Clock};
+use crate::callbacks::Booked;
+use crate::ids::{self, Clock, rfc3339};
 use crate::otlp;
 use crate::store::{HandoffRow, Key};
 use crate::voicemail::Left;
@@ -81,6 +82,8 @@ pub(crate) struct Record {
     codecs: Vec<Spoken>,
     /// What the caller left with the answering machine.
     pub(crate) voicemail: Option<Left>,
+    /// The promise to call the caller back.
+    pub(crate) callback: Option<Booked>,
     evidence: Option<Vec<(Party, Evidence)>>,
     /// Of the last event about it.
     pub(crate) sequence: u64,
@@ -363,6 +366,7 @@ impl Records {
             "codecs": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.codec)))),
             "codec_reasons": by_party(record.codecs.iter().map(|spoken| (spoken.party, json!(spoken.why)))),
             "voicemail": record.voicemail.as_ref().map(voicemail_view),
+            "callback": record.callback.as_ref().map(callback_view),
             "evidence": record.evidence.as_deref().map(evidence_by_party),
         })
     }
@@ -393,11 +397,22 @@ impl Record {
             invited: None,
             codecs: Vec::new(),
             voicemail: None,
+            callback: None,
             evidence: None,
             sequence: 0,
             invitation: None,
             told: false,
         }
+    }
+
+    /// Why, in the words of whoever asked.
+    pub(crate) fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// As it was told last.
+    pub(crate) fn context(&self) -> Option<&Package> {
+        self.context.as_deref()
     }
 
     /// The rule of the playbook that asked for it, where one did.
@@ -581,8 +596,18 @@ fn voicemail_view(left: &Left) -> Value {
         "id": left.id,
         "file": left.id.as_ref().map(|id| format!("{id}.wav")),
         "seconds": left.seconds,
-        "respond_by": left.respond_by.map(ids::rfc3339),
+        "respond_by": left.respond_by.map(rfc3339),
         "cut": left.cut,
+    })
+}
+
+/// A promise to call somebody back.
+pub(crate) fn callback_view(booked: &Booked) -> Value {
+    json!({
+        "id": booked.id,
+        "from": rfc3339(booked.from),
+        "until": rfc3339(booked.until),
+        "time_zone": booked.zone,
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agents::Agents;
+use crate::callbacks;
 use crate::config::{Config, Difference, Problem};
 use crate::event::Teller;
 use crate::http;
@@ -108,6 +109,7 @@ pub(crate) struct Reload {
     /// Where the answering machine is.
     pub(crate) machine: SocketAddr,
     pub(crate) voicemail: watch::Sender<Arc<voicemail::Settings>>,
+    pub(crate) callbacks: watch::Sender<Arc<callbacks::Settings>>,
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
     pub(crate) uploads: Uploads,
@@ -185,6 +187,7 @@ impl Reload {
         self.times.send_replace(Times::of(&config));
         self.api.send_replace(http::Settings::of(&config));
         self.voicemail.send_replace(voicemail::Settings::of(&config));
+        self.callbacks.send_replace(callbacks::Settings::of(&config));
         self.couriers.set(&config.webhooks, &self.teller).await;
         self.node.reload(peers(&config, self.http, self.machine, ids)).await;
         self.agents.refresh().await;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::agents::Agents;
+use crate::callbacks::{self, Callbacks};
 use crate::coders::coders;
 use crate::config::Config;
 use crate::event::Teller;
@@ -269,6 +270,10 @@ impl Server {
             // The other one may have changed them until a moment ago.
             agents.refresh().await;
         }
+        let (promising, promised_by) = watch::channel(callbacks::Settings::of(&config));
+        let callbacks = Callbacks::new(promised_by, node.clone(), Arc::clone(&journal));
+        // Whoever asks before it is there is told that nothing is promised.
+        let _ = journal.promises.set(callbacks.downgrade());
         let acknowledging = tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
@@ -281,6 +286,7 @@ impl Server {
             http,
             machine: voicemail.at(),
             voicemail: messages,
+            callbacks: promising,
             node: node.clone(),
             library,
             uploads,
@@ -297,6 +303,7 @@ impl Server {
             settings,
             reloads.clone(),
             agents,
+            callbacks,
             Arc::clone(&journal),
             Arc::clone(&vitals),
             Arc::clone(&draining),

@@ -8,6 +8,7 @@
 //! Nothing here waits for the database for ever: not who reads, not who waits for a commit, not the commit itself.
 
 mod agents;
+pub(crate) mod callbacks;
 mod callers;
 mod database;
 mod feed;

@@ -98,6 +98,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "targets" => format!("{:?}", config.targets),
         "playbook" => format!("{:?}{:?}", config.playbook, config.deadlines),
         "voicemail" => format!("{:?}", config.voicemail),
+        "callback" => format!("{:?}", config.callback),
         "hep" => format!("{:?}", config.hep),
         "otlp" => format!("{:?}", config.otlp),
         _ => format!("{:?}", config.webhooks),
@@ -139,6 +140,7 @@ impl Config {
         config.sounds = new.sounds;
         config.prompts = new.prompts;
         config.voicemail = new.voicemail;
+        config.callback = new.callback;
         config.webhooks = new.webhooks;
         config
     }

@@ -34,7 +34,7 @@ pub struct Webhook {
 }
 
 /// Types of events that a webhook can ask for.
-pub const EVENT_TYPES: [&str; 15] = [
+pub const EVENT_TYPES: [&str; 16] = [
     "baton.call.started",
     "baton.call.ended",
     "baton.call.hears",
@@ -49,6 +49,7 @@ pub const EVENT_TYPES: [&str; 15] = [
     "baton.handoff.failed",
     "baton.handoff.returned",
     "baton.handoff.voicemail_left",
+    "baton.handoff.callback_scheduled",
     "baton.context.updated",
 ];
 

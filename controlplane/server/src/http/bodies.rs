@@ -270,6 +270,43 @@ pub(crate) fn presence(body: Value) -> Result<Presence, String> {
     Ok(said.presence)
 }
 
+/// What an AI promises a caller.
+#[derive(Debug)]
+pub(crate) struct WishedCallback {
+    pub(crate) target: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) not_before: Option<Timestamp>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SaidCallback {
+    target: Option<String>,
+    #[serde(default)]
+    reason: String,
+    not_before: Option<String>,
+}
+
+/// The wish for a callback.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn callback(body: Value) -> Result<WishedCallback, String> {
+    let said: SaidCallback = serde_json::from_value(body).map_err(|error| error.to_string())?;
+    if said.reason.chars().count() > REASON_MAX {
+        return Err(format!("reason must have at most {REASON_MAX} characters"));
+    }
+    let time = |text: String| {
+        text.parse::<Timestamp>()
+            .map_err(|error| format!("not_before: {error}"))
+    };
+    Ok(WishedCallback {
+        target: said.target,
+        reason: said.reason,
+        not_before: said.not_before.map(time).transpose()?,
+    })
+}
+
 /// The longest note of a feedback.
 pub(super) const NOTE_MAX: usize = 2000;
 

@@ -11,9 +11,10 @@ use axum::routing::{MethodRouter, any, delete, get, patch, post, put};
 use super::problem::Problem;
 use super::schemas::Schema;
 use super::{
-    Shared, agents, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload, status, targets,
-    trace, voicemails,
+    Shared, agents, callbacks, calls, deliveries, events, guard, handoffs, hears, kpi, openapi, prompts, reload,
+    status, targets, trace, voicemails,
 };
+use crate::store::callbacks::CallbackState;
 
 /// One operation of the API.
 pub(super) struct Operation {
@@ -140,6 +141,7 @@ const AWAY: Answer = problem(
     "The server is stopping, or the store does not answer. What was asked for may be done all the same.",
 );
 const NO_AGENT: Answer = problem(404, "No human agent has this id.");
+const NO_CALLBACK: Answer = problem(404, "There is no such callback, or it is none of the key's agent.");
 const NO_ROOM: Answer = problem(
     409,
     "There are as many human agents as there can be, or as many names of skills, languages and queues.",
@@ -886,6 +888,91 @@ pub(super) static OPERATIONS: &[Operation] = &[
             problem(404, "There is no such message."),
         ],
         handler: || get(voicemails::play),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/callbacks",
+        id: "listCallbacks",
+        summary: "Callers who were promised to be called back, by pages: those that were promised first come first.",
+        access: Access::Key,
+        query: &[
+            Parameter {
+                name: "state",
+                what: "Only those in this state.",
+                kind: Kind::OneOf(&CallbackState::NAMES),
+            },
+            AFTER,
+            LIMIT,
+        ],
+        headers: &[],
+        body: None,
+        answers: &[ok("A page.", Schema::Callbacks), AWAY],
+        handler: || get(callbacks::list),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/v1/callbacks/{callback}",
+        id: "getCallback",
+        summary: "A callback, and the context that the human will have.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[ok("The callback.", Schema::Callback), NO_CALLBACK, AWAY],
+        handler: || get(callbacks::one),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/v1/callbacks/{callback}",
+        id: "cancelCallback",
+        summary: "Cancel a callback that waits for its time: its slot is free again.",
+        access: Access::Key,
+        query: &[],
+        headers: &[],
+        body: None,
+        answers: &[
+            Answer {
+                status: 204,
+                what: "It is cancelled.",
+                content: Content::Nothing,
+            },
+            NO_CALLBACK,
+            problem(409, "The caller is being called, or it is over."),
+            AWAY,
+        ],
+        handler: || delete(callbacks::cancel),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/v1/calls/{call}/callback",
+        id: "promiseCallback",
+        summary: "Promise the caller of a live call to be called back, at the number that it calls from: the first slot that is free. The AI \
+                  tells the caller.",
+        access: Access::Ai,
+        query: &[],
+        headers: &[],
+        body: Some(Body {
+            schema: Schema::CallbackRequest,
+            media_types: JSON,
+        }),
+        answers: &[
+            Answer {
+                status: 201,
+                what: "It is on the disk. Where the caller has one that waits, it is that one.",
+                content: Content::Json(Schema::Promise),
+            },
+            NO_CALL,
+            problem(
+                409,
+                "No slot has room (no-slot), the caller shows no number (no-number), or its trunk has no way out (no-way-out).",
+            ),
+            problem(
+                422,
+                "The body is not what it must be, or no human target has this name; `detail` says which.",
+            ),
+            AWAY,
+        ],
+        handler: || post(callbacks::promise),
     },
     Operation {
         method: Method::POST,

@@ -1,6 +1,7 @@
 //! What bodies look like: JSON Schema 2020-12, as OpenAPI 3.1 has it. The API's tests hold every answer against it.
 
 mod agents;
+mod callbacks;
 
 use media::command::GAIN_DB;
 use playbook::context::{FLAGS_MAX, LABEL_MAX, TEXT_MAX};
@@ -16,6 +17,9 @@ pub(super) enum Schema {
     AgentRequest,
     Agents,
     Any,
+    Callback,
+    CallbackRequest,
+    Callbacks,
     Call,
     Calls,
     Context,
@@ -34,6 +38,7 @@ pub(super) enum Schema {
     Package,
     PresenceRequest,
     Prompt,
+    Promise,
     Prompts,
     Queues,
     Voicemails,
@@ -450,6 +455,7 @@ fn answers() -> Vec<(&'static str, Value)> {
         ("Health", health),
     ];
     all.extend(agents::all());
+    all.extend(callbacks::all());
     all.extend(hears());
     all.extend(records());
     all.extend(figures());
@@ -642,6 +648,7 @@ fn records() -> Vec<(&'static str, Value)> {
                 }),
             ),
             ("voicemail", or_null(left)),
+            ("callback", or_null(object(&callbacks::promise()))),
             ("evidence", or_null(to("EvidenceByParty"))),
             ("context", or_null(to("Package"))),
             ("context_delivery", context_delivery),

@@ -266,7 +266,7 @@ list! {
     STORE_TROUBLE = "baton_store_trouble_seconds", Gauge, "s", [],
         "For how long the store has taken no writes; 0: it does.";
     STORE_PRUNED = "baton_store_pruned_total", Counter, "rows",
-        [one_of("kind", &["handoffs", "turns", "contexts", "events", "deliveries", "keys"])],
+        [one_of("kind", &["handoffs", "turns", "contexts", "events", "deliveries", "keys", "callbacks"])],
         "Rows that were kept for as long as they should be, and went.";
 
     WEBHOOK_ATTEMPTS = "baton_webhook_attempts_total", Counter, "attempts", [WEBHOOK], "Attempts to deliver an event.";

@@ -13,6 +13,7 @@ use sqlx::{AnyConnection, AnyPool, Connection as _, Executor as _, Row as _, Sql
 use tokio::time::timeout;
 
 use super::DeliveryStatus;
+use super::callbacks::release;
 use super::put::put;
 use super::write::{AttemptRow, CallRow, DeliveryId, DeliveryRow, HandoffRow, Write};
 
@@ -23,12 +24,13 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 5] = [
+const MIGRATIONS: [(i64, &str, &str); 6] = [
     (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
     (2, "events in order", include_str!("schema/2_events_in_order.sql")),
     (3, "prompts", include_str!("schema/3_prompts.sql")),
     (4, "calls in time", include_str!("schema/4_calls_in_time.sql")),
     (5, "agents", include_str!("schema/5_agents.sql")),
+    (6, "callbacks", include_str!("schema/6_callbacks.sql")),
 ];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and
@@ -543,6 +545,7 @@ impl Database {
         }
         let query = sqlx::query(INHERIT);
         query.bind(instance).bind(dead).execute(&mut *transaction).await?;
+        release(&mut transaction, dead).await?;
         let query = sqlx::query("DELETE FROM instances WHERE id = $1").bind(dead);
         query.execute(&mut *transaction).await?;
         transaction.commit().await

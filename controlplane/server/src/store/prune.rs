@@ -31,11 +31,12 @@ pub(crate) struct Pruned {
     pub(crate) events: u64,
     pub(crate) deliveries: u64,
     pub(crate) keys: u64,
+    pub(crate) callbacks: u64,
 }
 
 impl Pruned {
     /// Each kind with its name.
-    pub(crate) fn kinds(&self) -> [(&'static str, u64); 6] {
+    pub(crate) fn kinds(&self) -> [(&'static str, u64); 7] {
         [
             ("handoffs", self.handoffs),
             ("turns", self.turns),
@@ -43,6 +44,7 @@ impl Pruned {
             ("events", self.events),
             ("deliveries", self.deliveries),
             ("keys", self.keys),
+            ("callbacks", self.callbacks),
         ]
     }
 
@@ -53,6 +55,7 @@ impl Pruned {
         self.events += more.events;
         self.deliveries += more.deliveries;
         self.keys += more.keys;
+        self.callbacks += more.callbacks;
     }
 }
 
@@ -128,6 +131,7 @@ pub(super) async fn prune(connection: &mut AnyConnection, what: &Prune) -> Resul
     }
     pruned.turns = old(connection, OLD_TURNS, what.before_ms, what.most).await?;
     pruned.contexts = old(connection, OLD_CONTEXTS, what.before_ms, what.most).await?;
+    pruned.callbacks = old(connection, OLD_CALLBACKS, what.before_ms, what.most).await?;
     pruned.keys = old(connection, OLD_KEYS, what.keys_before_ms, what.most).await?;
     Ok(pruned)
 }
@@ -154,9 +158,19 @@ const OLD_CONTEXTS: &str = "DELETE FROM contexts WHERE call IN (SELECT x.call FR
 const OLD_KEYS: &str =
     "DELETE FROM idempotency WHERE id IN (SELECT id FROM idempotency WHERE at_ms < $1 ORDER BY at_ms LIMIT $2)";
 
+const OLD_CALLBACKS: &str = "DELETE FROM callbacks WHERE id IN (SELECT id FROM callbacks WHERE closed_ms IS NOT NULL \
+    AND closed_ms < $1 ORDER BY closed_ms LIMIT $2)";
+
 /// All that look for what is old.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 5] = [CLOSED_HANDOFFS, EVENTS_OF_CALLS, OLD_TURNS, OLD_CONTEXTS, OLD_KEYS];
+pub(super) const STATEMENTS: [&str; 6] = [
+    CLOSED_HANDOFFS,
+    EVENTS_OF_CALLS,
+    OLD_TURNS,
+    OLD_CONTEXTS,
+    OLD_KEYS,
+    OLD_CALLBACKS,
+];
 
 async fn ids(
     connection: &mut AnyConnection,

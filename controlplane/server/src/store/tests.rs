@@ -88,6 +88,7 @@ macro_rules! on_both {
     };
 }
 
+mod callbacks;
 mod kept;
 
 on_both! {

@@ -897,6 +897,41 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "callback",
+        kind: Kind::Table,
+        about: "Callers who are called back where nobody is there: each is promised a slot in which there is room, and called in it by the \
+                trunk that it came by. Slots lie on the clock of those who are to have the caller, within their hours.",
+        keys: &[
+            key(
+                "target",
+                r#""support""#,
+                "Who is to have the caller. Default: the targets in order that are no machines.",
+            )
+            .example(),
+            key("slot_min", "15", "Minutes of a slot: 1, 5, 6, 10, 15, 20, 30 or 60."),
+            key(
+                "lead_min",
+                "10",
+                "No slot begins sooner than so many minutes from now, up to a day. 0: the one that runs counts, too.",
+            ),
+            key("days_ahead", "7", "… nor later than so many days, from 1 to 30: then there is no callback."),
+            key(
+                "handle_s",
+                "300",
+                "Seconds that a talk takes, where nobody knows of any of the agents (GET /v1/agents has handle_s): a slot takes as many \
+                 callers as there are agents who may be called for the target, whatever they do now, times its length, through this; one \
+                 where there is anybody. A target that is no queue is one human.",
+            ),
+            key(
+                "share",
+                "0.5",
+                "Of that so much is promised, from 0.01 to 1: the rest is for those who call.",
+            ),
+            key("attempts", "3", "A caller who is not reached, or whom no human has had, is called so often."),
+            key("retry_min", "10", "Minutes between two attempts."),
+        ],
+    },
+    Section {
         name: "prompts",
         kind: Kind::Table,
         about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program. { uploaded = \"NAME\" } is one that \

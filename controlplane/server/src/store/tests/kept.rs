@@ -268,6 +268,7 @@ async fn what_is_old_goes_and_what_is_open_pending_or_alive_stays(home: Home) {
             events: 3,
             deliveries: 2,
             keys: 7,
+            callbacks: 0,
         }
     );
     let database = store.read();

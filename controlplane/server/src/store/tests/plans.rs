@@ -3,7 +3,7 @@
 use sqlx::Row as _;
 
 use super::*;
-use crate::store::{callers, database, feed, period, prune};
+use crate::store::{callbacks, callers, database, feed, period, prune};
 
 /// What SQLite would do for a statement.
 async fn plan(connection: &mut sqlx::AnyConnection, statement: &str) -> Vec<String> {
@@ -22,6 +22,7 @@ async fn no_statement_reads_a_whole_table_or_sorts_what_it_found() {
         .chain(&feed::STATEMENTS)
         .chain(&period::STATEMENTS)
         .chain(&callers::STATEMENTS)
+        .chain(&callbacks::STATEMENTS)
     {
         let plan = plan(&mut connection, statement).await;
         for step in &plan {

@@ -1,0 +1,138 @@
+//! What promises go by, until the configuration is read anew.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use calls::request::AgentView;
+use jiff::Timestamp;
+use playbook::hours::Calendar;
+use playbook::slots::{Effort, Grid, Slot, Team, first_free};
+
+use super::time;
+use crate::config::{Callback, Config};
+use crate::store::callbacks::Taken;
+
+#[derive(Debug)]
+pub(crate) struct Settings {
+    pub(super) rules: Callback,
+    /// How long the store may take.
+    pub(super) commit: Duration,
+    /// Targets that are humans, in order.
+    humans: Vec<Human>,
+    /// When each machine's callbacks are made.
+    machines: HashMap<String, Arc<Calendar>>,
+    /// Trunks that have a way out.
+    trunks: HashSet<String>,
+}
+
+#[derive(Debug)]
+struct Human {
+    name: String,
+    hours: Arc<Calendar>,
+    is_queue: bool,
+}
+
+/// Who could be there for a caller, and when.
+#[derive(Debug)]
+pub(super) struct Plan {
+    pub(super) hours: Arc<Calendar>,
+    teams: Vec<Team>,
+    grid: Grid,
+    effort: Effort,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &Config) -> Arc<Settings> {
+        let (machines, humans): (Vec<_>, Vec<_>) = config.targets.iter().partition(|target| target.is_machine());
+        let hours = machines
+            .iter()
+            .map(|target| (target.name.clone(), Arc::clone(&target.hours)));
+        let human = |target: &&crate::config::Target| Human {
+            name: target.name.clone(),
+            hours: Arc::clone(&target.hours),
+            is_queue: target.queue.is_some(),
+        };
+        Arc::new(Settings {
+            rules: config.callback.clone(),
+            commit: config.store.commit,
+            humans: humans.iter().map(human).collect(),
+            machines: hours.collect(),
+            trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+        })
+    }
+
+    pub(super) fn calls_out(&self, trunk: &str) -> bool {
+        self.trunks.contains(trunk)
+    }
+
+    pub(super) fn is_human(&self, target: &str) -> bool {
+        self.humans.iter().any(|human| human.name == target)
+    }
+
+    /// Who of them is to have a caller of this target; of none: all.
+    fn humans(&self, target: &str) -> impl Iterator<Item = &Human> {
+        self.humans
+            .iter()
+            .filter(move |human| target.is_empty() || human.name == target)
+    }
+
+    /// `None`: nobody.
+    pub(super) fn plan(&self, machine: &str, target: &str, agents: &[AgentView]) -> Option<Plan> {
+        let first = self.humans(target).next()?;
+        let hours = match self.machines.get(machine) {
+            Some(hours) => Arc::clone(hours),
+            // At any time that somebody is there, by the clock of who comes first.
+            None => Arc::new(always(first.hours.zone())),
+        };
+        let members = |human: &Human| match human.is_queue {
+            true => {
+                let allowed = agents.iter().filter(|agent| agent.queues.contains(&human.name));
+                let member = |agent: &AgentView| (agent.profile.id.clone(), agent.handle_s.map(Duration::from_secs));
+                allowed.map(member).collect()
+            }
+            // No agent has an id with a blank in it.
+            false => vec![(format!("target {}", human.name), None)],
+        };
+        let team = |human: &Human| Team {
+            hours: Arc::clone(&human.hours),
+            members: members(human),
+        };
+        Some(Plan {
+            hours,
+            teams: self.humans(target).map(team).collect(),
+            grid: self.rules.grid,
+            effort: self.rules.effort,
+        })
+    }
+}
+
+fn always(zone: &str) -> Calendar {
+    let mut calendar = Calendar::new(zone).unwrap_or_else(|_| Calendar::always());
+    // It is a text that can be read.
+    let _ = calendar.open("Mon-Sun 00:00-24:00");
+    calendar
+}
+
+impl Plan {
+    /// The first slot that is free, ms since 1970. What is promised of anybody takes room of each, and the other way round: it is not known
+    /// who will have that caller.
+    pub(super) fn choose(
+        &self,
+        now: SystemTime,
+        not_before: SystemTime,
+        target: &str,
+        taken: &[Taken],
+    ) -> Option<(i64, i64)> {
+        let shared = |other: &&Taken| other.target == target || other.target.is_empty() || target.is_empty();
+        let slot = |taken: &Taken| Slot {
+            from: time(taken.from_ms),
+            until: time(taken.until_ms),
+        };
+        let taken: Vec<_> = taken.iter().filter(shared).map(slot).collect();
+        let (hours, teams) = (&self.hours, &self.teams);
+        let slot = first_free(now, not_before, hours, teams, &self.grid, &self.effort, &taken)?;
+        let ms = |at: SystemTime| Timestamp::try_from(at).ok().map(Timestamp::as_millisecond);
+        Some((ms(slot.from)?, ms(slot.until)?))
+    }
+}

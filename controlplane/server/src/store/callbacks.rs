@@ -1,0 +1,399 @@
+//! Callers who were promised to be called back. Who promises waits for the disk: nothing of it goes by way of the queue.
+//!
+//! Slots are taken in a transaction that locks a row first, so that several servers on one store never promise one twice; and an attempt
+//! to call belongs to the one server whose `UPDATE` found the callback waiting.
+
+#![allow(dead_code, reason = "who calls, and the machine that promises, come next")]
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+use tokio::time::sleep;
+
+use super::Database;
+use super::database::{may_pass, within};
+
+/// The pause between two attempts at a transaction.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// Where a callback is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallbackState {
+    /// It waits for its time, or for the next attempt.
+    Scheduled,
+    /// The caller is being called, or waits for a human.
+    Calling,
+    /// A human had the caller.
+    Done,
+    /// It was given up.
+    Missed,
+    /// Nobody wants it any more.
+    Cancelled,
+}
+
+impl CallbackState {
+    pub(crate) const NAMES: [&str; 5] = ["scheduled", "calling", "done", "missed", "cancelled"];
+
+    pub(crate) fn name(self) -> &'static str {
+        CallbackState::NAMES[self as usize]
+    }
+}
+
+/// A callback as it is kept. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct CallbackRow {
+    pub(crate) id: String,
+    pub(crate) call: String,
+    /// Empty: none.
+    pub(crate) handoff: String,
+    pub(crate) agent: String,
+    pub(crate) trunk: String,
+    pub(crate) caller: String,
+    pub(crate) number: String,
+    /// Empty: none.
+    pub(crate) machine: String,
+    /// Empty: the targets in order.
+    pub(crate) target: String,
+    pub(crate) reason: String,
+    /// JSON.
+    pub(crate) context: String,
+    pub(crate) zone: String,
+    pub(crate) from_ms: i64,
+    pub(crate) until_ms: i64,
+    /// One of [`CallbackState::NAMES`].
+    pub(crate) state: String,
+    pub(crate) confirmed_ms: Option<i64>,
+    pub(crate) attempts: i64,
+    pub(crate) due_ms: i64,
+    /// Attempts, a list.
+    pub(crate) calls: Value,
+    pub(crate) cause: Option<String>,
+    pub(crate) late_ms: i64,
+    pub(crate) booked_ms: i64,
+    pub(crate) closed_ms: Option<i64>,
+}
+
+/// A slot that is committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Empty: of anybody.
+    pub(crate) target: String,
+    pub(crate) from_ms: i64,
+    pub(crate) until_ms: i64,
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempted {
+    pub(crate) state: CallbackState,
+    pub(crate) due_ms: i64,
+    pub(crate) calls: Value,
+    pub(crate) cause: Option<&'static str>,
+    pub(crate) closed_ms: Option<i64>,
+}
+
+/// What a reader asks for: those that were promised first come first.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CallbackPage {
+    pub(crate) after: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) limit: u32,
+}
+
+macro_rules! callbacks {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, from_ms, until_ms, \
+             state, confirmed_ms, attempts, due_ms, calls, cause, late_ms, booked_ms, closed_ms FROM callbacks WHERE ",
+            $which
+        )
+    };
+}
+
+const ONE: &str = callbacks!("id = $1");
+const PAGE: &str = callbacks!(
+    "(booked_ms, id) > ($1, $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR agent = $4) ORDER BY booked_ms, id LIMIT $5"
+);
+/// Who is still on the phone is not called.
+const DUE: &str = callbacks!(
+    "state = 'scheduled' AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call) \
+     ORDER BY due_ms LIMIT $2"
+);
+const OPEN_OF_NUMBER: &str = callbacks!("state = 'scheduled' AND number = $1 AND target = $2 AND until_ms > $3");
+const TAKEN: &str =
+    "SELECT target, from_ms, until_ms FROM callbacks WHERE until_ms > $1 AND state <> 'cancelled' AND id <> $2";
+const OPEN: &str = "SELECT COUNT(*) FROM callbacks WHERE closed_ms IS NULL";
+
+const LOCK: &str = "UPDATE callback_slots SET taken = taken + 1";
+const OUTDATED: &str = "UPDATE callbacks SET state = 'cancelled', closed_ms = $3 WHERE state = 'scheduled' AND number = $1 \
+    AND target = $2 AND until_ms <= $3";
+const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $4, trunk = $5, caller = $6, machine = $7, reason = $8, \
+    context = $9, confirmed_ms = NULL WHERE id = $1";
+const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, \
+    from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'scheduled', 0, $13, '', '[]', 0, $15)";
+const MOVE: &str =
+    "UPDATE callbacks SET from_ms = $2, until_ms = $3, due_ms = $2 WHERE id = $1 AND state = 'scheduled'";
+const CONFIRM: &str =
+    "UPDATE callbacks SET confirmed_ms = COALESCE(confirmed_ms, $2) WHERE id = $1 AND state = 'scheduled'";
+const CANCEL: &str = "UPDATE callbacks SET state = 'cancelled', closed_ms = $2 WHERE id = $1 AND state = 'scheduled'";
+const CLAIM: &str = "UPDATE callbacks SET state = 'calling', instance = $2, attempts = attempts + 1, \
+    late_ms = CASE WHEN attempts = 0 AND until_ms < $3 THEN $3 - until_ms ELSE late_ms END \
+    WHERE id = $1 AND state = 'scheduled' AND due_ms <= $3 \
+    AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call)";
+const CALLED: &str = "UPDATE callbacks SET calls = $3 WHERE id = $1 AND state = 'calling' AND instance = $2";
+const ATTEMPTED: &str = "UPDATE callbacks SET state = $3, due_ms = $4, calls = $5, cause = $6, closed_ms = $7, instance = '' \
+    WHERE id = $1 AND state = 'calling' AND instance = $2";
+const RELEASE: &str =
+    "UPDATE callbacks SET state = 'scheduled', instance = '' WHERE instance = $1 AND state = 'calling'";
+
+/// All that read much.
+#[cfg(test)]
+pub(super) const STATEMENTS: [&str; 12] = [
+    ONE,
+    PAGE,
+    DUE,
+    OPEN_OF_NUMBER,
+    TAKEN,
+    OPEN,
+    OUTDATED,
+    AGAIN_FOR,
+    MOVE,
+    CLAIM,
+    ATTEMPTED,
+    RELEASE,
+];
+
+impl Database {
+    /// Promises a callback. `choose` is told which slots are committed, and takes one that is free; `None`: there is none. Who has one
+    /// already of the same number and target has that one again, with what is known of the new call. On the disk when this returns;
+    /// the database may be busy for `most`.
+    pub(crate) async fn book_callback(
+        &self,
+        new: &CallbackRow,
+        most: Duration,
+        choose: impl Fn(&[Taken]) -> Option<(i64, i64)> + Sync,
+    ) -> Result<Option<CallbackRow>, sqlx::Error> {
+        let attempt = || async {
+            let mut transaction = self.pool.begin().await?;
+            let connection = &mut *transaction;
+            sqlx::query(LOCK).execute(&mut *connection).await?;
+            let open = sqlx::query(OPEN_OF_NUMBER).bind(&new.number).bind(&new.target);
+            let open = open.bind(new.booked_ms).fetch_optional(&mut *connection).await?;
+            let row = match open.as_ref().map(callback).transpose()? {
+                Some(open) => {
+                    let again = sqlx::query(AGAIN_FOR).bind(&open.id).bind(&new.call);
+                    let again = again.bind(&new.handoff).bind(&new.agent).bind(&new.trunk);
+                    let again = again.bind(&new.caller).bind(&new.machine).bind(&new.reason);
+                    again.bind(&new.context).execute(&mut *connection).await?;
+                    CallbackRow {
+                        id: open.id,
+                        zone: open.zone,
+                        from_ms: open.from_ms,
+                        until_ms: open.until_ms,
+                        ..new.clone()
+                    }
+                }
+                None => {
+                    let outdated = sqlx::query(OUTDATED).bind(&new.number).bind(&new.target);
+                    outdated.bind(new.booked_ms).execute(&mut *connection).await?;
+                    let taken = taken(connection, new.booked_ms, "").await?;
+                    let Some((from_ms, until_ms)) = choose(&taken) else {
+                        return Ok(None);
+                    };
+                    let row = CallbackRow {
+                        from_ms,
+                        until_ms,
+                        ..new.clone()
+                    };
+                    insert(connection, &row).await?;
+                    row
+                }
+            };
+            transaction.commit().await?;
+            Ok(Some(row))
+        };
+        self.patient(most, attempt).await
+    }
+
+    /// Moves one that waits to another slot. `choose` is told where it is, and which other slots are committed. `None`: all is as it was,
+    /// as there is no other, or nothing that waits has this id.
+    pub(crate) async fn move_callback(
+        &self,
+        id: &str,
+        now_ms: i64,
+        most: Duration,
+        choose: impl Fn(&CallbackRow, &[Taken]) -> Option<(i64, i64)> + Sync,
+    ) -> Result<Option<CallbackRow>, sqlx::Error> {
+        let attempt = || async {
+            let mut transaction = self.pool.begin().await?;
+            let connection = &mut *transaction;
+            sqlx::query(LOCK).execute(&mut *connection).await?;
+            let found = sqlx::query(ONE).bind(id).fetch_optional(&mut *connection).await?;
+            let Some(row) = found.as_ref().map(callback).transpose()? else {
+                return Ok(None);
+            };
+            let taken = taken(connection, now_ms, id).await?;
+            let Some((from_ms, until_ms)) = choose(&row, &taken) else {
+                return Ok(None);
+            };
+            let moved = sqlx::query(MOVE).bind(id).bind(from_ms).bind(until_ms);
+            if moved.execute(&mut *connection).await?.rows_affected() == 0 {
+                return Ok(None);
+            }
+            transaction.commit().await?;
+            Ok(Some(CallbackRow {
+                from_ms,
+                until_ms,
+                due_ms: from_ms,
+                ..row
+            }))
+        };
+        self.patient(most, attempt).await
+    }
+
+    /// Its caller has said yes; whether it waits still.
+    pub(crate) async fn confirm_callback(&self, id: &str, now_ms: i64, most: Duration) -> Result<bool, sqlx::Error> {
+        let confirm = || sqlx::query(CONFIRM).bind(id).bind(now_ms);
+        Ok(self.insist(most, confirm).await? > 0)
+    }
+
+    /// Nobody wants it any more; whether it waited.
+    pub(crate) async fn cancel_callback(&self, id: &str, now_ms: i64, most: Duration) -> Result<bool, sqlx::Error> {
+        let cancel = || sqlx::query(CANCEL).bind(id).bind(now_ms);
+        Ok(self.insist(most, cancel).await? > 0)
+    }
+
+    /// One of them.
+    pub(crate) async fn callback(&self, id: &str) -> Result<Option<CallbackRow>, sqlx::Error> {
+        let row = within(sqlx::query(ONE).bind(id).fetch_optional(&self.pool)).await?;
+        row.as_ref().map(callback).transpose()
+    }
+
+    /// A page of them. `None` where `after` is none that we know.
+    pub(crate) async fn callbacks(&self, page: &CallbackPage) -> Result<Option<Vec<CallbackRow>>, sqlx::Error> {
+        let (after_ms, after) = match &page.after {
+            None => (i64::MIN, ""),
+            Some(after) => match self.callback(after).await? {
+                None => return Ok(None),
+                Some(row) => (row.booked_ms, &**after),
+            },
+        };
+        let query = sqlx::query(PAGE).bind(after_ms).bind(after);
+        let query = query.bind(page.state.as_deref().unwrap_or_default());
+        let query = query.bind(page.agent.as_deref().unwrap_or_default());
+        let rows = within(query.bind(i64::from(page.limit)).fetch_all(&self.pool)).await?;
+        rows.iter().map(callback).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Those whose time has come, the longest due first; without those whose callers are still on the phone.
+    pub(crate) async fn callbacks_due(&self, now_ms: i64, limit: u32) -> Result<Vec<CallbackRow>, sqlx::Error> {
+        let query = sqlx::query(DUE).bind(now_ms).bind(i64::from(limit));
+        let rows = within(query.fetch_all(&self.pool)).await?;
+        rows.iter().map(callback).collect()
+    }
+
+    /// How many are not over.
+    pub(crate) async fn open_callbacks(&self) -> Result<u64, sqlx::Error> {
+        let row = within(sqlx::query(OPEN).fetch_one(&self.pool)).await?;
+        row.try_get::<i64, _>(0).map(i64::unsigned_abs)
+    }
+
+    /// An attempt is this server's; whether it is: another one may have been faster.
+    pub(crate) async fn claim_callback(&self, id: &str, instance: &str, now_ms: i64) -> Result<bool, sqlx::Error> {
+        let query = sqlx::query(CLAIM).bind(id).bind(instance).bind(now_ms);
+        Ok(within(query.execute(&self.pool)).await?.rows_affected() > 0)
+    }
+
+    /// The attempts, as they are now, of one that is this server's.
+    pub(crate) async fn callback_called(&self, id: &str, instance: &str, calls: &Value) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(CALLED).bind(id).bind(instance).bind(calls.to_string());
+        within(query.execute(&self.pool)).await.map(|_| ())
+    }
+
+    /// What became of an attempt that was this server's.
+    pub(crate) async fn callback_attempted(
+        &self,
+        id: &str,
+        instance: &str,
+        attempted: &Attempted,
+    ) -> Result<(), sqlx::Error> {
+        let query = sqlx::query(ATTEMPTED).bind(id).bind(instance);
+        let query = query.bind(attempted.state.name()).bind(attempted.due_ms);
+        let query = query.bind(attempted.calls.to_string()).bind(attempted.cause);
+        let query = query.bind(attempted.closed_ms);
+        within(query.execute(&self.pool)).await.map(|_| ())
+    }
+
+    /// Does it again where the database's trouble may pass, for so long. The second time it finds what the first has done.
+    async fn patient<T, F>(&self, most: Duration, attempt: impl Fn() -> F) -> Result<T, sqlx::Error>
+    where
+        F: Future<Output = Result<T, sqlx::Error>>,
+    {
+        let until = Instant::now() + most;
+        loop {
+            match within(attempt()).await {
+                Err(error) if may_pass(&error) && Instant::now() < until => sleep(AGAIN).await,
+                done => return done,
+            }
+        }
+    }
+}
+
+/// What a dead server was calling waits again.
+pub(super) async fn release(connection: &mut AnyConnection, dead: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(RELEASE).bind(dead).execute(connection).await.map(|_| ())
+}
+
+async fn taken(connection: &mut AnyConnection, now_ms: i64, but: &str) -> Result<Vec<Taken>, sqlx::Error> {
+    let rows = sqlx::query(TAKEN).bind(now_ms).bind(but).fetch_all(connection).await?;
+    let slot = |row: &AnyRow| {
+        Ok(Taken {
+            target: row.try_get(0)?,
+            from_ms: row.try_get(1)?,
+            until_ms: row.try_get(2)?,
+        })
+    };
+    rows.iter().map(slot).collect()
+}
+
+async fn insert(connection: &mut AnyConnection, row: &CallbackRow) -> Result<(), sqlx::Error> {
+    let query = sqlx::query(INSERT).bind(&row.id).bind(&row.call).bind(&row.handoff);
+    let query = query.bind(&row.agent).bind(&row.trunk).bind(&row.caller);
+    let query = query.bind(&row.number).bind(&row.machine).bind(&row.target);
+    let query = query.bind(&row.reason).bind(&row.context).bind(&row.zone);
+    let query = query.bind(row.from_ms).bind(row.until_ms).bind(row.booked_ms);
+    query.execute(connection).await.map(|_| ())
+}
+
+fn callback(row: &AnyRow) -> Result<CallbackRow, sqlx::Error> {
+    let calls: String = row.try_get(18)?;
+    Ok(CallbackRow {
+        id: row.try_get(0)?,
+        call: row.try_get(1)?,
+        handoff: row.try_get(2)?,
+        agent: row.try_get(3)?,
+        trunk: row.try_get(4)?,
+        caller: row.try_get(5)?,
+        number: row.try_get(6)?,
+        machine: row.try_get(7)?,
+        target: row.try_get(8)?,
+        reason: row.try_get(9)?,
+        context: row.try_get(10)?,
+        zone: row.try_get(11)?,
+        from_ms: row.try_get(12)?,
+        until_ms: row.try_get(13)?,
+        state: row.try_get(14)?,
+        confirmed_ms: row.try_get(15)?,
+        attempts: row.try_get(16)?,
+        due_ms: row.try_get(17)?,
+        calls: serde_json::from_str(&calls).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        cause: row.try_get(19)?,
+        late_ms: row.try_get(20)?,
+        booked_ms: row.try_get(21)?,
+        closed_ms: row.try_get(22)?,
+    })
+}
