@@ -7,8 +7,7 @@
 //! Only the number that a caller called from is called, by the trunk that the call came by: there is no way to have Baton call another
 //! one.
 
-#![allow(dead_code, reason = "who calls, and the machine that promises, come next")]
-
+mod caller;
 mod settings;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +17,7 @@ use std::time::{Duration, SystemTime};
 use calls::notice::{CallId, HandoffId};
 use calls::request::{Request, Response};
 use jiff::Timestamp;
-use playbook::caller::{Caller, number};
+use playbook::caller::{self as shown, number};
 use playbook::context::Context;
 use serde_json::Value;
 use tokio::runtime::Handle;
@@ -29,6 +28,7 @@ use crate::journal::{Journal, lock};
 use crate::records::package_value;
 use crate::run::{NodeHandle, Stopped};
 use crate::store::callbacks::{CallbackRow, CallbackState, Taken};
+pub(crate) use caller::{Caller, Told};
 pub(crate) use settings::Settings;
 
 /// Why no human had a caller who was called back: the caller was not reached, no human was found for it, or it was not called at all, as
@@ -81,7 +81,65 @@ pub(crate) struct Counters {
     pub(crate) scheduled: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) cancelled: AtomicU64,
+    pub(crate) done: AtomicU64,
+    /// By [`CAUSES`].
+    pub(crate) missed: [AtomicU64; 3],
+    /// By which first attempts came after the end of their slots.
+    pub(crate) late_ms: AtomicU64,
+    /// Not over yet, of all servers on this store.
+    pub(crate) open: AtomicU64,
 }
+
+impl Counters {
+    fn ended(&self, state: CallbackState, cause: Option<&str>) {
+        match state {
+            CallbackState::Done => _ = self.done.fetch_add(1, Ordering::Relaxed),
+            CallbackState::Missed => {
+                let causes = CAUSES.into_iter().zip(&self.missed);
+                for (_, counter) in causes.filter(|(name, _)| Some(*name) == cause) {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            CallbackState::Scheduled | CallbackState::Calling | CallbackState::Cancelled => {}
+        }
+    }
+
+    /// For the metrics.
+    pub(crate) fn read(&self) -> Counted {
+        let [scheduled, refused, cancelled, done, late_ms, open] = [
+            &self.scheduled,
+            &self.refused,
+            &self.cancelled,
+            &self.done,
+            &self.late_ms,
+            &self.open,
+        ]
+        .map(|counter| counter.load(Ordering::Relaxed));
+        let missed = self.missed.each_ref().map(|counter| counter.load(Ordering::Relaxed));
+        let results = [scheduled, refused, cancelled, done, missed.iter().sum()];
+        let late = Duration::from_millis(late_ms);
+        Counted {
+            results,
+            missed,
+            late,
+            open,
+        }
+    }
+}
+
+/// What the metrics say of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counted {
+    /// By [`RESULTS`].
+    pub(crate) results: [u64; 5],
+    /// By [`CAUSES`].
+    pub(crate) missed: [u64; 3],
+    pub(crate) late: Duration,
+    pub(crate) open: u64,
+}
+
+/// What becomes of them, for the metrics.
+pub(crate) const RESULTS: [&str; 5] = ["scheduled", "refused", "cancelled", "done", "missed"];
 
 /// What is to be promised.
 #[derive(Clone, Debug)]
@@ -112,9 +170,11 @@ struct Inner {
 }
 
 /// One that does not keep the node alive, as whoever the node tells of what happens must not.
+#[allow(dead_code, reason = "for the machine that promises")]
 #[derive(Clone, Debug)]
 pub(crate) struct WeakCallbacks(Weak<Inner>, Handle);
 
+#[allow(dead_code, reason = "for the machine that promises")]
 impl WeakCallbacks {
     /// `None`: the server is stopping.
     pub(crate) fn upgrade(&self) -> Option<Callbacks> {
@@ -124,6 +184,7 @@ impl WeakCallbacks {
     }
 }
 
+#[allow(dead_code, reason = "for the machine that promises")]
 impl Callbacks {
     /// To be called in the runtime of the store.
     pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, node: NodeHandle, journal: Arc<Journal>) -> Callbacks {
@@ -237,7 +298,7 @@ impl Inner {
         let facts = lock(&self.journal.records).call_mut(wish.call).cloned();
         let facts = facts.ok_or(NoSlot::NoCall)?;
         let number = number(&facts.caller).ok_or(NoSlot::NoNumber)?;
-        if !settings.calls_out(&facts.trunk) {
+        if !settings.calls_out(&facts.trunk, &facts.caller) {
             return Err(NoSlot::NoTrunk);
         }
         let target = wish
@@ -290,6 +351,7 @@ impl Inner {
         booked_of(&row)
     }
 
+    #[allow(dead_code, reason = "for the machine that promises")]
     async fn later(&self, id: &str) -> Result<Booked, NoSlot> {
         let settings = Arc::clone(&self.settings.borrow());
         let store = self.journal.store.read();
@@ -364,7 +426,7 @@ impl Inner {
             let _ = context.merge(&members);
         }
         let _ = context.append(serde_json::from_value(Value::Array(turns)).unwrap_or_default());
-        Ok(package_value(&context.package(&Caller::new(caller), &[])).to_string())
+        Ok(package_value(&context.package(&shown::Caller::new(caller), &[])).to_string())
     }
 }
 

@@ -129,6 +129,7 @@ type Named = Result<Path<String>, PathRejection>;
 type Answered = Result<Response, Problem>;
 
 impl Shared {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of the server")]
     pub(crate) fn new(
         settings: watch::Receiver<Arc<Settings>>,
         reloads: Reloads,

@@ -8,8 +8,9 @@ use calls::config::Machine;
 use calls::notice::{CallId, HandoffId, Notice, Step, Supervised, What};
 use playbook::context::Package;
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
-use crate::callbacks::{self, Booked, Callbacks, WeakCallbacks};
+use crate::callbacks::{self, Booked, Callbacks, Told, WeakCallbacks};
 use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::metrics::Metrics;
@@ -43,6 +44,8 @@ pub(crate) struct Journal {
     pub(crate) callbacks: callbacks::Counters,
     /// Who promises them, once there is somebody.
     pub(crate) promises: OnceLock<WeakCallbacks>,
+    /// Who calls the callers back, and hears what becomes of calls.
+    pub(crate) caller: OnceLock<mpsc::UnboundedSender<Told>>,
 }
 
 /// Locks; a panic of another holder is a bug that was reported there, and the data are still whole.
@@ -64,12 +67,23 @@ impl Journal {
             voicemails: voicemail::Counters::default(),
             callbacks: callbacks::Counters::default(),
             promises: OnceLock::new(),
+            caller: OnceLock::new(),
         }
     }
 
     /// Takes a notice: a few map look-ups under two short locks, no IO, no wait.
     pub(crate) fn handle(&self, notice: &Notice) {
         log(notice);
+        let told = match &notice.what {
+            What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
+            What::Handoff(_, Step::Joined { .. }) => Some(Told::Joined(notice.call)),
+            What::CallEnded { .. } => Some(Told::Ended(notice.call)),
+            _ => None,
+        };
+        if let Some((caller, told)) = self.caller.get().zip(told) {
+            // Where it has ended nobody is called back.
+            let _ = caller.send(told);
+        }
         let mut records = lock(&self.records);
         records.handle(notice);
         match &notice.what {
@@ -210,7 +224,7 @@ impl Journal {
     }
 
     /// Who promises callbacks; `None`: the server is not up yet, or is stopping.
-    #[allow(dead_code, reason = "the machine that promises comes next")]
+    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) fn promises(&self) -> Option<Callbacks> {
         self.promises.get()?.upgrade()
     }

@@ -20,6 +20,7 @@ use engine::{Backend, Snapshot};
 use media::verdict::Reason as DropReason;
 use playbook::Mode;
 
+use crate::callbacks::{self, Counted};
 use crate::records::{Record, mode_name, outcome_name, party_name, reason_name};
 use crate::store::Condition;
 use crate::store::recovery::{Closed, NODE_RESTARTED};
@@ -109,6 +110,7 @@ pub(crate) struct Now<'a> {
     pub(crate) otlp: [u64; 2],
     /// Of the answering machine: left, too short, cut, refused.
     pub(crate) voicemails: [u64; 4],
+    pub(crate) callbacks: Counted,
 }
 
 impl Metrics {
@@ -260,6 +262,7 @@ impl Metrics {
         for (result, count) in ["left", "too_short", "cut", "refused"].into_iter().zip(now.voicemails) {
             samples.set(&[result], count);
         }
+        called_back(&mut page, &now.callbacks);
         now.turns.write(&mut page, Instant::now());
         self.http.write(&mut page);
         store(&mut page, now.store);
@@ -373,6 +376,19 @@ fn queues(page: &mut Page, queues: &[(QueueView, bool)]) {
             agents.set(&[&queue.name, state], count as u64);
         }
     }
+}
+
+fn called_back(page: &mut Page, counted: &Counted) {
+    let mut samples = page.family(&list::CALLBACKS);
+    for (result, count) in callbacks::RESULTS.into_iter().zip(counted.results) {
+        samples.set(&[result], count);
+    }
+    let mut samples = page.family(&list::CALLBACKS_MISSED);
+    for (cause, count) in callbacks::CAUSES.into_iter().zip(counted.missed) {
+        samples.set(&[cause], count);
+    }
+    page.one(&list::CALLBACKS_OPEN, counted.open);
+    page.one(&list::CALLBACKS_LATE, counted.late.as_secs_f64());
 }
 
 fn store(page: &mut Page, store: &Condition) {

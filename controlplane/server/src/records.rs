@@ -406,6 +406,7 @@ impl Record {
     }
 
     /// Why, in the words of whoever asked.
+    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) fn why(&self) -> &str {
         &self.why
     }

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::agents::Agents;
-use crate::callbacks::{self, Callbacks};
+use crate::callbacks::{self, Callbacks, Caller};
 use crate::coders::coders;
 use crate::config::Config;
 use crate::event::Teller;
@@ -81,6 +81,8 @@ pub struct Server {
     http_lives: watch::Receiver<()>,
     life: Life,
     recovery: JoinHandle<()>,
+    /// Calls callers back.
+    calling_back: JoinHandle<()>,
     acknowledging: JoinHandle<()>,
     pruning: JoinHandle<()>,
     store: Store,
@@ -274,6 +276,10 @@ impl Server {
         let callbacks = Callbacks::new(promised_by, node.clone(), Arc::clone(&journal));
         // Whoever asks before it is there is told that nothing is promised.
         let _ = journal.promises.set(callbacks.downgrade());
+        let (tell, told_calls) = mpsc::unbounded_channel();
+        let _ = journal.caller.set(tell);
+        let caller = Caller::new(&callbacks, told_calls, Arc::clone(&draining));
+        let calling_back = tokio::spawn(caller.run());
         let acknowledging = tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
@@ -344,6 +350,7 @@ impl Server {
             http_lives,
             life,
             recovery,
+            calling_back,
             acknowledging,
             pruning,
             store,
@@ -558,6 +565,8 @@ impl Server {
         self.reloading.send_replace(false);
         let couriers = self.reload.await.ok();
         self.recovery.abort();
+        // Whom it was calling waits in the store for the next start.
+        self.calling_back.abort();
         // It would hold the node as long as there are couriers.
         self.acknowledging.abort();
         let _ = timeout(step, self.http_task).await;

@@ -1,12 +1,14 @@
 //! What promises go by, until the configuration is read anew.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use calls::request::AgentView;
+use calls::config::Outbound;
+use calls::request::{AgentView, QueueView};
 use jiff::Timestamp;
 use playbook::hours::Calendar;
+use playbook::routing::Presence;
 use playbook::slots::{Effort, Grid, Slot, Team, first_free};
 
 use super::time;
@@ -22,8 +24,8 @@ pub(crate) struct Settings {
     humans: Vec<Human>,
     /// When each machine's callbacks are made.
     machines: HashMap<String, Arc<Calendar>>,
-    /// Trunks that have a way out.
-    trunks: HashSet<String>,
+    /// Ways out, by the trunk.
+    trunks: HashMap<String, Outbound>,
 }
 
 #[derive(Debug)]
@@ -58,12 +60,16 @@ impl Settings {
             commit: config.store.commit,
             humans: humans.iter().map(human).collect(),
             machines: hours.collect(),
-            trunks: config.trunks.iter().map(|trunk| trunk.name.clone()).collect(),
+            trunks: config
+                .trunks
+                .iter()
+                .filter_map(|trunk| Some((trunk.name.clone(), trunk.outbound.clone()?)))
+                .collect(),
         })
     }
 
-    pub(super) fn calls_out(&self, trunk: &str) -> bool {
-        self.trunks.contains(trunk)
+    pub(super) fn calls_out(&self, trunk: &str, caller: &str) -> bool {
+        self.trunks.get(trunk).is_some_and(|way| way.to(caller).is_some())
     }
 
     pub(super) fn is_human(&self, target: &str) -> bool {
@@ -75,6 +81,23 @@ impl Settings {
         self.humans
             .iter()
             .filter(move |human| target.is_empty() || human.name == target)
+    }
+
+    /// How many humans are free for a caller of this target now; `None`: it is no time for callbacks, or nobody is there.
+    pub(super) fn free(&self, machine: &str, target: &str, queues: &[QueueView], now: SystemTime) -> Option<usize> {
+        if self.machines.get(machine).is_some_and(|hours| !hours.is_open(now)) {
+            return None;
+        }
+        let there: Vec<_> = self.humans(target).filter(|human| human.hours.is_open(now)).collect();
+        let free = |human: &&Human| match queues.iter().find(|queue| queue.name == human.name) {
+            Some(queue) => queue
+                .agents
+                .get(Presence::Available.name())
+                .copied()
+                .unwrap_or_default(),
+            None => 1,
+        };
+        (!there.is_empty()).then(|| there.iter().map(free).sum())
     }
 
     /// `None`: nobody.

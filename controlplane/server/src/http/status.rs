@@ -87,6 +87,7 @@ pub(super) async fn metrics(State(shared): Context) -> Answered {
         trace_bytes: lock(&shared.journal.traces).bytes(),
         hep: shared.journal.captured.get().map_or([0; 2], |counters| counters.read()),
         voicemails: shared.journal.voicemails.all(),
+        callbacks: shared.journal.callbacks.read(),
         otlp: shared
             .journal
             .otlp

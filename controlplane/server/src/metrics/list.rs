@@ -7,6 +7,7 @@ use media::verdict::Reason as DropReason;
 
 use super::text::Kind::{Counter, Gauge, Histogram};
 use super::text::{Family, Label, Values};
+use crate::callbacks;
 
 /// Upper bounds of waits of people, seconds.
 const WAITS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0];
@@ -244,6 +245,13 @@ list! {
 
     VOICEMAILS = "baton_voicemails_total", Counter, "messages", [one_of("result", &["left", "too_short", "cut", "refused"])],
         "Callers of the answering machine: cut, the disk took no more of it; refused, there was no room for it.";
+    CALLBACKS = "baton_callbacks_total", Counter, "callers", [one_of("result", &callbacks::RESULTS)],
+        "Callers who were promised to be called back, by what became of it: refused, there was no slot with room, no number or no way out; missed, it was given up. One who has a callback that waits and gets it again is counted again.";
+    CALLBACKS_MISSED = "baton_callbacks_missed_total", Counter, "callers", [one_of("cause", &callbacks::CAUSES)],
+        "Those that were given up, by what became of the last attempt: the caller was not reached, no human was found for it, or it could not be called.";
+    CALLBACKS_OPEN = "baton_callbacks_open", Gauge, "callers", [], "Callers who wait for their call, or are being called, of all servers on this store.";
+    CALLBACKS_LATE = "baton_callbacks_late_seconds_total", Counter, "s", [],
+        "By which callers were called first after the end of their slots: the server was down, or nobody was there.";
 
     NODE_TURNS = "baton_node_turns_total", Counter, "turns", [], "Turns of the control plane's loop.";
     NODE_BUSY = "baton_node_busy_seconds_total", Counter, "s", [], "How long all of them took.";

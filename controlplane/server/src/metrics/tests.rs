@@ -8,6 +8,7 @@ use playbook::routing::{Doing, Presence};
 
 use super::text::Kind;
 use super::*;
+use crate::callbacks::Counted;
 use crate::ids::Clock;
 use crate::records::Records;
 use crate::store::prune::Pruned;
@@ -220,6 +221,12 @@ pub(crate) fn eventful() -> String {
         alive,
         connections: 17,
         voicemails: [3, 2, 1, 4],
+        callbacks: Counted {
+            results: [5, 4, 3, 2, 6],
+            missed: [1, 2, 3],
+            late: Duration::from_millis(1500),
+            open: 7,
+        },
         workers: &[snapshot],
         loads: &[WorkerLoad {
             measured: Some(0.25),
@@ -384,6 +391,12 @@ fn each_figure_is_what_happened() {
         ("baton_hep_messages_total{status=\"dropped\"}", 20.0),
         ("baton_otlp_spans_total{status=\"sent\"}", 21.0),
         ("baton_otlp_spans_total{status=\"dropped\"}", 22.0),
+        ("baton_callbacks_total{result=\"scheduled\"}", 5.0),
+        ("baton_callbacks_total{result=\"missed\"}", 6.0),
+        ("baton_callbacks_missed_total{cause=\"not_reached\"}", 1.0),
+        ("baton_callbacks_missed_total{cause=\"not_called\"}", 3.0),
+        ("baton_callbacks_open", 7.0),
+        ("baton_callbacks_late_seconds_total", 1.5),
         ("baton_node_turns_total", 1.0),
         ("baton_node_queued{what=\"requests\"}", 12.0),
         ("baton_node_queued{what=\"connection_events\"}", 13.0),

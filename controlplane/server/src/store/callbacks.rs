@@ -3,8 +3,6 @@
 //! Slots are taken in a transaction that locks a row first, so that several servers on one store never promise one twice; and an attempt
 //! to call belongs to the one server whose `UPDATE` found the callback waiting.
 
-#![allow(dead_code, reason = "who calls, and the machine that promises, come next")]
-
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -34,10 +32,22 @@ pub(crate) enum CallbackState {
 }
 
 impl CallbackState {
-    pub(crate) const NAMES: [&str; 5] = ["scheduled", "calling", "done", "missed", "cancelled"];
+    pub(crate) const NAMES: [&str; 5] = [
+        CallbackState::Scheduled.name(),
+        CallbackState::Calling.name(),
+        CallbackState::Done.name(),
+        CallbackState::Missed.name(),
+        CallbackState::Cancelled.name(),
+    ];
 
-    pub(crate) fn name(self) -> &'static str {
-        CallbackState::NAMES[self as usize]
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            CallbackState::Scheduled => "scheduled",
+            CallbackState::Calling => "calling",
+            CallbackState::Done => "done",
+            CallbackState::Missed => "missed",
+            CallbackState::Cancelled => "cancelled",
+        }
     }
 }
 
@@ -88,6 +98,7 @@ pub(crate) struct Taken {
 #[derive(Clone, Debug)]
 pub(crate) struct Attempted {
     pub(crate) state: CallbackState,
+    pub(crate) attempts: i64,
     pub(crate) due_ms: i64,
     pub(crate) calls: Value,
     pub(crate) cause: Option<&'static str>,
@@ -135,6 +146,7 @@ const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $
 const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, \
     from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'scheduled', 0, $13, '', '[]', 0, $15)";
+#[allow(dead_code, reason = "for the machine that promises")]
 const MOVE: &str =
     "UPDATE callbacks SET from_ms = $2, until_ms = $3, due_ms = $2 WHERE id = $1 AND state = 'scheduled'";
 const CONFIRM: &str =
@@ -145,7 +157,7 @@ const CLAIM: &str = "UPDATE callbacks SET state = 'calling', instance = $2, atte
     WHERE id = $1 AND state = 'scheduled' AND due_ms <= $3 \
     AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call)";
 const CALLED: &str = "UPDATE callbacks SET calls = $3 WHERE id = $1 AND state = 'calling' AND instance = $2";
-const ATTEMPTED: &str = "UPDATE callbacks SET state = $3, due_ms = $4, calls = $5, cause = $6, closed_ms = $7, instance = '' \
+const ATTEMPTED: &str = "UPDATE callbacks SET state = $3, due_ms = $4, calls = $5, cause = $6, closed_ms = $7, attempts = $8, instance = '' \
     WHERE id = $1 AND state = 'calling' AND instance = $2";
 const RELEASE: &str =
     "UPDATE callbacks SET state = 'scheduled', instance = '' WHERE instance = $1 AND state = 'calling'";
@@ -221,6 +233,7 @@ impl Database {
 
     /// Moves one that waits to another slot. `choose` is told where it is, and which other slots are committed. `None`: all is as it was,
     /// as there is no other, or nothing that waits has this id.
+    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) async fn move_callback(
         &self,
         id: &str,
@@ -324,7 +337,7 @@ impl Database {
         let query = sqlx::query(ATTEMPTED).bind(id).bind(instance);
         let query = query.bind(attempted.state.name()).bind(attempted.due_ms);
         let query = query.bind(attempted.calls.to_string()).bind(attempted.cause);
-        let query = query.bind(attempted.closed_ms);
+        let query = query.bind(attempted.closed_ms).bind(attempted.attempts);
         within(query.execute(&self.pool)).await.map(|_| ())
     }
 

@@ -2,6 +2,7 @@
 
 mod agents;
 mod budget;
+mod callbacks;
 mod carrier;
 #[path = "../../../../tests/interop/child.rs"]
 mod child;

@@ -10,11 +10,18 @@ use crate::way::{FOUR, Way};
 use crate::world::{Plan, World, warm};
 
 /// What a healthy run cannot move, and where it is moved by a fault.
-const UNMOVED: [(&str, &str); 40] = [
+const UNMOVED: [(&str, &str); 44] = [
     (
         "baton_voicemails_total",
         "somebody is there: the tests of the answering machine",
     ),
+    (
+        "baton_callbacks_total",
+        "nobody is called back: the tests of the callbacks",
+    ),
+    ("baton_callbacks_missed_total", "likewise"),
+    ("baton_callbacks_open", "likewise"),
+    ("baton_callbacks_late_seconds_total", "likewise"),
     (
         "baton_rule_handoffs_requested_total",
         "no rule here: the tests of the judgement",

@@ -46,6 +46,8 @@ pub(crate) enum Carrier {
 }
 
 pub(crate) enum Wish {
+    /// Call from this number from now on.
+    Number(&'static str),
     /// And does this with a REFER.
     Call(SocketAddr, Carrier),
     Answer,

@@ -25,6 +25,8 @@ pub(crate) struct Phone {
     speech: Speech,
     voice: Voice,
     manner: Manner,
+    /// The user of its From.
+    user: &'static str,
     carrier: Carrier,
     /// The one that was taken last.
     refer: Option<ReferId>,
@@ -68,6 +70,7 @@ impl Phone {
             speech: Speech::of(way),
             voice,
             manner,
+            user: "caller",
             carrier: Carrier::Refuses,
             refer: None,
             ringing: None,
@@ -139,12 +142,13 @@ impl Phone {
 
     async fn take_wish(&mut self, wish: Wish) {
         match wish {
+            Wish::Number(number) => self.user = number,
             Wish::Call(to, carrier) => {
                 self.carrier = carrier;
                 let offer = Bytes::from(self.local.offer());
                 let invite = Invite {
                     to: format!("sip:shop@{to}"),
-                    from: format!("<sip:caller@{}>", self.at),
+                    from: format!("<sip:{}@{}>", self.user, self.at),
                     next_hop: Some(to),
                     transport: Some(self.transport),
                     offer: Some(offer),

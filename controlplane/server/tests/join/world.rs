@@ -72,6 +72,9 @@ enum Host {
 pub(crate) const ADMIN: &str = "admin-key";
 pub(crate) const OWN: &str = "own-key";
 
+/// The number of a caller who has one.
+pub(crate) const NUMBER: &str = "+49301234567";
+
 /// What a world is made of.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
@@ -79,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) manner: Manner,
     /// Where the trunk takes REFER, what becomes of it.
     pub(crate) carrier: Option<Carrier>,
+    /// The caller has a number that can be called back by its trunk: what it does with that INVITE.
+    pub(crate) number: Option<Manner>,
     /// At the end of the configuration.
     pub(crate) more: &'static str,
     /// Keys of `[node]`.
@@ -100,6 +105,7 @@ impl Plan {
         Plan {
             manner: Manner::Answers,
             carrier: None,
+            number: None,
             more: "",
             node: "drain_s = 0",
             media: "",
@@ -132,7 +138,7 @@ impl World {
     async fn begin(plan: Plan, program: bool) -> World {
         let mut ports = Ports::claim();
         let (hook, came) = receiver().await;
-        let mut caller = Party::start(Voice::Caller, Manner::IsBusy, plan.caller).await;
+        let mut caller = Party::start(Voice::Caller, plan.number.unwrap_or(Manner::IsBusy), plan.caller).await;
         let mut ai = Party::start(Voice::Ai, Manner::Answers, plan.ai).await;
         let human = Party::start(Voice::Human, plan.manner, plan.human).await;
         let busy = Party::start(Voice::Human, Manner::IsBusy, plan.human).await;
@@ -156,6 +162,13 @@ impl World {
         } else {
             1
         };
+        let outbound = plan.number.map_or_else(String::new, |_| {
+            let (to, at) = ("sip:{number}@carrier.example", caller.at);
+            format!(
+                "[trunks.outbound]\nuri = \"{to}\"\nfrom = \"sip:+4930111@baton.example\"\nnext_hop = \"{at}{}\"\n",
+                plan.caller.parameter()
+            )
+        });
         // T1 is short only so that the last transaction is forgotten soon.
         let text = format!(
             "[node]\n{}\n[sip]\nlisten = {listen:?}\nt1_ms = 100\nt4_ms = 500\n\
@@ -163,7 +176,7 @@ impl World {
              [http]\nlisten = \"{http}\"\n\
              [[http.keys]]\nname = \"admin\"\nkey = \"{ADMIN}\"\nscope = \"admin\"\n\
              [[http.keys]]\nname = \"own\"\nkey = \"{OWN}\"\nscope = \"ai\"\nagent = \"assistant\"\n\
-             [[trunks]]\nname = \"carrier\"\naddresses = [\"127.0.0.1\", \"::1\"]\nrefer = {}\n\
+             [[trunks]]\nname = \"carrier\"\naddresses = [\"127.0.0.1\", \"::1\"]\nrefer = {}\n{outbound}\
              [[ai_agents]]\nname = \"assistant\"\nuri = \"sip:ai@{}{}\"\n\
              [[targets]]\nname = \"support\"\nuri = \"sip:human@{}{}\"\n\
              [[targets]]\nname = \"sales\"\nuri = \"sip:human@{}{}\"\n\
@@ -205,6 +218,9 @@ impl World {
 
         let sip = SocketAddr::new(plan.caller.ip, sip_port);
         let to = sip;
+        if plan.number.is_some() {
+            caller.wish(Wish::Number(NUMBER));
+        }
         caller.wish(Wish::Call(to, plan.carrier.unwrap_or(Carrier::Refuses)));
         let Signal::Invited(Some(call), None) = ai.next().await else {
             panic!("the AI is not invited to a call")

@@ -179,6 +179,7 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
     );
     let attempted = Attempted {
         state: CallbackState::Scheduled,
+        attempts: 1,
         due_ms: 5000,
         calls: json!([{ "call": null }]),
         cause: Some("not_reached"),

@@ -1,0 +1,279 @@
+//! Who calls: one task that looks once a second whose time has come, and hears from the journal what becomes of its calls.
+//!
+//! From the beginning of its slot on a caller is called as soon as somebody is free for it; when two thirds of the slot are over, whoever
+//! is there. An attempt belongs to the server whose claim the store took; one that dies in the middle leaves it to the next
+//! ([`Recovery`](crate::store::recovery::Recovery)).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use calls::notice::CallId;
+use calls::request::{CallBack, QueueView, Request, RequestError, Response};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{Callbacks, Inner, time};
+use crate::ids::{self, rfc3339};
+use crate::sibling::Side;
+use crate::store::callbacks::{Attempted, CallbackRow, CallbackState};
+
+/// How often it looks.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Callers that it looks at in one go.
+const MOST: u32 = 500;
+
+/// What became of a call, as the journal tells it: of all calls, whosever they are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Told {
+    /// Its caller was not reached: the status.
+    NotReached(CallId, u16),
+    /// A human has the caller.
+    Joined(CallId),
+    /// It is over.
+    Ended(CallId),
+}
+
+/// Why an attempt is over.
+#[derive(Clone, Copy, Debug)]
+enum Outcome {
+    Joined,
+    NotReached(u16),
+    NoHuman,
+    NotCalled,
+}
+
+impl Outcome {
+    fn name(self) -> &'static str {
+        match self {
+            Outcome::Joined => "joined",
+            Outcome::NotReached(_) => "not_reached",
+            Outcome::NoHuman => "no_human",
+            Outcome::NotCalled => "not_called",
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Caller {
+    inner: Arc<Inner>,
+    told: mpsc::UnboundedReceiver<Told>,
+    /// Nothing new is begun.
+    draining: Arc<AtomicBool>,
+    /// Those that are being called, by the call.
+    running: HashMap<CallId, CallbackRow>,
+    /// What the store has not taken yet.
+    unwritten: Vec<(String, Attempted)>,
+}
+
+impl Caller {
+    /// It ends with whoever tells.
+    pub(crate) fn new(callbacks: &Callbacks, told: mpsc::UnboundedReceiver<Told>, draining: Arc<AtomicBool>) -> Caller {
+        Caller {
+            inner: Arc::clone(&callbacks.inner),
+            told,
+            draining,
+            running: HashMap::new(),
+            unwritten: Vec::new(),
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                told = self.told.recv() => match told {
+                    Some(told) => self.hear(told).await,
+                    None => return,
+                },
+                _ = looks.tick() => self.look().await,
+            }
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || *self.inner.node.side().borrow() == Side::Back
+    }
+
+    async fn hear(&mut self, told: Told) {
+        let (call, outcome) = match told {
+            Told::NotReached(call, status) => (call, Outcome::NotReached(status)),
+            Told::Joined(call) => (call, Outcome::Joined),
+            Told::Ended(call) => (call, Outcome::NoHuman),
+        };
+        if let Some(row) = self.running.remove(&call) {
+            self.finish(row, outcome).await;
+        }
+    }
+
+    async fn look(&mut self) {
+        for (id, attempted) in std::mem::take(&mut self.unwritten) {
+            self.write(id, attempted).await;
+        }
+        let store = self.inner.journal.store.read();
+        match store.open_callbacks().await {
+            Ok(open) => self.inner.journal.callbacks.open.store(open, Ordering::Relaxed),
+            // The next look says it again, and the writer of the store says it to everybody.
+            Err(error) => return tracing::debug!(%error, "callbacks cannot be read"),
+        }
+        if self.stops() {
+            return;
+        }
+        let due = store.callbacks_due(Timestamp::now().as_millisecond(), MOST).await;
+        let due = due.unwrap_or_default();
+        if due.is_empty() {
+            return;
+        }
+        let Ok(queues) = self.inner.node.queues().await else {
+            return;
+        };
+        for row in due {
+            if self.is_time(&row, &queues, SystemTime::now()) {
+                self.call(row).await;
+            }
+        }
+    }
+
+    /// Whether somebody is there for a caller whose slot has begun.
+    fn is_time(&self, row: &CallbackRow, queues: &[QueueView], now: SystemTime) -> bool {
+        let settings = self.inner.settings.borrow();
+        let Some(free) = settings.free(&row.machine, &row.target, queues, now) else {
+            return false;
+        };
+        let (from, until) = (time(row.from_ms), time(row.until_ms));
+        let rest = until.duration_since(from).unwrap_or_default() / 3;
+        let shares =
+            |other: &&CallbackRow| other.target == row.target || other.target.is_empty() || row.target.is_empty();
+        // Who is being called will have one of them.
+        now + rest >= until || self.running.values().filter(shares).count() < free
+    }
+
+    async fn call(&mut self, mut row: CallbackRow) {
+        let (now, inner) = (Timestamp::now(), Arc::clone(&self.inner));
+        let (store, counters) = (&inner.journal.store, &inner.journal.callbacks);
+        match store
+            .read()
+            .claim_callback(&row.id, store.instance(), now.as_millisecond())
+            .await
+        {
+            Ok(true) => {}
+            // Another server was faster, or nobody wants it any more.
+            Ok(false) => return,
+            Err(error) => return tracing::debug!(%error, "a callback cannot be claimed"),
+        }
+        let late_ms = now.as_millisecond() - row.until_ms;
+        if row.attempts == 0 && late_ms > 0 {
+            tracing::warn!(
+                callback = row.id,
+                late_ms,
+                "a caller is called back after the end of its slot"
+            );
+            counters.late_ms.fetch_add(late_ms.unsigned_abs(), Ordering::Relaxed);
+        }
+        row.attempts += 1;
+        let back = CallBack {
+            trunk: row.trunk.clone(),
+            caller: row.caller.clone(),
+            target: Some(row.target.clone()).filter(|target| !target.is_empty()),
+            reason: row.reason.clone(),
+            context: serde_json::from_str(&row.context).unwrap_or(Value::Null),
+        };
+        let answer = inner.node.request(Request::CallBack(Box::new(back))).await;
+        let call = match &answer {
+            Ok(Ok(Response::Calling(call))) => Some(*call),
+            Ok(_) | Err(_) => None,
+        };
+        if let Value::Array(calls) = &mut row.calls {
+            calls.push(json!({ "call": call.map(ids::call), "at": rfc3339(now), "status": null, "outcome": null }));
+        }
+        match (call, answer) {
+            (Some(call), _) => {
+                tracing::info!(callback = row.id, call = ids::call(call), "a caller is called back");
+                // What is not noted now is noted with the outcome.
+                let _ = store
+                    .read()
+                    .callback_called(&row.id, store.instance(), &row.calls)
+                    .await;
+                self.running.insert(call, row);
+            }
+            (None, Ok(Err(RequestError::WrongState(_))) | Err(_)) => self.give_back(row).await,
+            (None, Ok(answer)) => {
+                tracing::warn!(callback = row.id, ?answer, "a caller cannot be called back");
+                self.finish(row, Outcome::NotCalled).await;
+            }
+        }
+    }
+
+    /// We stop: it is for the next one, as if nothing had been tried.
+    async fn give_back(&mut self, row: CallbackRow) {
+        let attempted = Attempted {
+            state: CallbackState::Scheduled,
+            attempts: row.attempts - 1,
+            due_ms: Timestamp::now().as_millisecond(),
+            calls: row.calls,
+            cause: None,
+            closed_ms: None,
+        };
+        self.write(row.id, attempted).await;
+    }
+
+    async fn finish(&mut self, mut row: CallbackRow, outcome: Outcome) {
+        if let Some(last) = row.calls.as_array_mut().and_then(|calls| calls.last_mut()) {
+            last["outcome"] = outcome.name().into();
+            if let Outcome::NotReached(status) = outcome {
+                last["status"] = status.into();
+            }
+        }
+        let is_joined = matches!(outcome, Outcome::Joined);
+        // Whom we hang up on has not been called in vain.
+        if self.stops() && !is_joined {
+            return self.give_back(row).await;
+        }
+        let now_ms = Timestamp::now().as_millisecond();
+        let (attempts, retry) = {
+            let settings = self.inner.settings.borrow();
+            (settings.rules.attempts, settings.rules.retry)
+        };
+        let state = match usize::try_from(row.attempts) {
+            _ if is_joined => CallbackState::Done,
+            Ok(tried) if tried < attempts => CallbackState::Scheduled,
+            _ => CallbackState::Missed,
+        };
+        let waits = state == CallbackState::Scheduled;
+        tracing::info!(
+            callback = row.id,
+            outcome = outcome.name(),
+            state = state.name(),
+            "callback"
+        );
+        let attempted = Attempted {
+            state,
+            attempts: row.attempts,
+            due_ms: if waits {
+                now_ms.saturating_add_unsigned(ids::ms(retry))
+            } else {
+                row.due_ms
+            },
+            calls: row.calls,
+            cause: Some(outcome.name()).filter(|_| !is_joined),
+            closed_ms: (!waits).then_some(now_ms),
+        };
+        self.inner.journal.callbacks.ended(state, attempted.cause);
+        self.write(row.id, attempted).await;
+    }
+
+    /// The store may be away: then it is told again.
+    async fn write(&mut self, id: String, attempted: Attempted) {
+        let store = &self.inner.journal.store;
+        let written = store.read().callback_attempted(&id, store.instance(), &attempted).await;
+        if let Err(error) = written {
+            tracing::debug!(%error, "what became of a callback cannot be written yet");
+            self.unwritten.push((id, attempted));
+        }
+    }
+}
