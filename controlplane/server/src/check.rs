@@ -3,6 +3,7 @@
 //! What is read of the host is read in one place; what follows from it are pure functions (`check/host.rs`, `check/sockets.rs`), each
 //! with tests of made-up content. All that has to be asked over the network is asked at one time.
 
+mod callbacks;
 mod capacity;
 mod host;
 mod network;
@@ -120,6 +121,7 @@ fn look(config: &Config) -> Vec<Finding> {
     let pairs = usize::from(config.media.workers) * usize::from(config.media.ports_per_worker);
     let mut findings = kernel(pairs, config.media.rtcp, config.media.io);
     findings.extend(capacity::findings(config));
+    findings.extend(callbacks::findings(config));
     if config.trunks.is_empty() {
         let remedy = "add a [[trunks]] with the addresses that your carrier or PBX calls from";
         findings.push(Finding::new(

@@ -60,13 +60,6 @@ impl Target {
     }
 }
 
-impl Target {
-    /// Whether it is no human.
-    pub(crate) fn is_machine(&self) -> bool {
-        self.voicemail
-    }
-}
-
 pub(super) fn ai_agents(root: &Table<'_, '_>, spoken: &[Encoding]) -> Vec<AiAgent> {
     let mut names = BTreeMap::new();
     let mut agents = Vec::new();
