@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Callbacks, Inner, time};
+use crate::config::Callback;
 use crate::ids::{self, rfc3339};
 use crate::sibling::Side;
 use crate::store::callbacks::{Attempted, CallbackRow, CallbackState};
@@ -71,7 +72,7 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// It ends with whoever tells.
+    /// `told`: what becomes of calls.
     pub(crate) fn new(callbacks: &Callbacks, told: mpsc::UnboundedReceiver<Told>, draining: Arc<AtomicBool>) -> Caller {
         Caller {
             inner: Arc::clone(&callbacks.inner),
@@ -82,6 +83,7 @@ impl Caller {
         }
     }
 
+    /// As long as the server runs.
     pub(crate) async fn run(mut self) {
         let mut looks = interval(LOOK);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,15 +144,12 @@ impl Caller {
     /// Whether somebody is there for a caller whose slot has begun.
     fn is_time(&self, row: &CallbackRow, queues: &[QueueView], now: SystemTime) -> bool {
         let settings = self.inner.settings.borrow();
-        let Some(free) = settings.free(&row.machine, &row.target, queues, now) else {
-            return false;
-        };
-        let (from, until) = (time(row.from_ms), time(row.until_ms));
-        let rest = until.duration_since(from).unwrap_or_default() / 3;
+        let free = settings.free(&row.machine, &row.target, queues, now);
         let shares =
             |other: &&CallbackRow| other.target == row.target || other.target.is_empty() || row.target.is_empty();
         // Who is being called will have one of them.
-        now + rest >= until || self.running.values().filter(shares).count() < free
+        let taken = self.running.values().filter(shares).count();
+        is_time((time(row.from_ms), time(row.until_ms)), now, free, taken)
     }
 
     async fn call(&mut self, mut row: CallbackRow) {
@@ -229,42 +228,21 @@ impl Caller {
                 last["status"] = status.into();
             }
         }
-        let is_joined = matches!(outcome, Outcome::Joined);
         // Whom we hang up on has not been called in vain.
-        if self.stops() && !is_joined {
+        if self.stops() && !matches!(outcome, Outcome::Joined) {
             return self.give_back(row).await;
         }
         let now_ms = Timestamp::now().as_millisecond();
-        let (attempts, retry) = {
-            let settings = self.inner.settings.borrow();
-            (settings.rules.attempts, settings.rules.retry)
-        };
-        let state = match usize::try_from(row.attempts) {
-            _ if is_joined => CallbackState::Done,
-            Ok(tried) if tried < attempts => CallbackState::Scheduled,
-            _ => CallbackState::Missed,
-        };
-        let waits = state == CallbackState::Scheduled;
+        let (id, attempted) = after(row, outcome, &self.inner.settings.borrow().rules, now_ms);
+        let state = attempted.state;
         tracing::info!(
-            callback = row.id,
+            callback = id,
             outcome = outcome.name(),
             state = state.name(),
             "callback"
         );
-        let attempted = Attempted {
-            state,
-            attempts: row.attempts,
-            due_ms: if waits {
-                now_ms.saturating_add_unsigned(ids::ms(retry))
-            } else {
-                row.due_ms
-            },
-            calls: row.calls,
-            cause: Some(outcome.name()).filter(|_| !is_joined),
-            closed_ms: (!waits).then_some(now_ms),
-        };
         self.inner.journal.callbacks.ended(state, attempted.cause);
-        self.write(row.id, attempted).await;
+        self.write(id, attempted).await;
     }
 
     /// The store may be away: then it is told again.
@@ -277,3 +255,35 @@ impl Caller {
         }
     }
 }
+
+/// Whether a caller of this slot is called now. `free`: humans who are, `None` where none is there at this time; `taken`: those of them who
+/// will have others.
+fn is_time(slot: (SystemTime, SystemTime), now: SystemTime, free: Option<usize>, taken: usize) -> bool {
+    let (from, until) = slot;
+    let rest = until.duration_since(from).unwrap_or_default() / 3;
+    now >= from && free.is_some_and(|free| now + rest >= until || taken < free)
+}
+
+/// How it goes on after an attempt.
+fn after(row: CallbackRow, outcome: Outcome, rules: &Callback, now_ms: i64) -> (String, Attempted) {
+    let is_joined = matches!(outcome, Outcome::Joined);
+    let state = match usize::try_from(row.attempts) {
+        _ if is_joined => CallbackState::Done,
+        Ok(tried) if tried < rules.attempts => CallbackState::Scheduled,
+        _ => CallbackState::Missed,
+    };
+    let again_ms = now_ms.saturating_add_unsigned(ids::ms(rules.retry));
+    let waits = state == CallbackState::Scheduled;
+    let attempted = Attempted {
+        state,
+        attempts: row.attempts,
+        due_ms: if waits { again_ms } else { row.due_ms },
+        calls: row.calls,
+        cause: Some(outcome.name()).filter(|_| !is_joined),
+        closed_ms: (!waits).then_some(now_ms),
+    };
+    (row.id, attempted)
+}
+
+#[cfg(test)]
+mod tests;

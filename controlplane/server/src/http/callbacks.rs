@@ -95,7 +95,7 @@ pub(super) async fn promise(
         handoff: None,
         machine: None,
         target: wished.target,
-        reason: wished.reason,
+        reason: shared.settings().redact.text(&wished.reason).into_owned(),
         not_before: wished.not_before,
     };
     let booked = shared.callbacks.promise(wish).await.map_err(refused)?;

@@ -1041,7 +1041,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
 ];
 
 /// What the design has and this version does not: said so, instead of "no such path".
-const NOT_BUILT: &[&str] = &["/v1/callbacks", "/v1/calls/{call}/recording"];
+const NOT_BUILT: &[&str] = &["/v1/calls/{call}/recording"];
 
 /// The router of all operations.
 pub(super) fn router(shared: Arc<Shared>) -> Router {

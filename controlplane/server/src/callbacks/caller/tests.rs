@@ -1,0 +1,149 @@
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::*;
+use crate::callbacks::Settings;
+use crate::config::Config;
+use crate::store::callbacks::Taken;
+
+/// RFC 3339.
+fn at(text: &str) -> SystemTime {
+    text.parse::<Timestamp>().expect("a time").into()
+}
+
+/// A queue and a human by day, a machine that promises until noon.
+fn settings(more: &str) -> Arc<Settings> {
+    let text = format!(
+        "[hours]\ntime_zone = \"Europe/Berlin\"\nopen = [\"Mon-Fri 09:00-17:00\"]\n\
+         [[hours.calendars]]\nname = \"morning\"\nopen = [\"Mon-Fri 09:00-12:00\"]\n\
+         [[targets]]\nname = \"billing\"\nnext_hop = \"127.0.0.1:5090\"\npatterns = [\"sip:agent-*@127.0.0.1\"]\n[targets.queue]\n\
+         [[targets]]\nname = \"anna\"\nuri = \"sip:anna@127.0.0.1\"\n\
+         [[targets]]\nname = \"later\"\ncallback = true\nhours = \"morning\"\n{more}"
+    );
+    let config = Config::from_toml(&text, Path::new(""));
+    Settings::of(&config.unwrap_or_else(|problems| panic!("{problems:#?}")))
+}
+
+fn billing(available: usize) -> Vec<QueueView> {
+    let agents = [("available", available), ("talking", 3)];
+    vec![QueueView {
+        name: "billing".to_owned(),
+        waiting: 0,
+        longest_wait_s: 0,
+        agents: BTreeMap::from(agents),
+    }]
+}
+
+const DAY: &str = "2026-11-23T13:00:00Z";
+
+#[test]
+fn who_is_free_for_a_caller_is_counted_where_it_is_there_at_this_time() {
+    let settings = settings("");
+    let free = |machine, target, queues: &[QueueView], now| settings.free(machine, target, queues, at(now));
+    assert_eq!(free("", "billing", &billing(2), DAY), Some(2));
+    assert_eq!(free("", "billing", &billing(0), DAY), Some(0));
+    assert_eq!(free("", "anna", &billing(2), DAY), Some(1));
+    assert_eq!(free("", "", &billing(2), DAY), Some(3));
+    assert_eq!(free("later", "", &billing(2), DAY), None, "it is afternoon");
+    assert_eq!(free("later", "", &billing(2), "2026-11-23T09:00:00Z"), Some(3));
+    assert_eq!(free("", "", &billing(2), "2026-11-23T20:00:00Z"), None, "at night");
+    assert_eq!(free("", "nobody", &billing(2), DAY), None);
+}
+
+#[test]
+fn a_caller_is_called_when_somebody_is_free_and_when_two_thirds_are_over_by_whoever_is_there() {
+    let from = at(DAY);
+    let slot = (from, from + Duration::from_secs(900));
+    let after = |seconds, free, taken| is_time(slot, from + Duration::from_secs(seconds), free, taken);
+    assert!(
+        !is_time(slot, from - Duration::from_secs(1), Some(9), 0),
+        "its slot has not begun"
+    );
+    assert!(after(0, Some(1), 0));
+    assert!(!after(0, Some(0), 0));
+    assert!(!after(0, Some(2), 2), "they will have others");
+    assert!(after(0, Some(2), 1));
+    assert!(!after(599, Some(0), 0));
+    assert!(after(600, Some(0), 5));
+    assert!(after(90_000, Some(0), 0), "late, but not never");
+    assert!(!after(600, None, 0), "nobody is there");
+}
+
+#[test]
+fn a_caller_is_tried_again_after_the_pause_until_the_last_attempt() {
+    let rules = settings("[callback]\nattempts = 2\nretry_min = 3\n").rules.clone();
+    let row = |attempts| CallbackRow {
+        id: "cb_1".to_owned(),
+        call: String::new(),
+        handoff: String::new(),
+        agent: String::new(),
+        trunk: String::new(),
+        caller: String::new(),
+        number: String::new(),
+        machine: String::new(),
+        target: String::new(),
+        reason: String::new(),
+        context: String::new(),
+        zone: String::new(),
+        from_ms: 0,
+        until_ms: 0,
+        state: String::new(),
+        confirmed_ms: None,
+        attempts,
+        due_ms: 7,
+        calls: json!([]),
+        cause: None,
+        late_ms: 0,
+        booked_ms: 0,
+        closed_ms: None,
+    };
+    let after = |attempts, outcome| {
+        let (_, attempted) = after(row(attempts), outcome, &rules, 1_000_000);
+        (attempted.state, attempted.due_ms, attempted.cause, attempted.closed_ms)
+    };
+    use CallbackState::{Done, Missed, Scheduled};
+    assert_eq!(
+        after(1, Outcome::NotReached(486)),
+        (Scheduled, 1_180_000, Some("not_reached"), None)
+    );
+    assert_eq!(
+        after(1, Outcome::NoHuman),
+        (Scheduled, 1_180_000, Some("no_human"), None)
+    );
+    assert_eq!(
+        after(2, Outcome::NoHuman),
+        (Missed, 7, Some("no_human"), Some(1_000_000))
+    );
+    assert_eq!(
+        after(3, Outcome::NotCalled),
+        (Missed, 7, Some("not_called"), Some(1_000_000))
+    );
+    assert_eq!(after(2, Outcome::Joined), (Done, 7, None, Some(1_000_000)));
+}
+
+#[test]
+fn what_is_promised_of_anybody_takes_room_of_each_and_the_other_way_round() {
+    let settings = settings("[callback]\nshare = 0.01\n");
+    let slot = |target: &str, from: &str| Taken {
+        target: target.to_owned(),
+        from_ms: Timestamp::try_from(at(from)).expect("in range").as_millisecond(),
+        until_ms: Timestamp::try_from(at(from)).expect("in range").as_millisecond() + 900_000,
+    };
+    let choose = |machine: &str, target: &str, taken: &[Taken]| {
+        let plan = settings.plan(machine, target, &[]).expect("somebody");
+        let (from_ms, _) = plan.choose(at(DAY), at(DAY), target, taken)?;
+        Some(time(from_ms))
+    };
+    let (first, second) = ("2026-11-23T13:15:00Z", "2026-11-23T13:30:00Z");
+    assert_eq!(choose("", "anna", &[]), Some(at(first)));
+    assert_eq!(choose("", "anna", &[slot("billing", first)]), Some(at(first)));
+    assert_eq!(choose("", "anna", &[slot("anna", first)]), Some(at(second)));
+    assert_eq!(choose("", "anna", &[slot("", first)]), Some(at(second)));
+    assert_eq!(choose("", "", &[slot("anna", first)]), Some(at(second)));
+    // By the hours of the machine, where one promises: tomorrow morning.
+    assert_eq!(choose("later", "", &[]), Some(at("2026-11-24T08:00:00Z")));
+    assert_eq!(choose("", "billing", &[]), None, "a queue of nobody");
+    assert!(settings.plan("", "nobody", &[]).is_none());
+}
