@@ -101,7 +101,7 @@ pub fn first_free(
         slot.is_within(hours) && used < capacity(slot, teams, effort)
     };
     let mut at = now.checked_add(grid.lead)?.max(not_before);
-    if grid.lead.is_zero() {
+    if grid.lead.is_zero() && not_before <= now {
         // Of all that end after this moment the first.
         let from = hours.next_on_clock(at.checked_sub(length)? + Duration::from_nanos(1), grid.minutes)?;
         let until = from.checked_add(length)?;

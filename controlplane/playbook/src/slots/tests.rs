@@ -55,6 +55,7 @@ const WEEKDAYS: [&str; 1] = ["Mon-Fri 09:10-17:00"];
 
 #[test]
 fn a_slot_begins_on_the_clock_after_the_lead_and_within_the_hours_from_end_to_end() {
+    let early = |now| first(now, &["Mon-Fri 09:00-16:50"], &[]);
     let first = |now| first(now, &WEEKDAYS, &[]);
     // 10:00:01 there: with the lead 10:10:01.
     assert_eq!(first("2026-11-23T09:00:01Z"), Some(at("2026-11-23T09:15:00Z")));
@@ -67,6 +68,9 @@ fn a_slot_begins_on_the_clock_after_the_lead_and_within_the_hours_from_end_to_en
     assert_eq!(first("2026-11-23T15:35:01Z"), Some(at("2026-11-24T08:15:00Z")));
     // From Friday evening to Monday morning.
     assert_eq!(first("2026-11-27T17:00:00Z"), Some(at("2026-11-30T08:15:00Z")));
+    // They close ten minutes to five: the quarter before it is the last.
+    assert_eq!(early("2026-11-23T15:20:00Z"), Some(at("2026-11-23T15:30:00Z")));
+    assert_eq!(early("2026-11-23T15:25:00Z"), Some(at("2026-11-24T08:00:00Z")));
 }
 
 #[test]
@@ -88,6 +92,10 @@ fn without_a_lead_the_slot_that_runs_is_the_first() {
         first("2026-11-23T09:07:00Z", &[quarter("2026-11-23T09:00:00Z")]),
         Some(next)
     );
+    // Who wants none before a moment has none that began before it.
+    let after = |now, not_before| first_free(at(now), at(not_before), &hours, &teams, &grid, &EFFORT, &[]);
+    let slot = after("2026-11-23T09:01:00Z", "2026-11-23T09:07:00Z").expect("a slot");
+    assert_eq!(slot.from, next);
     // At a quarter past nine: what began at nine was not within the hours.
     assert_eq!(first("2026-11-23T08:12:00Z", &[]), Some(at("2026-11-23T08:15:00Z")));
 }
