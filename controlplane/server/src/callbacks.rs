@@ -170,11 +170,9 @@ struct Inner {
 }
 
 /// One that does not keep the node alive, as whoever the node tells of what happens must not.
-#[allow(dead_code, reason = "for the machine that promises")]
 #[derive(Clone, Debug)]
 pub(crate) struct WeakCallbacks(Weak<Inner>, Handle);
 
-#[allow(dead_code, reason = "for the machine that promises")]
 impl WeakCallbacks {
     /// `None`: the server is stopping.
     pub(crate) fn upgrade(&self) -> Option<Callbacks> {
@@ -184,7 +182,6 @@ impl WeakCallbacks {
     }
 }
 
-#[allow(dead_code, reason = "for the machine that promises")]
 impl Callbacks {
     /// To be called in the runtime of the store.
     pub(crate) fn new(settings: watch::Receiver<Arc<Settings>>, node: NodeHandle, journal: Arc<Journal>) -> Callbacks {
@@ -351,7 +348,6 @@ impl Inner {
         booked_of(&row)
     }
 
-    #[allow(dead_code, reason = "for the machine that promises")]
     async fn later(&self, id: &str) -> Result<Booked, NoSlot> {
         let settings = Arc::clone(&self.settings.borrow());
         let store = self.journal.store.read();

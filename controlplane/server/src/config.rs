@@ -28,6 +28,7 @@ mod store;
 mod values;
 mod voicemail;
 mod webhooks;
+mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -1,11 +1,12 @@
 //! Whoever listens to the node: records, webhooks, metrics and the log. A notice passes through here once.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Instant;
 
 use calls::config::Machine;
-use calls::notice::{CallId, HandoffId, Notice, Step, Supervised, What};
+use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Step, Supervised, What};
 use playbook::context::Package;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -13,13 +14,13 @@ use tokio::sync::mpsc;
 use crate::callbacks::{self, Booked, Callbacks, Told, WeakCallbacks};
 use crate::event::Teller;
 use crate::ids::{self, Clock};
+use crate::machine::voicemail;
 use crate::metrics::Metrics;
 use crate::otlp::Otlp;
 use crate::records::{REQUESTED, Records, callback_view, package_value};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
 use crate::tap::traces::Traces;
-use crate::voicemail;
 
 /// Turns that an update of the context carries: the older ones were told before, and the record has all.
 const NEWEST: usize = 50;
@@ -73,7 +74,6 @@ impl Journal {
 
     /// Takes a notice: a few map look-ups under two short locks, no IO, no wait.
     pub(crate) fn handle(&self, notice: &Notice) {
-        log(notice);
         let told = match &notice.what {
             What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
             What::Handoff(_, Step::Joined { .. }) => Some(Told::Joined(notice.call)),
@@ -85,6 +85,8 @@ impl Journal {
             let _ = caller.send(told);
         }
         let mut records = lock(&self.records);
+        let notice = &unless_declined(&records, notice);
+        log(notice);
         records.handle(notice);
         match &notice.what {
             What::CallStarted {
@@ -224,7 +226,6 @@ impl Journal {
     }
 
     /// Who promises callbacks; `None`: the server is not up yet, or is stopping.
-    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) fn promises(&self) -> Option<Callbacks> {
         self.promises.get()?.upgrade()
     }
@@ -259,6 +260,13 @@ impl Journal {
         }
     }
 
+    /// A caller wants no call back, or its word could not be kept. How its handoff ended is told when it has left: as taken back.
+    pub(crate) fn callback_declined(&self, id: HandoffId, declined: bool) {
+        if let Some(record) = lock(&self.records).get_mut(id) {
+            record.declined = declined;
+        }
+    }
+
     /// This handoff follows from a request with a key, which is written with it. To be called before its notices come.
     pub(crate) fn remember(&self, id: HandoffId, key: Key) {
         lock(&self.records).remember(id, key);
@@ -289,8 +297,8 @@ impl Journal {
             Step::Joined { .. } => "baton.handoff.joined",
             Step::Returned => "baton.handoff.returned",
             Step::Closed { end, .. } => match end {
-                calls::notice::End::Completed => "baton.handoff.completed",
-                calls::notice::End::Failed | calls::notice::End::Cancelled => "baton.handoff.failed",
+                End::Completed => "baton.handoff.completed",
+                End::Failed | End::Cancelled => "baton.handoff.failed",
             },
             Step::Requested { .. }
             // Nobody is there to be joined; what is left is told when it is (`voicemail_left`).
@@ -362,6 +370,24 @@ fn merge(into: &mut Value, extra: Value) {
     if let (Value::Object(into), Value::Object(extra)) = (into, extra) {
         into.extend(extra);
     }
+}
+
+/// A caller who was told when it will be called back, and wants no call, was promised nothing.
+fn unless_declined<'a>(records: &Records, notice: &'a Notice) -> Cow<'a, Notice> {
+    let mut notice = Cow::Borrowed(notice);
+    if let What::Handoff(
+        id,
+        Step::Closed {
+            result: Outcome::CallbackScheduled,
+            ..
+        },
+    ) = &notice.what
+        && records.get(*id).is_some_and(|record| record.declined)
+    {
+        let (end, result, reason) = (End::Cancelled, Outcome::Abandoned, None);
+        notice.to_mut().what = What::Handoff(*id, Step::Closed { end, result, reason });
+    }
+    notice
 }
 
 /// INFO once for each event of a call; contexts and tokens are not logged.

@@ -16,6 +16,7 @@ mod journal;
 mod kpi;
 mod library;
 pub mod listeners;
+mod machine;
 mod metrics;
 mod otlp;
 mod privileges;
@@ -35,7 +36,6 @@ mod tap;
 mod tune;
 mod uploads;
 mod vitals;
-mod voicemail;
 mod webhook;
 
 pub use http::bodies;

@@ -1,6 +1,7 @@
 //! What is spoken: WAV files, and the ones that come with the program.
 
 mod wav;
+pub(crate) mod words;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -67,6 +68,8 @@ pub enum BuiltIn {
     CalledBack,
     /// To the caller whom the answering machine has: leave a message. Its key is in `[voicemail]`.
     Voicemail,
+    /// To the caller who is promised a callback: its first words. Keys of all of them are in `[callback.prompts]`.
+    Callback,
     /// To the caller while waiting: it takes less than a minute.
     EstimateSoon,
     /// … it takes about so many minutes: the number follows.
@@ -104,6 +107,7 @@ impl BuiltIn {
             BuiltIn::Goodbye => file!("goodbye"),
             BuiltIn::CalledBack => file!("called_back"),
             BuiltIn::Voicemail => file!("voicemail"),
+            BuiltIn::Callback => file!("callback_offer"),
             BuiltIn::EstimateSoon => file!("estimate_soon"),
             BuiltIn::EstimateIntro => file!("estimate_intro"),
             BuiltIn::PlaceIntro => file!("place_intro"),
@@ -210,6 +214,7 @@ mod tests {
             BuiltIn::Goodbye,
             BuiltIn::CalledBack,
             BuiltIn::Voicemail,
+            BuiltIn::Callback,
             BuiltIn::EstimateSoon,
             BuiltIn::EstimateIntro,
             BuiltIn::PlaceIntro,

@@ -15,9 +15,9 @@ use serde_json::{Map, Value, json};
 
 use crate::callbacks::Booked;
 use crate::ids::{self, Clock, rfc3339};
+use crate::machine::voicemail::Left;
 use crate::otlp;
 use crate::store::{HandoffRow, Key};
-use crate::voicemail::Left;
 
 /// Version of a handoff record.
 pub(crate) const HANDOFF_SCHEMA: &str = "baton.handoff/1";
@@ -84,6 +84,8 @@ pub(crate) struct Record {
     pub(crate) voicemail: Option<Left>,
     /// The promise to call the caller back.
     pub(crate) callback: Option<Booked>,
+    /// The caller was told when it would be called back, and wants no call.
+    pub(crate) declined: bool,
     evidence: Option<Vec<(Party, Evidence)>>,
     /// Of the last event about it.
     pub(crate) sequence: u64,
@@ -398,6 +400,7 @@ impl Record {
             codecs: Vec::new(),
             voicemail: None,
             callback: None,
+            declined: false,
             evidence: None,
             sequence: 0,
             invitation: None,

@@ -11,13 +11,13 @@ use crate::config::{Config, Difference, Problem};
 use crate::event::Teller;
 use crate::http;
 use crate::library::{Ids, Library, Uploads};
+use crate::machine;
 use crate::prompts::Prompt;
 use crate::run::NodeHandle;
 use crate::server::{Times, peers};
 use crate::store::Store;
 use crate::store::prompts::PromptRow;
 use crate::uploads::{self, Refused, Upload, Wish};
-use crate::voicemail;
 use crate::webhook::couriers::Couriers;
 
 /// Reloads that may wait for the one that is being done.
@@ -108,7 +108,7 @@ pub(crate) struct Reload {
     pub(crate) http: SocketAddr,
     /// Where the answering machine is.
     pub(crate) machine: SocketAddr,
-    pub(crate) voicemail: watch::Sender<Arc<voicemail::Settings>>,
+    pub(crate) machines: watch::Sender<Arc<machine::Settings>>,
     pub(crate) callbacks: watch::Sender<Arc<callbacks::Settings>>,
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
@@ -186,7 +186,7 @@ impl Reload {
         }
         self.times.send_replace(Times::of(&config));
         self.api.send_replace(http::Settings::of(&config));
-        self.voicemail.send_replace(voicemail::Settings::of(&config));
+        self.machines.send_replace(machine::Settings::of(&config));
         self.callbacks.send_replace(callbacks::Settings::of(&config));
         self.couriers.set(&config.webhooks, &self.teller).await;
         self.node.reload(peers(&config, self.http, self.machine, ids)).await;

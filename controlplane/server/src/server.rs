@@ -25,6 +25,7 @@ use crate::ids::{self, Clock};
 use crate::journal::{Journal, lock};
 use crate::library::Library;
 use crate::listeners::Listeners;
+use crate::machine::{self, Machines};
 use crate::otlp;
 use crate::reload::{Reload, ReloadError, Reloaded, Reloads};
 use crate::run::{NodeHandle, Outside, Run};
@@ -39,7 +40,6 @@ use crate::tap::Tap;
 use crate::tap::traces::Traces;
 use crate::uploads;
 use crate::vitals::Vitals;
-use crate::voicemail::{self, Voicemail};
 use crate::webhook;
 use crate::webhook::couriers::Couriers;
 pub use error::StartError;
@@ -89,7 +89,7 @@ pub struct Server {
     store_task: JoinHandle<()>,
     /// Sends traces of handoffs.
     otlp: Option<JoinHandle<()>>,
-    voicemail: Voicemail,
+    machines: Machines,
 }
 
 /// How long the steps to an end may take.
@@ -231,10 +231,10 @@ impl Server {
         let pruning = tokio::spawn(prune::repeat(store.clone(), teller.clone(), config.store.keep));
         let journal = Arc::new(Journal::new(teller, clock, store.clone()));
 
-        let (messages, taken_by) = watch::channel(voicemail::Settings::of(&config));
-        let voicemail = Voicemail::start(taken_by, Arc::clone(&journal), listening.clone());
-        let voicemail = voicemail.map_err(|error| system("the start of the answering machine")(error.into()))?;
-        let peers = peers(&config, http, voicemail.at(), ids);
+        let (own, own_settings) = watch::channel(machine::Settings::of(&config));
+        let machines = Machines::start(own_settings, Arc::clone(&journal), listening.clone());
+        let machines = machines.map_err(|error| system("the start of our own machines")(error.into()))?;
+        let peers = peers(&config, http, machines.at(), ids);
         let mut node = Node::new(node_config(&config, &listening, ports, peers, seed), Instant::now());
         if config.playbook.rules.looks_back_at_calls() {
             learn_callers(&mut node, &store, &journal.clock).await;
@@ -290,8 +290,8 @@ impl Server {
         let reload = Reload {
             config: config.clone(),
             http,
-            machine: voicemail.at(),
-            voicemail: messages,
+            machine: machines.at(),
+            machines: own,
             callbacks: promising,
             node: node.clone(),
             library,
@@ -356,7 +356,7 @@ impl Server {
             store,
             store_task,
             otlp: exporting,
-            voicemail,
+            machines,
         })
     }
 
@@ -579,7 +579,7 @@ impl Server {
             let _ = run.await;
         }
         // It has nobody left to listen to; what it tells is in the store before that ends.
-        let _ = timeout(step, self.voicemail.end()).await;
+        let _ = timeout(step, self.machines.end()).await;
         // Whoever has spans is gone, and so what waits is the last of it.
         if let Some(mut otlp) = self.otlp
             && timeout(step, &mut otlp).await.is_err()

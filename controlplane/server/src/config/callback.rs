@@ -1,5 +1,6 @@
 //! `[callback]`: callers who are called back where nobody is there.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use playbook::slots::{Effort, Grid};
@@ -7,6 +8,9 @@ use playbook::slots::{Effort, Grid};
 use super::peers::Target;
 use super::reader::Table;
 use super::values::{count, reference, seconds};
+use super::words;
+use crate::prompts::Prompt;
+use crate::prompts::words::Word;
 
 /// `[callback]`
 #[derive(Clone, Debug)]
@@ -21,6 +25,8 @@ pub struct Callback {
     pub attempts: usize,
     /// The pause between two attempts.
     pub retry: Duration,
+    /// What callers hear who are promised one.
+    pub voice: BTreeMap<Word, Prompt>,
 }
 
 /// Minutes of a slot: each divides an hour.
@@ -51,6 +57,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target]) -> Callback {
         },
         attempts: count(&table, "attempts", 1..=10, 3),
         retry: minutes(&table, "retry_min", 1, 10),
+        voice: words::read(table.table("prompts")),
     };
     table.finish();
     callback

@@ -48,6 +48,8 @@ pub(super) fn read(table: Table<'_, '_>) -> Voicemail {
 mod tests {
     use std::path::Path;
 
+    use calls::config::Machine;
+
     use super::super::tests::{good, problems};
 
     #[test]
@@ -55,24 +57,32 @@ mod tests {
         let config = good("[voicemail]\nfolder = \"box\"\nmax_s = 60\n[[targets]]\nname = \"box\"\nvoicemail = true\n");
         assert!(config.voicemail.folder.ends_with("box"));
         let target = &config.targets[0];
-        assert!(target.machine == Some(calls::config::Machine::Voicemail) && target.next_hop.ip().is_loopback());
+        assert!(target.machine == Some(Machine::Voicemail) && target.next_hop.ip().is_loopback());
         assert_eq!(target.codecs.as_deref(), Some(&[sip::sdp::Encoding::Pcmu][..]));
-        let with = |key: &str| problems(&format!("[[targets]]\nname = \"box\"\nvoicemail = true\n{key}\n"));
-        for key in [
-            "uri = \"sip:a@127.0.0.1\"",
-            "next_hop = \"127.0.0.1:5070\"",
-            "codecs = [\"pcmu\"]",
-            "patterns = [\"sip:*@127.0.0.1\"]",
-            "briefing = \"prompts/briefing.wav\"",
-        ] {
-            let found = with(key);
-            assert!(
-                matches!(&found[..], [one] if one.contains("is of no use")),
-                "{key}: {found:?}"
-            );
+        for machine in ["voicemail", "callback"] {
+            let own = format!("[[targets]]\nname = \"box\"\n{machine} = true\n");
+            for key in [
+                "uri = \"sip:a@127.0.0.1\"",
+                "next_hop = \"127.0.0.1:5070\"",
+                "codecs = [\"pcmu\"]",
+                "patterns = [\"sip:*@127.0.0.1\"]",
+                "briefing = \"prompts/briefing.wav\"",
+            ] {
+                let found = problems(&format!("{own}{key}\n"));
+                let named = format!("is of no use to a {machine}");
+                assert!(matches!(&found[..], [one] if one.contains(&named)), "{key}: {found:?}");
+            }
+            let found = problems(&format!("[media]\ncodecs = [\"opus\"]\n{own}"));
+            let named = format!("{machine}: speaks pcmu");
+            assert!(matches!(&found[..], [one] if one.contains(&named)), "{found:?}");
         }
-        let found = problems("[media]\ncodecs = [\"opus\"]\n[[targets]]\nname = \"box\"\nvoicemail = true\n");
-        assert!(matches!(&found[..], [one] if one.contains("speaks pcmu")), "{found:?}");
+        let config = good("[[targets]]\nname = \"line\"\ncallback = true\n");
+        assert_eq!(config.targets[0].machine, Some(Machine::Callback));
+        let found = problems("[[targets]]\nname = \"both\"\nvoicemail = true\ncallback = true\n");
+        assert!(
+            matches!(&found[..], [one] if one.contains("it is the one or the other")),
+            "{found:?}"
+        );
         let found = problems("[voicemail]\ngreeting = { uploaded = \"hello\" }\n");
         assert!(
             matches!(&found[..], [one] if one.contains("must be a WAV file")),

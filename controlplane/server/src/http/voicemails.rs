@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::problem::Problem;
 use super::{Answered, Context, Named, document};
-use crate::voicemail;
+use crate::machine::voicemail;
 
 /// Messages of a page, where nothing else is asked for.
 const PAGE: usize = 100;

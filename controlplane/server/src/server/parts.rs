@@ -15,6 +15,7 @@ use crate::ids::Clock;
 use crate::journal::Journal;
 use crate::library::Ids;
 use crate::listeners::Listeners;
+use crate::machine;
 use crate::otlp::Otlp;
 use crate::otlp::export::Exporter;
 use crate::run::{Datagrams, Sockets, know_agents};
@@ -24,7 +25,6 @@ use crate::store::{LOOK_BACK_MS, Store};
 use crate::tap::Capture;
 use crate::tap::collector::Collector;
 use crate::tap::hep::Agent;
-use crate::voicemail;
 
 /// What peers are told to reach us by: each family's own, and where none is told, where we listen.
 pub(super) fn advertised(config: &Sip, listening: &[SocketAddr]) -> Vec<SocketAddr> {
@@ -120,7 +120,7 @@ pub(crate) fn engine_config(config: &Config, prompts: Arc<media::prompt::Prompts
 }
 
 /// What may change while calls are running.
-pub(crate) fn peers(config: &Config, http: SocketAddr, machine: SocketAddr, ids: Ids) -> Peers {
+pub(crate) fn peers(config: &Config, http: SocketAddr, machines: SocketAddr, ids: Ids) -> Peers {
     let targets = config
         .targets
         .iter()
@@ -128,10 +128,10 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, machine: SocketAddr, ids:
         .map(|(target, [briefing, hold])| calls::config::Target {
             name: target.name.clone(),
             uri: match target.machine {
-                Some(_) => format!("sip:{}@{machine}", voicemail::user(&target.name)),
+                Some(_) => format!("sip:{}@{machines}", machine::user(&target.name)),
                 None => target.uri.clone(),
             },
-            next_hop: target.machine.map_or(target.next_hop, |_| machine),
+            next_hop: target.machine.map_or(target.next_hop, |_| machines),
             transport: target.transport,
             ring: target.ring,
             hours: match target.machine {

@@ -2,6 +2,7 @@
 
 mod agents;
 mod budget;
+mod callback_line;
 mod callbacks;
 mod carrier;
 #[path = "../../../../tests/interop/child.rs"]

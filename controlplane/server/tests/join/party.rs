@@ -52,6 +52,8 @@ pub(crate) enum Wish {
     Call(SocketAddr, Carrier),
     Answer,
     HangUp,
+    /// A key, by INFO.
+    Press(char),
     /// Say how the REFER went that was taken last.
     Report(u16),
     /// Drop every connection that is there; how many these were.

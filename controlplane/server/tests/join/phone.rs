@@ -169,6 +169,10 @@ impl Phone {
                 self.agreed = None;
                 self.endpoint.end(Instant::now(), dialog, None).expect("a live call");
             }
+            Wish::Press(key) => {
+                let dialog = self.dialog.expect("a call");
+                self.endpoint.press(Instant::now(), dialog, key).expect("a live call");
+            }
             Wish::Report(status) => {
                 let refer = self.refer.expect("a REFER");
                 self.endpoint.notify(Instant::now(), refer, status, true).expect("told");

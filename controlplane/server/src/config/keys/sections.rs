@@ -932,6 +932,61 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "callback.prompts",
+        kind: Kind::Table,
+        about: "What a caller hears who is promised a callback by a target with callback = true.",
+        keys: &[
+            key("offer", r#""callback_offer.wav""#, r#"What a caller hears who is promised a callback, WAV files: first this, then the day and the times, then choices."#)
+            .example(),
+            key("instead", r#""callback_instead.wav""#, r#"In place of offer, where it wanted a later time and there is one."#)
+            .example(),
+            key("no_later", r#""callback_no_later.wav""#, r#"… and where there is none."#)
+            .example(),
+            key("choices", r#""callback_choices.wav""#, r#"After the times: press 1 or hang up, press 2 for a later time, press 3 for no call."#)
+            .example(),
+            key("agreed", r#""callback_agreed.wav""#, r#"The last word to who agrees, or says nothing."#)
+            .example(),
+            key("declined", r#""callback_declined.wav""#, r#"… and to who wants no call."#)
+            .example(),
+            key("today", r#""callback_today.wav""#, r#"The day. One of the next week or later is said with its date: "on Monday", "the 30th"."#)
+            .example(),
+            key("tomorrow", r#""callback_tomorrow.wav""#, r#""#)
+            .example(),
+            key("monday", r#""callback_monday.wav""#, r#""#)
+            .example(),
+            key("tuesday", r#""callback_tuesday.wav""#, r#""#)
+            .example(),
+            key("wednesday", r#""callback_wednesday.wav""#, r#""#)
+            .example(),
+            key("thursday", r#""callback_thursday.wav""#, r#""#)
+            .example(),
+            key("friday", r#""callback_friday.wav""#, r#""#)
+            .example(),
+            key("saturday", r#""callback_saturday.wav""#, r#""#)
+            .example(),
+            key("sunday", r#""callback_sunday.wav""#, r#""#)
+            .example(),
+            key("between", r#""callback_between.wav""#, r#"The times, twelve hours: "between", "9", "15", "and", "9", "30", "in the morning"."#)
+            .example(),
+            key("and", r#""callback_and.wav""#, r#""#)
+            .example(),
+            key("oclock", r#""callback_oclock.wav""#, r#"In place of minutes where there are none."#)
+            .example(),
+            key("oh", r#""callback_oh.wav""#, r#"Before minutes below ten."#)
+            .example(),
+            key("night", r#""callback_night.wav""#, r#"From 0 to 5 o'clock."#)
+            .example(),
+            key("morning", r#""callback_morning.wav""#, r#"Until noon."#)
+            .example(),
+            key("afternoon", r#""callback_afternoon.wav""#, r#"Until 18 o'clock."#)
+            .example(),
+            key("evening", r#""callback_evening.wav""#, r#"Until midnight."#)
+            .example(),
+            key("numbers", r#"{ 9 = "number_9.wav" }"#, "Hours and minutes, 1 to 59; what is not here is said as the program says it.").example(),
+            key("dates", r#"{ 31 = "day_31.wav" }"#, "Days of a month, 1 to 31, likewise.").example(),
+        ],
+    },
+    Section {
         name: "prompts",
         kind: Kind::Table,
         about: "WAV files (PCM or float, 4000 to 192000 Hz) in place of those that come with the program. { uploaded = \"NAME\" } is one that \

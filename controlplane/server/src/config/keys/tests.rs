@@ -56,6 +56,10 @@ fn in_full() -> String {
             Some(("place_numbers", numbers)) => {
                 text += &format!("place_numbers = {}\n", numbers.replace("place_", "prompts/place_"));
             }
+            Some((key @ ("numbers" | "dates"), files)) => {
+                let files = files.replace("= \"", "= \"prompts/");
+                text += &format!("{key} = {files}\n");
+            }
             Some((key, path)) if path.ends_with(".wav\"") => {
                 let file = if path == "\"support.wav\"" {
                     "briefing.wav"
@@ -252,6 +256,31 @@ const CHANGES: &[(&str, &str)] = &[
     ("callback.share", "0.4"),
     ("callback.attempts", "4"),
     ("callback.retry_min", "11"),
+    ("callback.prompts.offer", "\"prompts/busy.wav\""),
+    ("callback.prompts.instead", "\"prompts/busy.wav\""),
+    ("callback.prompts.no_later", "\"prompts/busy.wav\""),
+    ("callback.prompts.choices", "\"prompts/busy.wav\""),
+    ("callback.prompts.agreed", "\"prompts/busy.wav\""),
+    ("callback.prompts.declined", "\"prompts/busy.wav\""),
+    ("callback.prompts.today", "\"prompts/busy.wav\""),
+    ("callback.prompts.tomorrow", "\"prompts/busy.wav\""),
+    ("callback.prompts.monday", "\"prompts/busy.wav\""),
+    ("callback.prompts.tuesday", "\"prompts/busy.wav\""),
+    ("callback.prompts.wednesday", "\"prompts/busy.wav\""),
+    ("callback.prompts.thursday", "\"prompts/busy.wav\""),
+    ("callback.prompts.friday", "\"prompts/busy.wav\""),
+    ("callback.prompts.saturday", "\"prompts/busy.wav\""),
+    ("callback.prompts.sunday", "\"prompts/busy.wav\""),
+    ("callback.prompts.between", "\"prompts/busy.wav\""),
+    ("callback.prompts.and", "\"prompts/busy.wav\""),
+    ("callback.prompts.oclock", "\"prompts/busy.wav\""),
+    ("callback.prompts.oh", "\"prompts/busy.wav\""),
+    ("callback.prompts.night", "\"prompts/busy.wav\""),
+    ("callback.prompts.morning", "\"prompts/busy.wav\""),
+    ("callback.prompts.afternoon", "\"prompts/busy.wav\""),
+    ("callback.prompts.evening", "\"prompts/busy.wav\""),
+    ("callback.prompts.numbers", "{ 9 = \"prompts/busy.wav\" }"),
+    ("callback.prompts.dates", "{ 9 = \"prompts/busy.wav\" }"),
     ("targets.ring_s", "21"),
     ("targets.hours", "\"other\""),
     ("targets.patterns", "[\"sip:+49*@pbx.example.com\"]"),

@@ -7,8 +7,7 @@ use media::codec::g711::{BELOW_50_DBM0, Law};
 use media::codec::opus::Band;
 use media::vad::Ear;
 
-/// Samples of a packet: 20 ms of 8000 Hz.
-pub(super) const PACKET: usize = 160;
+use crate::machine::PACKET;
 
 /// Of the tone, and how long it lasts.
 const TONE_HZ: f64 = 440.0;
