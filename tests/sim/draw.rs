@@ -12,7 +12,7 @@ use sip::sdp::{Direction, Encoding};
 
 use crate::net::Profile;
 use crate::random::Random;
-use crate::scenario::{Aim, Also, Asked, Behaviour, Carriage, Carriages, Line, Offer, Scenario, Trust, When};
+use crate::scenario::{Aim, Also, Asked, Behaviour, Carriage, Carriages, Line, Offer, Router, Scenario, Trust, When};
 use crate::steer::steer;
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
@@ -82,6 +82,9 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(100) {
         called_back(random, &mut scenario);
     }
+    if random.chance(120) {
+        router(random, &mut scenario);
+    }
     scenario
 }
 
@@ -112,6 +115,19 @@ fn without_ai(random: &mut Random, scenario: &mut Scenario) {
         if random.chance(500) {
             scenario.handoff_at = None;
         }
+    }
+}
+
+/// Somebody is asked where the caller goes, and answers in time or not; things happen meanwhile.
+fn router(random: &mut Random, scenario: &mut Scenario) {
+    scenario.router = Some(Router {
+        bound: *random.pick(&[200, 800, 3000].map(Duration::from_millis)),
+        after: ms(random, 0, 3500),
+        turns: random.chance(700),
+    });
+    for _ in 0..random.below(3) {
+        let what = also(random);
+        scenario.also.push((When::After("asked", ms(random, 0, 2000)), what));
     }
 }
 

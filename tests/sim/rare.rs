@@ -8,7 +8,7 @@ use playbook::routing::Presence;
 use playbook::{Accept, AiGone, Mode};
 
 use crate::World;
-use crate::scenario::{Aim, Also, Behaviour, Line, Scenario, When};
+use crate::scenario::{Aim, Also, Behaviour, Line, Router, Scenario, When};
 use crate::ua::{Afterwards, Answering, Referred};
 use crate::world::Who;
 
@@ -81,6 +81,16 @@ fn hush(mut call: Scenario) -> Scenario {
 /// Each join waits a second for what is never told.
 fn gated(mut call: Scenario) -> Scenario {
     call.gates[0] = ms(1000);
+    call
+}
+
+/// Somebody is asked where the caller goes, and says nothing for long.
+fn asking(mut call: Scenario) -> Scenario {
+    call.router = Some(Router {
+        bound: ms(5000),
+        after: ms(9000),
+        turns: true,
+    });
     call
 }
 
@@ -351,6 +361,26 @@ pub fn calls() -> Vec<Rare> {
                 ..Scenario::warm(34)
             }),
             &[("returned", "ai lost")],
+        ),
+        // Somebody is asked where the caller of the second handoff goes.
+        rare(asking(lost(39, soon, &[])), &[("routing", "evidence over")]),
+        rare(
+            asking(hushed(40, soon, &[])),
+            &[("routing", "first word"), ("routing", "evidence")],
+        ),
+        rare(
+            asking(Scenario {
+                also: vec![(When::After("asked", Duration::ZERO), Also::Stall(ms(30_000)))],
+                ..Scenario::warm(41)
+            }),
+            &[("routing", "media silent")],
+        ),
+        rare(
+            asking(Scenario {
+                also: vec![(When::After("asked", Duration::ZERO), Also::MediaRefuses)],
+                ..Scenario::warm(42)
+            }),
+            &[("routing", "media failed")],
         ),
         // A caller who is called back: what may go wrong before it answers.
         rare(

@@ -91,6 +91,8 @@ pub enum Also {
     Cancel,
     /// The AI tells what the playbook requires of the context.
     Summary,
+    /// Who was asked where the caller goes answers.
+    Route,
     /// A desk says by API that it has the context.
     Acknowledge,
     /// An agent of the queue comes, goes, or does something else.
@@ -224,6 +226,17 @@ pub struct Line {
     pub set_aside: Duration,
 }
 
+/// Who is asked where the caller goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Router {
+    /// How long that may take.
+    pub bound: Duration,
+    /// After so long an answer comes.
+    pub after: Duration,
+    /// The targets in the other order, in place of nothing of use.
+    pub turns: bool,
+}
+
 /// One simulated call. Times are from the start.
 #[derive(Clone, Debug)]
 pub struct Scenario {
@@ -275,6 +288,8 @@ pub struct Scenario {
     pub took: Vec<Duration>,
     /// The target that is a queue, if one is.
     pub line: Option<Line>,
+    /// Somebody is asked where the caller goes.
+    pub router: Option<Router>,
     /// How long a human who answered may take to accept.
     pub accept_within: Duration,
     /// How long a human who accepted waits for what is required of the context, and for who acknowledges it; zero: not at all.
@@ -337,6 +352,7 @@ impl Scenario {
             estimate: None,
             took: Vec::new(),
             line: None,
+            router: None,
             accept_within: Duration::from_secs(10),
             gates: [Duration::ZERO; 2],
             ai_stays: Duration::ZERO,

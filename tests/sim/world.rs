@@ -499,6 +499,9 @@ impl World {
                 if matches!(step, Step::Requested { .. }) {
                     self.handoff = Some(*handoff);
                 }
+                if let (Step::Asked { .. }, Some(router)) = (step, self.scenario.router) {
+                    self.answers_later(router.after);
+                }
                 self.stepped(step.name());
             }
             _ => {}

@@ -23,6 +23,8 @@ pub enum Action {
     InviteAi(usize),
     /// CANCEL or BYE to whom the caller talks with.
     EndPeer(&'static str),
+    /// Ask where the caller goes.
+    AskRoute,
     /// The caller wants an agent of the queue that the handoff tries.
     LineUp,
     /// What can be said of the wait is wanted now.

@@ -49,6 +49,8 @@ pub struct Config {
     pub sounds: Vec<Sounds>,
     /// What is spoken.
     pub prompts: Prompts,
+    /// Somebody outside is asked where a caller goes, where nobody has said so; for so long at the most. `None`: nobody.
+    pub router: Option<Duration>,
     /// Bounds on every wait.
     pub deadlines: Deadlines,
     /// `http://host:port`, for the context's URL in Call-Info.
@@ -71,6 +73,7 @@ pub struct Peers {
     pub playbook: Playbook,
     pub sounds: Vec<Sounds>,
     pub prompts: Prompts,
+    pub router: Option<Duration>,
     pub deadlines: Deadlines,
     pub public_url: String,
 }
@@ -89,6 +92,7 @@ impl Config {
             playbook: peers.playbook,
             sounds: peers.sounds,
             prompts: peers.prompts,
+            router: peers.router,
             deadlines: peers.deadlines,
             public_url: peers.public_url,
             ..self

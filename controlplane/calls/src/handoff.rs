@@ -20,8 +20,9 @@ use crate::watched::Verdict;
 mod gates;
 mod line;
 mod order;
+mod route;
 
-pub use order::{Choice, Line, Order};
+pub use order::{Choice, Line, Order, Routed, Unrouted};
 
 /// What a handoff is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum State {
         /// It said that the target's phone rings.
         rang: bool,
     },
+    /// Somebody was asked where the caller goes.
+    Routing,
     /// The caller waits in line for a human agent.
     Queued,
     /// The human is invited, and nothing has come back.
@@ -67,6 +70,7 @@ impl State {
     pub fn name(self) -> &'static str {
         match self {
             State::Referring { .. } => "referring",
+            State::Routing => "routing",
             State::Queued => "queued",
             State::Inviting => "inviting",
             State::Ringing => "ringing",
@@ -173,22 +177,33 @@ impl Handoff {
             },
             out,
         );
-        if !handoff.pass_closed(out) {
-            // Who waits for nobody is not told to wait.
-            let next = handoff.turn_back(Reason::AfterHours, parties, out);
-            return (handoff, next);
+        // Who waits for nobody is not told to wait, nor kept waiting.
+        let next = match handoff.order.asks && at.is_some() {
+            true => {
+                handoff.ask(out);
+                Next::Same
+            }
+            false => handoff.set_out(parties, out),
+        };
+        (handoff, next)
+    }
+
+    /// The first target is reached for.
+    fn set_out(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
+        if !self.pass_closed(out) {
+            return self.turn_back(Reason::AfterHours, parties, out);
         }
         out.extend([Timer::Reach, Timer::Estimate].map(Action::Arm));
-        if handoff.order.refer {
-            handoff.state = State::Referring {
+        if self.order.refer {
+            self.state = State::Referring {
                 accepted: false,
                 rang: false,
             };
             out.extend([Action::Refer, Action::Arm(Timer::Refer)]);
         } else {
-            handoff.invite(parties, out);
+            self.invite(parties, out);
         }
-        (handoff, Next::Same)
+        Next::Same
     }
 
     /// Its id.
@@ -211,6 +226,16 @@ impl Handoff {
         &self.order.manner
     }
 
+    /// Whether the caller is called back.
+    pub(crate) fn is_back(&self) -> bool {
+        self.order.back
+    }
+
+    /// Whom it tries, in order.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = &Choice> {
+        self.order.targets.iter()
+    }
+
     /// The target that is tried.
     pub fn target(&self) -> &Choice {
         // `at` only moves to targets that exist, and an order has at least one.
@@ -228,8 +253,10 @@ impl Handoff {
         match (self.state, wish) {
             (Briefing { .. }, Input::Accept) => Ok(()),
             (Inviting | Ringing | Briefing { .. }, Input::Decline | Input::Cancel) => Ok(()),
-            (Queued, Input::Cancel) => Ok(()),
-            (Queued, _) => Err(RequestError::WrongState("nobody is called yet".to_owned())),
+            (Routing, Input::Routed(_)) => Ok(()),
+            (_, Input::Routed(_)) => Err(RequestError::WrongState("its way is known".to_owned())),
+            (Routing | Queued, Input::Cancel) => Ok(()),
+            (Routing | Queued, _) => Err(RequestError::WrongState("nobody is called yet".to_owned())),
             (Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Acknowledged) => Ok(()),
             (Referring { .. } | Gated { .. }, Input::Cancel) => Ok(()),
             (Referring { .. }, _) => Err(RequestError::WrongState("the carrier reaches the human".to_owned())),
@@ -247,7 +274,7 @@ impl Handoff {
         match (self.state, input) {
             // Whatever else goes on: the announcement ends, the peer leaves, time passes.
             (
-                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Routing | Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::Played(play, item),
             ) if play == self.wait.play && item < self.wait.spoken() => {
                 self.told = item + 1;
@@ -264,7 +291,7 @@ impl Handoff {
                 }
             }
             (
-                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Routing | Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::PeerGone,
             ) => {
                 parties.peer = None;
@@ -320,6 +347,10 @@ impl Handoff {
                 self.late = true;
                 return self.next_target(Reason::ReferTimeout, None, parties, out);
             }
+
+            // Asking where the caller goes.
+            (Routing, Input::Routed(routed)) => return self.routed(routed, parties, out),
+            (Routing, Input::Timer(Timer::Route)) => return self.unrouted(parties, out),
 
             // Waiting in line.
             (Queued, Input::AgentFree) => self.call(parties, out),
@@ -426,7 +457,10 @@ impl Handoff {
             (_, Input::Evidence(id, listeners)) if id == self.order.id => self.evidence = Some(listeners),
 
             // Taken back, or impossible.
-            (Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. }, Input::Cancel) => {
+            (
+                Routing | Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. },
+                Input::Cancel,
+            ) => {
                 parties.end_target(cause::TAKEN_BACK, out);
                 let verdict = Verdict {
                     end: End::Cancelled,
@@ -436,13 +470,13 @@ impl Handoff {
                 return self.give_back(verdict, None, parties, out);
             }
             (
-                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Routing | Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::MediaFailed(reason),
             ) => {
                 return self.fault(reason, parties, out);
             }
             (
-                Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
+                Routing | Referring { .. } | Queued | Inviting | Ringing | Briefing { .. } | Gated { .. } | Joining,
                 Input::MediaSilent,
             ) => {
                 return self.fault(Reason::Error, parties, out);
@@ -679,6 +713,7 @@ impl Handoff {
             out.extend([Action::ForgetRefer, Action::Disarm(Timer::Refer)]);
         }
         let waits = [
+            Timer::Route,
             Timer::Ring,
             Timer::Reach,
             Timer::Queue,

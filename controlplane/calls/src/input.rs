@@ -4,7 +4,7 @@ use media::command::PlayId;
 use media::evidence::Evidence;
 
 use crate::estimate::Said;
-use crate::handoff::Order;
+use crate::handoff::{Order, Routed};
 use crate::notice::{HandoffId, Party, Reason};
 use crate::timer::Timer;
 
@@ -66,6 +66,8 @@ pub enum Input {
     Acknowledged,
     /// Who waits can be told how long it will take, and its place in line.
     Estimate(Said),
+    /// Who was asked where the caller goes has said so.
+    Routed(Routed),
     /// No agent of the queue is free.
     InLine {
         /// The place in line, from 1.
@@ -130,6 +132,7 @@ impl Input {
             Input::Context { .. } => "context told",
             Input::Acknowledged => "acknowledged",
             Input::Estimate(_) => "wait estimate",
+            Input::Routed(_) => "routed",
             Input::InLine { .. } => "in line",
             Input::AgentFree => "agent free",
             Input::NobodyThere => "nobody there",

@@ -44,6 +44,7 @@ mod lines;
 mod live;
 mod moving;
 mod refer;
+mod route;
 mod standing;
 mod supervise;
 mod users;

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sip::endpoint::Standing;
 
 use crate::config::Machine;
+use crate::handoff::Unrouted;
 use crate::supervisor::Row;
 use crate::timer::Timer;
 
@@ -241,6 +242,22 @@ pub enum Step {
         /// Caller and AI talk on until the human is heard: nobody is announced.
         talks_on: bool,
     },
+    /// Somebody is asked where the caller goes.
+    Asked {
+        /// What the human would get to know.
+        package: Box<Package>,
+        /// Where it goes unless something else is said: names of targets.
+        targets: Vec<String>,
+        /// Of who waits, the higher comes first.
+        priority: u8,
+    },
+    /// Where it goes is known.
+    Routed {
+        /// Names of targets, in order.
+        targets: Vec<String>,
+        /// Nothing was changed, and why.
+        unchanged: Option<Unrouted>,
+    },
     /// No agent of the queue is free: the caller waits in line. Again where one did not take the call.
     Queued {
         /// The queue.
@@ -323,6 +340,8 @@ impl Step {
     pub fn name(&self) -> &'static str {
         match self {
             Step::Requested { .. } => "requested",
+            Step::Asked { .. } => "asked",
+            Step::Routed { .. } => "routed",
             Step::Queued { .. } => "queued",
             Step::Invited { .. } => "invited",
             Step::Disclosed => "disclosed",

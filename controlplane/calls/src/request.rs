@@ -8,6 +8,7 @@ use playbook::context::{Turn, TurnDecision};
 use playbook::routing::{Full, Presence, Profile};
 use serde_json::Value;
 
+use crate::handoff::Unrouted;
 use crate::notice::{CallId, HandoffId};
 use crate::supervisor::{Row, Wish};
 
@@ -34,6 +35,8 @@ pub enum Request {
     Context(CallId, Value),
     /// Hand off.
     Handoff(CallId, HandoffRequest),
+    /// Who was asked where the caller of a handoff goes says so: names of targets, in order; or that nothing is changed, and why.
+    Route(HandoffId, Result<Vec<String>, Unrouted>),
     /// Who was sent the context of a handoff has it.
     Acknowledge(HandoffId),
     /// Call somebody back who was promised it.

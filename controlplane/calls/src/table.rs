@@ -15,16 +15,17 @@ use playbook::{Accept, Mode};
 
 use crate::call::{Action, Call, Input, Scene};
 use crate::estimate::{Left, Said};
-use crate::handoff::{Choice, Order};
+use crate::handoff::{self, Choice, Order, Routed};
 use crate::notice::{HandoffId, Reason, Step};
 use crate::observe::Pair;
 
 /// The states, by [`Call::state_name`].
-pub const STATES: [&str; 19] = [
+pub const STATES: [&str; 20] = [
     "connecting",
     "calling",
     "talking",
     "referring",
+    "routing",
     "queued",
     "inviting",
     "ringing",
@@ -43,7 +44,8 @@ pub const STATES: [&str; 19] = [
 ];
 
 /// From the trigger of a handoff to its join or return.
-const REACHING: [&str; 7] = [
+const REACHING: [&str; 8] = [
+    "routing",
     "referring",
     "queued",
     "inviting",
@@ -115,8 +117,10 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "ai_answer over" => (state == "connecting", "the timer does not run"),
         "caller_answer over" => (state == "calling", "the timer does not run"),
         "ring over" => (among(&["inviting", "ringing"]), "the timer does not run"),
-        "reach over" => (reaching && state != "queued", "the timer does not run"),
-        "max_wait over" => (reaching && state != "referring", "the timer does not run"),
+        "reach over" => (reaching && !among(&["queued", "routing"]), "the timer does not run"),
+        "max_wait over" => (reaching && !among(&["referring", "routing"]), "the timer does not run"),
+        "routed" => (state == "routing", REFUSED),
+        "route over" => (state == "routing", "the timer does not run"),
         "in line" | "agent free" | "nobody there" => (state == "queued", "no agent is waited for"),
         "required_wait over" | "acknowledge over" => (state == "gated", "the timer does not run"),
         "ai_stays over" => (state == "introducing", "the timer does not run"),
@@ -148,7 +152,15 @@ pub fn cannot_come(state: &str, input: &str) -> Option<&'static str> {
         "accept" => (state == "briefing", REFUSED),
         "decline" => (among(&["inviting", "ringing", "briefing"]), REFUSED),
         "cancel" => (
-            among(&["referring", "queued", "inviting", "ringing", "briefing", "gated"]),
+            among(&[
+                "routing",
+                "referring",
+                "queued",
+                "inviting",
+                "ringing",
+                "briefing",
+                "gated",
+            ]),
             REFUSED,
         ),
         "hang up" => (!over, REFUSED),
@@ -179,12 +191,13 @@ pub fn does_nothing(state: &str, input: &str) -> Option<&'static str> {
         ("referred", "media ended" | "media silent") => Some("noted: the outcome is awaited"),
         (_, "played") => Some("what was played has nothing to say"),
         (
-            "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "joining" | "introducing"
-            | "returning",
+            "routing" | "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "joining"
+            | "introducing" | "returning",
             "evidence",
         ) => Some("noted: told when the handoff closes"),
         (
-            "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "returning" | "referred",
+            "routing" | "referring" | "queued" | "inviting" | "ringing" | "briefing" | "gated" | "returning"
+            | "referred",
             "first word",
         ) => Some("crossed: the join did not come about"),
         _ => None,
@@ -221,6 +234,7 @@ pub(crate) fn order(mode: Mode, accept: Accept, id: u64, refer: bool) -> Input {
         targets: [(0, "sales"), (1, "support")].map(choice).into(),
         why: "asked".to_owned(),
         trigger: None,
+        asks: false,
         back: false,
         refer,
         talks_on: false,
@@ -291,6 +305,25 @@ pub(crate) fn queued(id: u64) -> Input {
     }
 }
 
+/// One whose way is asked for first.
+pub(crate) fn asking(id: u64) -> Input {
+    match warm(id) {
+        Input::Handoff(order) => Input::Handoff(Order { asks: true, ..order }),
+        other => other,
+    }
+}
+
+/// Another way than the playbook's.
+fn another_way() -> Routed {
+    match warm(ID) {
+        Input::Handoff(order) => Routed::To {
+            targets: order.targets,
+            refer: false,
+        },
+        other => unreachable!("{other:?}"),
+    }
+}
+
 /// One that the caller's carrier is asked to do first.
 pub(crate) fn by_refer(id: u64) -> Input {
     order(Mode::Cold, Accept::Answer, id, true)
@@ -336,6 +369,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ("", vec![]),
         ("", talk(vec![])),
         ("", talk(vec![by_refer(ID)])),
+        ("", talk(vec![asking(ID)])),
         ("", talk(vec![queued(ID)])),
         ("", talk(vec![warm(ID)])),
         ("", talk(vec![warm(ID), TargetRinging])),
@@ -394,6 +428,7 @@ pub(crate) fn samples() -> Vec<(&'static str, Call)> {
         ),
         ("a human hands on", human(vec![by_refer(ID)])),
         ("a human hands on", human(vec![queued(ID)])),
+        ("a human hands on", human(vec![asking(ID)])),
         ("a human hands on", human(vec![warm(ID)])),
         ("a human hands on", human(vec![warm(ID), TargetRinging])),
         ("a human hands on", human(vec![warm(ID), TargetAnswered])),
@@ -506,6 +541,11 @@ pub(crate) fn inputs() -> Vec<(&'static str, Input)> {
         ("", Context { complete: true }),
         ("", Acknowledged),
         ("", Estimate(soon())),
+        ("", Routed(another_way())),
+        (
+            "as it was",
+            Routed(handoff::Routed::Unchanged(handoff::Unrouted::Useless)),
+        ),
         ("", InLine { place: 1, said: soon() }),
         ("", AgentFree),
         ("", NobodyThere),
@@ -540,6 +580,7 @@ pub(crate) fn brief(actions: &[Action]) -> String {
             Action::EndCaller(_) => "BYE caller".to_owned(),
             Action::InviteAi(_) => "INVITE next AI".to_owned(),
             Action::EndPeer(_) => "end peer".to_owned(),
+            Action::AskRoute => "where to?".to_owned(),
             Action::LineUp => "line up".to_owned(),
             Action::Estimate => "how long?".to_owned(),
             Action::InviteTarget => "INVITE target".to_owned(),
@@ -581,6 +622,10 @@ fn told(step: &Step) -> String {
     match step {
         Step::Requested { .. } => "`requested`".to_owned(),
         Step::Answered { .. } => "`answered`".to_owned(),
+        Step::Routed { unchanged, .. } => match unchanged {
+            Some(why) => format!("`routed: {}`", why.name()),
+            None => "`routed`".to_owned(),
+        },
         Step::Queued { place, .. } => format!("`queued: {place}`"),
         Step::Evidence(_) => "`evidence`".to_owned(),
         Step::Gate { gate, opened } => format!("`gate: {gate:?}, {opened:?}`").to_lowercase(),

@@ -10,6 +10,8 @@ pub enum Timer {
     AiAnswer,
     /// The caller who is called back must answer.
     CallerAnswer,
+    /// Who is asked where the caller goes must have said so.
+    Route,
     /// This target must answer.
     Ring,
     /// Some target must answer.
@@ -44,9 +46,10 @@ pub enum Timer {
 
 impl Timer {
     /// All of them, in the order in which they fire when due at the same time.
-    pub const ALL: [Timer; 17] = [
+    pub const ALL: [Timer; 18] = [
         Timer::AiAnswer,
         Timer::CallerAnswer,
+        Timer::Route,
         Timer::Ring,
         Timer::Reach,
         Timer::Queue,
@@ -71,6 +74,7 @@ impl Timer {
         match self {
             Timer::AiAnswer => "ai_answer over",
             Timer::CallerAnswer => "caller_answer over",
+            Timer::Route => "route over",
             Timer::Ring => "ring over",
             Timer::Reach => "reach over",
             Timer::Queue => "max_wait over",

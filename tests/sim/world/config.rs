@@ -180,6 +180,7 @@ pub(super) fn node_config(
                 .map(|(place, every)| Place { every, ..place }),
             ..prompts
         },
+        router: scenario.router.map(|router| router.bound),
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(10),
             caller_answer: Duration::from_secs(15),

@@ -136,6 +136,7 @@ impl World {
             Also::Handoff => self.ask_for_handoff(),
             Also::Accept => self.wish(what, Request::Accept),
             Also::Acknowledge => self.wish(what, Request::Acknowledge),
+            Also::Route => self.route(),
             Also::Summary => {
                 if let Some(call) = self.call {
                     self.request(Request::Context(call, serde_json::json!({ "summary": "all is said" })));
@@ -272,6 +273,23 @@ impl World {
             context: serde_json::json!({ "fields": {}, "transcript": [] }),
         };
         self.request(Request::CallBack(Box::new(back)));
+    }
+
+    /// Who is asked where the caller goes needs so long for its answer.
+    pub(super) fn answers_later(&mut self, after: Duration) {
+        self.plan(self.now + after, Cue::Also(Also::Route));
+    }
+
+    fn route(&mut self) {
+        let turns = self.scenario.router.is_some_and(|router| router.turns);
+        let names = match turns {
+            true => (0..self.scenario.targets())
+                .rev()
+                .map(|n| format!("human-{n}"))
+                .collect(),
+            false => vec!["nowhere".to_owned()],
+        };
+        self.wish(Also::Route, |handoff| Request::Route(handoff, Ok(names.clone())));
     }
 
     /// Asks for the handoff of the scenario, as the AI does by API.

@@ -79,8 +79,10 @@ impl Seen {
         let gate = gated.into_iter().find(|timer| self.timers.contains(timer));
         let bound = match call.state() {
             State::Connecting { .. } => Some(Timer::AiAnswer),
+            State::Calling => Some(Timer::CallerAnswer),
             State::HandingOff(handoff) => match handoff.state() {
                 H::Referring { .. } => Some(Timer::Refer),
+                H::Routing => Some(Timer::Route),
                 H::Queued => Some(Timer::Queue),
                 H::Inviting | H::Ringing => Some(Timer::Ring),
                 H::Briefing { .. } => Some(Timer::Accept),
@@ -290,10 +292,12 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
         let open = matches!(name, "inviting" | "ringing" | "briefing");
         assert_eq!(
             call.allows(&Input::Cancel).is_ok(),
-            open || matches!(name, "referring" | "queued" | "gated"),
+            open || matches!(name, "referring" | "routing" | "queued" | "gated"),
             "{state}"
         );
         assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");
+        let said = Input::Routed(crate::handoff::Routed::Unchanged(crate::handoff::Unrouted::Said));
+        assert_eq!(call.allows(&said).is_ok(), name == "routing", "{state}");
         let waits = open || name == "gated";
         assert_eq!(call.allows(&Input::Acknowledged).is_ok(), waits, "{state}");
         let over = matches!(name, "ending" | "referred" | "over");

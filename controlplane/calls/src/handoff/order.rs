@@ -22,6 +22,8 @@ pub struct Order {
     pub why: String,
     /// The rule of the playbook that asked, where one did.
     pub trigger: Option<Trigger>,
+    /// Somebody is asked first where the caller goes.
+    pub asks: bool,
     /// The caller is called back: nobody is there who hands off, and nobody to go back to.
     pub back: bool,
     /// The caller's carrier is asked first to do it.
@@ -43,6 +45,42 @@ pub struct Line {
     pub at: usize,
     /// Its name.
     pub name: String,
+}
+
+/// What was said of where the caller goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Routed {
+    /// To these, in order, at least one; `refer`: the caller's carrier is asked first.
+    To {
+        /// They.
+        targets: Vec<Choice>,
+        /// Whether.
+        refer: bool,
+    },
+    /// As it would without asking.
+    Unchanged(Unrouted),
+}
+
+/// Why nothing is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unrouted {
+    /// It was said so.
+    Said,
+    /// No answer in time.
+    Late,
+    /// An answer of no use: an error, or no target that there is.
+    Useless,
+}
+
+impl Unrouted {
+    /// As the record shows it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Unrouted::Said => "said",
+            Unrouted::Late => "late",
+            Unrouted::Useless => "useless",
+        }
+    }
 }
 
 /// Whom to try.

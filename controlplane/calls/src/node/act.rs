@@ -89,6 +89,7 @@ impl Node {
                     let _ = self.endpoint.end(now, leg.dialog, Some(reason));
                 }
             }
+            Action::AskRoute => self.ask_route(now, live),
             Action::LineUp => return self.line_up(now, live),
             Action::Estimate => return Some(Input::Estimate(self.can_be_said(now, live))),
             Action::InviteTarget => return self.invite_target(now, live, None),
@@ -141,6 +142,7 @@ impl Node {
                     Timer::Supervisor => self.ring_time(live),
                     Timer::Estimate => estimate::every(&live.config.prompts)?,
                     Timer::Queue => lines::queue_of(live)?.max_wait,
+                    Timer::Route => live.config.router?,
                     Timer::Required => live.manner.required_wait,
                     Timer::Acknowledge => live.manner.acknowledge,
                     Timer::AiStays => live.manner.ai_stays,

@@ -126,6 +126,7 @@ impl Node {
             mode: None,
             targets,
             why,
+            open: target.is_none(),
         };
         let mut order = self.new_order(now, live, &context, decided, wish);
         // A machine is nobody who calls back.

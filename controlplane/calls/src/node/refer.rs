@@ -99,6 +99,7 @@ impl Node {
                 if self.endpoint.accept_refer(now, refer).is_ok() {
                     let decided = users::decide(now, &live, &live.context, None);
                     let wish = users::Wish {
+                        open: false,
                         mode: asked.mode,
                         targets: vec![asked.choice],
                         why: asked.why,

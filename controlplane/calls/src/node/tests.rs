@@ -25,6 +25,7 @@ mod moving;
 mod mux;
 mod plane;
 mod refer;
+mod route;
 mod second;
 mod spare;
 mod standing;

@@ -13,6 +13,7 @@ use crate::call::{Input, State};
 use crate::config::Config;
 use crate::estimate::Said;
 use crate::handoff::{Choice, Line, Order};
+use crate::node::route::{may_be_the_carriers, takes_refer};
 use crate::node::{Live, Node, judge};
 use crate::notice::{CallId, HandoffId, Trigger, What};
 use crate::request::{HandoffRequest, Request, RequestError, Response};
@@ -22,6 +23,8 @@ pub(super) struct Wish {
     pub(super) mode: Option<Mode>,
     pub(super) targets: Vec<Choice>,
     pub(super) why: String,
+    /// The targets are not wished for: who knows better may be asked.
+    pub(super) open: bool,
 }
 
 impl Node {
@@ -48,6 +51,7 @@ impl Node {
             Request::Context(id, patch) => self.context(now, id, patch),
             Request::CallBack(back) => self.call_back(now, *back).map(Response::Calling),
             Request::Handoff(id, request) => self.handoff(now, id, request, None).map(Response::Handoff),
+            Request::Route(id, said) => self.route(now, id, said),
             Request::Acknowledge(id) => self.wish_of(now, id, Input::Acknowledged),
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
@@ -69,7 +73,7 @@ impl Node {
     }
 
     /// The same with a handoff's id.
-    fn wish_of(&mut self, now: Instant, id: HandoffId, wish: Input) -> Result<Response, RequestError> {
+    pub(super) fn wish_of(&mut self, now: Instant, id: HandoffId, wish: Input) -> Result<Response, RequestError> {
         let call = self.registry.handoff(id).ok_or(RequestError::NoHandoff)?;
         let live = self.registry.call(call).ok_or(RequestError::NoCall)?;
         live.call.allows_for(id, &wish)?;
@@ -201,6 +205,7 @@ impl Node {
             mode: request.mode,
             targets: choices,
             why: reason,
+            open: request.target.is_none(),
         };
         let order = Order {
             trigger,
@@ -240,6 +245,7 @@ impl Node {
             mode: None,
             targets: choices(&live.config, &decided.manner, None).ok()?,
             why: format!("rule {AI_GONE}: {because}"),
+            open: true,
         };
         let context = live.context.clone();
         let order = self.new_order(now, live, &context, decided, wish);
@@ -263,16 +269,14 @@ impl Node {
         decided: Decided,
         wish: Wish,
     ) -> Order {
-        let Wish { mode, mut targets, why } = wish;
-        let wall = self.wall(now);
-        for choice in &mut targets {
-            choice.closed = is_closed(&live.config, choice.target, wall);
-            choice.machine = live
-                .config
-                .targets
-                .get(choice.target)
-                .is_some_and(|target| target.machine.is_some());
-        }
+        let Wish {
+            mode,
+            mut targets,
+            why,
+            open,
+        } = wish;
+        let asks = open && live.config.router.is_some();
+        self.look_at(now, live, &mut targets);
         let id = loop {
             let id = HandoffId(self.random.draw());
             if self.registry.handoff(id).is_none() {
@@ -288,16 +292,12 @@ impl Node {
             at,
             name: line.name.clone(),
         });
-        let trunk = config.trunks.iter().find(|trunk| trunk.name == live.trunk);
         let ai_is_heard = config.playbook.cold_hears == ColdHears::Ai && live.call.with_ai();
         let talks_on = mode == Mode::Cold && ai_is_heard;
         let first = targets.iter().find(|target| !target.closed);
-        // Who of a queue is free we know, and the carrier does not.
-        let queued = first.is_some_and(|first| first.queued);
-        // No carrier reaches our own machine.
-        let machine = first.is_some_and(|first| first.machine);
-        let refer = mode == Mode::Cold && !queued && !machine && trunk.is_some_and(|trunk| trunk.refer);
-        let first = first.filter(|_| !refer && !talks_on && !queued && !machine);
+        let (queued, machine) = first.map_or((false, false), |first| (first.queued, first.machine));
+        let refer = mode == Mode::Cold && takes_refer(live) && may_be_the_carriers(&targets);
+        let first = first.filter(|_| !refer && !talks_on && !queued && !machine && !asks);
         let left = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
         let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
         let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
@@ -309,6 +309,7 @@ impl Node {
             targets,
             why,
             trigger: None,
+            asks,
             back: false,
             refer,
             talks_on,
@@ -327,30 +328,29 @@ pub(super) fn decide(now: Instant, live: &Live, context: &Context, rule: Option<
 
 /// The targets to try: the one that is wished for, or all that were decided for.
 pub(super) fn choices(config: &Config, manner: &Manner, wish: Option<&str>) -> Result<Vec<Choice>, RequestError> {
-    let known = |name: &str| config.targets.iter().position(|target| target.name == name);
     let names = manner.order(wish);
-    let choices: Vec<_> = names
-        .iter()
-        .filter_map(|name| {
-            let target = known(name)?;
-            Some(Choice {
-                target,
-                name: (*name).to_owned(),
-                uri: None,
-                queued: config.targets.get(target).is_some_and(|target| target.queue.is_some()),
-                closed: false,
-                machine: false,
-            })
-        })
-        .collect();
+    let choices: Vec<_> = names.iter().filter_map(|name| known(config, name)).collect();
     match choices.is_empty() {
         true => Err(RequestError::NoTarget(wish.unwrap_or_default().to_owned())),
         false => Ok(choices),
     }
 }
 
+/// The target of this name.
+pub(super) fn known(config: &Config, name: &str) -> Option<Choice> {
+    let target = config.targets.iter().position(|target| target.name == name)?;
+    Some(Choice {
+        target,
+        name: name.to_owned(),
+        uri: None,
+        queued: config.targets[target].queue.is_some(),
+        closed: false,
+        machine: false,
+    })
+}
+
 /// Whether a target is closed. Where nobody has said what time it is, it is not.
-fn is_closed(config: &Config, target: usize, at: Option<SystemTime>) -> bool {
+pub(super) fn is_closed(config: &Config, target: usize, at: Option<SystemTime>) -> bool {
     let target = config.targets.get(target);
     target.zip(at).is_some_and(|(target, at)| !target.hours.is_open(at))
 }

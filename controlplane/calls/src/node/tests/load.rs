@@ -139,6 +139,7 @@ pub(super) fn peers(config: &Config) -> Peers {
         playbook: config.playbook,
         sounds: config.sounds,
         prompts: config.prompts,
+        router: config.router,
         deadlines: config.deadlines,
         public_url: config.public_url,
     }

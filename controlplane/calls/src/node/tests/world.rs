@@ -132,6 +132,7 @@ pub(super) fn config() -> Config {
             estimate: None,
             place: None,
         },
+        router: None,
         deadlines: Deadlines {
             ai_answer: Duration::from_secs(15),
             accept: Duration::from_secs(30),
