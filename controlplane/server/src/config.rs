@@ -21,6 +21,7 @@ mod prompts;
 mod queue;
 mod reader;
 mod reload;
+mod router;
 mod rules;
 mod secret;
 mod sip;
@@ -51,12 +52,13 @@ pub use peers::Target;
 pub use prompts::Prompts;
 pub use reader::Problem;
 pub(crate) use reload::{Difference, Keys};
+pub use router::Router;
 pub use secret::Secret;
 pub use sip::Sip;
 pub use store::Store;
 pub use voicemail::Voicemail;
 pub(crate) use webhooks::is_type;
-pub use webhooks::{EVENT_TYPES, Webhook};
+pub use webhooks::{Address, EVENT_TYPES, Webhook};
 
 pub(crate) use reader::nearest;
 use reader::{Reader, Table};
@@ -98,6 +100,8 @@ pub struct Config {
     pub prompts: Prompts,
     /// `[voicemail]`
     pub voicemail: Voicemail,
+    /// `[router]`
+    pub router: Option<Router>,
     /// `[callback]`
     pub callback: Callback,
     /// `[[webhooks]]`
@@ -177,6 +181,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
     let prompts = prompts::read(root.table("prompts"));
     let voicemail = voicemail::read(root.table("voicemail"));
     let callback = callback::read(root.table("callback"), &targets);
+    let router = router::read(&root);
     let hep = hep::read(root.table("hep"));
     let otlp = otlp::read(root.table("otlp"));
     let webhooks = webhooks::read(&root);
@@ -216,6 +221,7 @@ fn check(text: &str, folder: &Path) -> (Option<Config>, Vec<Problem>, Vec<String
         prompts,
         voicemail,
         callback,
+        router,
         webhooks,
         hep,
         otlp,

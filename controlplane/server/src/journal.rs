@@ -18,6 +18,7 @@ use crate::machine::voicemail;
 use crate::metrics::Metrics;
 use crate::otlp::Otlp;
 use crate::records::{REQUESTED, Records, callback_view, package_value};
+use crate::router::{self, Question};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
 use crate::tap::traces::Traces;
@@ -36,6 +37,8 @@ pub(crate) struct Journal {
     pub(crate) traces: Mutex<Traces>,
     /// Whoever wants spans of handoffs, where there is somebody.
     pub(crate) otlp: OnceLock<Otlp>,
+    /// Whoever asks where callers go.
+    pub(crate) questions: OnceLock<mpsc::UnboundedSender<Question>>,
     /// Of the messages for a HEP collector, where there is one.
     pub(crate) captured: OnceLock<Arc<Counters>>,
     pub(crate) store: Store,
@@ -63,6 +66,7 @@ impl Journal {
             metrics: Mutex::default(),
             traces: Mutex::default(),
             otlp: OnceLock::new(),
+            questions: OnceLock::new(),
             captured: OnceLock::new(),
             store,
             voicemails: voicemail::Counters::default(),
@@ -286,6 +290,11 @@ impl Journal {
                 }
                 return;
             }
+            Step::Asked {
+                package,
+                targets,
+                priority,
+            } => return self.ask(records, id, package, targets, *priority),
             Step::Queued { .. } => {
                 // Its context goes out as an agent is called, with `requested`, which comes after this.
                 self.handoff_event(records, notice, id, "baton.handoff.queued", json!({}));
@@ -301,6 +310,8 @@ impl Journal {
                 End::Failed | End::Cancelled => "baton.handoff.failed",
             },
             Step::Requested { .. }
+            // The record says where it goes.
+            | Step::Routed { .. }
             // Nobody is there to be joined; what is left is told when it is (`voicemail_left`).
             | Step::Machine { .. }
             | Step::Disclosed
@@ -318,6 +329,41 @@ impl Journal {
             self.handoff_event(records, notice, id, REQUESTED, json!({ "context": null }));
         }
         self.handoff_event(records, notice, id, kind, json!({}));
+    }
+
+    /// Somebody outside is to say where the caller goes.
+    fn ask(&self, records: &Records, id: HandoffId, package: &Package, targets: &[String], priority: u8) {
+        let (Some(questions), Some(record)) = (self.questions.get(), records.get(id)) else {
+            return;
+        };
+        let mut body = records.event_view(record);
+        let of_record = [
+            "call",
+            "mode",
+            "requested_reason",
+            "trigger",
+            "decision",
+            "trunk",
+            "ai_agent",
+            "caller",
+            "requested_at",
+        ];
+        if let Value::Object(members) = &mut body {
+            members.retain(|name, _| of_record.contains(&&**name));
+        }
+        merge(
+            &mut body,
+            json!({
+                "schema": router::SCHEMA,
+                "handoff": ids::handoff(id),
+                "targets": targets,
+                "priority": priority,
+                "context": package_value(package),
+            }),
+        );
+        let body = body.to_string();
+        // Where nobody listens any more the server is stopping, and the bound passes.
+        let _ = questions.send(Question { handoff: id, body });
     }
 
     fn handoff_event(&self, records: &mut Records, notice: &Notice, id: HandoffId, kind: &'static str, extra: Value) {
@@ -412,6 +458,10 @@ fn log(notice: &Notice) {
                     mode, target, decision, ..
                 } => {
                     tracing::info!(call, handoff, ?mode, target, decision, "handoff requested")
+                }
+                Step::Asked { .. } => tracing::debug!(call, handoff, "asked where the caller goes"),
+                Step::Routed { targets, unchanged } => {
+                    tracing::info!(call, handoff, ?targets, ?unchanged, "it is known where the caller goes");
                 }
                 Step::Queued { target, place } => tracing::info!(call, handoff, target, place, "caller waits in line"),
                 Step::Invited { target, agent, .. } => tracing::info!(call, handoff, target, agent, "human invited"),

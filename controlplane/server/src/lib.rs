@@ -25,6 +25,7 @@ mod records;
 pub mod reload;
 mod replay;
 mod report;
+mod router;
 mod run;
 pub mod serve;
 pub mod server;

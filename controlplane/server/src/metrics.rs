@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
+use calls::handoff::Unrouted;
 use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
 use calls::notice::{CallId, HandoffId, Notice, Outcome, Step, What};
@@ -36,6 +37,8 @@ use turns::Turns;
 pub(crate) struct Metrics {
     calls: u64,
     ended: BTreeMap<String, u64>,
+    /// What came of asking where callers go.
+    routes: BTreeMap<&'static str, u64>,
     /// Live calls in which a handoff was asked for, and such that are over.
     handing_off: HashSet<CallId>,
     handed_off: u64,
@@ -209,7 +212,12 @@ impl Metrics {
                     }
                 }
             }
-            Step::Invited { .. }
+            Step::Routed { unchanged, .. } => {
+                let result = unchanged.map_or("routed", Unrouted::name);
+                *self.routes.entry(result).or_default() += 1;
+            }
+            Step::Asked { .. }
+            | Step::Invited { .. }
             | Step::Queued { .. }
             | Step::Disclosed
             | Step::Gate { .. }
@@ -257,6 +265,10 @@ impl Metrics {
             for (status, count) in ["sent", "dropped"].into_iter().zip(counts) {
                 samples.set(&[status], count);
             }
+        }
+        let mut routes = page.family(&list::ROUTES);
+        for result in ["routed", "said", "late", "useless"] {
+            routes.set(&[result], self.routes.get(result).copied().unwrap_or_default());
         }
         let mut samples = page.family(&list::VOICEMAILS);
         for (result, count) in ["left", "too_short", "cut", "refused"].into_iter().zip(now.voicemails) {

@@ -5,6 +5,7 @@ pub(crate) mod deliveries;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use calls::handoff::Unrouted;
 use calls::notice::{
     CallId, End, Gate, HandoffId, Notice, Opened, Outcome, Party, Reason, Spoken, Step, Trigger, What,
 };
@@ -64,6 +65,8 @@ pub(crate) struct Record {
     trigger: Option<Trigger>,
     /// The line of the playbook's matrix that decided how it goes.
     decision: Option<String>,
+    /// Where it went by the word of who was asked, or as the playbook says and why, and since when.
+    route: Option<(Vec<String>, Option<Unrouted>, Option<Duration>)>,
     /// What its join waited for, why it does not any more, and since when.
     gates: Vec<(Gate, Opened, Option<Duration>)>,
     /// Nothing is announced to the caller.
@@ -360,6 +363,10 @@ impl Records {
                     json!({ "target": target, "agent": agent, "reason": reason_name(*reason), "status": status })
                 })
                 .collect::<Vec<_>>(),
+            "route": record.route.as_ref().map(|(targets, unchanged, at)| {
+                let by = if unchanged.is_some() { "playbook" } else { "router" };
+                json!({ "by": by, "targets": targets, "why": unchanged.map(Unrouted::name), "at_ms": time(*at) })
+            }),
             "gates": record
                 .gates
                 .iter()
@@ -386,6 +393,7 @@ impl Record {
             why: why.to_owned(),
             trigger: None,
             decision: None,
+            route: None,
             gates: Vec::new(),
             talks_on: false,
             triggered: notice.at,
@@ -427,7 +435,13 @@ impl Record {
     fn handle(&mut self, at: Instant, step: &Step) {
         let since = Some(at.saturating_duration_since(self.triggered));
         match step {
-            Step::Requested { .. } => {}
+            Step::Requested { .. } | Step::Asked { .. } => {}
+            Step::Routed { targets, unchanged } => {
+                if let Some(first) = targets.first() {
+                    self.target.clone_from(first);
+                }
+                self.route = Some((targets.clone(), *unchanged, since));
+            }
             Step::Queued { target, place } => {
                 // Who is in line again, as an agent did not take the call, has been there since the first time.
                 if self.target != *target || self.place.is_none() {

@@ -13,11 +13,13 @@ use crate::http;
 use crate::library::{Ids, Library, Uploads};
 use crate::machine;
 use crate::prompts::Prompt;
+use crate::router;
 use crate::run::NodeHandle;
 use crate::server::{Times, peers};
 use crate::store::Store;
 use crate::store::prompts::PromptRow;
 use crate::uploads::{self, Refused, Upload, Wish};
+use crate::webhook::Clients;
 use crate::webhook::couriers::Couriers;
 
 /// Reloads that may wait for the one that is being done.
@@ -110,6 +112,8 @@ pub(crate) struct Reload {
     pub(crate) machine: SocketAddr,
     pub(crate) machines: watch::Sender<Arc<machine::Settings>>,
     pub(crate) callbacks: watch::Sender<Arc<callbacks::Settings>>,
+    pub(crate) routes: watch::Sender<router::Settings>,
+    pub(crate) clients: Clients,
     pub(crate) node: NodeHandle,
     pub(crate) library: Library,
     pub(crate) uploads: Uploads,
@@ -188,6 +192,8 @@ impl Reload {
         self.api.send_replace(http::Settings::of(&config));
         self.machines.send_replace(machine::Settings::of(&config));
         self.callbacks.send_replace(callbacks::Settings::of(&config));
+        self.routes
+            .send_replace(router::Settings::of(config.router.as_ref(), &self.clients));
         self.couriers.set(&config.webhooks, &self.teller).await;
         self.node.reload(peers(&config, self.http, self.machine, ids)).await;
         self.agents.refresh().await;

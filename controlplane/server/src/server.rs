@@ -28,6 +28,7 @@ use crate::listeners::Listeners;
 use crate::machine::{self, Machines};
 use crate::otlp;
 use crate::reload::{Reload, ReloadError, Reloaded, Reloads};
+use crate::router;
 use crate::run::{NodeHandle, Outside, Run};
 use crate::sibling::Side;
 use crate::sibling::gate;
@@ -84,6 +85,7 @@ pub struct Server {
     /// Calls callers back.
     calling_back: JoinHandle<()>,
     acknowledging: JoinHandle<()>,
+    routing: JoinHandle<()>,
     pruning: JoinHandle<()>,
     store: Store,
     store_task: JoinHandle<()>,
@@ -221,7 +223,7 @@ impl Server {
         let clients = webhook::Clients::new().map_err(|error| system("the HTTP client")(error.into()))?;
         let teller = Teller::new(&config.node.name, Vec::new());
         let (taken, acknowledged) = mpsc::unbounded_channel();
-        let mut couriers = Couriers::new(clients, store.clone(), taken);
+        let mut couriers = Couriers::new(clients.clone(), store.clone(), taken);
         couriers.set(&config.webhooks, &teller).await;
         let told = teller.clone();
         // Whoever offers us its sockets lives, whatever the store says.
@@ -280,6 +282,10 @@ impl Server {
         let _ = journal.caller.set(tell);
         let caller = Caller::new(&callbacks, told_calls, Arc::clone(&draining));
         let calling_back = tokio::spawn(caller.run());
+        let (routes, asked_by) = watch::channel(router::Settings::of(config.router.as_ref(), &clients));
+        let (questions, asked) = mpsc::unbounded_channel();
+        let _ = journal.questions.set(questions);
+        let routing = tokio::spawn(router::run(asked, asked_by, node.clone()));
         let acknowledging = tokio::spawn(acknowledge(acknowledged, node.clone(), Arc::clone(&journal)));
         let recovery = tokio::spawn(recovery.repeat(left, node.clone(), Arc::clone(&journal)));
 
@@ -293,6 +299,8 @@ impl Server {
             machine: machines.at(),
             machines: own,
             callbacks: promising,
+            routes,
+            clients,
             node: node.clone(),
             library,
             uploads,
@@ -352,6 +360,7 @@ impl Server {
             recovery,
             calling_back,
             acknowledging,
+            routing,
             pruning,
             store,
             store_task,
@@ -569,6 +578,7 @@ impl Server {
         self.calling_back.abort();
         // It would hold the node as long as there are couriers.
         self.acknowledging.abort();
+        self.routing.abort();
         let _ = timeout(step, self.http_task).await;
         drop(self.node);
         // Connections that outlived their time hold the node's handle: it must not wait for them.

@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinHandle, JoinSet};
 
 pub(crate) use address::problem as address_problem;
-pub(crate) use sender::Clients;
+pub(crate) use sender::{Clients, Poster};
 
 use crate::config;
 use crate::store::{AttemptRow, DeliveryStatus, Due, Store, Write};

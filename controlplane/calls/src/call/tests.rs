@@ -296,7 +296,7 @@ fn wishes_that_do_not_fit_are_refused_with_the_reason() {
             "{state}"
         );
         assert_eq!(call.allows(&Input::Decline).is_ok(), open, "{state}");
-        let said = Input::Routed(crate::handoff::Routed::Unchanged(crate::handoff::Unrouted::Said));
+        let said = Input::Routed(handoff::Routed::Unchanged(handoff::Unrouted::Said));
         assert_eq!(call.allows(&said).is_ok(), name == "routing", "{state}");
         let waits = open || name == "gated";
         assert_eq!(call.allows(&Input::Acknowledged).is_ok(), waits, "{state}");

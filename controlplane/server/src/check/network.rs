@@ -77,7 +77,7 @@ pub(super) async fn findings(config: &Config) -> Vec<Finding> {
         });
     }
     for webhook in &config.webhooks {
-        let (name, url) = (format!("webhooks: {}", webhook.name), webhook.url.clone());
+        let (name, url) = (format!("webhooks: {}", webhook.name), webhook.to.url.clone());
         asked.spawn(async move {
             match timeout(ANSWER, connects(&url)).await {
                 Ok(Ok(at)) => Finding::ok(name, format!("{at} takes connections")),

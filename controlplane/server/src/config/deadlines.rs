@@ -35,7 +35,10 @@ fn the_readme_names_every_key_that_is_a_time_and_only_those() {
     let (_, problems, known) = check("", Path::new(""));
     assert!(problems.is_empty(), "{problems:?}");
     // Keys of lists are asked for where there is an entry.
-    let (_, _, of_entries) = check("[[targets]]\n[[webhooks]]\n[[playbook.rules]]\n", Path::new(""));
+    let (_, _, of_entries) = check(
+        "[router]\n[[targets]]\n[[webhooks]]\n[[playbook.rules]]\n",
+        Path::new(""),
+    );
     let times: BTreeSet<_> = known.into_iter().chain(of_entries).filter(|key| is_time(key)).collect();
     let named: BTreeSet<_> = named().into_iter().filter(|word| is_time(word)).collect();
     assert_eq!(named, times);

@@ -99,6 +99,7 @@ fn seen(key: &str, old: &Config, new: &Config) -> bool {
         "playbook" => format!("{:?}{:?}", config.playbook, config.deadlines),
         "voicemail" => format!("{:?}", config.voicemail),
         "callback" => format!("{:?}", config.callback),
+        "router" => format!("{:?}", config.router),
         "hep" => format!("{:?}", config.hep),
         "otlp" => format!("{:?}", config.otlp),
         _ => format!("{:?}", config.webhooks),
@@ -141,6 +142,7 @@ impl Config {
         config.prompts = new.prompts;
         config.voicemail = new.voicemail;
         config.callback = new.callback;
+        config.router = new.router;
         config.webhooks = new.webhooks;
         config
     }

@@ -31,7 +31,9 @@ pub(super) fn seen(config: &Config) -> String {
     let secrets: Vec<_> = config
         .webhooks
         .iter()
-        .flat_map(|webhook| &webhook.secrets)
+        .map(|webhook| &webhook.to)
+        .chain(config.router.as_ref().map(|router| &router.to))
+        .flat_map(|to| &to.secrets)
         .map(Secret::reveal)
         .collect();
     let kept: Vec<_> = config
@@ -354,7 +356,7 @@ fn webhook_secrets_and_types_are_checked() {
     let config = good(&format!(
         "[[webhooks]]\nname = \"a\"\nurl = \"https://crm.example.org\"\nsecrets = {KEY:?}\n"
     ));
-    assert_eq!(config.webhooks[0].secrets.len(), 1);
+    assert_eq!(config.webhooks[0].to.secrets.len(), 1);
 }
 
 #[test]

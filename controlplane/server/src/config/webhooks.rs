@@ -8,17 +8,24 @@ use super::reader::{self, Table};
 use super::values::{is_http_url, milliseconds, seconds, unique};
 use crate::webhook;
 
+/// Somebody to whom something is posted.
+#[derive(Clone, Debug)]
+pub struct Address {
+    /// Where.
+    pub url: String,
+    /// Whether that may be an address that is not public: loopback, a private network.
+    pub allow_private: bool,
+    /// Each signs; several while one is being replaced.
+    pub secrets: Vec<Secret>,
+}
+
 /// `[[webhooks]]`
 #[derive(Clone, Debug)]
 pub struct Webhook {
     /// For records and metrics.
     pub name: String,
     /// Where events are posted.
-    pub url: String,
-    /// Whether that may be an address that is not public: loopback, a private network.
-    pub allow_private: bool,
-    /// Each signs; several while one is being replaced.
-    pub secrets: Vec<Secret>,
+    pub to: Address,
     /// Its 2xx to the event with a context is an acknowledgement.
     pub acknowledges: bool,
     /// Types of events that are sent, or what they begin with and a `*`; empty: all.
@@ -58,33 +65,7 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
     let mut webhooks = Vec::new();
     for entry in root.tables("webhooks") {
         let name = unique(&entry, "name", &mut names);
-        let url = entry.required("url");
-        let allow_private = entry.boolean("allow_private").unwrap_or(false);
-        if let Some(url) = &url
-            && let Some(message) = url_problem(&url.value, allow_private)
-        {
-            entry.problem(url.line, "url", message);
-        }
-        let secrets = entry.secrets("secrets");
-        match &secrets {
-            Some(found) if !found.value.is_empty() => {
-                for secret in &found.value {
-                    let text = secret.value.reveal();
-                    if !text.starts_with("whsec_") || standardwebhooks::Webhook::new(text).is_err() {
-                        let message = "must be whsec_ and base64, as the Standard Webhooks specification has it \
-                                       (`echo whsec_$(head -c 32 /dev/urandom | base64)` makes one)";
-                        entry.problem(secret.line, "secrets", message);
-                    }
-                }
-            }
-            // Where none could be read, each has said why.
-            Some(found) if found.value.is_empty() && entry.is_empty_list("secrets") => {
-                entry.problem(found.line, "secrets", "is empty: an event must be signed");
-            }
-            Some(_) => {}
-            None if !entry.has("secrets") => entry.problem(entry.line, "secrets", "is missing: it has no default"),
-            None => {}
-        }
+        let to = addressed(&entry);
         let types = entry.strings("types").map(|found| found.value).unwrap_or_default();
         for kind in &types {
             if !EVENT_TYPES.into_iter().any(|known| is_type(&kind.value, known)) {
@@ -95,11 +76,7 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
         }
         let webhook = Webhook {
             name: name.unwrap_or_default(),
-            url: url.map(|url| url.value).unwrap_or_default(),
-            allow_private,
-            secrets: secrets
-                .map(|found| found.value.into_iter().map(|secret| secret.value).collect())
-                .unwrap_or_default(),
+            to,
             acknowledges: entry.boolean("acknowledges").unwrap_or(true),
             types: types.into_iter().map(|kind| kind.value).collect(),
             timeout: milliseconds(&entry, "timeout_ms", 10..=120_000, 10_000),
@@ -111,6 +88,44 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
         entry.finish();
     }
     webhooks
+}
+
+/// Where something is posted to, and how it is signed.
+pub(super) fn addressed(entry: &Table<'_, '_>) -> Address {
+    let url = entry.required("url");
+    let allow_private = entry.boolean("allow_private").unwrap_or(false);
+    if let Some(url) = &url
+        && let Some(message) = url_problem(&url.value, allow_private)
+    {
+        entry.problem(url.line, "url", message);
+    }
+    let secrets = entry.secrets("secrets");
+    match &secrets {
+        Some(found) if !found.value.is_empty() => {
+            for secret in &found.value {
+                let text = secret.value.reveal();
+                if !text.starts_with("whsec_") || standardwebhooks::Webhook::new(text).is_err() {
+                    let message = "must be whsec_ and base64, as the Standard Webhooks specification has it \
+                                   (`echo whsec_$(head -c 32 /dev/urandom | base64)` makes one)";
+                    entry.problem(secret.line, "secrets", message);
+                }
+            }
+        }
+        // Where none could be read, each has said why.
+        Some(found) if found.value.is_empty() && entry.is_empty_list("secrets") => {
+            entry.problem(found.line, "secrets", "is empty: an event must be signed");
+        }
+        Some(_) => {}
+        None if !entry.has("secrets") => entry.problem(entry.line, "secrets", "is missing: it has no default"),
+        None => {}
+    }
+    Address {
+        url: url.map(|url| url.value).unwrap_or_default(),
+        allow_private,
+        secrets: secrets
+            .map(|found| found.value.into_iter().map(|secret| secret.value).collect())
+            .unwrap_or_default(),
+    }
 }
 
 /// Whether an event of this type is meant: by its name, or by what it begins with up to a dot and a `*`.

@@ -609,6 +609,17 @@ fn records() -> Vec<(&'static str, Value)> {
         "properties": properties(&[("elements", opened.clone()), ("acknowledged", opened)]),
         "additionalProperties": false,
     });
+    let mut route = object(&[
+        ("by", one_of(&["router", "playbook"])),
+        ("targets", json!({ "type": "array", "items": text() })),
+        (
+            "why",
+            json!({ "type": ["string", "null"], "enum": ["said", "late", "useless", null],
+                    "description": "Why the playbook: the router said so, did not answer in time, or gave no answer of use." }),
+        ),
+        ("at_ms", ms()),
+    ]);
+    route["description"] = "Where it went, where a router is configured and was asked.".into();
     let handoff = document(
         "baton.handoff/1",
         &[
@@ -637,6 +648,7 @@ fn records() -> Vec<(&'static str, Value)> {
             ("closed_at", or_null(time())),
             ("timeline", timeline),
             ("failed_targets", json!({ "type": "array", "items": failed_target })),
+            ("route", or_null(route)),
             ("gates", gates),
             ("codecs", json!({ "type": "object", "additionalProperties": text() })),
             (

@@ -243,6 +243,8 @@ list! {
     OTLP = "baton_otlp_spans_total", Counter, "spans", [one_of("status", &["sent", "dropped"])],
         "Spans for the OTLP collector; dropped: it is not there, refuses, or does not keep up.";
 
+    ROUTES = "baton_routes_total", Counter, "handoffs", [one_of("result", &["routed", "said", "late", "useless"])],
+        "Handoffs whose way somebody outside was asked for: routed, it said where to; else they went as the playbook says, as it said so, did not answer in time, or gave no answer of use.";
     VOICEMAILS = "baton_voicemails_total", Counter, "messages", [one_of("result", &["left", "too_short", "cut", "refused"])],
         "Callers of the answering machine: cut, the disk took no more of it; refused, there was no room for it.";
     CALLBACKS = "baton_callbacks_total", Counter, "callers", [one_of("result", &callbacks::RESULTS)],

@@ -57,7 +57,7 @@ impl Steps {
         match step {
             Step::Requested { .. } => self.requested = Some(at),
             // The record says so.
-            Step::Disclosed | Step::Gate { .. } => {}
+            Step::Disclosed | Step::Gate { .. } | Step::Asked { .. } | Step::Routed { .. } => {}
             Step::Announced => self.announced = Some(at),
             Step::Queued { target, .. } => {
                 let waits = self.lines.last().is_some_and(|(.., to)| to.is_none());

@@ -161,6 +161,7 @@ pub(crate) fn peers(config: &Config, http: SocketAddr, machines: SocketAddr, ids
         playbook: config.playbook.clone(),
         sounds: ids.sounds,
         prompts: ids.prompts,
+        router: config.router.as_ref().map(|router| router.timeout),
         deadlines: config.deadlines,
         public_url: config
             .http
@@ -210,6 +211,7 @@ pub(super) fn node_config(
         playbook: peers.playbook,
         sounds: peers.sounds,
         prompts: peers.prompts,
+        router: peers.router,
         deadlines: peers.deadlines,
         public_url: peers.public_url,
         seed,

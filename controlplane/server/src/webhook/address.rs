@@ -91,7 +91,7 @@ fn inner(ip: Ipv6Addr) -> Option<Ipv4Addr> {
 
 /// An address that is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("refused: {host} is at {address}, which is {kind}; webhooks.allow_private takes it")]
+#[error("refused: {host} is at {address}, which is {kind}; allow_private takes it")]
 pub(crate) struct Refused {
     host: String,
     address: IpAddr,

@@ -113,6 +113,7 @@ impl Couriers {
 fn is_same(one: &config::Webhook, other: &config::Webhook) -> bool {
     let secrets = |webhook: &config::Webhook| {
         webhook
+            .to
             .secrets
             .iter()
             .map(Secret::reveal)

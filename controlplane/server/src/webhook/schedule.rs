@@ -58,7 +58,10 @@ mod tests {
                     secrets = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
         let read = config::Config::from_toml(text, std::path::Path::new(""));
         let webhook = read.expect("a configuration").webhooks.remove(0);
-        assert_eq!(webhook.secrets, [Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]);
+        assert_eq!(
+            webhook.to.secrets,
+            [Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")]
+        );
         webhook
     }
 

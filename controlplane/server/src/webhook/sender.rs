@@ -43,8 +43,8 @@ impl Clients {
         })
     }
 
-    fn of(&self, config: &config::Webhook) -> reqwest::Client {
-        match config.allow_private {
+    fn of(&self, to: &config::Address) -> reqwest::Client {
+        match to.allow_private {
             true => self.any.clone(),
             false => self.public.clone(),
         }
@@ -54,8 +54,16 @@ impl Clients {
 /// Posts to one endpoint.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    client: reqwest::Client,
     config: config::Webhook,
+    poster: Poster,
+}
+
+/// Posts to one address, signed after Standard Webhooks.
+#[derive(Debug)]
+pub(crate) struct Poster {
+    client: reqwest::Client,
+    to: config::Address,
+    timeout: Duration,
     /// Why nothing is posted at all: an address in the URL is looked up by nobody.
     refused: Option<String>,
 }
@@ -81,13 +89,8 @@ pub(crate) enum Means {
 
 impl Sender {
     pub(crate) fn new(config: config::Webhook, clients: &Clients) -> Sender {
-        let url = reqwest::Url::parse(&config.url).ok();
-        let refused = url.filter(|_| !config.allow_private).and_then(|url| problem(&url));
-        Sender {
-            client: clients.of(&config),
-            config,
-            refused: refused.map(|problem| format!("refused: {problem}; webhooks.allow_private takes it")),
-        }
+        let poster = Poster::new(config.to.clone(), config.timeout, clients);
+        Sender { config, poster }
     }
 
     pub(crate) fn config(&self) -> &config::Webhook {
@@ -96,7 +99,7 @@ impl Sender {
 
     /// Makes one attempt.
     pub(crate) async fn post(&self, id: &str, body: &str) -> Outcome {
-        match self.send(id, body).await {
+        match self.poster.post(id, "application/cloudevents+json", body).await {
             Err(why) => Outcome {
                 answer: why,
                 means: Means::Later(None),
@@ -116,17 +119,31 @@ impl Sender {
             }
         }
     }
+}
 
-    async fn send(&self, id: &str, body: &str) -> Result<reqwest::Response, String> {
+impl Poster {
+    pub(crate) fn new(to: config::Address, timeout: Duration, clients: &Clients) -> Poster {
+        let url = reqwest::Url::parse(&to.url).ok();
+        let refused = url.filter(|_| !to.allow_private).and_then(|url| problem(&url));
+        Poster {
+            client: clients.of(&to),
+            to,
+            timeout,
+            refused: refused.map(|problem| format!("refused: {problem}; allow_private takes it")),
+        }
+    }
+
+    /// Posts once. An error is in words: `timeout`, `no connection`.
+    pub(crate) async fn post(&self, id: &str, kind: &str, body: &str) -> Result<reqwest::Response, String> {
         if let Some(refused) = &self.refused {
             return Err(refused.clone());
         }
         let now = Timestamp::now().as_second();
         let answer = self
             .client
-            .post(&self.config.url)
-            .timeout(self.config.timeout)
-            .header("content-type", "application/cloudevents+json")
+            .post(&self.to.url)
+            .timeout(self.timeout)
+            .header("content-type", kind)
             .header(standardwebhooks::HEADER_WEBHOOK_ID, id)
             .header(standardwebhooks::HEADER_WEBHOOK_TIMESTAMP, now)
             .header(
@@ -149,7 +166,7 @@ impl Sender {
     /// One of each secret, with a blank between.
     fn signatures(&self, id: &str, now: i64, body: &str) -> Result<String, String> {
         let mut signatures = Vec::new();
-        for secret in &self.config.secrets {
+        for secret in &self.to.secrets {
             let signer = standardwebhooks::Webhook::new(secret.reveal());
             let signature = signer.and_then(|signer| signer.sign(id, now, body.as_bytes()));
             signatures.push(signature.map_err(|error| error.to_string())?);

@@ -120,13 +120,19 @@ fn clients() -> Clients {
     Clients::new().expect("clients")
 }
 
+fn address(url: String, allow_private: bool) -> config::Address {
+    config::Address {
+        url,
+        allow_private,
+        secrets: vec![Secret::new(OLD)],
+    }
+}
+
 fn config(to: SocketAddr) -> config::Webhook {
     config::Webhook {
         name: "test".to_owned(),
-        url: format!("http://{to}/"),
-        allow_private: true,
+        to: address(format!("http://{to}/"), true),
         acknowledges: true,
-        secrets: vec![Secret::new(OLD)],
         types: Vec::new(),
         timeout: Duration::from_secs(10),
         retry: Duration::from_millis(1),
@@ -209,7 +215,7 @@ fn ids(came: &[(HeaderMap, Bytes)]) -> Vec<String> {
 async fn the_stock_library_verifies_with_each_secret_of_a_rotation() {
     let receiver = Receiver::answering([]);
     let mut config = config(receiver.start(loopback().await).await);
-    config.secrets.push(Secret::new(NEW));
+    config.to.secrets.push(Secret::new(NEW));
     let line = Line::start(config).await;
     line.tell("a", 1);
     let came = receiver.wait_for(1).await;
@@ -432,8 +438,7 @@ async fn nothing_is_posted_to_a_name_that_leads_to_a_private_address() {
     let zone = Zone::answering([&[&*here][..]]);
     let clients = Clients::over(PublicOnly::over(zone)).expect("clients");
     let config = config::Webhook {
-        url: format!("http://crm.example.org:{}/", to.port()),
-        allow_private: false,
+        to: address(format!("http://crm.example.org:{}/", to.port()), false),
         ..config(to)
     };
     let outcome = Sender::new(config.clone(), &clients).post("evt_a_1", "{}").await;
@@ -444,22 +449,21 @@ async fn nothing_is_posted_to_a_name_that_leads_to_a_private_address() {
     );
     assert_eq!(
         outcome.answer,
-        "refused: crm.example.org is at 127.0.0.1, which is loopback; webhooks.allow_private takes it"
+        "refused: crm.example.org is at 127.0.0.1, which is loopback; allow_private takes it"
     );
     // An address in the URL is refused by the configuration, and once more where it would be used.
     let literal = config::Webhook {
-        url: format!("http://[::ffff:127.0.0.1]:{}/", to.port()),
+        to: address(format!("http://[::ffff:127.0.0.1]:{}/", to.port()), false),
         ..config.clone()
     };
     let outcome = Sender::new(literal, &clients).post("evt_a_1", "{}").await;
     assert_eq!(
         outcome.answer,
-        "refused: ::ffff:127.0.0.1 is loopback; webhooks.allow_private takes it"
+        "refused: ::ffff:127.0.0.1 is loopback; allow_private takes it"
     );
     // Where it is allowed, it is the first that comes.
     let allowed = config::Webhook {
-        url: format!("http://localhost:{}/", to.port()),
-        allow_private: true,
+        to: address(format!("http://localhost:{}/", to.port()), true),
         acknowledges: true,
         ..config
     };
@@ -501,7 +505,7 @@ fn the_published_example_has_its_published_signature() {
 async fn what_arrives_is_signed_as_the_specification_says() {
     let receiver = Receiver::answering([]);
     let mut config = config(receiver.start(loopback().await).await);
-    config.secrets.push(Secret::new(NEW));
+    config.to.secrets.push(Secret::new(NEW));
     let line = Line::start(config).await;
     line.tell("a", 1);
     let came = receiver.wait_for(1).await;

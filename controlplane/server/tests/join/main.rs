@@ -28,6 +28,7 @@ mod ports;
 mod postgres;
 mod prompts;
 mod reload;
+mod router;
 mod speech;
 mod stalled;
 mod streams;

@@ -1118,6 +1118,22 @@ pub(super) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "router",
+        kind: Kind::Optional,
+        about: "Who is asked where a caller goes, where whoever asks for the handoff does not say: a POST with what a human would get to \
+                know, signed as webhooks are, whose answer is {\"targets\": [\"billing\", \"support\"]}, or 204 for: as the playbook says.",
+        keys: &[
+            key("url", r#""https://route.example.org/baton""#, "").example(),
+            key("allow_private", "false", "As of a webhook."),
+            key("secrets", r#"["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"]"#, "").example(),
+            key(
+                "timeout_ms",
+                "800",
+                "Without an answer for so long, ms, 50 to 5000, the caller goes as the playbook says. It hears the announcement meanwhile.",
+            ),
+        ],
+    },
+    Section {
         name: "hep",
         kind: Kind::Table,
         about: "",

@@ -178,7 +178,7 @@ async fn every_look_up_is_checked_and_only_public_addresses_come_of_it() {
     let refused = look_up(&resolver).await.expect_err("refused");
     assert_eq!(
         refused,
-        "refused: crm.example.org is at 127.0.0.1, which is loopback; webhooks.allow_private takes it"
+        "refused: crm.example.org is at 127.0.0.1, which is loopback; allow_private takes it"
     );
     assert_eq!(
         look_up(&resolver).await,
