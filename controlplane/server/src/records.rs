@@ -417,7 +417,6 @@ impl Record {
     }
 
     /// Why, in the words of whoever asked.
-    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) fn why(&self) -> &str {
         &self.why
     }

@@ -175,6 +175,13 @@ impl Caller {
             counters.late_ms.fetch_add(late_ms.unsigned_abs(), Ordering::Relaxed);
         }
         row.attempts += 1;
+        match store.read().callback(&row.id).await {
+            Ok(whole) => row.context = whole.map_or_else(String::new, |whole| whole.context),
+            Err(error) => {
+                tracing::debug!(%error, "a callback cannot be read");
+                return self.give_back(row).await;
+            }
+        }
         let back = CallBack {
             trunk: row.trunk.clone(),
             caller: row.caller.clone(),
@@ -208,7 +215,7 @@ impl Caller {
         }
     }
 
-    /// We stop: it is for the next one, as if nothing had been tried.
+    /// We stop, or know too little: it is for the next one, as if nothing had been tried.
     async fn give_back(&mut self, row: CallbackRow) {
         let attempted = Attempted {
             state: CallbackState::Scheduled,

@@ -116,8 +116,13 @@ pub(crate) struct CallbackPage {
 
 macro_rules! callbacks {
     ($which:literal) => {
+        callbacks!("context", $which)
+    };
+    ($context:literal, $which:literal) => {
         concat!(
-            "SELECT id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, from_ms, until_ms, \
+            "SELECT id, call, handoff, agent, trunk, caller, number, machine, target, reason, ",
+            $context,
+            ", zone, from_ms, until_ms, \
              state, confirmed_ms, attempts, due_ms, calls, cause, late_ms, booked_ms, closed_ms FROM callbacks WHERE ",
             $which
         )
@@ -126,10 +131,12 @@ macro_rules! callbacks {
 
 const ONE: &str = callbacks!("id = $1");
 const PAGE: &str = callbacks!(
+    "CAST('' AS TEXT)",
     "(booked_ms, id) > ($1, $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR agent = $4) ORDER BY booked_ms, id LIMIT $5"
 );
-/// Who is still on the phone is not called.
+/// Who is still on the phone is not called. They are looked at each second: without their contexts.
 const DUE: &str = callbacks!(
+    "CAST('' AS TEXT)",
     "state = 'scheduled' AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call) \
      ORDER BY due_ms LIMIT $2"
 );
@@ -146,7 +153,6 @@ const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $
 const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, \
     from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'scheduled', 0, $13, '', '[]', 0, $15)";
-#[allow(dead_code, reason = "for the machine that promises")]
 const MOVE: &str =
     "UPDATE callbacks SET from_ms = $2, until_ms = $3, due_ms = $2 WHERE id = $1 AND state = 'scheduled'";
 const CONFIRM: &str =
@@ -233,7 +239,6 @@ impl Database {
 
     /// Moves one that waits to another slot. `choose` is told where it is, and which other slots are committed. `None`: all is as it was,
     /// as there is no other, or nothing that waits has this id.
-    #[allow(dead_code, reason = "for the machine that promises")]
     pub(crate) async fn move_callback(
         &self,
         id: &str,
@@ -286,7 +291,7 @@ impl Database {
         row.as_ref().map(callback).transpose()
     }
 
-    /// A page of them. `None` where `after` is none that we know.
+    /// A page of them, each without its context. `None` where `after` is none that we know.
     pub(crate) async fn callbacks(&self, page: &CallbackPage) -> Result<Option<Vec<CallbackRow>>, sqlx::Error> {
         let (after_ms, after) = match &page.after {
             None => (i64::MIN, ""),
@@ -302,7 +307,7 @@ impl Database {
         rows.iter().map(callback).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Those whose time has come, the longest due first; without those whose callers are still on the phone.
+    /// Those whose time has come, the longest due first, each without its context; not those whose callers are still on the phone.
     pub(crate) async fn callbacks_due(&self, now_ms: i64, limit: u32) -> Result<Vec<CallbackRow>, sqlx::Error> {
         let query = sqlx::query(DUE).bind(now_ms).bind(i64::from(limit));
         let rows = within(query.fetch_all(&self.pool)).await?;

@@ -165,6 +165,8 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
     store.write(Write::CallOver("call_1".to_owned()));
     settle(&store).await;
     assert_eq!((due(999).await, due(1000).await), (0, 1));
+    let looked_at = database.callbacks_due(1000, 10).await.expect("read").remove(0);
+    assert_eq!((&looked_at.id, &*looked_at.context), (&id, ""), "without its context");
     assert!(!claim("ins_1", 999).await, "too early");
     // Its slot ended at 1100.
     let (one, other) = tokio::join!(claim("ins_1", 1150), claim("ins_2", 1150));
