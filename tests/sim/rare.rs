@@ -84,6 +84,12 @@ fn gated(mut call: Scenario) -> Scenario {
     call
 }
 
+/// The second handoff is asked for by API, and to nobody in particular.
+fn again(mut call: Scenario) -> Scenario {
+    call.also[0].1 = Also::Handoff;
+    call
+}
+
 /// Somebody is asked where the caller goes, and says nothing for long.
 fn asking(mut call: Scenario) -> Scenario {
     call.router = Some(Router {
@@ -363,9 +369,9 @@ pub fn calls() -> Vec<Rare> {
             &[("returned", "ai lost")],
         ),
         // Somebody is asked where the caller of the second handoff goes.
-        rare(asking(lost(39, soon, &[])), &[("routing", "evidence over")]),
+        rare(asking(again(lost(39, soon, &[]))), &[("routing", "evidence over")]),
         rare(
-            asking(hushed(40, soon, &[])),
+            asking(again(hushed(40, soon, &[]))),
             &[("routing", "first word"), ("routing", "evidence")],
         ),
         rare(

@@ -137,7 +137,8 @@ impl Handoff {
         let talks_on = order.talks_on;
         let first = at.and_then(|at| order.targets.get(at));
         // A machine says itself what it is.
-        let machine = first.is_some_and(|choice| choice.machine);
+        // Who is asked may name a human: then nobody has told the caller anything.
+        let machine = !order.asks && first.is_some_and(|choice| choice.machine);
         let mut handoff = Handoff {
             state: State::Inviting,
             from,

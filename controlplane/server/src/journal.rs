@@ -81,6 +81,7 @@ impl Journal {
         let told = match &notice.what {
             What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
             What::Handoff(_, Step::Joined { .. }) => Some(Told::Joined(notice.call)),
+            What::CallEnded { by } if by == "api" || by == "error" => Some(Told::Cut(notice.call)),
             What::CallEnded { .. } => Some(Told::Ended(notice.call)),
             _ => None,
         };

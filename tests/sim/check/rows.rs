@@ -139,7 +139,10 @@ impl World {
     }
 
     fn is_gone(&self, who: Who, at: Instant) -> bool {
-        self.ua(who).ended.is_some_and(|ended| ended <= at) || who == Who::Ai && self.ai_is_lost(at)
+        let vanished = |(when, what): &(Instant, Also)| *what == Also::Vanish(who) && *when <= at;
+        self.ua(who).ended.is_some_and(|ended| ended <= at)
+            || who == Who::Ai && self.ai_is_lost(at)
+            || self.done.iter().any(vanished)
     }
 
     /// Whether a human was called since no AI was there.

@@ -129,8 +129,11 @@ impl Node {
             open: target.is_none(),
         };
         let mut order = self.new_order(now, live, &context, decided, wish);
-        // A machine is nobody who calls back.
-        if order.targets.iter().any(|choice| !choice.machine) {
+        // A machine is nobody who calls back, whatever the playbook says of who calls.
+        order.targets.retain(|choice| !choice.machine);
+        if order.targets.is_empty() {
+            order.targets = choices(&live.config, &live.config.playbook.usual, None).ok()?;
+            self.look_at(now, live, &mut order.targets);
             order.targets.retain(|choice| !choice.machine);
         }
         self.registry.open(order.id, live.id);

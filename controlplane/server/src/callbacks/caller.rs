@@ -25,6 +25,12 @@ use crate::store::callbacks::{Attempted, CallbackRow, CallbackState};
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// Callers whose slots are nearly over that are called at one look.
+const AT_ONCE: usize = 5;
+
+/// Until one for whom there was no port is tried again.
+const BREATH: Duration = Duration::from_secs(10);
+
 /// Callers that it looks at in one go.
 const MOST: u32 = 500;
 
@@ -37,6 +43,8 @@ pub(crate) enum Told {
     Joined(CallId),
     /// It is over.
     Ended(CallId),
+    /// It was ended by us.
+    Cut(CallId),
 }
 
 /// Why an attempt is over.
@@ -45,6 +53,8 @@ enum Outcome {
     Joined,
     NotReached(u16),
     NoHuman,
+    /// We hung up.
+    Cut,
     NotCalled,
 }
 
@@ -53,9 +63,14 @@ impl Outcome {
         match self {
             Outcome::Joined => "joined",
             Outcome::NotReached(_) => "not_reached",
-            Outcome::NoHuman => "no_human",
+            Outcome::NoHuman | Outcome::Cut => "no_human",
             Outcome::NotCalled => "not_called",
         }
+    }
+
+    /// It is nothing that the caller, its carrier or a human did.
+    fn is_ours(self) -> bool {
+        matches!(self, Outcome::Cut | Outcome::NotReached(487 | 503))
     }
 }
 
@@ -107,6 +122,7 @@ impl Caller {
             Told::NotReached(call, status) => (call, Outcome::NotReached(status)),
             Told::Joined(call) => (call, Outcome::Joined),
             Told::Ended(call) => (call, Outcome::NoHuman),
+            Told::Cut(call) => (call, Outcome::Cut),
         };
         if let Some(row) = self.running.remove(&call) {
             self.finish(row, outcome).await;
@@ -134,8 +150,15 @@ impl Caller {
         let Ok(queues) = self.inner.node.queues().await else {
             return;
         };
+        let mut late = 0;
         for row in due {
-            if self.is_time(&row, &queues, SystemTime::now()) {
+            let now = SystemTime::now();
+            if !self.is_time(&row, &queues, now) {
+                continue;
+            }
+            // Whose time is over are not called all at once, as after an outage: the carrier would refuse them.
+            late += usize::from(is_last((time(row.from_ms), time(row.until_ms)), now));
+            if late <= AT_ONCE {
                 self.call(row).await;
             }
         }
@@ -163,7 +186,11 @@ impl Caller {
             Ok(true) => {}
             // Another server was faster, or nobody wants it any more.
             Ok(false) => return,
-            Err(error) => return tracing::debug!(%error, "a callback cannot be claimed"),
+            Err(error) => {
+                tracing::debug!(%error, "a callback cannot be claimed");
+                // It may have been all the same: then it is given back as soon as the store is there.
+                return self.unwritten.push((row.id.clone(), as_before(row, Timestamp::now())));
+            }
         }
         let late_ms = now.as_millisecond() - row.until_ms;
         if row.attempts == 0 && late_ms > 0 {
@@ -208,6 +235,12 @@ impl Caller {
                 self.running.insert(call, row);
             }
             (None, Ok(Err(RequestError::WrongState(_))) | Err(_)) => self.give_back(row).await,
+            // Of ours: nothing that the caller has to do with.
+            (None, Ok(Err(RequestError::NoCapacity))) => {
+                row.attempts -= 1;
+                let id = row.id.clone();
+                self.write(id, as_before(row, Timestamp::now() + BREATH)).await;
+            }
             (None, Ok(answer)) => {
                 tracing::warn!(callback = row.id, ?answer, "a caller cannot be called back");
                 self.finish(row, Outcome::NotCalled).await;
@@ -216,16 +249,10 @@ impl Caller {
     }
 
     /// We stop, or know too little: it is for the next one, as if nothing had been tried.
-    async fn give_back(&mut self, row: CallbackRow) {
-        let attempted = Attempted {
-            state: CallbackState::Scheduled,
-            attempts: row.attempts - 1,
-            due_ms: Timestamp::now().as_millisecond(),
-            calls: row.calls,
-            cause: None,
-            closed_ms: None,
-        };
-        self.write(row.id, attempted).await;
+    async fn give_back(&mut self, mut row: CallbackRow) {
+        row.attempts -= 1;
+        let id = row.id.clone();
+        self.write(id, as_before(row, Timestamp::now())).await;
     }
 
     async fn finish(&mut self, mut row: CallbackRow, outcome: Outcome) {
@@ -235,8 +262,8 @@ impl Caller {
                 last["status"] = status.into();
             }
         }
-        // Whom we hang up on has not been called in vain.
-        if self.stops() && !matches!(outcome, Outcome::Joined) {
+        // Whom we hang up on has not been called in vain; who did not answer, or hung up, has, and is left alone for a while.
+        if self.stops() && outcome.is_ours() {
             return self.give_back(row).await;
         }
         let now_ms = Timestamp::now().as_millisecond();
@@ -266,9 +293,24 @@ impl Caller {
 /// Whether a caller of this slot is called now. `free`: humans who are, `None` where none is there at this time; `taken`: those of them who
 /// will have others.
 fn is_time(slot: (SystemTime, SystemTime), now: SystemTime, free: Option<usize>, taken: usize) -> bool {
-    let (from, until) = slot;
-    let rest = until.duration_since(from).unwrap_or_default() / 3;
-    now >= from && free.is_some_and(|free| now + rest >= until || taken < free)
+    now >= slot.0 && free.is_some_and(|free| is_last(slot, now) || taken < free)
+}
+
+/// Whether two thirds of a slot are over, or more.
+fn is_last((from, until): (SystemTime, SystemTime), now: SystemTime) -> bool {
+    now + until.duration_since(from).unwrap_or_default() / 3 >= until
+}
+
+/// As if this attempt had not been, and not before then.
+fn as_before(row: CallbackRow, due: Timestamp) -> Attempted {
+    Attempted {
+        state: CallbackState::Scheduled,
+        attempts: row.attempts,
+        due_ms: due.as_millisecond(),
+        calls: row.calls,
+        cause: None,
+        closed_ms: None,
+    }
 }
 
 /// How it goes on after an attempt.

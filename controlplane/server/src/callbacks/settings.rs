@@ -33,6 +33,8 @@ struct Human {
     name: String,
     hours: Arc<Calendar>,
     is_queue: bool,
+    /// It is among those of the playbook, or there are none.
+    is_usual: bool,
 }
 
 /// Who could be there for a caller, and when.
@@ -50,7 +52,10 @@ impl Settings {
         let hours = machines
             .iter()
             .map(|target| (target.name.clone(), Arc::clone(&target.hours)));
+        let usual = &config.playbook.usual.targets;
+        let has_usual = humans.iter().any(|target| usual.contains(&target.name));
         let human = |target: &&crate::config::Target| Human {
+            is_usual: !has_usual || usual.contains(&target.name),
             name: target.name.clone(),
             hours: Arc::clone(&target.hours),
             is_queue: target.queue.is_some(),
@@ -76,11 +81,11 @@ impl Settings {
         self.humans.iter().any(|human| human.name == target)
     }
 
-    /// Who of them is to have a caller of this target; of none: all.
+    /// Who of them is to have a caller of this target; of none, or of one that is no more: those of the playbook.
     fn humans(&self, target: &str) -> impl Iterator<Item = &Human> {
-        self.humans
-            .iter()
-            .filter(move |human| target.is_empty() || human.name == target)
+        let is_there = self.is_human(target);
+        let has = move |human: &&Human| if is_there { human.name == target } else { human.is_usual };
+        self.humans.iter().filter(has)
     }
 
     /// How many humans are free for a caller of this target now; `None`: it is no time for callbacks, or nobody is there.

@@ -22,6 +22,7 @@ use crate::config;
 use crate::ids;
 use crate::journal::Journal;
 use crate::prompts::Prompt;
+use crate::prompts::words::recordings;
 
 /// What it goes by, until the configuration is read anew.
 #[derive(Debug)]
@@ -37,11 +38,9 @@ impl Settings {
             Law::Mu.encode(&samples, &mut codes);
             codes.into()
         };
-        let voice: Voice = callback
-            .voice
-            .iter()
-            .map(|(word, prompt)| (*word, coded(prompt)))
-            .collect();
+        let ours = recordings().filter(|(word, _)| !callback.voice.contains_key(word));
+        let own = callback.voice.iter().map(|(word, prompt)| (*word, coded(prompt)));
+        let voice: Voice = ours.map(|(word, prompt)| (word, coded(&prompt))).chain(own).collect();
         let voice = Arc::new(voice);
         Settings { voice }
     }

@@ -149,7 +149,7 @@ const LOCK: &str = "UPDATE callback_slots SET taken = taken + 1";
 const OUTDATED: &str = "UPDATE callbacks SET state = 'cancelled', closed_ms = $3 WHERE state = 'scheduled' AND number = $1 \
     AND target = $2 AND until_ms <= $3";
 const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $4, trunk = $5, caller = $6, machine = $7, reason = $8, \
-    context = $9, confirmed_ms = NULL WHERE id = $1";
+    context = $9, confirmed_ms = NULL, attempts = 0 WHERE id = $1 AND state = 'scheduled'";
 const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, \
     from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'scheduled', 0, $13, '', '[]', 0, $15)";
@@ -201,20 +201,25 @@ impl Database {
             sqlx::query(LOCK).execute(&mut *connection).await?;
             let open = sqlx::query(OPEN_OF_NUMBER).bind(&new.number).bind(&new.target);
             let open = open.bind(new.booked_ms).fetch_optional(&mut *connection).await?;
-            let row = match open.as_ref().map(callback).transpose()? {
+            let again = match open.as_ref().map(callback).transpose()? {
+                None => None,
                 Some(open) => {
                     let again = sqlx::query(AGAIN_FOR).bind(&open.id).bind(&new.call);
                     let again = again.bind(&new.handoff).bind(&new.agent).bind(&new.trunk);
                     let again = again.bind(&new.caller).bind(&new.machine).bind(&new.reason);
-                    again.bind(&new.context).execute(&mut *connection).await?;
-                    CallbackRow {
-                        id: open.id,
-                        zone: open.zone,
-                        from_ms: open.from_ms,
-                        until_ms: open.until_ms,
-                        ..new.clone()
-                    }
+                    let done = again.bind(&new.context).execute(&mut *connection).await?;
+                    // Or it is being called since a moment ago.
+                    Some(open).filter(|_| done.rows_affected() > 0)
                 }
+            };
+            let row = match again {
+                Some(open) => CallbackRow {
+                    id: open.id,
+                    zone: open.zone,
+                    from_ms: open.from_ms,
+                    until_ms: open.until_ms,
+                    ..new.clone()
+                },
                 None => {
                     let outdated = sqlx::query(OUTDATED).bind(&new.number).bind(&new.target);
                     outdated.bind(new.booked_ms).execute(&mut *connection).await?;

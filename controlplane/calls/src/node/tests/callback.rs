@@ -188,6 +188,29 @@ fn nobody_is_called_back_by_a_machine() {
     world.conserve();
 }
 
+/// A line of the playbook that leads callers of this intent to a machine is not meant for those who are called back.
+#[test]
+fn where_the_playbook_names_only_machines_the_usual_humans_are_called() {
+    let mut config = config();
+    config.targets[1].machine = Some(Machine::Callback);
+    config.playbook.decisions = vec![Decision {
+        name: "later".to_owned(),
+        when: When::default(),
+        change: Change {
+            targets: Some(vec!["support".to_owned()]),
+            ..Change::default()
+        },
+    }];
+    config.sounds = vec![Default::default()];
+    let mut world = World::new(config);
+    world.call_back(promised(None)).unwrap();
+    world.answer(CALLER);
+    assert!(world.peers[SUPPORT].log.is_empty());
+    assert_eq!(world.peers[SALES].log, ["invite"]);
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
 /// Toll fraud: only what the trunk's configuration makes of a caller's own number is called.
 #[test]
 fn only_a_number_is_called_and_only_where_the_trunk_says_how() {

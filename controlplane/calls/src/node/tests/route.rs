@@ -144,6 +144,22 @@ fn a_carrier_is_asked_to_connect_only_with_whom_it_can_reach() {
     }
 }
 
+/// The playbook would have led to a machine, which says itself what it is: a human does not.
+#[test]
+fn whoever_is_asked_the_caller_is_told_what_it_is_told_before_a_human() {
+    let mut config = asked();
+    config.targets[0].machine = Some(crate::config::Machine::Callback);
+    config.prompts.disclosure = Some(PromptId(12));
+    let mut world = talking(config);
+    let id = world.ask(Mode::Warm);
+    assert_eq!(world.hears("caller"), "play(disclosure)");
+    assert!(world.route(id, &["support"]).is_ok());
+    assert_eq!(world.hears("caller"), "play(disclosure)");
+    assert_eq!(world.peers[SUPPORT].log, ["invite"]);
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
 #[test]
 fn while_it_is_asked_the_caller_or_the_request_may_go() {
     for how in ["caller", "ai", "cancel", "api"] {

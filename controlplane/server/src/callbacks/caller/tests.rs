@@ -49,7 +49,7 @@ fn who_is_free_for_a_caller_is_counted_where_it_is_there_at_this_time() {
     assert_eq!(free("later", "", &billing(2), DAY), None, "it is afternoon");
     assert_eq!(free("later", "", &billing(2), "2026-11-23T09:00:00Z"), Some(3));
     assert_eq!(free("", "", &billing(2), "2026-11-23T20:00:00Z"), None, "at night");
-    assert_eq!(free("", "nobody", &billing(2), DAY), None);
+    assert_eq!(free("", "gone", &billing(2), DAY), Some(3), "who is no target any more");
 }
 
 #[test]
@@ -145,5 +145,22 @@ fn what_is_promised_of_anybody_takes_room_of_each_and_the_other_way_round() {
     // By the hours of the machine, where one promises: tomorrow morning.
     assert_eq!(choose("later", "", &[]), Some(at("2026-11-24T08:00:00Z")));
     assert_eq!(choose("", "billing", &[]), None, "a queue of nobody");
-    assert!(settings.plan("", "nobody", &[]).is_none());
+    assert!(settings.plan("", "gone", &[]).is_some(), "whoever there is");
+}
+
+/// Who rejected the call, or hung up, is not rung again by the next server at once.
+#[test]
+fn only_what_we_ended_ourselves_is_as_if_it_had_not_been() {
+    for (outcome, ours) in [
+        (Outcome::Cut, true),
+        (Outcome::NotReached(487), true),
+        (Outcome::NotReached(503), true),
+        (Outcome::NotReached(603), false),
+        (Outcome::NotReached(408), false),
+        (Outcome::NoHuman, false),
+        (Outcome::Joined, false),
+        (Outcome::NotCalled, false),
+    ] {
+        assert_eq!(outcome.is_ours(), ours, "{outcome:?}");
+    }
 }
