@@ -199,9 +199,9 @@ impl Judge<'_> {
         let stall = self.run.stall_ms;
         let ours = evidence["longest_gap_ms"].as_f64();
         // A target that refuses at once closes the window before a second packet: then there is no gap to measure.
-        let too_short = ours.is_none() && evidence["sent"].as_u64().is_some_and(|sent| sent < 2);
+        let too_short = evidence["sent"].as_u64().is_some_and(|sent| sent < 2);
         self.promise(
-            too_short || ours.is_some_and(|gap| gap <= GAP_MAX_MS + stall),
+            too_short && ours.is_none() || ours.is_some_and(|gap| gap <= GAP_MAX_MS + stall),
             "its longest gap",
             format!(
                 "{} ms, at most {GAP_MAX_MS:.0} + {stall:.1} ms host stall",
