@@ -616,7 +616,6 @@ impl Server {
     }
 }
 
-/// Starts it, with what changes when it has ended, however that was.
 /// Tells the node that who was sent a context has it: a join may wait for that.
 async fn acknowledge(mut taken: mpsc::UnboundedReceiver<String>, node: NodeHandle, journal: Arc<Journal>) {
     while let Some(event) = taken.recv().await {
@@ -628,6 +627,7 @@ async fn acknowledge(mut taken: mpsc::UnboundedReceiver<String>, node: NodeHandl
     }
 }
 
+/// Starts it, with what changes when it has ended, however that was.
 fn watched(task: impl Future<Output = ()> + Send + 'static) -> (JoinHandle<()>, watch::Receiver<()>) {
     let (life, lives) = watch::channel(());
     let task = async move {
