@@ -32,7 +32,7 @@ pub(crate) use caller::{Caller, Told};
 pub(crate) use settings::Settings;
 
 /// Why no human had a caller who was called back: the caller was not reached, no human was found for it, or it was not called at all, as
-/// its trunk or target is gone, or there was no port.
+/// its trunk calls nobody out any more, or no target is a human.
 pub(crate) const CAUSES: [&str; 3] = ["not_reached", "no_human", "not_called"];
 
 /// A promise.

@@ -153,12 +153,14 @@ impl Caller {
         let mut late = 0;
         for row in due {
             let now = SystemTime::now();
-            if !self.is_time(&row, &queues, now) {
+            // Of one whose last word is not written, what is written next would end the call that is begun now.
+            if self.unwritten.iter().any(|(id, _)| *id == row.id) || !self.is_time(&row, &queues, now) {
                 continue;
             }
             // Whose time is over are not called all at once, as after an outage: the carrier would refuse them.
-            late += usize::from(is_last((time(row.from_ms), time(row.until_ms)), now));
-            if late <= AT_ONCE {
+            let last = is_last((time(row.from_ms), time(row.until_ms)), now);
+            late += usize::from(last);
+            if !last || late <= AT_ONCE {
                 self.call(row).await;
             }
         }
@@ -192,15 +194,6 @@ impl Caller {
                 return self.unwritten.push((row.id.clone(), as_before(row, Timestamp::now())));
             }
         }
-        let late_ms = now.as_millisecond() - row.until_ms;
-        if row.attempts == 0 && late_ms > 0 {
-            tracing::warn!(
-                callback = row.id,
-                late_ms,
-                "a caller is called back after the end of its slot"
-            );
-            counters.late_ms.fetch_add(late_ms.unsigned_abs(), Ordering::Relaxed);
-        }
         row.attempts += 1;
         match store.read().callback(&row.id).await {
             Ok(whole) => row.context = whole.map_or_else(String::new, |whole| whole.context),
@@ -227,6 +220,15 @@ impl Caller {
         match (call, answer) {
             (Some(call), _) => {
                 tracing::info!(callback = row.id, call = ids::call(call), "a caller is called back");
+                let late_ms = now.as_millisecond() - row.until_ms;
+                if row.attempts == 1 && late_ms > 0 {
+                    tracing::warn!(
+                        callback = row.id,
+                        late_ms,
+                        "a caller is called back after the end of its slot"
+                    );
+                    counters.late_ms.fetch_add(late_ms.unsigned_abs(), Ordering::Relaxed);
+                }
                 // What is not noted now is noted with the outcome.
                 let _ = store
                     .read()
@@ -238,6 +240,8 @@ impl Caller {
             // Of ours: nothing that the caller has to do with.
             (None, Ok(Err(RequestError::NoCapacity))) => {
                 row.attempts -= 1;
+                // It is no attempt, and there may be many.
+                row.calls.as_array_mut().map(Vec::pop);
                 let id = row.id.clone();
                 self.write(id, as_before(row, Timestamp::now() + BREATH)).await;
             }
