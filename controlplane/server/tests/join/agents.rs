@@ -1,15 +1,13 @@
 //! Human agents by API, of a server that is killed, reads its file anew and is taken over.
 
-use std::net::SocketAddr;
-
 use reqwest::{Method, StatusCode};
 use rustix::process::Signal as Kill;
 use serde_json::{Value, json};
-use tokio::net::UdpSocket;
 
 use crate::PATIENCE;
 use crate::drain::signal;
 use crate::party::{Manner, Party, Signal, Voice, Wish};
+use crate::pbx::pbx;
 use crate::prompts::{handing_off, put as upload, wav};
 use crate::upgrade::{says, taken_over};
 use crate::way::{FOUR, Way};
@@ -152,33 +150,6 @@ async fn whom_no_queue_may_call_any_more_after_a_reload_is_known_and_called_by_n
     killed(&mut world).await;
     is_nobodys(&world, "offline").await;
     world.stop().await;
-}
-
-/// A PBX at one address, which passes what comes for each user to its phone, and back.
-async fn pbx(phones: Vec<(&'static str, SocketAddr)>) -> SocketAddr {
-    let socket = UdpSocket::bind((FOUR, 0)).await.expect("a socket");
-    let at = socket.local_addr().expect("bound");
-    tokio::spawn(async move {
-        let (mut packet, mut trunk) = ([0; 65_536], None);
-        loop {
-            let (len, from) = socket.recv_from(&mut packet).await.expect("a datagram");
-            let text = String::from_utf8_lossy(&packet[..len]);
-            let line = text.lines().next().unwrap_or_default();
-            let user = line.split_once(" sip:").and_then(|(_, rest)| rest.split_once('@'));
-            let phone = user.and_then(|(user, _)| phones.iter().find(|(name, _)| *name == user));
-            let to = match phone {
-                Some((_, phone)) => {
-                    trunk = Some(from);
-                    Some(*phone)
-                }
-                None => trunk,
-            };
-            if let Some(to) = to {
-                socket.send_to(&packet[..len], to).await.expect("sent");
-            }
-        }
-    });
-    at
 }
 
 #[tokio::test(flavor = "multi_thread")]

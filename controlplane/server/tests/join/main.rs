@@ -21,6 +21,7 @@ mod manager;
 mod metrics;
 mod moving;
 mod party;
+mod pbx;
 mod phone;
 #[path = "../ports/mod.rs"]
 mod ports;
