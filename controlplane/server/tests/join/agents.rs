@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::PATIENCE;
 use crate::drain::signal;
 use crate::party::{Manner, Party, Signal, Voice, Wish};
-use crate::pbx::pbx;
+use crate::pbx::Pbx;
 use crate::prompts::{handing_off, put as upload, wav};
 use crate::upgrade::{says, taken_over};
 use crate::way::{FOUR, Way};
@@ -28,7 +28,7 @@ async fn ask(world: &World, method: Method, key: &str, path: &str, body: Value) 
     (status, serde_json::from_str(&text).unwrap_or_default())
 }
 
-async fn put(world: &World, key: &str, path: &str, body: Value) -> Value {
+pub(crate) async fn put(world: &World, key: &str, path: &str, body: Value) -> Value {
     let (status, body) = ask(world, Method::PUT, key, path, body).await;
     assert_eq!(status, StatusCode::OK, "{body}");
     body
@@ -163,7 +163,7 @@ async fn two_callers_get_two_agents_and_the_third_hears_its_place_and_gets_who_i
         "[[targets]]\nname = \"billing\"\nnext_hop = \"{}\"\npatterns = [\"sip:agent-*@127.0.0.1\"]\nring_s = 2\n\
          [targets.queue]\nwrap_up_s = 1\n\
          [prompts]\nplace_intro = {{ uploaded = \"intro\" }}\nplace_numbers = {{ 1 = {{ uploaded = \"first\" }} }}\n",
-        pbx(phones).await
+        Pbx::of(phones).await.at
     );
     let plan = Plan {
         more: more.leak(),

@@ -29,6 +29,7 @@ mod ports;
 mod postgres;
 mod prompts;
 mod reload;
+mod ring_all;
 mod router;
 mod speech;
 mod stalled;

@@ -51,6 +51,8 @@ pub(crate) enum Wish {
     /// And does this with a REFER.
     Call(SocketAddr, Carrier),
     Answer,
+    /// Refuse a call that rings, with this status.
+    Refuse(u16),
     HangUp,
     /// A key, by INFO.
     Press(char),
@@ -180,6 +182,14 @@ impl Party {
         timeout(PATIENCE, heard)
             .await
             .unwrap_or_else(|_| panic!("no tone of {hz} Hz was heard"));
+    }
+
+    /// Not one packet until now.
+    pub(crate) fn has_heard_nothing(&mut self) {
+        assert!(
+            self.heard.try_recv().is_err() && self.line.is_none(),
+            "something was heard"
+        );
     }
 
     /// What came until now is of no interest, but that it was one line.

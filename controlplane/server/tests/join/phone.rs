@@ -157,6 +157,12 @@ impl Phone {
                 self.dialog = Some(self.endpoint.invite(Instant::now(), invite));
             }
             Wish::Answer => self.pick_up(),
+            Wish::Refuse(status) => {
+                let (dialog, _) = self.ringing.take().expect("it rings");
+                self.endpoint
+                    .reject(Instant::now(), dialog, status, &[])
+                    .expect("refused");
+            }
             Wish::Cut(done) => {
                 let flows = self.wire.connections().cut().await;
                 for flow in &flows {
