@@ -98,6 +98,12 @@ impl Config {
             ..self
         }
     }
+
+    /// What is to be disclosed, where this line of the playbook's matrix counts.
+    pub(crate) fn disclosure(&self, line: Option<usize>) -> Option<PromptId> {
+        let own = line.and_then(|line| self.sounds.get(line));
+        own.and_then(|own| own.disclosure).or(self.prompts.disclosure)
+    }
 }
 
 /// By what a codec is chosen, of those that both sides have.

@@ -98,6 +98,13 @@ pub enum Next {
     End(Verdict),
 }
 
+/// What a caller is still to be told.
+#[derive(Clone, Copy, Debug)]
+struct Owed {
+    disclosure: bool,
+    announcement: bool,
+}
+
 /// One handoff.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Handoff {
@@ -109,7 +116,12 @@ pub struct Handoff {
     at: usize,
     /// What is heard until the join.
     wait: Wait,
+    /// The caller has heard what is to be disclosed to its end.
+    disclosed: bool,
+    /// … the announcement.
     announced: bool,
+    /// … or some of it, before something else was said.
+    begun: bool,
     /// Items of it that the caller was told.
     told: u8,
     /// The time to reach anybody is over: no other target is tried.
@@ -136,24 +148,25 @@ impl Handoff {
         let target = order.targets.get(at.unwrap_or_default()).map(|choice| choice.target);
         let talks_on = order.talks_on;
         let first = at.and_then(|at| order.targets.get(at));
-        // A machine says itself what it is.
-        // Who is asked may name a human: then nobody has told the caller anything.
-        let machine = !order.asks && first.is_some_and(|choice| choice.machine);
+        // Who is asked may name a human.
+        let says_nothing = talks_on || !order.asks && first.is_some_and(|choice| choice.machine);
         let mut handoff = Handoff {
             state: State::Inviting,
             from,
             at: 0,
             wait: Wait {
                 play: parties.play(),
-                hold_only: talks_on || machine,
+                hold_only: says_nothing,
                 back: order.back,
-                discloses: order.discloses && !talks_on && !machine,
+                discloses: order.discloses && !says_nothing,
                 said: order.said,
                 peer: (from == Some(Peer::Human)).then(|| parties.play()),
                 target: target.unwrap_or_default(),
                 line: order.decision.as_ref().map(|line| line.at),
             },
+            disclosed: false,
             announced: false,
+            begun: false,
             told: 0,
             late: false,
             refused: None,
@@ -280,6 +293,7 @@ impl Handoff {
             ) if play == self.wait.play && item < self.wait.spoken() => {
                 self.told = item + 1;
                 if self.wait.discloses && item == 0 {
+                    self.disclosed = true;
                     self.tell(Step::Disclosed, out);
                 }
                 // What is said later begins with no announcement.
@@ -540,16 +554,46 @@ impl Handoff {
         out.push(Action::Say(Scene::Waiting { wait: self.wait }, Some(self.window())));
     }
 
-    /// Hold audio from its start, after this and without another announcement.
+    /// Hold audio from its start, after this and what is owed.
     fn wait_anew(&mut self, said: Said, parties: &mut Parties) {
-        self.told = 0;
+        let owed = self.owed();
+        (self.begun, self.told) = (self.has_begun(), 0);
         self.wait = Wait {
             play: parties.play(),
-            hold_only: true,
-            discloses: false,
+            hold_only: !owed.announcement,
+            discloses: owed.disclosure,
             said,
             ..self.wait
         };
+    }
+
+    /// What the caller is to be told before it is with the target that is tried, and was not: what is to be disclosed to its end. A machine
+    /// says itself what it is, and who talks on with the AI is not interrupted.
+    fn owed(&self) -> Owed {
+        let is_told = !self.target().machine && !self.order.talks_on;
+        Owed {
+            disclosure: is_told && self.order.discloses && !self.disclosed,
+            announcement: is_told && !self.has_begun(),
+        }
+    }
+
+    /// Whether the caller has heard some of the announcement.
+    fn has_begun(&self) -> bool {
+        self.begun || !self.wait.hold_only && self.told >= u8::from(self.wait.discloses)
+    }
+
+    /// Another target is tried, or another agent of it: what the caller hears goes on where it is, unless more is owed to it now, or it may
+    /// have heard the human before for a moment.
+    fn wait_on(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
+        let owed = self.owed();
+        let is_said = |owed: bool, said: bool| said || !owed;
+        let goes_on = is_said(owed.disclosure, self.wait.discloses) && is_said(owed.announcement, !self.wait.hold_only);
+        if !goes_on || self.state == State::Joining {
+            self.wait_anew(Said::default(), parties);
+            self.show_waiting(parties, out);
+        } else if matches!(self.state, State::Briefing { .. } | State::Gated { .. }) {
+            self.show_waiting(parties, out);
+        }
     }
 
     fn show_join(&self, out: &mut Vec<Action>) {
@@ -647,16 +691,8 @@ impl Handoff {
         if self.late {
             return self.turn_back(reason, parties, out);
         }
-        match self.state {
-            // The caller may have heard the human for a moment.
-            State::Joining => {
-                self.wait_anew(Said::default(), parties);
-                self.show_waiting(parties, out);
-            }
-            State::Briefing { .. } | State::Gated { .. } => self.show_waiting(parties, out),
-            _ => {}
-        }
         if self.target().queued && !self.waited {
+            self.wait_on(parties, out);
             self.next_agent(reason, out);
             return Next::Same;
         }
@@ -672,6 +708,7 @@ impl Handoff {
         if !self.pass_closed(out) {
             return self.turn_back(reason, parties, out);
         }
+        self.wait_on(parties, out);
         self.invite(parties, out);
         Next::Same
     }

@@ -118,7 +118,7 @@ pub(crate) fn spec(scene: Scene, window: Option<WindowId>, legs: &Legs, config: 
     };
     let waiting = |wait: Wait| {
         let own = of_line(wait);
-        let disclosure = own.disclosure.or(prompts.disclosure).filter(|_| wait.discloses);
+        let disclosure = config.disclosure(wait.line).filter(|_| wait.discloses);
         let usual = match wait.back {
             true => prompts.called_back,
             false => prompts.announcement,

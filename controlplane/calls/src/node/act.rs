@@ -157,6 +157,7 @@ impl Node {
                     self.tell_untold(now, live);
                 }
                 let machine = live.machine.filter(|(with, _)| *with == handoff);
+                let mut led_to = None;
                 match (&mut step, machine) {
                     // It has a voice, and is nobody.
                     (Step::FirstHumanWord, Some(_)) => return None,
@@ -173,10 +174,11 @@ impl Node {
                         *agent = seat.and_then(|seat| self.pool.who(seat)).map(|who| who.id.clone());
                     }
                     (Step::Closed { .. }, _) => self.registry.close(handoff),
-                    (Step::Disclosed, _) => self.disclosed(now, live),
+                    (Step::Disclosed, _) => led_to = self.disclosed(now, live),
                     _ => {}
                 }
                 self.tell(now, live, What::Handoff(handoff, step));
+                return led_to;
             }
             Action::TellJoined(handoff) => {
                 live.joined = Some(handoff);

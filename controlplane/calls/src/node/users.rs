@@ -128,28 +128,27 @@ impl Node {
 
     /// Whoever got the context at the INVITE gets it again when it changes, and a join may have waited for it.
     fn tell_context(&mut self, now: Instant, live: Box<Live>) {
-        if live.call.open().is_none() {
-            return self.put_back(now, live);
-        }
-        let package = live.package();
-        let complete = package.completeness.complete;
-        self.tell(now, &live, What::ContextUpdated(Box::new(package)));
-        match live.call.handoff() {
-            Some(_) => self.drive(now, now, live, Input::Context { complete }),
+        match self.told_context(now, &live) {
+            Some(input) => self.drive(now, now, live, input),
             None => self.put_back(now, live),
         }
     }
 
-    /// The caller was told what is to be disclosed: the human is to know.
-    pub(super) fn disclosed(&mut self, now: Instant, live: &mut Live) {
+    fn told_context(&mut self, now: Instant, live: &Live) -> Option<Input> {
+        live.call.open()?;
+        let package = live.package();
+        let complete = package.completeness.complete;
+        self.tell(now, live, What::ContextUpdated(Box::new(package)));
+        live.call.handoff().map(|_| Input::Context { complete })
+    }
+
+    /// The caller was told what is to be disclosed: the human is to know, and a join may have waited for it.
+    pub(super) fn disclosed(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
         // There is no member that this could make too large: where the context is full, the record says it all the same.
-        if live
-            .context
-            .merge(&json!({ "disclosure": { "told": true, "by": "baton" } }))
-            .is_ok()
-        {
-            self.tell(now, live, What::Context(live.context.value()));
-        }
+        let told = json!({ "disclosure": { "told": true, "by": "baton" } });
+        live.context.merge(&told).ok()?;
+        self.tell(now, live, What::Context(live.context.value()));
+        self.told_context(now, live)
     }
 
     /// `trigger`: the rule that asks, where one does.
@@ -299,8 +298,7 @@ impl Node {
         let refer = mode == Mode::Cold && takes_refer(live) && may_be_the_carriers(&targets);
         let first = first.filter(|_| !refer && !talks_on && !queued && !machine && !asks);
         let left = first.and_then(|first| self.expected(live, &first.name, Duration::ZERO));
-        let own = at.and_then(|at| config.sounds.get(at)).and_then(|own| own.disclosure);
-        let discloses = own.or(config.prompts.disclosure).is_some() && !context.disclosed();
+        let discloses = config.disclosure(at).is_some() && !context.disclosed();
         let complete = live.package_of(context, &manner.required).completeness.complete;
         Order {
             id,

@@ -187,6 +187,48 @@ fn a_join_waits_for_what_is_required_and_for_who_acknowledges_and_not_longer_tha
     world.conserve();
 }
 
+/// Nobody else could tell it: a join that is to wait for it waits for our own voice.
+#[test]
+fn a_join_waits_for_what_is_to_be_disclosed_until_it_was_heard_and_not_longer() {
+    let mut world = talking(|config| {
+        config.prompts.disclosure = Some(PromptId(12));
+        config.playbook.usual.required = vec!["disclosure".to_owned()];
+        config.playbook.usual.required_wait = Duration::from_secs(5);
+    });
+    world.ask(Mode::Warm);
+    world.answer(SALES);
+    world.digit(2, '1');
+    assert_eq!(world.hears("caller"), "play(disclosure)");
+    assert!(gates(&world).is_empty());
+    world.played(0, 0);
+    assert_eq!(gates(&world), [(Gate::Elements, Opened::There)]);
+    assert_eq!(world.hears("caller"), "relay(human)");
+    let package = world.notices.iter().rev().find_map(|what| match what {
+        What::ContextUpdated(package) => Some(package),
+        _ => None,
+    });
+    let disclosure = package.and_then(|package| package.disclosure.as_ref());
+    assert!(disclosure.is_some_and(|disclosure| disclosure.told), "{disclosure:?}");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+/// The human was there before it had been heard, and was not heard.
+#[test]
+fn what_a_join_that_failed_cut_off_is_told_again_and_what_was_heard_is_not() {
+    let mut world = talking(|config| config.prompts.disclosure = Some(PromptId(12)));
+    world.ask(Mode::Cold);
+    for (next, hears) in [(SALES, "play(disclosure)"), (SUPPORT, "play(failed)")] {
+        world.answers = false;
+        world.answer(next);
+        world.answers = true;
+        world.refuse_media(Refusal::Silent);
+        assert_eq!(world.hears("caller"), hears);
+    }
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
 #[test]
 fn a_human_who_waits_at_a_gate_may_leave_and_the_next_one_s_desk_is_to_acknowledge_anew() {
     let mut world = talking(|config| config.playbook.usual.acknowledged = true);

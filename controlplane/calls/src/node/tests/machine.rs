@@ -1,7 +1,7 @@
 //! Targets that are machines of our own.
 
 use super::*;
-use crate::config::Machine;
+use crate::config::{Machine, Target};
 
 /// Sales is one; a human would be waited for here in every way that there is.
 fn world(machine: Machine) -> World {
@@ -71,6 +71,63 @@ fn where_a_machine_takes_no_message_the_next_target_is_called_and_briefed() {
     assert_eq!(world.failed(), Some((Reason::NoAnswer, Some(480))));
     world.answer(SUPPORT);
     assert_eq!(world.hears("human"), "play(briefing)");
+    world.hang_up(CALLER);
+    world.conserve();
+}
+
+/// It refuses, does not answer, or is joined and says nothing.
+#[test]
+fn behind_a_machine_that_failed_the_caller_is_told_all_that_it_is_told_before_a_human() {
+    type Way = fn(&mut World);
+    let ways: [Way; 3] = [
+        |world| world.reject(SALES, 480),
+        |world| world.pass(Duration::from_secs(20)),
+        |world| {
+            world.answers = false;
+            world.answer(SALES);
+            world.answers = true;
+            world.refuse_media(Refusal::Silent);
+        },
+    ];
+    for way in ways {
+        let mut world = world(Machine::Voicemail);
+        world.ask(Mode::Warm);
+        assert_eq!(world.hears("caller"), "play(hold)");
+        way(&mut world);
+        assert_eq!(world.hears("caller"), "play(disclosure)");
+        world.played(0, 0);
+        assert_eq!(world.hears("caller"), "play(announcement)");
+        world.played(0, 1);
+        assert_eq!(world.hears("caller"), "play(hold)");
+        let told = |name: &str| world.story().iter().filter(|step| **step == name).count();
+        assert_eq!((told("disclosed"), told("announced")), (1, 1));
+        assert_eq!(world.peers[SUPPORT].log, ["invite"]);
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
+/// What was begun before one is said to its end, and not again behind it.
+#[test]
+fn a_machine_between_two_humans_changes_nothing_of_what_is_said() {
+    let mut config = config();
+    config.targets[1].machine = Some(Machine::Voicemail);
+    let third = Target {
+        name: "third".to_owned(),
+        machine: None,
+        ..config.targets[0].clone()
+    };
+    config.targets.push(third);
+    config.playbook.usual.targets.push("third".to_owned());
+    config.prompts.disclosure = Some(PromptId(9));
+    let mut world = World::new(config);
+    world.talk();
+    world.ask(Mode::Warm);
+    world.reject(SALES, 486);
+    assert_eq!(world.hears("caller"), "play(disclosure)");
+    world.played(0, 0);
+    world.reject(SUPPORT, 480);
+    assert_eq!(world.hears("caller"), "play(announcement)");
     world.hang_up(CALLER);
     world.conserve();
 }
