@@ -9,6 +9,7 @@ use std::time::Instant;
 use media::command::LegId;
 use playbook::context::Context;
 use playbook::decisions::{CALLBACK, PRIORITY_MAX};
+use serde_json::json;
 use sip::endpoint::Invite;
 
 use crate::call::{Call, Input};
@@ -117,6 +118,11 @@ impl Node {
         let targets = choices(&live.config, &decided.manner, target.as_deref());
         // Whom it was promised may be no target any more.
         let targets = targets.or_else(|_| choices(&live.config, &decided.manner, None)).ok()?;
+        // What the caller of the first call was told was told to nobody in this one, and who has picked up may be another. Where we have no
+        // words for it, nobody can tell it now: then that it was, and when, is all that a human can know.
+        if live.config.disclosure(decided.at).is_some() {
+            let _ = live.context.merge(&json!({ "disclosure": null }));
+        }
         let context = live.context.clone();
         let trigger = Trigger {
             rule: CALLBACK.to_owned(),

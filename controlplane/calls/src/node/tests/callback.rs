@@ -211,6 +211,40 @@ fn where_the_playbook_names_only_machines_the_usual_humans_are_called() {
     world.conserve();
 }
 
+/// Who picks up may be another than who was told in the first call. Where nobody can tell it now, the human knows when it was.
+#[test]
+fn who_is_called_back_is_told_what_is_to_be_disclosed_in_this_call() {
+    for prompt in [Some(PromptId(12)), None] {
+        let mut config = config();
+        config.prompts.disclosure = prompt;
+        let mut back = promised(None);
+        back.context["fields"]["disclosure"] = json!({ "told": true, "at": "2026-01-02T03:04:05Z" });
+        let mut world = World::new(config);
+        world.call_back(back).unwrap();
+        world.answer(CALLER);
+        let known = |world: &World| {
+            let package = world.notices.iter().rev().find_map(|what| match what {
+                What::Handoff(_, Step::Invited { package, .. }) | What::ContextUpdated(package) => Some(package),
+                _ => None,
+            });
+            let disclosure = package.and_then(|package| package.disclosure.clone());
+            disclosure.map(|disclosure| (disclosure.told, disclosure.at))
+        };
+        match prompt {
+            Some(_) => {
+                assert_eq!(world.hears("caller"), "play(disclosure)");
+                assert_eq!(known(&world), None, "nobody has told it in this call");
+                world.played(0, 0);
+                assert_eq!(known(&world), Some((true, None)));
+            }
+            None => assert_eq!(known(&world), Some((true, Some("2026-01-02T03:04:05Z".to_owned())))),
+        }
+        assert_eq!(world.hears("caller"), "play(called_back)");
+        world.hang_up(CALLER);
+        world.conserve();
+    }
+}
+
 /// Toll fraud: only what the trunk's configuration makes of a caller's own number is called.
 #[test]
 fn only_a_number_is_called_and_only_where_the_trunk_says_how() {
