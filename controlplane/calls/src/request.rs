@@ -47,8 +47,13 @@ pub enum Request {
     Decline(HandoffId),
     /// The AI or a supervisor takes the request back.
     Cancel(HandoffId),
-    /// All human agents.
-    Agents,
+    /// Human agents, by id: so many at most whose ids come after this one (`""`: from the first).
+    Agents {
+        /// Of the last one that is known.
+        after: String,
+        /// A node stands still for as long as it tells of them.
+        most: usize,
+    },
     /// One of them.
     Agent(String),
     /// A human agent, new or changed.

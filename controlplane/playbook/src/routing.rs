@@ -14,6 +14,7 @@ mod columns;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use agent::Agent;
@@ -257,7 +258,7 @@ impl Pool {
     /// The agent has taken the call.
     pub fn answered(&mut self, now: Instant, seat: Seat) {
         if let Some(kept) = self.seats.get_mut(&seat) {
-            kept.state = State::Talking(now);
+            turn(&mut self.agents[kept.agent], kept, State::Talking(now));
         }
     }
 
@@ -299,7 +300,7 @@ impl Pool {
         if wrap_up.is_zero() {
             return self.release(now, seat);
         }
-        kept.state = State::WrapUp;
+        turn(&mut self.agents[slot], kept, State::WrapUp);
         let due = (now + wrap_up, self.number());
         self.due.insert(due, Due::Seat(seat));
         self.refresh(slot);
@@ -407,7 +408,21 @@ impl Pool {
 
     /// All agents, by id.
     pub fn agents(&self, now: Instant) -> impl Iterator<Item = View<'_>> {
-        self.by_id.values().filter_map(move |slot| self.view(now, *slot))
+        self.agents_after(now, "")
+    }
+
+    /// Those whose ids come after this one.
+    pub fn agents_after(&self, now: Instant, id: &str) -> impl Iterator<Item = View<'_>> {
+        let after = (Bound::Excluded(id), Bound::Unbounded);
+        let slots = self.by_id.range::<str, _>(after);
+        slots.filter_map(move |(_, slot)| self.view(now, *slot))
+    }
+
+    /// What each agent does that may be called for this queue.
+    pub fn doings(&self, queue: &str) -> impl Iterator<Item = Doing> {
+        let agents = self.columns.having(agent::queue(queue));
+        let there = agents.filter_map(|slot| self.agents[slot].as_ref().filter(|agent| !agent.gone));
+        there.map(Agent::doing)
     }
 
     /// The one with this id.
@@ -422,15 +437,7 @@ impl Pool {
 
     fn view(&self, now: Instant, slot: usize) -> Option<View<'_>> {
         let agent = self.agents[slot].as_ref().filter(|agent| !agent.gone)?;
-        let mine = self.seats.values().filter(|kept| kept.agent == slot);
-        let is = |wanted: fn(State) -> bool| mine.clone().any(|kept| wanted(kept.state));
-        let doing = match agent.profile.presence {
-            _ if is(|state| matches!(state, State::Talking(_))) => Doing::Talking,
-            _ if is(|state| state == State::Ringing) => Doing::Ringing,
-            _ if is(|state| state == State::WrapUp) => Doing::WrapUp,
-            Presence::Available if agent.aside.is_some() => Doing::SetAside,
-            presence => Doing::Present(presence),
-        };
+        let doing = agent.doing();
         let idle = (doing == Doing::Present(Presence::Available))
             .then(|| now.saturating_duration_since(self.start + Duration::from_micros(agent.idle)));
         Some(View {
@@ -499,7 +506,7 @@ impl Pool {
         };
         self.seats.insert(seat, kept);
         if let Some(agent) = &mut self.agents[slot] {
-            agent.seats += 1;
+            (agent.seats, agent.ringing) = (agent.seats + 1, agent.ringing + 1);
         }
         self.refresh(slot);
         seat
@@ -511,6 +518,7 @@ impl Pool {
         let idle = self.micros(now);
         if let Some(agent) = &mut self.agents[kept.agent] {
             agent.seats = agent.seats.saturating_sub(1);
+            count(agent, kept.state, |count| count.saturating_sub(1));
             // Whose phone rang in vain has been idle all the time.
             if agent.seats == 0 && kept.state != State::Ringing {
                 agent.idle = idle;
@@ -565,6 +573,23 @@ impl Pool {
 
     fn micros(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.start).as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Who is kept does something else for its caller.
+fn turn(agent: &mut Option<Agent>, kept: &mut Kept, state: State) {
+    if let Some(agent) = agent {
+        count(agent, kept.state, |count| count.saturating_sub(1));
+        count(agent, state, |count| count + 1);
+    }
+    kept.state = state;
+}
+
+fn count(agent: &mut Agent, state: State, of: fn(u8) -> u8) {
+    match state {
+        State::Ringing => agent.ringing = of(agent.ringing),
+        State::Talking(_) => agent.talking = of(agent.talking),
+        State::WrapUp => {}
     }
 }
 

@@ -15,7 +15,6 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use calls::notice::{CallId, HandoffId};
-use calls::request::{Request, Response};
 use jiff::Timestamp;
 use playbook::caller::{self as shown, number};
 use playbook::context::Context;
@@ -388,10 +387,7 @@ impl Inner {
 
     /// Who could be there, as the node knows it now.
     async fn plan(&self, settings: &Settings, machine: &str, target: &str) -> Result<settings::Plan, NoSlot> {
-        let agents = match self.node.request(Request::Agents).await? {
-            Ok(Response::Agents(agents)) => agents,
-            Ok(_) | Err(_) => Vec::new(),
-        };
+        let agents = self.node.agents().await?;
         settings.plan(machine, target, &agents).ok_or(NoSlot::NoTarget)
     }
 

@@ -7,6 +7,7 @@ use playbook::routing::{Full, Presence, Profile, View};
 
 use crate::config::Config;
 use crate::node::Node;
+use crate::pattern::Plain;
 use crate::request::{AgentView, QueueView, RequestError, Response};
 
 /// The longest id, name and URI of an agent, in bytes.
@@ -21,22 +22,18 @@ impl Node {
         let queues = self.config.targets.iter().filter(|target| target.queue.is_some());
         let view = |name: &str| {
             let (waiting, since) = self.pool.waiting(name);
+            let mut agents = BTreeMap::new();
+            for doing in self.pool.doings(name) {
+                *agents.entry(doing.name()).or_default() += 1;
+            }
             QueueView {
                 name: name.to_owned(),
                 waiting,
                 longest_wait_s: since.map_or(0, |since| now.saturating_duration_since(since).as_secs()),
-                agents: BTreeMap::new(),
+                agents,
             }
         };
-        let mut views: Vec<_> = queues.map(|target| view(&target.name)).collect();
-        for agent in self.pool.agents(now) {
-            for queue in queues_of(&self.config, &agent.profile.uri) {
-                if let Some(view) = views.iter_mut().find(|view| view.name == queue) {
-                    *view.agents.entry(agent.doing.name()).or_default() += 1;
-                }
-            }
-        }
-        views
+        queues.map(|target| view(&target.name)).collect()
     }
 
     /// These are the human agents that there are: as a node knew them that was here before, or another one. One whom no queue may call
@@ -74,8 +71,9 @@ impl Node {
         Ok(())
     }
 
-    pub(super) fn agents(&self, now: Instant) -> Vec<AgentView> {
-        let views = self.pool.agents(now);
+    /// A page of them: nobody's call waits until all are told.
+    pub(super) fn agents(&self, now: Instant, after: &str, most: usize) -> Vec<AgentView> {
+        let views = self.pool.agents_after(now, after).take(most);
         views.map(|view| agent_view(&self.config, &view)).collect()
     }
 
@@ -121,8 +119,11 @@ impl Node {
 
 /// The queues that may call this URI.
 pub(super) fn queues_of<'c>(config: &'c Config, uri: &str) -> Vec<&'c str> {
+    let Some(uri) = Plain::parse(uri) else {
+        return Vec::new();
+    };
     let targets = config.targets.iter().filter(|target| target.queue.is_some());
-    let allow = targets.filter(|target| target.patterns.iter().any(|pattern| pattern.matches(uri)));
+    let allow = targets.filter(|target| target.patterns.iter().any(|pattern| pattern.allows(&uri)));
     allow.map(|target| target.name.as_str()).collect()
 }
 

@@ -56,7 +56,7 @@ impl Node {
             Request::Accept(id) => self.wish_of(now, id, Input::Accept),
             Request::Decline(id) => self.wish_of(now, id, Input::Decline),
             Request::Cancel(id) => self.wish_of(now, id, Input::Cancel),
-            Request::Agents => Ok(Response::Agents(self.agents(now))),
+            Request::Agents { after, most } => Ok(Response::Agents(self.agents(now, &after, most))),
             Request::Agent(id) => self.agent(now, &id),
             Request::PutAgent(profile) => self.put_agent(now, profile),
             Request::Presence(id, presence) => self.present(now, &id, presence),

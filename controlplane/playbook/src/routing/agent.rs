@@ -148,6 +148,10 @@ pub(super) struct Agent {
     pub(super) idle: u64,
     /// Callers whom it is kept for, those in wrap-up counted.
     pub(super) seats: u8,
+    /// Of those whom it is called for, …
+    pub(super) ringing: u8,
+    /// … and whom it talks with.
+    pub(super) talking: u8,
     /// Until when it is called for nobody.
     pub(super) aside: Option<Instant>,
     pub(super) gone: bool,
@@ -161,6 +165,8 @@ impl Agent {
             number,
             idle,
             seats: 0,
+            ringing: 0,
+            talking: 0,
             aside: None,
             gone: false,
             figures: Figures::default(),
@@ -176,6 +182,17 @@ impl Agent {
     pub(super) fn is_at_work(&self) -> bool {
         let is_there = matches!(self.profile.presence, Presence::Available | Presence::Busy);
         !self.gone && is_there && self.aside.is_none()
+    }
+
+    /// What it does: of several things what is heard or seen most.
+    pub(super) fn doing(&self) -> Doing {
+        match self.profile.presence {
+            _ if self.talking > 0 => Doing::Talking,
+            _ if self.ringing > 0 => Doing::Ringing,
+            _ if self.seats > 0 => Doing::WrapUp,
+            Presence::Available if self.aside.is_some() => Doing::SetAside,
+            presence => Doing::Present(presence),
+        }
     }
 
     /// It can be called.

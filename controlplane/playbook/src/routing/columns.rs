@@ -145,6 +145,12 @@ impl Columns {
         self.free[slot] == 1
     }
 
+    /// Places of those who have this name.
+    pub(super) fn having(&self, name: String) -> impl Iterator<Item = usize> {
+        let levels = self.names.get(&name).map_or(&[][..], |column| &self.levels[*column]);
+        (0..).zip(levels).filter(|(_, level)| **level > 0).map(|(slot, _)| slot)
+    }
+
     /// The columns of these names; `None`: one of them nobody has.
     pub(super) fn wanted(&self, queue: String, skills: impl Iterator<Item = (String, u8)>) -> Option<Wanted> {
         let column = |name: &str| self.names.get(name).copied();

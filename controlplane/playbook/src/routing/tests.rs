@@ -464,11 +464,31 @@ impl World {
             && !caller.tried.contains(&(slot, agent.number))
     }
 
+    /// What an agent does, by all its seats.
+    fn does(&self, slot: usize, agent: &Agent) -> Doing {
+        let mine = || self.pool.seats.values().filter(|kept| kept.agent == slot);
+        match agent.profile.presence {
+            _ if mine().any(|kept| matches!(kept.state, State::Talking(_))) => Doing::Talking,
+            _ if mine().any(|kept| kept.state == State::Ringing) => Doing::Ringing,
+            _ if mine().next().is_some() => Doing::WrapUp,
+            Presence::Available if agent.aside.is_some() => Doing::SetAside,
+            presence => Doing::Present(presence),
+        }
+    }
+
     fn check(&self) -> Result<(), TestCaseError> {
+        let mut told: Vec<_> = self.pool.doings("support").map(Doing::name).collect();
+        let mut are: Vec<_> = self.pool.agents(self.now).map(|view| view.doing.name()).collect();
+        told.sort_unstable();
+        are.sort_unstable();
+        prop_assert_eq!(told, are);
         for (id, slot) in &self.pool.by_id {
             let agent = self.pool.agents[*slot].as_ref().expect("known");
             let seats = self.pool.seats.values().filter(|kept| kept.agent == *slot).count();
             prop_assert_eq!(usize::from(agent.seats), seats);
+            if let Some(view) = self.pool.agent(self.now, id) {
+                prop_assert_eq!(view.doing, self.does(*slot, agent), "{}", id);
+            }
             for ticket in self.pool.callers.keys() {
                 let waits = self.pool.callers[ticket].waits;
                 prop_assert!(!waits || !self.could(id, *ticket), "{} could serve {:?}", id, ticket);

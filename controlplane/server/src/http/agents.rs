@@ -20,12 +20,12 @@ const LONGEST: usize = 128;
 /// All, by pages in the order of their ids.
 pub(super) async fn list(State(shared): Context, parameters: Parameters) -> Answered {
     let limit = parameters.limit()?;
-    let Answer::Agents(mut agents) = shared.ask(Ask::Agents).await? else {
+    let after = parameters.get("after").unwrap_or_default().to_owned();
+    // One more, to know whether there are more.
+    let asked = shared.ask(Ask::Agents { after, most: limit + 1 }).await?;
+    let Answer::Agents(agents) = asked else {
         return Err(unexpected());
     };
-    if let Some(after) = parameters.get("after") {
-        agents.retain(|agent| *agent.profile.id > *after);
-    }
     let next = agents.get(limit).and_then(|_| agents.get(limit - 1));
     let next = next.map(|agent| agent.profile.id.clone());
     let page: Vec<_> = agents.iter().take(limit).map(view).collect();

@@ -8,7 +8,7 @@ use calls::load::WorkerLoad;
 use calls::node::{Alive, Moves};
 use calls::notice::StandingLeg;
 use calls::refusal::Refusals;
-use calls::request::{QueueView, Request, RequestError, Response};
+use calls::request::{AgentView, QueueView, Request, RequestError, Response};
 use playbook::routing::Profile;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -17,6 +17,9 @@ use crate::sibling::Side;
 use crate::sibling::link::Link;
 use crate::sibling::wire::Word;
 use crate::store::Key;
+
+/// Human agents that are told of in one turn.
+const PAGE: usize = 500;
 
 /// The node, from the side of whoever wants something of it.
 #[derive(Clone, Debug)]
@@ -103,6 +106,23 @@ impl NodeHandle {
         answer.await.map_err(|_| Stopped)
     }
 
+    /// All human agents, page by page: calls have their turn in between.
+    pub(crate) async fn agents(&self) -> Result<Vec<AgentView>, Stopped> {
+        let mut all: Vec<AgentView> = Vec::new();
+        loop {
+            let after = all.last().map_or_else(String::new, |agent| agent.profile.id.clone());
+            let answer = self.request(Request::Agents { after, most: PAGE }).await?;
+            let Ok(Response::Agents(page)) = answer else {
+                return Ok(all);
+            };
+            let more = page.len() == PAGE;
+            all.extend(page);
+            if !more {
+                return Ok(all);
+            }
+        }
+    }
+
     /// These are the human agents that there are.
     pub(crate) async fn know_agents(&self, agents: Vec<Profile>) {
         let (reply, answer) = oneshot::channel();
@@ -143,5 +163,58 @@ impl NodeHandle {
     /// Which of two versions we are.
     pub(crate) fn side(&self) -> watch::Receiver<Side> {
         self.side.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use playbook::routing::Presence;
+
+    use super::*;
+
+    fn view(n: usize) -> AgentView {
+        AgentView {
+            profile: Profile {
+                id: format!("agent-{n:04}"),
+                name: String::new(),
+                uri: "sip:anna@192.0.2.1".to_owned(),
+                skills: Default::default(),
+                languages: Default::default(),
+                presence: Presence::Offline,
+                calls: 1,
+                order: 0,
+            },
+            queues: Vec::new(),
+            state: "offline",
+            idle_s: None,
+            set_aside_s: None,
+            handle_s: None,
+            csat: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn all_agents_are_told_page_by_page_and_each_once() {
+        let (asks, mut asked) = mpsc::channel(1);
+        let node = NodeHandle {
+            asks,
+            turns: Arc::new(Turns::new(std::time::Instant::now())),
+            side: watch::channel(Side::Alone).1,
+        };
+        let all: Vec<_> = (0..2 * PAGE + 1).map(view).collect();
+        let known = all.clone();
+        let turns = tokio::spawn(async move {
+            let mut turns = 0;
+            while let Some(Ask::Request(Request::Agents { after, most }, _, reply)) = asked.recv().await {
+                assert!(most <= 500, "{most} in one turn");
+                let page = known.iter().filter(|agent| agent.profile.id > after).take(most);
+                let _ = reply.send(Ok(Response::Agents(page.cloned().collect())));
+                turns += 1;
+            }
+            turns
+        });
+        assert_eq!(node.agents().await, Ok(all));
+        drop(node);
+        assert_eq!(turns.await.ok(), Some(3));
     }
 }

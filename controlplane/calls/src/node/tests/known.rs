@@ -36,7 +36,13 @@ fn world() -> World {
 
 impl World {
     fn agents_now(&mut self) -> Vec<AgentView> {
-        match self.node.handle_request(self.now, Request::Agents) {
+        match self.node.handle_request(
+            self.now,
+            Request::Agents {
+                after: String::new(),
+                most: 10,
+            },
+        ) {
             Ok(Response::Agents(agents)) => agents,
             other => panic!("{other:?}"),
         }

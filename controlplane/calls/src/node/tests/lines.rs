@@ -102,7 +102,10 @@ impl World {
     }
 
     fn agents(&mut self) -> Vec<AgentView> {
-        match self.request(Request::Agents) {
+        match self.request(Request::Agents {
+            after: String::new(),
+            most: 10,
+        }) {
             Ok(Response::Agents(agents)) => agents,
             other => panic!("{other:?}"),
         }
