@@ -80,4 +80,12 @@ mod tests {
         assert_eq!(of(&format!("{a}{out}{bb}{human}{machine}")), [Level::Warning]);
         assert_eq!(of(&format!("{a}{out}{human}{machine}")), [Level::Ok]);
     }
+
+    #[test]
+    fn the_worked_example_can_keep_what_it_promises() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../playbook/examples/after-hours.toml");
+        let config = Config::from_file(&example).expect("right");
+        let levels: Vec<_> = findings(&config).iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Ok]);
+    }
 }

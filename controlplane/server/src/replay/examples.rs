@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::slice;
+use std::sync::Arc;
+use std::time::SystemTime;
 
+use jiff::Timestamp;
+use playbook::slots::{self, Slot, Team};
 use serde_json::{Value, json};
 
 use super::Report;
@@ -80,6 +85,38 @@ fn each_worked_example_is_walked_turn_by_turn_and_each_turn_goes_as_its_file_say
         assert_eq!(long, None, "{name} has a line that is too long");
         assert!(text.contains(&format!("baton replay --config {name}.toml --calls {name}.json")));
     }
+}
+
+/// What is said in it of Monday evening and of Saturday afternoon is what a caller would be promised then.
+#[test]
+fn the_example_of_the_night_promises_a_call_back_within_a_day_and_leaves_the_rest_to_the_mailbox() {
+    let (config, conversations) = example("after-hours");
+    let hours = |name: &str| {
+        let target = config.targets.iter().find(|target| target.name == name);
+        Arc::clone(&target.expect("a target").hours)
+    };
+    let callback = &config.callback;
+    let team = Team {
+        hours: hours(callback.target.as_deref().expect("a target")),
+        members: vec![(String::new(), None)],
+    };
+    let promised = |id: &str, taken: &[Slot]| {
+        let called = conversations.iter().find(|conversation| conversation["id"] == id);
+        let started = called.and_then(|called| called["started"].as_str()).expect("a time");
+        let now = SystemTime::from(started.parse::<Timestamp>().expect("RFC 3339"));
+        let (grid, effort, teams) = (&callback.grid, &callback.effort, slice::from_ref(&team));
+        slots::first_free(now, now, &hours("call-back"), teams, grid, effort, taken)
+    };
+    let at = |text: &str| SystemTime::from(text.parse::<Timestamp>().expect("RFC 3339"));
+    let first = promised("zero at night", &[]).expect("tomorrow");
+    assert_eq!(
+        (first.from, first.until),
+        (at("2026-11-24T10:00:00-05:00"), at("2026-11-24T10:15:00-05:00"))
+    );
+    // One caller to a slot.
+    let second = promised("zero at night", &[first]).expect("tomorrow");
+    assert_eq!(second.from, first.until);
+    assert_eq!(promised("zero on Saturday", &[]), None);
 }
 
 /// Each of them in turn expects something else: the walk says so, and at which turn.

@@ -214,7 +214,10 @@ impl Script {
         let now = began.map(|began| SystemTime::from(began) + found.after);
         let is_open = |name: &&str| {
             let target = config.targets.iter().find(|target| target.name == **name);
-            target.zip(now).is_none_or(|(target, now)| target.hours.is_open(now))
+            // A machine of our own answers at every hour: its hours say when somebody follows it up.
+            target
+                .zip(now)
+                .is_none_or(|(target, now)| target.is_machine() || target.hours.is_open(now))
         };
         let (open, closed): (Vec<_>, Vec<_>) = manner.order(None).into_iter().partition(is_open);
         let own = decided.at.and_then(|at| config.sounds.get(at)?.disclosure.as_ref());
