@@ -203,10 +203,10 @@ impl Judge<'_> {
         self.promise(
             too_short && ours.is_none() || ours.is_some_and(|gap| gap <= GAP_MAX_MS + stall),
             "its longest gap",
-            format!(
-                "{} ms, at most {GAP_MAX_MS:.0} + {stall:.1} ms host stall",
-                evidence["longest_gap_ms"]
-            ),
+            match ours {
+                Some(gap) => format!("{gap} ms, at most {GAP_MAX_MS:.0} + {stall:.1} ms host stall"),
+                None => format!("none in {} packets", evidence["sent"]),
+            },
         );
         self.promise(
             evidence["dead_air_ms"].as_f64() == Some(0.0),
