@@ -7,7 +7,7 @@ mod sections;
 
 use std::fmt::Write as _;
 
-use sections::SECTIONS;
+use sections::sections;
 
 /// A section of the file.
 struct Section {
@@ -73,7 +73,7 @@ impl Key {
 /// Why a key stays as it is when the file is read anew; `None`: it changes.
 pub(super) fn fixed(dotted: &str) -> Option<&'static str> {
     let (section, name) = dotted.rsplit_once('.').unwrap_or(("", dotted));
-    let section = SECTIONS.iter().find(|known| known.name == section);
+    let section = sections().find(|known| known.name == section);
     let key = section.and_then(|section| section.keys.iter().find(|key| key.name == name));
     key.map_or(Some("it is in no table of keys"), |key| key.fixed)
 }
@@ -89,7 +89,7 @@ const PREFACE: &str = "Every key of Baton with its default, or with an example w
 /// The text of `baton.example.toml`.
 pub fn example() -> String {
     let mut text = comment(PREFACE);
-    for section in SECTIONS {
+    for section in sections() {
         text.push('\n');
         text += &comment(section.about);
         text += &comment(&section.reload());
