@@ -156,12 +156,12 @@ impl Node {
                 if live.untold.as_ref().is_some_and(|(other, _)| *other != handoff) {
                     self.tell_untold(now, live);
                 }
-                let machine = live.machine.filter(|(with, _)| *with == handoff);
+                let machine = live.machine_of(handoff);
                 let mut led_to = None;
                 match (&mut step, machine) {
                     // It has a voice, and is nobody.
                     (Step::FirstHumanWord, Some(_)) => return None,
-                    (Step::Closed { result, .. }, Some((_, machine))) if *result == Outcome::Joined => {
+                    (Step::Closed { result, .. }, Some(machine)) if *result == Outcome::Joined => {
                         *result = machine.outcome();
                         if machine == Machine::Callback {
                             live.untold = Some((handoff, step));
@@ -185,7 +185,9 @@ impl Node {
                 let codecs = live.spoken();
                 let step = match live.target_machine() {
                     Some(machine) => {
-                        live.machine = Some((handoff, machine));
+                        let call = &live.call;
+                        live.machines.retain(|(with, _)| call.knows(*with));
+                        live.machines.push((handoff, machine));
                         Step::Machine { machine, codecs }
                     }
                     None => {
@@ -199,9 +201,9 @@ impl Node {
             Action::TellEnded(by) => {
                 self.tell_untold(now, live);
                 if live.call.started() {
-                    let machine = live.machine.filter(|(with, _)| live.joined == Some(*with));
+                    let machine = live.joined.and_then(|handoff| live.machine_of(handoff));
                     let by = match machine {
-                        Some((_, machine)) if by == "human" => machine.name(),
+                        Some(machine) if by == "human" => machine.name(),
                         _ => by,
                     };
                     self.tell(now, live, What::CallEnded { by: by.to_owned() });

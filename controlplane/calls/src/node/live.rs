@@ -95,8 +95,8 @@ pub(crate) struct Live {
     pub(crate) joined: Option<HandoffId>,
     /// It is called back, and has not answered: to which target, and why.
     pub(crate) back: Option<(Option<String>, String)>,
-    /// The last one that joined a machine of our own, and which.
-    pub(crate) machine: Option<(HandoffId, Machine)>,
+    /// Those that joined machines of our own, and which: of the handoffs that are not closed, and the last one.
+    pub(crate) machines: Vec<(HandoffId, Machine)>,
     /// How that one ended, where it is told only when the call is over.
     pub(crate) untold: Option<(HandoffId, Step)>,
 }
@@ -168,7 +168,7 @@ impl Live {
             played: Vec::new(),
             joined: None,
             back: None,
-            machine: None,
+            machines: Vec::new(),
             untold: None,
         }
     }
@@ -187,6 +187,12 @@ impl Live {
             on_file: playbook.caller_id_field.as_deref(),
         };
         context.package(&caller, required)
+    }
+
+    /// Which of our own machines this handoff has joined, where it has.
+    pub(crate) fn machine_of(&self, handoff: HandoffId) -> Option<Machine> {
+        let mut joined = self.machines.iter();
+        joined.find(|(with, _)| *with == handoff).map(|(_, machine)| *machine)
     }
 
     /// Which of our own machines the target is, where it is one.

@@ -132,6 +132,31 @@ fn a_machine_between_two_humans_changes_nothing_of_what_is_said() {
     world.conserve();
 }
 
+/// Each of the two is told by the name of its own machine, also where the evidence of the first comes when the second has the caller.
+#[test]
+fn a_machine_whose_caller_goes_on_to_another_is_no_human_either() {
+    let mut config = config();
+    config.targets[0].machine = Some(Machine::Callback);
+    config.targets[1].machine = Some(Machine::Voicemail);
+    let mut world = World::new(config);
+    world.talk();
+    world.ask(Mode::Warm);
+    world.answer(SALES);
+    // Its evidence does not come: it is closed when all is over.
+    world.spec.watch = None;
+    world.ask(Mode::Warm);
+    world.reject(SALES, 486);
+    world.answer(SUPPORT);
+    world.hang_up(SUPPORT);
+    let closed = world.notices.iter().filter_map(|what| match what {
+        What::Handoff(_, Step::Closed { result, .. }) => Some(*result),
+        _ => None,
+    });
+    let closed: Vec<_> = closed.collect();
+    assert_eq!(closed, [Outcome::Voicemail, Outcome::CallbackScheduled]);
+    world.conserve();
+}
+
 #[test]
 fn what_became_of_a_caller_who_is_told_when_it_will_be_called_back_is_told_when_it_has_left() {
     let mut world = world(Machine::Callback);
