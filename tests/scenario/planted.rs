@@ -3,8 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use calls::notice::{Step, What};
-use sim::scenario::{Also, Behaviour, Carriages, Offer, Trust, When};
+use calls::config::Machine;
+use calls::notice::{Notice, Outcome, Step, Trigger, What};
+use playbook::decisions::CALLBACK;
+use playbook::routing::Presence;
+use sim::scenario::{Also, Behaviour, Carriages, Line, Offer, Trust, When};
 use sim::ua::{Answering, Referred, State};
 use sim::world::{Who, Wire};
 use sim::{Scenario, Sound, World};
@@ -222,7 +225,7 @@ fn a_line_that_breaks() {
 
 #[test]
 fn a_story_that_is_not_whole() {
-    let closed = |notice: &calls::notice::Notice| matches!(notice.what, What::Handoff(_, Step::Closed { .. }));
+    let closed = |notice: &Notice| matches!(notice.what, What::Handoff(_, Step::Closed { .. }));
     let mut world = good();
     world.notices.retain(|notice| !closed(notice));
     bites(&world, "requested 1 times, closed 0 times");
@@ -399,4 +402,152 @@ fn a_carrier_that_is_not_told_who_asks() {
         world.caller.ended = None;
         bites(&world, "who we are, and was not told");
     }
+}
+
+/// A machine that has no room, or has the caller, before a human; whatever is owed to the caller is told.
+fn machine(answering: Answering) -> World {
+    let machine = Behaviour {
+        answering,
+        key: None,
+        hang_up: Some(Duration::from_secs(4)),
+    };
+    let slow = Behaviour {
+        answering: Answering::After(Duration::from_secs(4)),
+        ..Behaviour::GOOD
+    };
+    let world = World::run(Scenario {
+        humans: vec![machine, slow],
+        machines: [Some(Machine::Voicemail), None, None],
+        discloses: true,
+        gates: [Duration::from_secs(1), Duration::ZERO],
+        also: vec![(When::After("requested", Duration::ZERO), Also::Summary)],
+        ..Scenario::warm(8)
+    });
+    world.assert_no_faults();
+    world
+}
+
+#[test]
+fn a_machine_that_is_told_to_be_somebody_else() {
+    let machine = || machine(Answering::After(Duration::from_millis(50)));
+    let told = |step: fn(&mut Step)| {
+        let mut world = machine();
+        let steps = world.notices.iter_mut().filter_map(|notice| match &mut notice.what {
+            What::Handoff(_, step) => Some(step),
+            _ => None,
+        });
+        steps.for_each(step);
+        world
+    };
+    let world = told(|step| {
+        if let Step::Machine { codecs, .. } = step {
+            *step = Step::Joined { codecs: codecs.clone() };
+        }
+    });
+    bites(&world, "is Some(Voicemail), and was told to be None");
+    let world = told(|step| {
+        if let Step::Machine { machine, .. } = step {
+            *machine = Machine::Callback;
+        }
+    });
+    bites(&world, "and was told to be Some(Callback)");
+    let world = told(|step| {
+        if let Step::Closed { result, .. } = step {
+            *result = Outcome::Joined;
+        }
+    });
+    bites(&world, "was told to have ended as [Joined]");
+
+    let mut world = machine();
+    let closed = |notice: &&Notice| matches!(notice.what, What::Handoff(_, Step::Closed { .. }));
+    let closed = world.notices.iter().find(closed).expect("closed").clone();
+    world.notices.push(closed);
+    bites(&world, "was told to have ended as [Voicemail, Voicemail]");
+
+    let mut world = machine();
+    for notice in &mut world.notices {
+        if let What::CallEnded { by } = &mut notice.what {
+            *by = "human".into();
+        }
+    }
+    bites(&world, "the call ended by human, and was with Some(");
+
+    let world = told(|step| {
+        if let Step::Requested { trigger, .. } = step {
+            let (rule, because) = (CALLBACK.to_owned(), String::new());
+            *trigger = Some(Trigger { rule, because });
+        }
+    });
+    bites(&world, "human-0, a machine, was to call back");
+}
+
+#[test]
+fn a_caller_who_is_not_told_what_it_is_owed() {
+    for (sound, words) in [
+        (Sound::Disclosure, "was not told what is to be disclosed"),
+        (Sound::Announcement, "was not told what it waits for"),
+    ] {
+        let mut world = machine(Answering::Refuse(480));
+        let said = |sent: &&mut sim::world::Sent| sent.to == Who::Caller && sent.sound == Some(sound);
+        let said = world.sent.iter_mut().filter(said);
+        said.for_each(|sent| sent.sound = Some(Sound::Other));
+        bites(&world, words);
+    }
+    let mut world = machine(Answering::Refuse(480));
+    let disclosed = |what: &What| matches!(what, What::Handoff(_, Step::Disclosed));
+    world.notices.retain(|notice| !disclosed(&notice.what));
+    bites(&world, "and nothing was disclosed");
+}
+
+/// Two agents, each at a phone of its own; both answer in the same instant.
+fn both_answer() -> World {
+    let world = World::run(Scenario {
+        line: Some(Line {
+            target: 0,
+            agents: vec![Presence::Available; 2],
+            phones: vec![Behaviour::GOOD],
+            at_once: 2,
+            max_wait: Duration::from_secs(20),
+            wrap_up: Duration::ZERO,
+            set_aside: Duration::ZERO,
+        }),
+        ..Scenario::warm(9)
+    });
+    world.assert_no_faults();
+    world
+}
+
+#[test]
+fn an_agent_who_was_too_slow_and_is_not_let_go() {
+    let other = Who::Human(1);
+    let without = |method: &str| {
+        let mut world = both_answer();
+        let gone = |wire: &Wire| wire.party == other && wire.ours && wire.is(method);
+        world.wire.retain(|wire| !gone(wire));
+        world
+    };
+    bites(&without("ACK"), "Human(1) answered too late, and is on the line");
+    bites(&without("BYE"), "Human(1) answered too late, and is on the line");
+
+    let mut world = both_answer();
+    let bye = |wire: &&mut Wire| wire.party == other && wire.ours && wire.is("BYE");
+    world.wire.iter_mut().find(bye).expect("BYE").reason = Some("SIP;cause=487".into());
+    bites(&world, "Human(1) has missed a call");
+
+    let mut world = both_answer();
+    let gone = |wire: &Wire| wire.party == other && (wire.status == Some(200) || wire.is("CANCEL"));
+    world.wire.retain(|wire| !gone(wire));
+    bites(&world, "Human(1) is not cancelled, and another answered");
+
+    let mut world = both_answer();
+    for notice in &mut world.notices {
+        if let What::Handoff(_, Step::Answered { agent }) = &mut notice.what {
+            *agent = Some("agent-1".into());
+        }
+    }
+    bites(&world, "Some(0) answered first");
+
+    let mut world = both_answer();
+    world.scenario.line.as_mut().expect("a queue").at_once = 1;
+    bites(&world, "2 agents are called at");
 }

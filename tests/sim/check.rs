@@ -7,8 +7,11 @@ use crate::tone::Sound;
 use crate::world::{Who, World};
 
 mod agents;
+mod forks;
 mod glare;
 mod line;
+mod machine;
+mod owed;
 mod refer;
 mod ringing;
 mod rows;
@@ -54,6 +57,9 @@ impl World {
         self.told(&scenes, &mut faults);
         self.given_back(&scenes, &mut faults);
         self.agents(&mut faults);
+        self.forks(&mut faults);
+        self.machines(&mut faults);
+        self.owed(&scenes, &mut faults);
         self.ringing(&mut faults);
         self.refer(&mut faults);
         self.glare(&mut faults);

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use calls::node::Pair;
+use calls::notice::{Step, What};
 use calls::table::{cannot_come, reachable};
 
 use crate::scenario::Carriage;
@@ -13,7 +14,7 @@ use crate::world::{Who, Wire, World};
 type Below = (&'static str, fn(&World) -> bool);
 
 /// What must come up below the machines in a run that is to show everything.
-const BELOW: [Below; 16] = [
+const BELOW: [Below; 23] = [
     ("a human joined a call that had to move for a port", |world| {
         is_joined(world) && world.scenario.pairs == 2 && world.node.moves().moved > 0
     }),
@@ -36,6 +37,28 @@ const BELOW: [Below; 16] = [
     }),
     ("a carrier did not take them, and we bridged", |world| {
         world.caller.credentials.contains(&false) && is_joined(world)
+    }),
+    ("a caller was with the answering machine", |world| {
+        world.step_at("voicemail").is_some()
+    }),
+    ("a caller was told when it will be called back", |world| {
+        world.step_at("callback").is_some()
+    }),
+    ("a human joined behind a machine that failed", |world| {
+        failed_before(world, true)
+    }),
+    ("a machine had a caller behind a human who failed", |world| {
+        failed_before(world, false)
+    }),
+    ("a human joined and the caller had been told all", |world| {
+        let told = world.step_at("disclosed").zip(world.step_at("joined"));
+        told.is_some_and(|(disclosed, joined)| disclosed <= joined)
+    }),
+    ("the first of several agents had the caller", |world| {
+        answered_of_several(world).is_some()
+    }),
+    ("another agent's answer came too late", |world| {
+        answered_of_several(world).is_some_and(|answers| answers > 1)
     }),
     ("a handoff over TCP alone", |world| {
         is_joined(world) && world.wire.iter().all(|wire| wire.tcp)
@@ -64,6 +87,38 @@ const BELOW: [Below; 16] = [
 
 fn is_joined(world: &World) -> bool {
     world.step_at("joined").is_some()
+}
+
+/// Whether whoever failed before a join was a machine and who joined a human, or the other way round.
+fn failed_before(world: &World, machine: bool) -> bool {
+    let is = |target: &str| (0..3).any(|n| target == format!("human-{n}") && world.scenario.machines[n].is_some());
+    let mut failed = false;
+    world.notices.iter().any(|notice| {
+        let What::Handoff(_, step) = &notice.what else {
+            return false;
+        };
+        match step {
+            Step::Requested { .. } => failed = false,
+            Step::TargetFailed { target, .. } => failed |= is(target) == machine,
+            Step::Joined { .. } => return failed && machine,
+            Step::Machine { .. } => return failed && !machine,
+            _ => {}
+        }
+        false
+    })
+}
+
+/// How many of those answered who were called at a time.
+fn answered_of_several(world: &World) -> Option<usize> {
+    let groups = world.groups();
+    let group = groups
+        .values()
+        .find(|group| group.len() > 1 && world.first_answer(group).is_some())?;
+    let answered = |call_id: &str| {
+        let mut answers = world.wire.iter().filter(|wire| !wire.ours && wire.call_id == call_id);
+        answers.any(|wire| wire.answers("INVITE") && wire.status == Some(200))
+    };
+    Some(group.iter().filter(|invite| answered(&invite.call_id)).count())
 }
 
 fn is_mixed(world: &World) -> bool {

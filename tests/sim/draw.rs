@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use calls::config::Machine;
 use calls::supervisor::Mode as Supervision;
 use playbook::routing::Presence;
 use playbook::{Accept, AiGone, ColdHears, Mode};
@@ -85,7 +86,70 @@ pub fn draw(seed: u64) -> Scenario {
     if random.chance(120) {
         router(random, &mut scenario);
     }
+    scenario.discloses = random.chance(300);
+    if random.chance(250) {
+        phones(random, &mut scenario);
+    }
+    if random.chance(200) {
+        machines(random, &mut scenario);
+    }
     scenario
+}
+
+/// Some of the targets are machines of our own: before humans, behind them, between them, or alone. A machine answers at once, or has no
+/// room; it presses no key, and hangs up when it has said all.
+fn machines(random: &mut Random, scenario: &mut Scenario) {
+    if scenario.humans.len() < 3 && !scenario.supervised && random.chance(500) {
+        scenario.humans.push(Behaviour::GOOD);
+    }
+    let line = scenario.line.as_ref().map(|line| line.target);
+    for n in 0..scenario.targets() {
+        if Some(n) == line || !random.chance(600) {
+            continue;
+        }
+        scenario.machines[n] = Some(*random.pick(&[Machine::Voicemail, Machine::Callback]));
+        scenario.humans[n] = Behaviour {
+            answering: match random.below(10) {
+                0..3 => Answering::Refuse(480),
+                3 => Answering::Refuse(*random.pick(&[486, 503])),
+                4 => *random.pick(&[Answering::RingOn, Answering::Dead]),
+                _ => Answering::After(ms(random, 0, 300)),
+            },
+            key: None,
+            hang_up: random.chance(700).then(|| ms(random, 50, 9000)),
+        };
+    }
+    for _ in 0..random.below(3) {
+        let (step, what) = (*random.pick(&["voicemail", "callback", "target_failed"]), also(random));
+        scenario.also.push((When::After(step, ms(random, 0, 3000)), what));
+    }
+}
+
+/// The agents of a queue have phones of their own, and are called at a time; some answer in the same instant, or while the CANCEL is under
+/// way to them.
+fn phones(random: &mut Random, scenario: &mut Scenario) {
+    let (ring, accept_within) = (scenario.ring, scenario.accept_within);
+    if scenario.line.is_none() {
+        line(random, scenario);
+    }
+    let Some(line) = &mut scenario.line else { return };
+    if line.agents.len() < 2 {
+        line.agents.push(Presence::Available);
+    }
+    line.at_once = 2 + random.below(2) as usize;
+    line.agents[..2].fill(Presence::Available);
+    let first = scenario.humans[line.target].answering;
+    let phones = 1..line.agents.len();
+    line.phones = phones.map(|_| human(random, ring, accept_within)).collect();
+    for phone in &mut line.phones {
+        if let Answering::After(after) = first
+            && random.chance(400)
+        {
+            phone.answering = Answering::After(after + Duration::from_micros(random.below(4000)));
+        }
+    }
+    // What leads to several phones at one address is no connection to one of them.
+    scenario.carriages.of[2] = Carriage::Udp;
 }
 
 /// An AI that is not there, or dies: its silence is noticed after 30 s, and that it is gone after as long again.
@@ -175,6 +239,7 @@ fn line(random: &mut Random, scenario: &mut Scenario) {
     scenario.line = Some(Line {
         target: random.below(scenario.targets() as u64) as usize,
         agents,
+        phones: Vec::new(),
         at_once: *random.pick(&[1, 1, 2, 3]),
         max_wait: seconds(random, &[2, 6, 20]),
         wrap_up: seconds(random, &[0, 1, 5]),

@@ -105,6 +105,7 @@ fn lined(mut call: Scenario, target: usize, agent: Presence, max_wait: u64) -> S
     call.line = Some(Line {
         target,
         agents: vec![agent],
+        phones: Vec::new(),
         at_once: 1,
         max_wait: ms(max_wait),
         wrap_up: ms(0),

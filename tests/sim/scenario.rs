@@ -6,6 +6,7 @@ use playbook::routing::Presence;
 use playbook::{Accept, AiGone, ColdHears, Mode};
 use sip::sdp::{Direction, Encoding};
 
+use calls::config::Machine;
 use calls::supervisor::Mode as Supervision;
 
 use crate::net::Profile;
@@ -214,8 +215,11 @@ impl Carriages {
 pub struct Line {
     /// Which of the targets.
     pub target: usize,
-    /// Its agents, all at the phone of that target, and whether they are there at the start.
+    /// Its agents, and whether they are there at the start.
     pub agents: Vec<Presence>,
+    /// How all but the first of them behave, each at a phone of its own; of those that are left the phone is that of the target, as it is of
+    /// the first.
+    pub phones: Vec<Behaviour>,
     /// How many of them are called at a time.
     pub at_once: usize,
     /// How long a caller waits in line.
@@ -260,10 +264,14 @@ pub struct Scenario {
     pub info: [bool; 3],
     /// The targets in order.
     pub humans: Vec<Behaviour>,
+    /// Which of them are no humans but machines of our own.
+    pub machines: [Option<Machine>; 3],
     /// The last of them is no target of the playbook, but a supervisor who is invited by API.
     pub supervised: bool,
     /// How the AI answers.
     pub ai: Answering,
+    /// There is something that the caller is to be told before it is with a human; where a join waits for the context, for this, too.
+    pub discloses: bool,
     /// The caller is called back, and answers so; there is no AI then.
     pub called_back: Option<Answering>,
     /// The trunk takes REFER.
@@ -338,8 +346,10 @@ impl Scenario {
             asked: Asked::Changes,
             info: [false; 3],
             humans: vec![Behaviour::GOOD],
+            machines: [None; 3],
             supervised: false,
             ai: Answering::After(Duration::from_millis(50)),
+            discloses: false,
             called_back: None,
             refer: false,
             carrier: Referred::Refuses(405),
@@ -375,6 +385,35 @@ impl Scenario {
     /// How many of the humans can be handed to.
     pub fn targets(&self) -> usize {
         self.humans.len() - usize::from(self.supervised)
+    }
+
+    /// Which of our own machines a party is, where it is one.
+    pub fn machine(&self, who: Who) -> Option<Machine> {
+        match who {
+            Who::Human(n) => self.machines.get(n).copied().flatten(),
+            Who::Caller | Who::Ai => None,
+        }
+    }
+
+    /// The phones of the queue's agents beside that of the target.
+    pub fn phones(&self) -> &[Behaviour] {
+        self.line.as_ref().map_or(&[], |line| &line.phones)
+    }
+
+    /// The phone of the n-th agent of the queue.
+    pub fn phone(&self, agent: usize) -> Option<Who> {
+        let line = self.line.as_ref()?;
+        let own = (1..=line.phones.len()).contains(&agent);
+        Some(Who::Human(match own {
+            true => self.humans.len() + agent - 1,
+            false => line.target,
+        }))
+    }
+
+    /// How the n-th human behaves: a target, or an agent at a phone of its own.
+    pub fn behaviour(&mut self, n: usize) -> Option<&mut Behaviour> {
+        let phones = self.line.as_mut().map(|line| line.phones.iter_mut());
+        self.humans.iter_mut().chain(phones.into_iter().flatten()).nth(n)
     }
 
     /// Who supervises.

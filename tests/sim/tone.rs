@@ -16,6 +16,8 @@ pub enum Sound {
     Ai,
     /// A human's voice, by number.
     Human(u8),
+    /// What is to be disclosed to the caller.
+    Disclosure,
     /// Announcement to the caller.
     Announcement,
     /// Hold audio.
@@ -43,7 +45,7 @@ pub enum Sound {
 }
 
 /// Every sound that is a tone, with its frequency in Hz.
-const TONES: [(Sound, f64); 17] = [
+const TONES: [(Sound, f64); 20] = [
     (Sound::Caller, 400.0),
     (Sound::Ai, 550.0),
     (Sound::Human(0), 700.0),
@@ -60,6 +62,9 @@ const TONES: [(Sound, f64); 17] = [
     (Sound::About, 2350.0),
     (Sound::Minutes(1), 2500.0),
     (Sound::Minutes(2), 2650.0),
+    (Sound::Human(3), 2800.0),
+    (Sound::Human(4), 2950.0),
+    (Sound::Disclosure, 3100.0),
     (Sound::Other, 0.0),
 ];
 
@@ -154,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_payload_is_judged_as_its_samples_are() {
-        for (sound, _) in &TONES[..12] {
+        for (sound, _) in &TONES[..TONES.len() - 1] {
             for alaw in [false, true] {
                 for from in [0, 160, 163] {
                     let payload = g711::encode(&sound.samples(from, 160), alaw);
@@ -169,7 +174,7 @@ mod tests {
 
     #[test]
     fn every_sound_is_told_from_every_other() {
-        for (sound, _) in &TONES[..12] {
+        for (sound, _) in &TONES[..TONES.len() - 1] {
             for from in [0, 160, 4711] {
                 assert_eq!(Sound::of(&sound.samples(from, 160)), *sound);
             }

@@ -74,7 +74,7 @@ pub struct World {
     pub caller: Ua,
     /// The AI.
     pub ai: Ua,
-    /// The targets in order.
+    /// The targets in order; then agents of a queue who have phones of their own.
     pub humans: Vec<Ua>,
     /// All RTP that Baton sent to parties.
     pub sent: Vec<Sent>,
@@ -153,6 +153,7 @@ impl World {
         let humans: Vec<Ua> = scenario
             .humans
             .iter()
+            .chain(scenario.phones())
             .enumerate()
             .map(|(n, human)| {
                 let voice = if scenario.quiet_humans {
@@ -332,6 +333,9 @@ impl World {
                     .handle_datagram(now, datagram.from, Bytes::from(datagram.bytes));
             } else if ip == IpAddr::from(NODE) {
                 self.rtp_in(datagram);
+            } else if let Some(n) = self.phone_at(ip, &datagram.bytes) {
+                let to = self.humans[n].sip;
+                self.humans[n].receive(now, Datagram { to, ..datagram });
             } else if let Some(ua) = self.party(ip) {
                 ua.receive(now, datagram);
             } else {
@@ -366,6 +370,22 @@ impl World {
             .into_iter()
             .chain(humans)
             .find(|ua| ua.sip.ip() == ip)
+    }
+
+    /// Which agent's own phone a request of Baton's rings that goes to the address of the queue, as behind a PBX: by its Request-URI.
+    fn phone_at(&self, to: IpAddr, bytes: &[u8]) -> Option<usize> {
+        let scenario = &self.scenario;
+        let line = scenario.line.as_ref().filter(|line| !line.phones.is_empty())?;
+        if self.humans[line.target].sip.ip() != to {
+            return None;
+        }
+        let first = bytes.split(|&byte| byte == b'\r').next()?;
+        let uri = std::str::from_utf8(first).ok()?.split(' ').nth(1)?;
+        let agent = uri.strip_prefix("sip:agent-")?.split('@').next()?.parse().ok()?;
+        match scenario.phone(agent)? {
+            Who::Human(n) if n >= scenario.humans.len() => Some(n),
+            _ => None,
+        }
     }
 
     fn rtp_in(&mut self, datagram: Datagram) {

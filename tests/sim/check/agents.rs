@@ -18,7 +18,14 @@ impl World {
         let line = self.scenario.line.as_ref()?;
         let user = wire.uri.strip_prefix("sip:agent-")?.split('@').next()?;
         let agent = user.parse().ok()?;
-        (wire.party == Who::Human(line.target) && agent < line.agents.len()).then_some(agent)
+        (self.scenario.phone(agent) == Some(wire.party) && agent < line.agents.len()).then_some(agent)
+    }
+
+    /// Whether both are phones of the queue.
+    pub(super) fn are_of_the_queue(&self, one: Who, other: Who) -> bool {
+        let Some(line) = &self.scenario.line else { return false };
+        let is = |who| (0..line.agents.len()).any(|agent| self.scenario.phone(agent) == Some(who));
+        is(one) && is(other)
     }
 
     pub(super) fn agents(&self, faults: &mut Vec<String>) {

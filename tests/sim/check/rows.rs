@@ -166,9 +166,9 @@ impl World {
 }
 
 fn is_prompt(sound: Sound) -> bool {
-    use Sound::{About, Announcement, Briefing, Busy, Failed, Goodbye, Hold, Minutes, NoAnswer, Soon};
+    use Sound::{About, Announcement, Briefing, Busy, Disclosure, Failed, Goodbye, Hold, Minutes, NoAnswer, Soon};
     matches!(
         sound,
-        Announcement | Briefing | Busy | Failed | Goodbye | Hold | NoAnswer | Soon | About | Minutes(_)
+        Disclosure | Announcement | Briefing | Busy | Failed | Goodbye | Hold | NoAnswer | Soon | About | Minutes(_)
     )
 }

@@ -42,8 +42,11 @@ const REFUSED: Duration = Duration::from_millis(100);
 
 /// By a caller.
 fn is_heard_waiting(sound: Sound) -> bool {
-    use Sound::{About, Announcement, Hold, Minutes, Other, Soon};
-    matches!(sound, Announcement | Soon | About | Minutes(_) | Hold | Other)
+    use Sound::{About, Announcement, Disclosure, Hold, Minutes, Other, Soon};
+    matches!(
+        sound,
+        Disclosure | Announcement | Soon | About | Minutes(_) | Hold | Other
+    )
 }
 
 impl Scene {
@@ -224,28 +227,35 @@ impl World {
                         target = human(name);
                         reached(peer, target, ai_is_heard)
                     }
-                    Step::Invited { target: name, .. } => {
-                        (target, said) = (human(name), None);
+                    Step::Invited {
+                        target: name, agent, ..
+                    } => {
+                        (target, said) = (self.phone_of(agent.as_deref()).unwrap_or(human(name)), None);
                         reached(peer, target, ai_is_heard)
                     }
-                    Step::Answered { .. } if ai_is_heard => Scene::TalkingOn {
-                        peer,
-                        target,
-                        answered: true,
-                    },
-                    Step::Answered { .. } if cold => Scene::Joining { peer, target },
-                    Step::Answered { .. } => Scene::Waiting {
-                        peer,
-                        target,
-                        briefing: true,
-                    },
+                    Step::Answered { agent } => {
+                        target = self.phone_of(agent.as_deref()).unwrap_or(target);
+                        match () {
+                            () if ai_is_heard => Scene::TalkingOn {
+                                peer,
+                                target,
+                                answered: true,
+                            },
+                            () if cold || self.scenario.machine(target).is_some() => Scene::Joining { peer, target },
+                            () => Scene::Waiting {
+                                peer,
+                                target,
+                                briefing: true,
+                            },
+                        }
+                    }
                     Step::Accepted if ai_is_heard => continue,
                     Step::Accepted => Scene::Joining { peer, target },
                     Step::Joined { .. } if stays && peer == Who::Ai && !cold && !self.ai_is_lost(notice.at) => {
                         peer = target;
                         Scene::Introduced { human: target }
                     }
-                    Step::Joined { .. } => {
+                    Step::Joined { .. } | Step::Machine { .. } => {
                         peer = target;
                         Scene::Talking { peer }
                     }
@@ -274,6 +284,12 @@ impl World {
         self.left_by_the_ai(&mut scenes);
         self.cancelled(&mut scenes);
         self.without_reasons(scenes)
+    }
+
+    /// The phone of the agent of this name.
+    fn phone_of(&self, agent: Option<&str>) -> Option<Who> {
+        let number = agent?.strip_prefix("agent-")?.parse().ok()?;
+        self.scenario.phone(number)
     }
 
     /// The first of AI and human who goes leaves the caller to the other. Where the AI was gone before the join, there were never three.

@@ -79,6 +79,10 @@ impl World {
                     _ => media.unsettled || !media.sends,
                 });
                 let answered = self.ua(source).answered.map_or(since, |at| at.max(since));
+                // Our 200 has not reached the caller yet: it was answered as no AI was there.
+                if until < answered + Duration::from_millis(200) {
+                    continue;
+                }
                 let mute = mute
                     .into_iter()
                     .map(|(from, to)| (from.max(answered), to))

@@ -70,7 +70,8 @@ impl World {
                 continue;
             }
             let current = scenes.iter().rev().find(|(since, _)| *since < wire.at);
-            let tried = current.and_then(|(_, scene)| scene.target()) == Some(wire.party);
+            let target = current.and_then(|(_, scene)| scene.target());
+            let tried = target.is_some_and(|target| target == wire.party || self.are_of_the_queue(target, wire.party));
             // We may have let it go just before.
             let let_go = |other: &Wire| {
                 other.ours
@@ -95,6 +96,7 @@ impl World {
             if !tried
                 || self.wire.iter().any(let_go)
                 || self.others_ring(wire)
+                || self.another_was_faster(wire)
                 || self.caller.ended.is_some_and(|ended| ended <= wire.at)
             {
                 continue;
@@ -102,7 +104,10 @@ impl World {
             let failed = |what: &What| {
                 matches!(
                     what,
-                    What::Handoff(_, Step::TargetFailed { .. } | Step::Joined { .. } | Step::Closed { .. })
+                    What::Handoff(
+                        _,
+                        Step::TargetFailed { .. } | Step::Joined { .. } | Step::Machine { .. } | Step::Closed { .. }
+                    )
                 )
             };
             let seen = self
@@ -118,7 +123,10 @@ impl World {
 
     /// Whether others were called with this one, and have neither answered nor been let go: as long as one rings nobody has failed.
     fn others_ring(&self, refused: &Wire) -> bool {
-        let before = |wire: &&Wire| wire.party == refused.party && wire.at <= refused.at;
+        let before = |wire: &&Wire| {
+            let is_of_it = wire.party == refused.party || self.are_of_the_queue(wire.party, refused.party);
+            is_of_it && wire.at <= refused.at
+        };
         let invites = self
             .wire
             .iter()

@@ -19,6 +19,7 @@ use sip::sdp::Encoding;
 use crate::scenario::{Carriage, Scenario, Trust};
 use crate::tone::Sound;
 use crate::ua::{USER, Ua};
+use crate::world::Who;
 use crate::world::plane::first_port;
 
 /// The library of prompts, made once, and what each of them is.
@@ -38,7 +39,7 @@ fn make_prompts() -> (Arc<media::prompt::Prompts>, Prompts) {
     let prompts = Prompts {
         announcement,
         called_back: announcement,
-        disclosure: None,
+        disclosure: Some(add("disclosure", Sound::Disclosure, 1)),
         hold: add("hold", Sound::Hold, 1),
         briefing: add("briefing", Sound::Briefing, 3),
         busy: add("busy", Sound::Busy, 1),
@@ -79,7 +80,8 @@ pub(super) fn node_config(
         ..sip::endpoint::Config::new(node, scenario.seed ^ 3)
     };
     let [caller_by, ai_by, humans_by] = scenario.carriages.of.map(transport);
-    let targets = humans.iter().enumerate().map(|(n, ua)| Target {
+    let targets = humans.iter().take(scenario.humans.len()).enumerate();
+    let targets = targets.map(|(n, ua)| Target {
         name: name(n),
         uri: format!("sip:{}@{}", name(n), ua.sip),
         next_hop: ua.sip,
@@ -104,7 +106,7 @@ pub(super) fn node_config(
             wrap_up: line.wrap_up,
             set_aside: line.set_aside,
         }),
-        machine: None,
+        machine: scenario.machine(Who::Human(n)),
     });
     let requests = Requests {
         phrases: vec!["speak to a human".to_owned()],
@@ -154,7 +156,10 @@ pub(super) fn node_config(
             usual: Manner {
                 accept: scenario.accept,
                 targets: (0..scenario.targets()).map(name).collect(),
-                required: vec!["summary".into()],
+                required: match scenario.discloses {
+                    true => vec!["summary".into(), "disclosure".into()],
+                    false => vec!["summary".into()],
+                },
                 required_wait: scenario.gates[0],
                 acknowledged: !scenario.gates[1].is_zero(),
                 acknowledge: scenario.gates[1],
@@ -170,6 +175,7 @@ pub(super) fn node_config(
         },
         sounds: Vec::new(),
         prompts: Prompts {
+            disclosure: prompts.disclosure.filter(|_| scenario.discloses),
             estimate: prompts
                 .estimate
                 .zip(scenario.estimate)

@@ -252,12 +252,14 @@ impl World {
     }
 
     fn play_human(&mut self, n: usize) {
-        let (human, now) = (self.scenario.humans[n], self.now);
+        let now = self.now;
+        let Some(human) = self.scenario.behaviour(n) else {
+            return;
+        };
         let ua = &mut self.humans[n];
         let Some(answered) = ua.answered else { return };
-        if let Some((_, digit)) = human.key.filter(|(after, _)| answered + *after <= now) {
-            self.scenario.humans[n].key = None;
-            self.humans[n].press(digit);
+        if let Some((_, digit)) = human.key.take_if(|(after, _)| answered + *after <= now) {
+            ua.press(digit);
         } else if human.hang_up.is_some_and(|after| answered + after <= now) {
             ua.hang_up(now);
         }

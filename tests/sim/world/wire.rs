@@ -29,6 +29,8 @@ pub struct Wire {
     pub number: u32,
     /// Call-ID.
     pub call_id: String,
+    /// Reason (RFC 3326).
+    pub reason: Option<String>,
     /// Status line of a sipfrag (RFC 3420): what a NOTIFY reports.
     pub reported: Option<u16>,
     /// `Subscription-State: terminated`.
@@ -62,6 +64,7 @@ impl Wire {
             method: method.trim().to_owned(),
             number: number.parse().ok()?,
             call_id: header("Call-ID")?,
+            reason: header("Reason"),
             reported: status(body),
             terminated: header("Subscription-State").is_some_and(|value| value.starts_with("terminated")),
         })
@@ -109,8 +112,11 @@ impl World {
 
     /// Keeps a message from or to the node.
     pub(super) fn log(&mut self, other: IpAddr, ours: bool, tcp: bool, bytes: &[u8]) {
+        let phone = ours.then(|| self.phone_at(other, bytes)).flatten();
         let party = self.everyone().into_iter().find(|who| self.ua(*who).sip.ip() == other);
-        let Some(party) = party else { return };
+        let Some(party) = phone.map(Who::Human).or(party) else {
+            return;
+        };
         self.wire.extend(Wire::read(self.now, party, ours, tcp, bytes));
     }
 
