@@ -3,107 +3,30 @@
 //! Make before break: the caller's way back to its peer stays until the data plane has said that the target is heard, and
 //! whatever fails before that ends in speech: the peer again with a spoken reason, or a spoken goodbye where it is gone.
 
-use media::command::{PlayId, WindowId};
+use media::command::WindowId;
 use media::evidence::Evidence;
 use playbook::decisions::Manner;
 use playbook::{Accept, Mode};
 
-use crate::action::{Action, Apology, Scene, Wait, cause};
+use crate::action::{Action, Scene, Wait, cause};
 use crate::call::{Parties, Peer};
-use crate::estimate::Said;
 use crate::input::Input;
 use crate::notice::{End, Gate, HandoffId, Opened, Outcome, Party, Reason, Step};
 use crate::request::RequestError;
 use crate::timer::Timer;
 use crate::watched::Verdict;
 
+mod failure;
 mod gates;
 mod line;
 mod order;
 mod route;
+mod state;
+mod wait;
 
+use failure::reason;
 pub use order::{Choice, Line, Order, Routed, Unrouted};
-
-/// What a handoff is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// The caller's carrier is asked to connect the caller with the target.
-    Referring {
-        /// It said yes.
-        accepted: bool,
-        /// It said that the target's phone rings.
-        rang: bool,
-    },
-    /// Somebody was asked where the caller goes.
-    Routing,
-    /// The caller waits in line for a human agent.
-    Queued,
-    /// The human is invited, and nothing has come back.
-    Inviting,
-    /// The human's phone rings.
-    Ringing,
-    /// The human hears the briefing, or thinks about it.
-    Briefing {
-        /// The briefing.
-        play: PlayId,
-    },
-    /// The human accepted; the join waits for the context.
-    Gated {
-        /// The human's hold audio.
-        hold: PlayId,
-    },
-    /// The human accepted; the data plane has not said yet that the rows are in force.
-    Joining,
-    /// Caller and human are joined, and the AI has stayed with them.
-    Introducing,
-    /// The caller goes back to its peer; the data plane has not said yet that the rows are in force.
-    Returning {
-        /// How it ends.
-        verdict: Verdict,
-        /// The caller hears a reason first.
-        spoken: bool,
-    },
-}
-
-impl State {
-    /// Its name, the same for ever.
-    pub fn name(self) -> &'static str {
-        match self {
-            State::Referring { .. } => "referring",
-            State::Routing => "routing",
-            State::Queued => "queued",
-            State::Inviting => "inviting",
-            State::Ringing => "ringing",
-            State::Briefing { .. } => "briefing",
-            State::Gated { .. } => "gated",
-            State::Joining => "joining",
-            State::Introducing => "introducing",
-            State::Returning { .. } => "returning",
-        }
-    }
-}
-
-/// What becomes of the call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// The handoff goes on.
-    Same,
-    /// Caller and peer, who was the target where it was joined. Only the evidence is awaited.
-    Talking(Verdict),
-    /// The carrier has connected the caller with the target: the call is to be ended.
-    Transferred,
-    /// Nobody is left for the caller, who is to be told goodbye.
-    Goodbye(Verdict),
-    /// The data plane can do nothing: the call is to be ended.
-    End(Verdict),
-}
-
-/// What a caller is still to be told.
-#[derive(Clone, Copy, Debug)]
-struct Owed {
-    disclosure: bool,
-    announcement: bool,
-}
+pub use state::{Next, State};
 
 /// One handoff.
 #[derive(Clone, Debug, PartialEq)]
@@ -534,68 +457,6 @@ impl Handoff {
         out.push(Action::Tell(self.order.id, step));
     }
 
-    /// What is heard until the join.
-    fn show_waiting(&self, parties: &Parties, out: &mut Vec<Action>) {
-        let scene = match self.order.talks_on && parties.peer.is_some() {
-            true => Scene::Conversation,
-            false => Scene::Waiting { wait: self.wait },
-        };
-        out.push(Action::Show(scene, Some(self.window())));
-    }
-
-    /// How long it will take, by itself, to who hears hold audio: what is being said is said to its end, and an AI that talks on is
-    /// not interrupted.
-    fn say(&mut self, said: Said, parties: &mut Parties, out: &mut Vec<Action>) {
-        let is_with_ai = self.order.talks_on && parties.peer.is_some();
-        if is_with_ai || self.told < self.wait.spoken() || said == Said::default() {
-            return;
-        }
-        self.wait_anew(said, parties);
-        out.push(Action::Say(Scene::Waiting { wait: self.wait }, Some(self.window())));
-    }
-
-    /// Hold audio from its start, after this and what is owed.
-    fn wait_anew(&mut self, said: Said, parties: &mut Parties) {
-        let owed = self.owed();
-        (self.begun, self.told) = (self.has_begun(), 0);
-        self.wait = Wait {
-            play: parties.play(),
-            hold_only: !owed.announcement,
-            discloses: owed.disclosure,
-            said,
-            ..self.wait
-        };
-    }
-
-    /// What the caller is to be told before it is with the target that is tried, and was not: what is to be disclosed to its end. A machine
-    /// says itself what it is, and who talks on with the AI is not interrupted.
-    fn owed(&self) -> Owed {
-        let is_told = !self.target().machine && !self.order.talks_on;
-        Owed {
-            disclosure: is_told && self.order.discloses && !self.disclosed,
-            announcement: is_told && !self.has_begun(),
-        }
-    }
-
-    /// Whether the caller has heard some of the announcement.
-    fn has_begun(&self) -> bool {
-        self.begun || !self.wait.hold_only && self.told >= u8::from(self.wait.discloses)
-    }
-
-    /// Another target is tried, or another agent of it: what the caller hears goes on where it is, unless more is owed to it now, or it may
-    /// have heard the human before for a moment.
-    fn wait_on(&mut self, parties: &mut Parties, out: &mut Vec<Action>) {
-        let owed = self.owed();
-        let is_said = |owed: bool, said: bool| said || !owed;
-        let goes_on = is_said(owed.disclosure, self.wait.discloses) && is_said(owed.announcement, !self.wait.hold_only);
-        if !goes_on || self.state == State::Joining {
-            self.wait_anew(Said::default(), parties);
-            self.show_waiting(parties, out);
-        } else if matches!(self.state, State::Briefing { .. } | State::Gated { .. }) {
-            self.show_waiting(parties, out);
-        }
-    }
-
     fn show_join(&self, out: &mut Vec<Action>) {
         let scene = Scene::Joined { wait: self.wait };
         out.push(Action::Show(scene, Some(self.window())));
@@ -653,153 +514,6 @@ impl Handoff {
     fn open_window(&self) -> Option<WindowId> {
         self.evidence.is_none().then(|| self.window())
     }
-
-    fn decline(&mut self, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
-        parties.end_target(cause::NOT_ACCEPTED, out);
-        self.next_target(Reason::Declined, None, parties, out)
-    }
-
-    /// The carrier does not do it: we call the same target.
-    fn bridge(&mut self, reason: Reason, status: Option<u16>, parties: &mut Parties, out: &mut Vec<Action>) {
-        self.tell_failed(reason, status, out);
-        out.push(Action::Disarm(Timer::Refer));
-        self.invite(parties, out);
-    }
-
-    fn tell_failed(&self, reason: Reason, status: Option<u16>, out: &mut Vec<Action>) {
-        let target = self.target().name.clone();
-        self.tell(Step::TargetFailed { target, reason, status }, out);
-    }
-
-    /// A failure of ours: no other target will do better.
-    fn fault(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
-        parties.end_target(cause::FAULT, out);
-        self.late = true;
-        self.next_target(reason, None, parties, out)
-    }
-
-    /// The human of this target is gone: the next one, or back.
-    fn next_target(
-        &mut self,
-        reason: Reason,
-        status: Option<u16>,
-        parties: &mut Parties,
-        out: &mut Vec<Action>,
-    ) -> Next {
-        self.tell_failed(reason, status, out);
-        out.extend([Timer::Ring, Timer::Accept, Timer::Required, Timer::Acknowledge].map(Action::Disarm));
-        if self.late {
-            return self.turn_back(reason, parties, out);
-        }
-        if self.target().queued && !self.waited {
-            self.wait_on(parties, out);
-            self.next_agent(reason, out);
-            return Next::Same;
-        }
-        self.pass_on(reason, parties, out)
-    }
-
-    /// This target is done with: the next one, or back.
-    fn pass_on(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
-        if self.target().queued {
-            out.extend([Action::Disarm(Timer::Queue), Action::Arm(Timer::Reach)]);
-        }
-        (self.at, self.waited) = (self.at + 1, false);
-        if !self.pass_closed(out) {
-            return self.turn_back(reason, parties, out);
-        }
-        self.wait_on(parties, out);
-        self.invite(parties, out);
-        Next::Same
-    }
-
-    /// Targets that are closed are not called. Whether there is another one.
-    fn pass_closed(&mut self, out: &mut Vec<Action>) -> bool {
-        while self.order.targets.get(self.at).is_some_and(|choice| choice.closed) {
-            self.tell_failed(Reason::AfterHours, None, out);
-            self.at += 1;
-        }
-        let is_there = self.at < self.order.targets.len();
-        self.at = self.at.min(self.order.targets.len() - 1);
-        is_there
-    }
-
-    /// Nobody was reached: back, with a word.
-    fn turn_back(&mut self, reason: Reason, parties: &mut Parties, out: &mut Vec<Action>) -> Next {
-        let verdict = Verdict {
-            end: End::Failed,
-            result: self.returned(),
-            reason: Some(reason),
-        };
-        let apology = match reason {
-            Reason::Busy => Apology::Busy,
-            Reason::NoAnswer | Reason::Machine => Apology::NoAnswer,
-            Reason::AfterHours => Apology::AfterHours,
-            _ => Apology::Failed,
-        };
-        self.give_back(verdict, Some(apology), parties, out)
-    }
-
-    fn give_back(
-        &mut self,
-        verdict: Verdict,
-        apology: Option<Apology>,
-        parties: &mut Parties,
-        out: &mut Vec<Action>,
-    ) -> Next {
-        if matches!(self.state, State::Referring { .. }) {
-            out.extend([Action::ForgetRefer, Action::Disarm(Timer::Refer)]);
-        }
-        let waits = [
-            Timer::Route,
-            Timer::Ring,
-            Timer::Reach,
-            Timer::Queue,
-            Timer::Accept,
-            Timer::Required,
-            Timer::Acknowledge,
-            Timer::Estimate,
-        ];
-        out.extend(waits.map(Action::Disarm));
-        if parties.peer.is_none() {
-            return Next::Goodbye(self.without_peer(verdict));
-        }
-        let scene = match apology {
-            Some(apology) => Scene::Returned {
-                play: parties.play(),
-                apology,
-            },
-            None => Scene::Conversation,
-        };
-        self.state = State::Returning {
-            verdict,
-            spoken: apology.is_some(),
-        };
-        out.push(Action::Show(scene, Some(self.window())));
-        Next::Same
-    }
-
-    /// What a caller who was given back is told of.
-    fn returned(&self) -> Outcome {
-        match self.from {
-            Some(Peer::Ai) => Outcome::ReturnedToAi,
-            Some(Peer::Human) => Outcome::ReturnedToHuman,
-            None => Outcome::Failed,
-        }
-    }
-
-    /// Nobody is left whom the caller could be given back to.
-    fn without_peer(&self, verdict: Verdict) -> Verdict {
-        let gone = self.from.map(|from| match from {
-            Peer::Ai => Reason::AiGone,
-            Peer::Human => Reason::HumanHangup,
-        });
-        Verdict {
-            result: Outcome::Failed,
-            reason: gone.or(verdict.reason),
-            ..verdict
-        }
-    }
 }
 
 pub(crate) const JOINED: Verdict = Verdict {
@@ -807,14 +521,3 @@ pub(crate) const JOINED: Verdict = Verdict {
     result: Outcome::Joined,
     reason: None,
 };
-
-/// What a final status of the target's INVITE means. `rang`: a provisional answer had come.
-fn reason(status: u16, rang: bool) -> Reason {
-    match status {
-        486 | 600 => Reason::Busy,
-        408 if !rang => Reason::Unreachable,
-        408 | 480 | 487 => Reason::NoAnswer,
-        404 | 410 | 604 | 500..=599 => Reason::Unreachable,
-        _ => Reason::Rejected,
-    }
-}
