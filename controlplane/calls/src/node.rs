@@ -7,21 +7,18 @@ use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
 use media::coders::Sizes;
-use media::command::{Event as MediaEvent, LegId, Refusal, SessionId};
+use media::command::SessionId;
 use playbook::routing::Pool;
 use playbook::rules::Occasion;
-use sip::endpoint::{ByeCause, DialogId, Endpoint, Event, FlowId, ReferId, Share, Stray};
+use sip::endpoint::{Endpoint, FlowId, Share, Stray};
 
-use crate::action::cause;
 use crate::call::{Action, Input, State};
 use crate::coders::Coders;
 use crate::config::{Config, Peers};
 use crate::contacts::Contacts;
-use crate::desired::Unanswered;
 use crate::estimate::Estimates;
-use crate::leg::LegState;
 use crate::load::{Measure, WorkerLoad};
-use crate::notice::{CallId, HandoffId, Notice, Reason, Supervised};
+use crate::notice::Notice;
 use crate::observe::Observed;
 pub use crate::observe::Pair;
 use crate::ports::Ports;
@@ -29,13 +26,13 @@ use crate::random::Random;
 use crate::refusal::{self, Refusals};
 use crate::registry::Registry;
 use crate::request::{Request, RequestError, Response, Ticket};
-use crate::spec::Role;
 use crate::timer::Timer;
 
 mod act;
 mod agents;
 mod callback;
 mod estimate;
+mod events;
 mod forks;
 mod hold;
 mod judge;
@@ -43,6 +40,7 @@ mod keys;
 mod lines;
 mod live;
 mod moving;
+mod plane;
 mod refer;
 mod route;
 mod standing;
@@ -84,9 +82,6 @@ pub enum Output {
     /// The answer to a request that was to be answered later.
     Answer(Ticket, Result<Response, RequestError>),
 }
-
-/// RFC 3261 §21.6.2: a human has said no.
-const DECLINED: u16 = 603;
 
 /// What refused callers are told to wait, in seconds.
 pub(crate) const RETRY_AFTER: u32 = 5;
@@ -182,97 +177,6 @@ impl Node {
     pub fn handle_closed(&mut self, now: Instant, flow: FlowId) {
         self.endpoint.handle_closed(now, flow);
         self.handle_sip(now);
-    }
-
-    /// A worker said something.
-    pub fn handle_media(&mut self, now: Instant, event: MediaEvent) {
-        let session = session(&event);
-        let Some(mut live) = self.registry.take(CallId(session.0)) else {
-            return;
-        };
-        match event {
-            MediaEvent::Applied { generation, at, .. } => {
-                let (news, current) = live.desired.applied(generation);
-                for taken in live.retired(generation) {
-                    self.ports.release(now, taken);
-                }
-                if current {
-                    live.timers.disarm(Timer::Media);
-                    self.rows_in_force(now, &mut live);
-                }
-                let input = self.settled(now, &mut live);
-                let mut actions = Vec::new();
-                for input in news.then_some(Input::Applied).into_iter().chain(input) {
-                    live.at = at;
-                    actions.extend(self.handle_input(&mut live, input));
-                }
-                return self.carry_out(now, live, actions);
-            }
-            MediaEvent::Waiting { generation, .. } => {
-                // Who waits is asked again, and says so again: a worker that dies meanwhile is missed as soon as any other.
-                if live.desired.waits(now, generation) {
-                    live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
-                }
-            }
-            MediaEvent::Refused { generation, reason, .. } => {
-                let scene = live.desired.awaits_scene();
-                if live.desired.refused(generation) {
-                    live.timers.disarm(Timer::Media);
-                    if self.rows_refused(now, &mut live, reason, scene) {
-                        return self.put_back(now, live);
-                    }
-                    let input = match reason {
-                        // Of all scenes the join alone waits for a leg.
-                        Refusal::Silent if scene => Input::TargetSilent,
-                        Refusal::Silent => return self.resumed_silently(now, live),
-                        // A mere change of a leg: the rows that are in force stay so, and the call goes on. They may keep a
-                        // party behind hold audio, so it is asked for again.
-                        // Three may be more than can be mixed, as soon as one is back from a hold: two are not.
-                        _ if !scene && !live.call.introduces() => {
-                            live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
-                            return self.put_back(now, live);
-                        }
-                        Refusal::NoSession | Refusal::Coders => Input::MediaFailed(Reason::NoCapacity),
-                        _ => Input::MediaFailed(Reason::Error),
-                    };
-                    if matches!(live.call.state(), State::Talking) {
-                        // Where the call goes on, who has left it is still in the table.
-                        live.timers.arm(Timer::Media, now + live.config.deadlines.applied);
-                    }
-                    return self.drive(now, now, live, input);
-                }
-            }
-            MediaEvent::Played { play, item, at, .. } => {
-                live.progress(play, item);
-                self.stand_in(now, &mut live);
-                return self.drive(now, at, live, Input::Played(play, item));
-            }
-            MediaEvent::Digit { leg, digit, .. } => {
-                return self.key(now, live, leg, digit, false);
-            }
-            MediaEvent::FirstWord { window, at, .. } => {
-                let handoff = HandoffId(window.0);
-                if live.call.knows(handoff) {
-                    return self.drive(now, at, live, Input::FirstWord(handoff));
-                }
-            }
-            MediaEvent::Evidence { window, listeners, .. } => {
-                let handoff = HandoffId(window.0);
-                if live.call.knows(handoff) {
-                    let listeners = live.name(&listeners);
-                    return self.drive(now, now, live, Input::Evidence(handoff, listeners));
-                }
-            }
-            MediaEvent::Silent { leg, at, .. } => self.sounds(now, &mut live, leg, Some(at)),
-            MediaEvent::Sounding { leg, .. } => self.sounds(now, &mut live, leg, None),
-            MediaEvent::Moved { moved, .. } => return self.moved(now, live, moved),
-            MediaEvent::Ended { .. } => {
-                if live.desired.ending() {
-                    return self.drive(now, now, live, Input::MediaEnded);
-                }
-            }
-        }
-        self.put_back(now, live);
     }
 
     /// A user asks for something; answered at once.
@@ -479,171 +383,6 @@ impl Node {
         self.observed.take()
     }
 
-    /// What the endpoint has to say.
-    fn handle_sip(&mut self, now: Instant) {
-        while let Some(event) = self.endpoint.poll_event() {
-            self.handle_event(now, event);
-        }
-    }
-
-    fn handle_event(&mut self, now: Instant, event: Event) {
-        let dialog = dialog(&event);
-        if let Event::Invite { dialog, from, request } = event {
-            return self.handle_invite(now, dialog, from, &request);
-        }
-        if let Event::ReferAnswered { refer, .. } | Event::ReferProgress { refer, .. } = event {
-            return self.referral_went_on(now, refer, &event);
-        }
-        let Some((id, leg)) = self.registry.dialog(dialog) else {
-            // A leg that the call has let go of.
-            if let Event::Refer { refer, .. } = event {
-                let _ = self.endpoint.reject_refer(now, refer, 481);
-            }
-            return;
-        };
-        let Some(mut live) = self.registry.take(id) else { return };
-        let Some(role) = live.legs.role(leg) else {
-            return self.put_back(now, live);
-        };
-        live.legs.bring_to_front(leg);
-        let input = match event {
-            Event::Invite { .. } | Event::Ended { .. } => None,
-            // An AI that hangs up has ended the call; one that is lost has not.
-            Event::Bye { cause, .. } if cause != ByeCause::Peer && role == Role::Peer => {
-                let order = self.without_ai(now, &mut live, "the AI agent does not answer any more");
-                let gone = self.gone(now, &mut live, role);
-                order.map(|order| Input::AiLost(Box::new(order))).or(gone)
-            }
-            Event::Cancelled { .. } | Event::Bye { .. } => self.gone(now, &mut live, role),
-            Event::Progress { .. } => live.rings(leg, role),
-            Event::Answered { body, .. } => self.answered(now, &mut live, leg, role, body.as_deref()),
-            Event::Refused { status, .. } => self.refused(now, &mut live, role, status),
-            Event::Acked { body, .. } => self.acked(now, &mut live, leg, role, body.as_deref()),
-            Event::Reinvite { body, .. } => {
-                self.reinvited(now, &mut live, leg, body.as_deref());
-                None
-            }
-            Event::Key { key, .. } => return self.key(now, live, leg, key, true),
-            Event::Refer { refer, request, .. } => return self.refer_came(now, live, role, refer, &request),
-            Event::ReinviteAnswered { body, .. } => {
-                self.reoffered(now, &mut live, leg, Some(body.as_deref().unwrap_or_default()));
-                None
-            }
-            Event::ReinviteRefused { .. } => {
-                self.reoffered(now, &mut live, leg, None);
-                None
-            }
-            // What comes of a REFER was looked at before.
-            Event::ReferAnswered { .. } | Event::ReferProgress { .. } => None,
-        };
-        match input {
-            Some(input) => self.drive(now, now, live, input),
-            None => self.put_back(now, live),
-        }
-    }
-
-    /// Something came of a REFER of ours: its dialog may be gone.
-    fn referral_went_on(&mut self, now: Instant, refer: ReferId, event: &Event) {
-        let Some(mut live) = self.registry.refer(refer).and_then(|id| self.registry.take(id)) else {
-            return;
-        };
-        let (input, over) = match *event {
-            Event::ReferAnswered { status: 200..=299, .. } => (Input::ReferAccepted, false),
-            Event::ReferAnswered { status, .. } => (Input::ReferFailed(status), true),
-            Event::ReferProgress { status, .. } if status >= 200 => (Input::ReferOutcome(status), true),
-            // A subscription that ends without an outcome: nobody knows it.
-            Event::ReferProgress { last: true, .. } => (Input::ReferOutcome(408), true),
-            Event::ReferProgress { status, .. } => (Input::ReferProgress(status), false),
-            _ => return self.put_back(now, live),
-        };
-        if over {
-            self.registry.refers_no_more(refer);
-            live.referral = None;
-        }
-        self.drive(now, now, live, input);
-    }
-
-    /// A dialog ended without us.
-    pub(crate) fn gone(&mut self, now: Instant, live: &mut Live, role: Role) -> Option<Input> {
-        match role {
-            Role::Caller => {
-                self.registry.unbind(live.legs.caller.dialog);
-                Some(Input::CallerGone)
-            }
-            Role::Peer => self.drop_peer(now, live).map(|_| Input::PeerGone),
-            Role::Target => self.drop_target(now, live, false).map(|_| Input::TargetGone),
-            Role::Supervisor => {
-                self.supervisor_gone(now, live, Supervised::HungUp);
-                None
-            }
-        }
-    }
-
-    /// An INVITE of ours failed.
-    fn refused(&mut self, now: Instant, live: &mut Live, role: Role, status: u16) -> Option<Input> {
-        match role {
-            Role::Caller => {
-                self.registry.unbind(live.legs.caller.dialog);
-                Some(Input::CallerFailed(status))
-            }
-            Role::Peer => {
-                let order = self.without_ai(now, live, "no AI agent answered");
-                let failed = self.drop_peer(now, live).map(|_| Input::PeerFailed(status));
-                order.map(|order| Input::AiLost(Box::new(order))).or(failed)
-            }
-            Role::Target => {
-                let failed = self.drop_target(now, live, status != DECLINED);
-                // Others' phones may ring on.
-                live.legs.target = live.legs.forks.pop();
-                let is_last = live.legs.target.is_none();
-                failed.filter(|_| is_last).map(|_| Input::TargetFailed(status))
-            }
-            Role::Supervisor => {
-                self.supervisor_gone(now, live, Supervised::Unreached(status));
-                None
-            }
-        }
-    }
-
-    /// An INVITE of ours was answered; an answer that cannot be used is a failure (488).
-    fn answered(
-        &mut self,
-        now: Instant,
-        live: &mut Live,
-        leg: LegId,
-        role: Role,
-        body: Option<&[u8]>,
-    ) -> Option<Input> {
-        let found = live.legs.find(leg)?;
-        let dialog = found.dialog;
-        let Ok(agreed) = found.local.accept(body.unwrap_or_default()) else {
-            // RFC 3261 §13.2.2.4: a 2xx whose answer is of no use is acknowledged and ended with BYE.
-            let _ = self
-                .endpoint
-                .end(now, dialog, Some("SIP;cause=488;text=\"Not Acceptable Here\""));
-            return self.refused(now, live, role, 488);
-        };
-        found.agree(agreed);
-        found.state = LegState::Up;
-        if let Some(seat) = found.seat {
-            self.pool.answered(now, seat);
-        }
-        self.keep_promise(live, leg);
-        match role {
-            Role::Caller => self.called_back(now, live),
-            Role::Peer => Some(Input::PeerAnswered),
-            Role::Target => {
-                self.end_forks(now, live, cause::ELSEWHERE);
-                self.spare_by_human(now, live);
-                Some(Input::TargetAnswered)
-            }
-            Role::Supervisor => {
-                self.supervisor_is_up(now, live);
-                None
-            }
-        }
-    }
-
     /// Gives an input to the call, and carries out what follows. `at` is when it happened.
     pub(crate) fn drive(&mut self, now: Instant, at: Instant, mut live: Box<Live>, input: Input) {
         live.at = at;
@@ -699,63 +438,6 @@ impl Node {
         self.registry.schedule(live.id, live.scheduled, next);
         live.scheduled = next;
         self.registry.insert(live.id, live);
-    }
-
-    /// The data plane did not answer in time.
-    fn media_silent(&mut self, now: Instant, mut live: Box<Live>) {
-        // Nobody has been told of the end yet, and who is told of it must still be known then.
-        if live.way.is_some() && live.desired.ending() {
-            let end = live.desired.end();
-            self.command(now, &mut live, end);
-            return self.put_back(now, live);
-        }
-        match live.desired.unanswered() {
-            Unanswered::Repeat(command) => {
-                self.command(now, &mut live, command);
-                self.put_back(now, live);
-            }
-            Unanswered::Anew => {
-                self.refresh(now, &mut live);
-                self.put_back(now, live);
-            }
-            Unanswered::GiveUp => self.drive(now, now, live, Input::MediaSilent),
-        }
-    }
-}
-
-fn dialog(event: &Event) -> DialogId {
-    match event {
-        Event::Invite { dialog, .. }
-        | Event::Cancelled { dialog }
-        | Event::Progress { dialog, .. }
-        | Event::Answered { dialog, .. }
-        | Event::Refused { dialog, .. }
-        | Event::Acked { dialog, .. }
-        | Event::Bye { dialog, .. }
-        | Event::Key { dialog, .. }
-        | Event::Reinvite { dialog, .. }
-        | Event::ReinviteAnswered { dialog, .. }
-        | Event::ReinviteRefused { dialog, .. }
-        | Event::Refer { dialog, .. }
-        | Event::ReferAnswered { dialog, .. }
-        | Event::ReferProgress { dialog, .. }
-        | Event::Ended { dialog } => *dialog,
-    }
-}
-
-fn session(event: &MediaEvent) -> SessionId {
-    match event {
-        MediaEvent::Applied { session, .. }
-        | MediaEvent::Waiting { session, .. }
-        | MediaEvent::Refused { session, .. }
-        | MediaEvent::Played { session, .. }
-        | MediaEvent::Digit { session, .. }
-        | MediaEvent::FirstWord { session, .. }
-        | MediaEvent::Evidence { session, .. }
-        | MediaEvent::Silent { session, .. }
-        | MediaEvent::Sounding { session, .. }
-        | MediaEvent::Moved { session, .. }
-        | MediaEvent::Ended { session } => *session,
     }
 }
 

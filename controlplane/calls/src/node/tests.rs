@@ -38,9 +38,9 @@ mod transfer;
 mod world;
 
 use super::*;
-use crate::notice::{End, HandoffId, Outcome, Step, What};
+use crate::notice::{CallId, End, HandoffId, Outcome, Reason, Step, What};
 use crate::request::HandoffRequest;
-use media::command::{Codec, Command, Dtmf, Event as Media, LegId, LegSpec, PlayId, PromptId};
+use media::command::{Codec, Command, Dtmf, Event as Media, LegId, LegSpec, PlayId, PromptId, Refusal};
 use playbook::context::{Role, Turn, TurnDecision};
 use playbook::{Accept, Mode};
 use serde_json::json;

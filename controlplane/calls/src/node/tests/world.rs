@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, SessionId, SessionSpec};
+use media::command::{Command, Event as Media, LegId, LegSpec, PromptId, Refusal, SessionId, SessionSpec};
 use playbook::decisions::Manner;
 use playbook::hours::Calendar;
 use playbook::rules::{Requests, Rules};
 use playbook::{Accept, ColdHears, Mode, Playbook};
-use sip::endpoint::{DialogId, Invite, Refer, ReferId};
+use sip::endpoint::{DialogId, Event, Invite, Refer, ReferId};
 use sip::sdp::{Encoding, Local};
 
 use super::super::*;
 use crate::config::{AiAgent, Budget, Deadlines, Keys, Outbound, Pattern, Prefer, Prompts, Target, Trunk};
-use crate::notice::{End, HandoffId, Notice, Outcome, StandingLeg, Step, What};
+use crate::notice::{CallId, End, HandoffId, Notice, Outcome, Reason, StandingLeg, Step, What};
 use crate::request::HandoffRequest;
 
 pub(super) const CALLER: usize = 0;
