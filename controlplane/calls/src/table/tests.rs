@@ -1,6 +1,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::call::Call;
 
 /// Where the text stands.
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
