@@ -43,8 +43,6 @@ pub struct Handoff {
     disclosed: bool,
     /// … the announcement.
     announced: bool,
-    /// … or some of it, before something else was said.
-    begun: bool,
     /// Items of it that the caller was told.
     told: u8,
     /// The time to reach anybody is over: no other target is tried.
@@ -89,7 +87,6 @@ impl Handoff {
             },
             disclosed: false,
             announced: false,
-            begun: false,
             told: 0,
             late: false,
             refused: None,

@@ -36,7 +36,7 @@ impl Handoff {
     /// Hold audio from its start, after this and what is owed.
     fn wait_anew(&mut self, said: Said, parties: &mut Parties) {
         let owed = self.owed();
-        (self.begun, self.told) = (self.has_begun(), 0);
+        self.told = 0;
         self.wait = Wait {
             play: parties.play(),
             hold_only: !owed.announcement,
@@ -46,19 +46,14 @@ impl Handoff {
         };
     }
 
-    /// What the caller is to be told before it is with the target that is tried, and was not: what is to be disclosed to its end. A machine
-    /// says itself what it is, and who talks on with the AI is not interrupted.
+    /// What the caller is to be told before it is with the target that is tried, and has not heard to its end. A machine says itself what
+    /// it is, and who talks on with the AI is not interrupted.
     fn owed(&self) -> Owed {
         let is_told = !self.target().machine && !self.order.talks_on;
         Owed {
             disclosure: is_told && self.order.discloses && !self.disclosed,
-            announcement: is_told && !self.has_begun(),
+            announcement: is_told && !self.announced,
         }
-    }
-
-    /// Whether the caller has heard some of the announcement.
-    fn has_begun(&self) -> bool {
-        self.begun || !self.wait.hold_only && self.told >= u8::from(self.wait.discloses)
     }
 
     /// Another target is tried, or another agent of it: what the caller hears goes on where it is, unless more is owed to it now, or it may

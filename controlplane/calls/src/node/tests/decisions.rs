@@ -216,17 +216,23 @@ fn a_join_waits_for_what_is_to_be_disclosed_until_it_was_heard_and_not_longer() 
 /// The human was there before it had been heard, and was not heard.
 #[test]
 fn what_a_join_that_failed_cut_off_is_told_again_and_what_was_heard_is_not() {
-    let mut world = talking(|config| config.prompts.disclosure = Some(PromptId(12)));
-    world.ask(Mode::Cold);
-    for (next, hears) in [(SALES, "play(disclosure)"), (SUPPORT, "play(failed)")] {
+    for (heard, hears) in [(0, "play(disclosure)"), (1, "play(announcement)"), (2, "play(hold)")] {
+        let mut world = talking(|config| config.prompts.disclosure = Some(PromptId(12)));
+        world.ask(Mode::Cold);
+        (0..heard).for_each(|item| world.played(0, item));
         world.answers = false;
-        world.answer(next);
+        world.answer(SALES);
         world.answers = true;
         world.refuse_media(Refusal::Silent);
         assert_eq!(world.hears("caller"), hears);
+        let queue = world
+            .leg(0)
+            .and_then(|row| row.hears.play.as_ref())
+            .map(|play| play.queue.len());
+        assert_eq!(queue, Some(3 - heard as usize));
+        world.hang_up(CALLER);
+        world.conserve();
     }
-    world.hang_up(CALLER);
-    world.conserve();
 }
 
 #[test]

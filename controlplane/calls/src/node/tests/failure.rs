@@ -196,6 +196,7 @@ fn an_answer_that_crosses_our_cancel_is_ended_and_the_next_target_rings() {
 fn a_human_who_hangs_up_before_the_join_is_in_force_does_not_take_the_ai_along() {
     let mut world = World::talking();
     world.ask(Mode::Warm);
+    world.played(0, 0);
     world.answer(SALES);
     world.answers = false;
     world.played(2, 0);
@@ -225,6 +226,7 @@ fn a_human_who_hangs_up_before_the_join_is_in_force_does_not_take_the_ai_along()
 fn a_human_who_accepts_and_sends_nothing_is_let_go_and_the_next_one_is_tried() {
     let mut world = World::talking();
     world.ask(Mode::Cold);
+    world.played(0, 0);
     (world.answers, world.waits) = (false, true);
     world.answer(SALES);
     let Some(Command::Set {
