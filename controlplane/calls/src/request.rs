@@ -41,6 +41,8 @@ pub enum Request {
     Acknowledge(HandoffId),
     /// Call somebody back who was promised it.
     CallBack(Box<CallBack>),
+    /// Who would be called for the caller of this live call, if it were called back.
+    Humans(CallId),
     /// The human takes the call.
     Accept(HandoffId),
     /// The human does not.
@@ -71,8 +73,11 @@ pub struct CallBack {
     pub trunk: String,
     /// Its URI, as the first call had it.
     pub caller: String,
-    /// A target's name; the targets in order where absent.
+    /// Who is wished for, by its name: nobody else is asked where the caller goes.
     pub target: Option<String>,
+    /// Who was to have the caller when it was promised, in order ([`Request::Humans`]): these have it, but for a line of the playbook's matrix
+    /// that names the rule and whom to call. Where none is there any more, as the playbook says.
+    pub humans: Vec<String>,
     /// Why, in the words of the first call.
     pub reason: String,
     /// What was known of it: a context package as a record has it.
@@ -120,6 +125,8 @@ pub enum Response {
     Context(Value),
     /// The call by which somebody is called back.
     Calling(CallId),
+    /// Targets, in order.
+    Humans(Vec<String>),
     /// The handoff that was started or acted on.
     Handoff(HandoffId),
     /// Who hears whom now.

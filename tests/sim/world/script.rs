@@ -271,6 +271,7 @@ impl World {
             trunk: "carrier".into(),
             caller: format!("sip:+4930123456@{}", self.caller.sip.ip()),
             target: None,
+            humans: Vec::new(),
             reason: "promised".into(),
             context: serde_json::json!({ "fields": {}, "transcript": [] }),
         };

@@ -8,14 +8,15 @@ use std::time::Instant;
 
 use media::command::LegId;
 use playbook::context::Context;
-use playbook::decisions::{CALLBACK, PRIORITY_MAX};
+use playbook::decisions::{CALLBACK, Decided, Manner, PRIORITY_MAX};
 use serde_json::json;
 use sip::endpoint::Invite;
 
 use crate::call::{Call, Input};
+use crate::config::Config;
 use crate::handoff::{Choice, Order};
 use crate::node::act::{Callee, Uncalled};
-use crate::node::users::{Wish, choices, decide, invalid};
+use crate::node::users::{Wish, choices, decide, invalid, known};
 use crate::node::{Arrival, Live, Node};
 use crate::notice::{CallId, Party, Trigger};
 use crate::offer;
@@ -27,7 +28,7 @@ const PORTS: usize = 2;
 
 impl Node {
     /// Calls somebody back. What becomes of it is told in notices of that call: its start or `NotReached`.
-    pub(super) fn call_back(&mut self, now: Instant, back: CallBack) -> Result<CallId, RequestError> {
+    pub(super) fn call_back(&mut self, now: Instant, back: Box<CallBack>) -> Result<CallId, RequestError> {
         let config = Arc::clone(&self.config);
         let wrong = |what: String| RequestError::Invalid(what);
         if self.draining {
@@ -40,13 +41,7 @@ impl Node {
         let to = way.to(&back.caller);
         let to = to.ok_or_else(|| wrong(format!("{:?} has no number that could be called", back.caller)))?;
         let choices = choices(&config, &config.playbook.usual, None)?;
-        let is_machine = |choice: &Choice| {
-            config
-                .targets
-                .get(choice.target)
-                .is_some_and(|target| target.machine.is_some())
-        };
-        if choices.iter().all(is_machine) {
+        if !choices.iter().any(|choice| is_human(&config, choice)) {
             return Err(wrong("no target is a human".to_owned()));
         }
         let context = Context::restored(&back.context).map_err(invalid)?;
@@ -93,7 +88,7 @@ impl Node {
             id,
             worker,
             from: format!("<{}>", back.caller),
-            caller: back.caller,
+            caller: back.caller.clone(),
             verified: None,
             agents: Vec::new(),
             answer: None,
@@ -101,7 +96,7 @@ impl Node {
         let (call, actions) = Call::back();
         let mut live = Live::new(now, config, call, leg, arrival);
         live.context = context;
-        live.back = Some((back.target, back.reason));
+        live.back = Some(back);
         self.carry_out(now, Box::new(live), actions);
         self.refuse_or_not();
         Ok(id)
@@ -109,15 +104,21 @@ impl Node {
 
     /// The caller has answered: who is there, is decided now.
     pub(super) fn called_back(&mut self, now: Instant, live: &mut Live) -> Option<Input> {
-        let (target, why) = live.back.take()?;
+        let back = live.back.take()?;
         let mut decided = decide(now, live, &live.context, Some(CALLBACK));
         if decided.at.is_none() {
             // It has waited already.
             decided.manner.priority = PRIORITY_MAX;
         }
-        let targets = choices(&live.config, &decided.manner, target.as_deref());
+        let open = back.target.is_none();
+        let targets = match back.target {
+            Some(target) => choices(&live.config, &decided.manner, Some(&target)).ok(),
+            None if names_who_calls(&live.config, &decided) => None,
+            None => Some(known_of(&live.config, &back.humans)),
+        };
         // Whom it was promised may be no target any more.
-        let targets = targets.or_else(|_| choices(&live.config, &decided.manner, None)).ok()?;
+        let targets = targets.filter(|targets| !targets.is_empty());
+        let targets = targets.or_else(|| choices(&live.config, &decided.manner, None).ok())?;
         // What the caller of the first call was told was told to nobody in this one, and who has picked up may be another. Where we have no
         // words for it, nobody can tell it now: then that it was, and when, is all that a human can know.
         if live.config.disclosure(decided.at).is_some() {
@@ -131,8 +132,8 @@ impl Node {
         let wish = Wish {
             mode: None,
             targets,
-            why,
-            open: target.is_none(),
+            why: back.reason,
+            open,
         };
         let mut order = self.new_order(now, live, &context, decided, wish);
         // A machine is nobody who calls back, whatever the playbook says of who calls.
@@ -153,4 +154,44 @@ impl Node {
             ..order
         })))
     }
+
+    /// Whom the caller of this call would have if it were called back: who is named for that by the playbook's matrix, else those humans that
+    /// its handoff tries, else those of the playbook.
+    pub(super) fn humans(&self, now: Instant, id: CallId) -> Result<Vec<String>, RequestError> {
+        let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
+        let config = &live.config;
+        let decided = decide(now, live, &live.context, Some(CALLBACK));
+        let of = |manner: &Manner| choices(config, manner, None).unwrap_or_default();
+        let named = names_who_calls(config, &decided).then(|| of(&decided.manner));
+        // Of one who was called by a number of its own nobody else there would have the caller.
+        let tried = live.call.handoff().map(|handoff| {
+            let targets = handoff.targets();
+            let own = targets.filter(|choice| choice.uri.is_none() || choice.queued);
+            own.cloned().collect()
+        });
+        let orders = [named, tried, Some(of(&decided.manner)), Some(of(&config.playbook.usual))];
+        let mut humans = orders.into_iter().flatten().map(|order| -> Vec<String> {
+            let humans = order.iter().filter(|choice| is_human(config, choice));
+            humans.map(|choice| choice.name.clone()).collect()
+        });
+        Ok(humans.find(|humans| !humans.is_empty()).unwrap_or_default())
+    }
+}
+
+fn is_human(config: &Config, choice: &Choice) -> bool {
+    config
+        .targets
+        .get(choice.target)
+        .is_some_and(|target| target.machine.is_none())
+}
+
+/// Whether a line of the matrix decided that is about those who are called back, and says who has them.
+fn names_who_calls(config: &Config, decided: &Decided) -> bool {
+    let line = decided.at.and_then(|at| config.playbook.decisions.get(at));
+    line.is_some_and(|line| line.change.targets.is_some() && line.when.rules.iter().any(|rule| rule == CALLBACK))
+}
+
+/// Those of them that are targets.
+fn known_of(config: &Config, names: &[String]) -> Vec<Choice> {
+    names.iter().filter_map(|name| known(config, name)).collect()
 }

@@ -21,6 +21,7 @@ use crate::leg::{Leg, LegState};
 use crate::node::{Asked, Way};
 use crate::notice::{CallId, HandoffId, Party, StandingLeg, Step};
 use crate::ports::Taken;
+use crate::request::CallBack;
 use crate::spare::{self, Spare};
 use crate::spec::{Legs, Role};
 use crate::supervisor::Rows;
@@ -93,8 +94,8 @@ pub(crate) struct Live {
     pub(crate) played: Vec<(PlayId, u8)>,
     /// The last handoff that joined.
     pub(crate) joined: Option<HandoffId>,
-    /// It is called back, and has not answered: to which target, and why.
-    pub(crate) back: Option<(Option<String>, String)>,
+    /// It is called back, and has not answered.
+    pub(crate) back: Option<Box<CallBack>>,
     /// Those that joined machines of our own, and which: of the handoffs that are not closed, and the last one.
     pub(crate) machines: Vec<(HandoffId, Machine)>,
     /// How that one ended, where it is told only when the call is over.

@@ -11,6 +11,7 @@ fn promised(target: Option<&str>) -> CallBack {
         trunk: "carrier".to_owned(),
         caller: "sip:+4930123@carrier.example".to_owned(),
         target: target.map(str::to_owned),
+        humans: Vec::new(),
         reason: "wants a refund".to_owned(),
         context: json!({
             "schema": "baton.context/1",
@@ -151,6 +152,14 @@ fn decisions_may_name_it_and_it_comes_first_in_line_where_none_does() {
     });
     assert_eq!(because, Some(("callback".to_owned(), "wants a refund".to_owned())));
 
+    let mut world = World::new(about_callbacks());
+    world.call_back(promised(None)).unwrap();
+    world.answer(CALLER);
+    assert_eq!(manner(&world), (3, Some("support".to_owned())));
+}
+
+/// A line of the matrix gives those who are called back to support.
+fn about_callbacks() -> Config {
     let mut config = config();
     config.playbook.decisions = vec![Decision {
         name: "promised".to_owned(),
@@ -165,10 +174,71 @@ fn decisions_may_name_it_and_it_comes_first_in_line_where_none_does() {
         },
     }];
     config.sounds = vec![Default::default()];
-    let mut world = World::new(config);
-    world.call_back(promised(None)).unwrap();
-    world.answer(CALLER);
-    assert_eq!(manner(&world), (3, Some("support".to_owned())));
+    config
+}
+
+#[test]
+fn who_was_to_have_the_caller_when_it_was_promised_has_it_but_for_a_line_about_callbacks() {
+    // Whether sales is called, and support.
+    let called = |config: Config, humans: &[&str]| {
+        let mut world = World::new(config);
+        let humans = humans.iter().map(|name| (*name).to_owned()).collect();
+        let back = CallBack {
+            humans,
+            ..promised(None)
+        };
+        world.call_back(back).unwrap();
+        world.answer(CALLER);
+        let called = [SALES, SUPPORT].map(|peer| !world.peers[peer].log.is_empty());
+        world.hang_up(CALLER);
+        world.conserve();
+        called
+    };
+    assert_eq!(called(config(), &[]), [true, false]);
+    assert_eq!(called(config(), &["support", "sales"]), [false, true]);
+    assert_eq!(called(config(), &["gone", "support"]), [false, true]);
+    assert_eq!(called(config(), &["gone"]), [true, false], "as the playbook says");
+    assert_eq!(called(about_callbacks(), &["sales"]), [false, true]);
+    let mut silent = about_callbacks();
+    silent.playbook.decisions[0].change.targets = None;
+    assert_eq!(called(silent, &["support"]), [false, true], "it says nothing of who");
+}
+
+#[test]
+fn whom_a_caller_would_have_is_who_its_handoff_tries_or_who_is_named_for_callbacks() {
+    let humans = |mut config: Config, target: Option<&str>| {
+        config.targets.push(config.targets[1].clone());
+        config.targets[2].name = "line".to_owned();
+        config.targets[2].machine = Some(Machine::Callback);
+        config.playbook.usual.targets.push("line".to_owned());
+        let mut world = World::new(config);
+        world.talk();
+        let call = world.id();
+        if let Some(target) = target {
+            let request = HandoffRequest {
+                mode: Some(Mode::Warm),
+                target: Some(target.to_owned()),
+                reason: String::new(),
+                context: None,
+                by_ai: false,
+            };
+            world.request(Request::Handoff(call, request)).unwrap();
+        }
+        let humans = match world.request(Request::Humans(call)) {
+            Ok(Response::Humans(humans)) => humans,
+            other => panic!("{other:?}"),
+        };
+        world.hang_up(CALLER);
+        let gone = world.request(Request::Humans(call));
+        assert!(matches!(gone, Err(RequestError::NoCall)), "{gone:?}");
+        humans
+    };
+    assert_eq!(humans(config(), None), ["sales", "support"]);
+    assert_eq!(humans(config(), Some("support")), ["support"]);
+    let usual = humans(config(), Some("line"));
+    assert_eq!(usual, ["sales", "support"], "a machine is nobody who calls back");
+    assert_eq!(humans(about_callbacks(), None), ["support"]);
+    assert_eq!(humans(about_callbacks(), Some("sales")), ["support"]);
 }
 
 /// A machine of ours would ask who was called to leave a message.
