@@ -8,9 +8,11 @@
 //! one.
 
 mod caller;
+mod counters;
+mod end;
 mod settings;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -22,17 +24,17 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::end::{cancelled, replaced};
 use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::records::package_value;
 use crate::run::{NodeHandle, Stopped};
+use crate::store::EventRow;
 use crate::store::callbacks::{CallbackRow, CallbackState, Taken};
-pub(crate) use caller::{Caller, Told};
+pub(crate) use caller::{Caller, Joined, Told};
+pub(crate) use counters::{CAUSES, Counted, Counters, RESULTS};
+pub(crate) use end::{SCHEMA, view};
 pub(crate) use settings::Settings;
-
-/// Why no human had a caller who was called back: the caller was not reached, no human was found for it, or it was not called at all, as
-/// its trunk calls nobody out any more, or no target is a human.
-pub(crate) const CAUSES: [&str; 3] = ["not_reached", "no_human", "not_called"];
 
 /// A promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,72 +75,6 @@ impl From<Stopped> for NoSlot {
         NoSlot::Stopping
     }
 }
-
-/// What became of callbacks, for the metrics.
-#[derive(Debug, Default)]
-pub(crate) struct Counters {
-    pub(crate) scheduled: AtomicU64,
-    pub(crate) refused: AtomicU64,
-    pub(crate) cancelled: AtomicU64,
-    pub(crate) done: AtomicU64,
-    /// By [`CAUSES`].
-    pub(crate) missed: [AtomicU64; 3],
-    /// By which first attempts came after the end of their slots.
-    pub(crate) late_ms: AtomicU64,
-    /// Not over yet, of all servers on this store.
-    pub(crate) open: AtomicU64,
-}
-
-impl Counters {
-    fn ended(&self, state: CallbackState, cause: Option<&str>) {
-        match state {
-            CallbackState::Done => _ = self.done.fetch_add(1, Ordering::Relaxed),
-            CallbackState::Missed => {
-                let causes = CAUSES.into_iter().zip(&self.missed);
-                for (_, counter) in causes.filter(|(name, _)| Some(*name) == cause) {
-                    counter.fetch_add(1, Ordering::Relaxed);
-                }
-            }
-            CallbackState::Scheduled | CallbackState::Calling | CallbackState::Cancelled => {}
-        }
-    }
-
-    /// For the metrics.
-    pub(crate) fn read(&self) -> Counted {
-        let [scheduled, refused, cancelled, done, late_ms, open] = [
-            &self.scheduled,
-            &self.refused,
-            &self.cancelled,
-            &self.done,
-            &self.late_ms,
-            &self.open,
-        ]
-        .map(|counter| counter.load(Ordering::Relaxed));
-        let missed = self.missed.each_ref().map(|counter| counter.load(Ordering::Relaxed));
-        let results = [scheduled, refused, cancelled, done, missed.iter().sum()];
-        let late = Duration::from_millis(late_ms);
-        Counted {
-            results,
-            missed,
-            late,
-            open,
-        }
-    }
-}
-
-/// What the metrics say of them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counted {
-    /// By [`RESULTS`].
-    pub(crate) results: [u64; 5],
-    /// By [`CAUSES`].
-    pub(crate) missed: [u64; 3],
-    pub(crate) late: Duration,
-    pub(crate) open: u64,
-}
-
-/// What becomes of them, for the metrics.
-pub(crate) const RESULTS: [&str; 5] = ["scheduled", "refused", "cancelled", "done", "missed"];
 
 /// What is to be promised.
 #[derive(Clone, Debug)]
@@ -237,23 +173,13 @@ impl Callbacks {
         self.here(async move { inner.later(&id).await }).await
     }
 
-    /// The caller has said yes: webhooks and the handoff's record are told. One who says nothing and hangs up is called all the same; whether
-    /// that counts as a yes is for whoever asked to say.
-    pub(crate) async fn confirmed(&self, id: &str) -> Result<(), NoSlot> {
-        let (inner, id) = (Arc::clone(&self.inner), id.to_owned());
+    /// The caller of this handoff has said yes: webhooks and the handoff's record are told. One who says nothing and hangs up is called all
+    /// the same; whether that counts as a yes is for whoever asked to say.
+    pub(crate) async fn confirmed(&self, call: CallId, handoff: HandoffId, booked: Booked) -> Result<(), NoSlot> {
+        let inner = Arc::clone(&self.inner);
         self.here(async move {
-            inner.confirm(&id).await?;
-            let row = inner
-                .journal
-                .store
-                .read()
-                .callback(&id)
-                .await
-                .map_err(|error| unkept(&error))?;
-            let row = row.ok_or(NoSlot::Over)?;
-            let call = ids::parse_call(&row.call).ok_or(NoSlot::NoCall)?;
-            let (handoff, booked) = (ids::parse_handoff(&row.handoff), booked_of(&row)?);
-            inner.journal.callback_scheduled(call, handoff, &booked);
+            inner.confirm(&booked.id).await?;
+            inner.journal.callback_scheduled(call, Some(handoff), &booked);
             Ok(())
         })
         .await
@@ -280,7 +206,11 @@ impl Inner {
         let booked = self.take(wish).await;
         let counters = &self.journal.callbacks;
         match &booked {
-            Ok(booked) => tracing::info!(callback = booked.id, from = %booked.from, "a callback is promised"),
+            Ok(booked) => {
+                // The next look counts all.
+                counters.open.fetch_max(1, Ordering::Relaxed);
+                tracing::info!(callback = booked.id, from = %booked.from, "a callback is promised");
+            }
             Err(why) => {
                 counters.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%why, "no callback is promised");
@@ -297,15 +227,16 @@ impl Inner {
         if !settings.calls_out(&facts.trunk, &facts.caller) {
             return Err(NoSlot::NoTrunk);
         }
-        let target = wish
-            .target
-            .or_else(|| settings.rules.target.clone())
-            .unwrap_or_default();
-        if !target.is_empty() && !settings.is_human(&target) {
+        let target = wish.target.or_else(|| settings.rules.target.clone());
+        if target.as_ref().is_some_and(|target| !settings.is_human(target)) {
             return Err(NoSlot::NoTarget);
         }
+        let humans = match &target {
+            Some(target) => vec![target.clone()],
+            None => settings.names_of(&self.humans(wish.call).await?),
+        };
         let machine = wish.machine.unwrap_or_default();
-        let plan = self.plan(&settings, &machine, &target).await?;
+        let plan = self.plan(&settings, &machine, &humans).await?;
         let now = Timestamp::now();
         let not_before = wish.not_before.unwrap_or(now).into();
         let row = CallbackRow {
@@ -320,7 +251,8 @@ impl Inner {
             caller: facts.caller,
             number,
             machine,
-            target,
+            target: target.unwrap_or_default(),
+            humans,
             reason: wish.reason,
             zone: plan.hours.zone().to_owned(),
             from_ms: 0,
@@ -335,16 +267,30 @@ impl Inner {
             booked_ms: now.as_millisecond(),
             closed_ms: None,
         };
-        let target = row.target.clone();
-        let choose = |taken: &[Taken]| plan.choose(now.into(), not_before, &target, taken);
+        let choose = |taken: &[Taken]| plan.choose(now.into(), not_before, &row.humans, taken);
         let booked = self
             .journal
             .store
             .read()
-            .book_callback(&row, settings.commit, choose)
+            .book_callback(&row, settings.shared(), settings.commit, choose)
             .await;
         let row = booked.map_err(|error| unkept(&error))?.ok_or(NoSlot::Full)?;
+        self.replace(&row).await;
         booked_of(&row)
+    }
+
+    /// Older promises to this caller, of which the time is over, are of no use now. Where the store does not say, they are kept as well.
+    async fn replace(&self, new: &CallbackRow) {
+        let shared = self.settings.borrow().shared();
+        let older = self.journal.store.read().callbacks_of(&new.number).await;
+        let is_older =
+            |old: &CallbackRow| old.id != new.id && old.until_ms <= new.booked_ms && old.is_for_the_same(new, shared);
+        for old in older.unwrap_or_default().into_iter().filter(is_older) {
+            let attempted = replaced(&old, new.booked_ms);
+            if let Err(unwritten) = self.end(old, CallbackState::Scheduled, attempted).await {
+                unwritten.attempted.event.iter().for_each(EventRow::give_up);
+            }
+        }
     }
 
     async fn later(&self, id: &str) -> Result<Booked, NoSlot> {
@@ -352,10 +298,10 @@ impl Inner {
         let store = self.journal.store.read();
         let row = store.callback(id).await.map_err(|error| unkept(&error))?;
         let row = row.filter(|row| row.closed_ms.is_none()).ok_or(NoSlot::Over)?;
-        let plan = self.plan(&settings, &row.machine, &row.target).await?;
+        let plan = self.plan(&settings, &row.machine, &row.humans).await?;
         let now = Timestamp::now();
         let choose =
-            |row: &CallbackRow, taken: &[Taken]| plan.choose(now.into(), time(row.until_ms), &row.target, taken);
+            |row: &CallbackRow, taken: &[Taken]| plan.choose(now.into(), time(row.until_ms), &row.humans, taken);
         let moved = store.move_callback(id, now.as_millisecond(), settings.commit, choose);
         let row = moved.await.map_err(|error| unkept(&error))?.ok_or(NoSlot::Full)?;
         booked_of(&row)
@@ -372,12 +318,21 @@ impl Inner {
     }
 
     async fn cancel(&self, id: &str) -> Result<(), NoSlot> {
-        let most = self.settings.borrow().commit;
+        let (most, store) = (self.settings.borrow().commit, &self.journal.store);
         let now_ms = Timestamp::now().as_millisecond();
-        let cancelled = self.journal.store.read().cancel_callback(id, now_ms, most).await;
-        match cancelled.map_err(|error| unkept(&error))? {
+        let row = store.read().callback(id).await.map_err(|error| unkept(&error))?;
+        let event = row
+            .ok_or(NoSlot::Over)
+            .map(|row| self.ended(&row, &cancelled(&row, now_ms, None)))?;
+        let told = event.as_ref().map(|event| (event, store.instance()));
+        let done = store.read().cancel_callback(id, now_ms, most, told).await;
+        if !matches!(done, Ok(true)) {
+            event.iter().for_each(EventRow::give_up);
+        }
+        match done.map_err(|error| unkept(&error))? {
             true => {
-                self.journal.callbacks.cancelled.fetch_add(1, Ordering::Relaxed);
+                self.journal.callbacks.ended(CallbackState::Cancelled, None);
+                self.tell(event.is_some());
                 tracing::info!(callback = id, "a callback is cancelled");
                 Ok(())
             }
@@ -385,10 +340,18 @@ impl Inner {
         }
     }
 
+    /// Whom the caller of this call would have, as the node says it; nobody where the call is over.
+    async fn humans(&self, call: CallId) -> Result<Vec<String>, NoSlot> {
+        Ok(match self.node.request(Request::Humans(call)).await? {
+            Ok(Response::Humans(humans)) => humans,
+            Ok(_) | Err(_) => Vec::new(),
+        })
+    }
+
     /// Who could be there, as the node knows it now.
-    async fn plan(&self, settings: &Settings, machine: &str, target: &str) -> Result<settings::Plan, NoSlot> {
+    async fn plan(&self, settings: &Settings, machine: &str, humans: &[String]) -> Result<settings::Plan, NoSlot> {
         let agents = self.node.agents().await?;
-        settings.plan(machine, target, &agents).ok_or(NoSlot::NoTarget)
+        settings.plan(machine, humans, &agents).ok_or(NoSlot::NoTarget)
     }
 
     /// What a human will get to know: of a handoff what its record has, else what is known of the call.

@@ -7,11 +7,13 @@ use std::time::Instant;
 
 use calls::config::Machine;
 use calls::notice::{CallId, End, HandoffId, Notice, Outcome, Step, Supervised, What};
+use jiff::Timestamp;
+use playbook::caller::number;
 use playbook::context::Package;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-use crate::callbacks::{self, Booked, Callbacks, Told, WeakCallbacks};
+use crate::callbacks::{self, Booked, Callbacks, Joined, Told, WeakCallbacks};
 use crate::event::Teller;
 use crate::ids::{self, Clock};
 use crate::machine::voicemail;
@@ -78,21 +80,14 @@ impl Journal {
 
     /// Takes a notice: a few map look-ups under two short locks, no IO, no wait.
     pub(crate) fn handle(&self, notice: &Notice) {
-        let told = match &notice.what {
-            What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
-            What::Handoff(_, Step::Joined { .. }) => Some(Told::Joined(notice.call)),
-            What::CallEnded { by } if by == "api" || by == "error" => Some(Told::Cut(notice.call)),
-            What::CallEnded { .. } => Some(Told::Ended(notice.call)),
-            _ => None,
-        };
-        if let Some((caller, told)) = self.caller.get().zip(told) {
-            // Where it has ended nobody is called back.
-            let _ = caller.send(told);
-        }
         let mut records = lock(&self.records);
         let notice = &unless_declined(&records, notice);
         log(notice);
         records.handle(notice);
+        if let Some((caller, told)) = self.caller.get().zip(of_callers(&mut records, notice)) {
+            // Where it has ended nobody is called back.
+            let _ = caller.send(told);
+        }
         match &notice.what {
             What::CallStarted {
                 trunk,
@@ -145,6 +140,7 @@ impl Journal {
                     });
                     self.store.write(Write::Call(CallRow {
                         id: ids::call(notice.call),
+                        number: number(&facts.caller).unwrap_or_default(),
                         body: body.to_string(),
                     }));
                 }
@@ -437,6 +433,25 @@ fn unless_declined<'a>(records: &Records, notice: &'a Notice) -> Cow<'a, Notice>
     notice
 }
 
+/// What those who call callers back must know.
+fn of_callers(records: &mut Records, notice: &Notice) -> Option<Told> {
+    match &notice.what {
+        What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
+        What::Handoff(id, Step::Joined { .. }) => {
+            let record = records.get(*id)?;
+            Some(Told::Joined(Joined {
+                call: notice.call,
+                number: number(&record.facts.caller).unwrap_or_default(),
+                target: record.target().to_owned(),
+                at: Timestamp::now(),
+            }))
+        }
+        What::CallEnded { by } if by == "api" || by == "error" => Some(Told::Cut(notice.call)),
+        What::CallEnded { .. } => Some(Told::Ended(notice.call)),
+        _ => None,
+    }
+}
+
 /// INFO once for each event of a call; contexts and tokens are not logged.
 fn log(notice: &Notice) {
     let call = ids::call(notice.call);
@@ -556,6 +571,52 @@ mod tests {
         assert_eq!(
             (&newest["brief"], &newest["schema"]),
             (&json!("brief"), &json!("baton.context/1"))
+        );
+    }
+
+    /// Whoever calls callers back must know who is on the phone, and who has a human.
+    #[tokio::test]
+    async fn the_number_of_a_live_call_is_in_the_store_and_who_has_its_caller_is_told() {
+        let home = Home::sqlite();
+        let (store, _task) = home.store(100).await;
+        let journal = Journal::new(Teller::new("test", vec![]), Clock::new(), store.clone());
+        let (caller, mut told) = mpsc::unbounded_channel();
+        journal.caller.set(caller).expect("set once");
+        let tell = |what: What| {
+            journal.handle(&Notice {
+                call: CallId(1),
+                at: Instant::now(),
+                what,
+            });
+        };
+        let step = |step: Step| What::Handoff(HandoffId(2), step);
+        tell(What::CallStarted {
+            trunk: "carrier".to_owned(),
+            ai_agent: "ai".to_owned(),
+            caller: "sip:+49301234567@127.0.0.1".to_owned(),
+        });
+        tell(What::Legs(vec![]));
+        store.settled(store.ticket()).await;
+        let live = store.read().open_of("ins_1").await.expect("read").calls;
+        let numbers: Vec<_> = live.iter().map(|(call, _)| &*call.number).collect();
+        assert_eq!(numbers, ["+49301234567"]);
+        tell(step(Step::Requested {
+            mode: Mode::Warm,
+            decision: None,
+            target: "sales".to_owned(),
+            why: String::new(),
+            trigger: None,
+            talks_on: false,
+        }));
+        tell(step(invited("support", "brief")));
+        assert!(told.try_recv().is_err(), "nobody has it yet");
+        tell(step(Step::Joined { codecs: vec![] }));
+        let Ok(Told::Joined(joined)) = told.try_recv() else {
+            panic!("a join is not told")
+        };
+        assert_eq!(
+            (joined.call, &*joined.number, &*joined.target),
+            (CallId(1), "+49301234567", "support")
         );
     }
 

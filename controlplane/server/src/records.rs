@@ -416,6 +416,11 @@ impl Record {
         }
     }
 
+    /// Who is tried, or has the caller.
+    pub(crate) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Why, in the words of whoever asked.
     pub(crate) fn why(&self) -> &str {
         &self.why

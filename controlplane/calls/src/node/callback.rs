@@ -169,7 +169,12 @@ impl Node {
             let own = targets.filter(|choice| choice.uri.is_none() || choice.queued);
             own.cloned().collect()
         });
-        let orders = [named, tried, Some(of(&decided.manner)), Some(of(&config.playbook.usual))];
+        let orders = [
+            named,
+            tried,
+            Some(of(&decided.manner)),
+            Some(of(&config.playbook.usual)),
+        ];
         let mut humans = orders.into_iter().flatten().map(|order| -> Vec<String> {
             let humans = order.iter().filter(|choice| is_human(config, choice));
             humans.map(|choice| choice.name.clone()).collect()

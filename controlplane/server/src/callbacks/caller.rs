@@ -2,7 +2,7 @@
 //!
 //! From the beginning of its slot on a caller is called as soon as somebody is free for it; when two thirds of the slot are over, whoever
 //! is there. An attempt belongs to the server whose claim the store took; one that dies in the middle leaves it to the next
-//! ([`Recovery`](crate::store::recovery::Recovery)).
+//! ([`Recovery`](crate::store::recovery::Recovery)). Who rings again and has one of those humans is called no more.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,11 +16,13 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::end::{Unwritten, replaced};
+use super::settings::share;
 use super::{Callbacks, Inner, time};
 use crate::config::Callback;
 use crate::ids::{self, rfc3339};
 use crate::sibling::Side;
-use crate::store::callbacks::{Attempted, CallbackRow, CallbackState};
+use crate::store::callbacks::{Attempted, CallbackRow, CallbackState, Kind, Shared};
 
 /// How often it looks.
 const LOOK: Duration = Duration::from_secs(1);
@@ -31,26 +33,39 @@ const AT_ONCE: usize = 5;
 /// Until one for whom there was no port is tried again.
 const BREATH: Duration = Duration::from_secs(10);
 
-/// Callers that it looks at in one go.
-const MOST: u32 = 500;
+/// Joins of which the store has not said yet whether they keep a promise; of more the oldest is forgotten, and its caller called.
+const JOINED: usize = 1000;
 
 /// What became of a call, as the journal tells it: of all calls, whosever they are.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Told {
     /// Its caller was not reached: the status.
     NotReached(CallId, u16),
     /// A human has the caller.
-    Joined(CallId),
+    Joined(Joined),
     /// It is over.
     Ended(CallId),
     /// It was ended by us.
     Cut(CallId),
 }
 
+/// A human has a caller.
+#[derive(Clone, Debug)]
+pub(crate) struct Joined {
+    pub(crate) call: CallId,
+    /// Empty where it is not known.
+    pub(crate) number: String,
+    /// Who it is.
+    pub(crate) target: String,
+    pub(crate) at: Timestamp,
+}
+
 /// Why an attempt is over.
 #[derive(Clone, Copy, Debug)]
 enum Outcome {
     Joined,
+    /// A human has the caller in another call.
+    OtherCall,
     NotReached(u16),
     NoHuman,
     /// We hung up.
@@ -62,10 +77,16 @@ impl Outcome {
     fn name(self) -> &'static str {
         match self {
             Outcome::Joined => "joined",
+            Outcome::OtherCall => "other_call",
             Outcome::NotReached(_) => "not_reached",
             Outcome::NoHuman | Outcome::Cut => "no_human",
             Outcome::NotCalled => "not_called",
         }
+    }
+
+    /// A human has had the caller.
+    fn keeps_it(self) -> bool {
+        matches!(self, Outcome::Joined | Outcome::OtherCall)
     }
 
     /// It is nothing that the caller, its carrier or a human did.
@@ -82,8 +103,11 @@ pub(crate) struct Caller {
     draining: Arc<AtomicBool>,
     /// Those that are being called, by the call.
     running: HashMap<CallId, CallbackRow>,
-    /// What the store has not taken yet.
-    unwritten: Vec<(String, Attempted)>,
+    /// Of these, those whose callers a human has in another call meanwhile, by the promise.
+    kept: HashMap<String, Joined>,
+    unwritten: Vec<Unwritten>,
+    /// Joins of which it is not known whether they keep a promise.
+    joined: Vec<Joined>,
 }
 
 impl Caller {
@@ -94,7 +118,9 @@ impl Caller {
             told,
             draining,
             running: HashMap::new(),
+            kept: HashMap::new(),
             unwritten: Vec::new(),
+            joined: Vec::new(),
         }
     }
 
@@ -118,20 +144,62 @@ impl Caller {
     }
 
     async fn hear(&mut self, told: Told) {
-        let (call, outcome) = match told {
-            Told::NotReached(call, status) => (call, Outcome::NotReached(status)),
-            Told::Joined(call) => (call, Outcome::Joined),
-            Told::Ended(call) => (call, Outcome::NoHuman),
-            Told::Cut(call) => (call, Outcome::Cut),
+        let (call, outcome) = match &told {
+            Told::NotReached(call, status) => (*call, Outcome::NotReached(*status)),
+            Told::Joined(joined) => (joined.call, Outcome::Joined),
+            Told::Ended(call) => (*call, Outcome::NoHuman),
+            Told::Cut(call) => (*call, Outcome::Cut),
         };
         if let Some(row) = self.running.remove(&call) {
             self.finish(row, outcome).await;
         }
+        if let Told::Joined(joined) = told {
+            self.joined(joined).await;
+        }
+    }
+
+    /// What else was promised to this caller of this human is kept by that.
+    async fn joined(&mut self, joined: Joined) {
+        let nobody_waits = self.inner.journal.callbacks.open.load(Ordering::Relaxed) == 0;
+        if joined.number.is_empty() || nobody_waits || self.shared() == Shared::Yes {
+            return;
+        }
+        let now_ms = joined.at.as_millisecond();
+        let keeps = |row: &CallbackRow| {
+            let is_of_it = row.number == joined.number && row.booked_ms <= now_ms;
+            is_of_it && share(&row.humans, std::slice::from_ref(&joined.target))
+        };
+        let running = self.running.values().filter(|row| keeps(row));
+        self.kept.extend(running.map(|row| (row.id.clone(), joined.clone())));
+        let Ok(waiting) = self.inner.journal.store.read().callbacks_of(&joined.number).await else {
+            if self.joined.len() == JOINED {
+                self.joined.remove(0);
+            }
+            return self.joined.push(joined);
+        };
+        for mut row in waiting.into_iter().filter(keeps) {
+            note(&mut row.calls, Some(joined.call), joined.at, Some(Outcome::OtherCall));
+            tracing::info!(callback = row.id, "a human has the caller in another call");
+            let attempted = Attempted {
+                state: CallbackState::Done,
+                attempts: row.attempts,
+                due_ms: row.due_ms,
+                calls: row.calls.clone(),
+                cause: None,
+                closed_ms: Some(now_ms),
+                event: None,
+            };
+            self.end(row, CallbackState::Scheduled, attempted).await;
+        }
     }
 
     async fn look(&mut self) {
-        for (id, attempted) in std::mem::take(&mut self.unwritten) {
-            self.write(id, attempted).await;
+        for unwritten in std::mem::take(&mut self.unwritten) {
+            let unwritten = self.inner.write(unwritten).await;
+            self.unwritten.extend(unwritten.err());
+        }
+        for joined in std::mem::take(&mut self.joined) {
+            self.joined(joined).await;
         }
         let store = self.inner.journal.store.read();
         match store.open_callbacks().await {
@@ -142,47 +210,76 @@ impl Caller {
         if self.stops() {
             return;
         }
-        let due = store.callbacks_due(Timestamp::now().as_millisecond(), MOST).await;
-        let due = due.unwrap_or_default();
-        if due.is_empty() {
+        let now = Timestamp::now();
+        let kinds = store.callback_kinds(now.as_millisecond()).await.unwrap_or_default();
+        if kinds.is_empty() {
             return;
         }
         let Ok(queues) = self.inner.node.queues().await else {
             return;
         };
-        let mut late = 0;
-        for row in due {
-            let now = SystemTime::now();
-            // Of one whose last word is not written, what is written next would end the call that is begun now.
-            if self.unwritten.iter().any(|(id, _)| *id == row.id) || !self.is_time(&row, &queues, now) {
+        let (mut late, mut early) = (Vec::new(), Vec::new());
+        for kind in kinds {
+            let Some(free) = self.free(&kind, &queues, now.into()) else {
                 continue;
+            };
+            for row in self.due(&kind, now, free).await {
+                match is_last(slot(&row), now.into()) {
+                    true => late.push(row),
+                    false => early.push((row, free)),
+                }
             }
-            // Whose time is over are not called all at once, as after an outage: the carrier would refuse them.
-            let last = is_last((time(row.from_ms), time(row.until_ms)), now);
-            late += usize::from(last);
-            if !last || late <= AT_ONCE {
+        }
+        // Whose time is over are not called all at once, as after an outage: the carrier would refuse them.
+        late.sort_by_key(|row| row.until_ms);
+        for row in late.into_iter().take(AT_ONCE) {
+            self.call(row).await;
+        }
+        for (row, free) in early {
+            if self.taken(&row.humans) < free {
                 self.call(row).await;
             }
         }
     }
 
-    /// Whether somebody is there for a caller whose slot has begun.
-    fn is_time(&self, row: &CallbackRow, queues: &[QueueView], now: SystemTime) -> bool {
+    /// Humans who are free for callers of this kind; `None`: nobody is there at this time.
+    fn free(&self, kind: &Kind, queues: &[QueueView], now: SystemTime) -> Option<usize> {
         let settings = self.inner.settings.borrow();
-        let free = settings.free(&row.machine, &row.target, queues, now);
-        let shares =
-            |other: &&CallbackRow| other.target == row.target || other.target.is_empty() || row.target.is_empty();
-        // Who is being called will have one of them.
-        let taken = self.running.values().filter(shares).count();
-        is_time((time(row.from_ms), time(row.until_ms)), now, free, taken)
+        settings.free(&kind.machine, &kind.humans, queues, now)
+    }
+
+    /// Those of a kind who may be called now: no more than can be.
+    async fn due(&self, kind: &Kind, now: Timestamp, free: usize) -> Vec<CallbackRow> {
+        let room = free.saturating_sub(self.taken(&kind.humans));
+        let most = room + AT_ONCE + self.unwritten.len();
+        let store = self.inner.journal.store.read();
+        let mut due = store
+            .callbacks_due(kind, now.as_millisecond(), most, self.shared())
+            .await
+            .unwrap_or_default();
+        // Of one whose last word is not written, what is written next would end the call that is begun now.
+        due.retain(|row| {
+            let mut unwritten = self.unwritten.iter();
+            now.as_millisecond() >= row.from_ms && !unwritten.any(|unwritten| unwritten.row.id == row.id)
+        });
+        due
+    }
+
+    fn shared(&self) -> Shared {
+        self.inner.settings.borrow().shared()
+    }
+
+    /// Callers who are being called and will have one of these.
+    fn taken(&self, humans: &[String]) -> usize {
+        self.running.values().filter(|row| share(&row.humans, humans)).count()
     }
 
     async fn call(&mut self, mut row: CallbackRow) {
-        let (now, inner) = (Timestamp::now(), Arc::clone(&self.inner));
+        let (now, inner, shared) = (Timestamp::now(), Arc::clone(&self.inner), self.shared());
         let (store, counters) = (&inner.journal.store, &inner.journal.callbacks);
         match store
             .read()
-            .claim_callback(&row.id, store.instance(), now.as_millisecond())
+            .claim_callback(&row.id, store.instance(), now.as_millisecond(), shared)
             .await
         {
             Ok(true) => {}
@@ -191,7 +288,9 @@ impl Caller {
             Err(error) => {
                 tracing::debug!(%error, "a callback cannot be claimed");
                 // It may have been all the same: then it is given back as soon as the store is there.
-                return self.unwritten.push((row.id.clone(), as_before(row, Timestamp::now())));
+                let attempted = as_before(&row, Timestamp::now());
+                let before = CallbackState::Calling;
+                return self.unwritten.push(Unwritten { row, before, attempted });
             }
         }
         row.attempts += 1;
@@ -206,6 +305,7 @@ impl Caller {
             trunk: row.trunk.clone(),
             caller: row.caller.clone(),
             target: Some(row.target.clone()).filter(|target| !target.is_empty()),
+            humans: row.humans.clone(),
             reason: row.reason.clone(),
             context: serde_json::from_str(&row.context).unwrap_or(Value::Null),
         };
@@ -214,9 +314,7 @@ impl Caller {
             Ok(Ok(Response::Calling(call))) => Some(*call),
             Ok(_) | Err(_) => None,
         };
-        if let Value::Array(calls) = &mut row.calls {
-            calls.push(json!({ "call": call.map(ids::call), "at": rfc3339(now), "status": null, "outcome": null }));
-        }
+        note(&mut row.calls, call, now, None);
         match (call, answer) {
             (Some(call), _) => {
                 tracing::info!(callback = row.id, call = ids::call(call), "a caller is called back");
@@ -242,8 +340,8 @@ impl Caller {
                 row.attempts -= 1;
                 // It is no attempt, and there may be many.
                 row.calls.as_array_mut().map(Vec::pop);
-                let id = row.id.clone();
-                self.write(id, as_before(row, Timestamp::now() + BREATH)).await;
+                let attempted = as_before(&row, Timestamp::now() + BREATH);
+                self.end(row, CallbackState::Calling, attempted).await;
             }
             (None, Ok(answer)) => {
                 tracing::warn!(callback = row.id, ?answer, "a caller cannot be called back");
@@ -255,8 +353,8 @@ impl Caller {
     /// We stop, or know too little: it is for the next one, as if nothing had been tried.
     async fn give_back(&mut self, mut row: CallbackRow) {
         row.attempts -= 1;
-        let id = row.id.clone();
-        self.write(id, as_before(row, Timestamp::now())).await;
+        let attempted = as_before(&row, Timestamp::now());
+        self.end(row, CallbackState::Calling, attempted).await;
     }
 
     async fn finish(&mut self, mut row: CallbackRow, outcome: Outcome) {
@@ -266,38 +364,48 @@ impl Caller {
                 last["status"] = status.into();
             }
         }
+        let outcome = match self.kept.remove(&row.id) {
+            Some(other) if !outcome.keeps_it() => {
+                note(&mut row.calls, Some(other.call), other.at, Some(Outcome::OtherCall));
+                Outcome::OtherCall
+            }
+            Some(_) | None => outcome,
+        };
         // Whom we hang up on has not been called in vain; who did not answer, or hung up, has, and is left alone for a while.
         if self.stops() && outcome.is_ours() {
             return self.give_back(row).await;
         }
         let now_ms = Timestamp::now().as_millisecond();
-        let (id, attempted) = after(row, outcome, &self.inner.settings.borrow().rules, now_ms);
-        let state = attempted.state;
-        tracing::info!(
-            callback = id,
-            outcome = outcome.name(),
-            state = state.name(),
-            "callback"
-        );
-        self.inner.journal.callbacks.ended(state, attempted.cause);
-        self.write(id, attempted).await;
+        let mut attempted = after(&row, outcome, &self.inner.settings.borrow().rules, now_ms);
+        if attempted.state == CallbackState::Scheduled && self.has_newer(&row).await {
+            attempted = Attempted {
+                attempts: attempted.attempts,
+                ..replaced(&row, now_ms)
+            };
+        }
+        let (outcome, state) = (outcome.name(), attempted.state.name());
+        tracing::info!(callback = row.id, outcome, state, "callback");
+        self.end(row, CallbackState::Calling, attempted).await;
+    }
+
+    /// Whether its caller was promised another one while it was called.
+    async fn has_newer(&self, row: &CallbackRow) -> bool {
+        let shared = self.shared();
+        let waiting = self.inner.journal.store.read().callbacks_of(&row.number).await;
+        let mut waiting = waiting.unwrap_or_default().into_iter();
+        waiting
+            .any(|other| other.id != row.id && other.booked_ms >= row.booked_ms && other.is_for_the_same(row, shared))
     }
 
     /// The store may be away: then it is told again.
-    async fn write(&mut self, id: String, attempted: Attempted) {
-        let store = &self.inner.journal.store;
-        let written = store.read().callback_attempted(&id, store.instance(), &attempted).await;
-        if let Err(error) = written {
-            tracing::debug!(%error, "what became of a callback cannot be written yet");
-            self.unwritten.push((id, attempted));
-        }
+    async fn end(&mut self, row: CallbackRow, before: CallbackState, attempted: Attempted) {
+        let ended = self.inner.end(row, before, attempted).await;
+        self.unwritten.extend(ended.err());
     }
 }
 
-/// Whether a caller of this slot is called now. `free`: humans who are, `None` where none is there at this time; `taken`: those of them who
-/// will have others.
-fn is_time(slot: (SystemTime, SystemTime), now: SystemTime, free: Option<usize>, taken: usize) -> bool {
-    now >= slot.0 && free.is_some_and(|free| is_last(slot, now) || taken < free)
+fn slot(row: &CallbackRow) -> (SystemTime, SystemTime) {
+    (time(row.from_ms), time(row.until_ms))
 }
 
 /// Whether two thirds of a slot are over, or more.
@@ -305,37 +413,45 @@ fn is_last((from, until): (SystemTime, SystemTime), now: SystemTime) -> bool {
     now + until.duration_since(from).unwrap_or_default() / 3 >= until
 }
 
+/// A call for it, among the others. No outcome: not yet.
+fn note(calls: &mut Value, call: Option<CallId>, at: Timestamp, outcome: Option<Outcome>) {
+    if let Value::Array(calls) = calls {
+        let (call, outcome) = (call.map(ids::call), outcome.map(Outcome::name));
+        calls.push(json!({ "call": call, "at": rfc3339(at), "status": null, "outcome": outcome }));
+    }
+}
+
 /// As if this attempt had not been, and not before then.
-fn as_before(row: CallbackRow, due: Timestamp) -> Attempted {
+fn as_before(row: &CallbackRow, due: Timestamp) -> Attempted {
     Attempted {
         state: CallbackState::Scheduled,
         attempts: row.attempts,
         due_ms: due.as_millisecond(),
-        calls: row.calls,
+        calls: row.calls.clone(),
         cause: None,
         closed_ms: None,
+        event: None,
     }
 }
 
 /// How it goes on after an attempt.
-fn after(row: CallbackRow, outcome: Outcome, rules: &Callback, now_ms: i64) -> (String, Attempted) {
-    let is_joined = matches!(outcome, Outcome::Joined);
+fn after(row: &CallbackRow, outcome: Outcome, rules: &Callback, now_ms: i64) -> Attempted {
     let state = match usize::try_from(row.attempts) {
-        _ if is_joined => CallbackState::Done,
+        _ if outcome.keeps_it() => CallbackState::Done,
         Ok(tried) if tried < rules.attempts => CallbackState::Scheduled,
         _ => CallbackState::Missed,
     };
     let again_ms = now_ms.saturating_add_unsigned(ids::ms(rules.retry));
     let waits = state == CallbackState::Scheduled;
-    let attempted = Attempted {
+    Attempted {
         state,
         attempts: row.attempts,
         due_ms: if waits { again_ms } else { row.due_ms },
-        calls: row.calls,
-        cause: Some(outcome.name()).filter(|_| !is_joined),
+        calls: row.calls.clone(),
+        cause: Some(outcome.name()).filter(|_| !outcome.keeps_it()),
         closed_ms: (!waits).then_some(now_ms),
-    };
-    (row.id, attempted)
+        event: None,
+    }
 }
 
 #[cfg(test)]

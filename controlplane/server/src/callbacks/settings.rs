@@ -13,7 +13,7 @@ use playbook::slots::{Effort, Grid, Slot, Team, first_free};
 
 use super::time;
 use crate::config::{Callback, Config};
-use crate::store::callbacks::Taken;
+use crate::store::callbacks::{Shared, Taken};
 
 #[derive(Debug)]
 pub(crate) struct Settings {
@@ -73,6 +73,13 @@ impl Settings {
         })
     }
 
+    pub(super) fn shared(&self) -> Shared {
+        match self.rules.shared_numbers {
+            true => Shared::Yes,
+            false => Shared::No,
+        }
+    }
+
     pub(super) fn calls_out(&self, trunk: &str, caller: &str) -> bool {
         self.trunks.get(trunk).is_some_and(|way| way.to(caller).is_some())
     }
@@ -81,19 +88,34 @@ impl Settings {
         self.humans.iter().any(|human| human.name == target)
     }
 
-    /// Who of them is to have a caller of this target; of none, or of one that is no more: those of the playbook.
-    fn humans(&self, target: &str) -> impl Iterator<Item = &Human> {
-        let is_there = self.is_human(target);
-        let has = move |human: &&Human| if is_there { human.name == target } else { human.is_usual };
-        self.humans.iter().filter(has)
+    /// Of these targets those that are humans, in this order; where there is none, those of the playbook.
+    fn humans(&self, names: &[String]) -> Vec<&Human> {
+        let named = |name| self.humans.iter().find(|human| human.name == *name);
+        let named: Vec<_> = names.iter().filter_map(named).collect();
+        match named.is_empty() {
+            true => self.humans.iter().filter(|human| human.is_usual).collect(),
+            false => named,
+        }
     }
 
-    /// How many humans are free for a caller of this target now; `None`: it is no time for callbacks, or nobody is there.
-    pub(super) fn free(&self, machine: &str, target: &str, queues: &[QueueView], now: SystemTime) -> Option<usize> {
+    /// Their names.
+    pub(super) fn names_of(&self, names: &[String]) -> Vec<String> {
+        self.humans(names).into_iter().map(|human| human.name.clone()).collect()
+    }
+
+    /// How many humans are free for a caller of these now; `None`: it is no time for callbacks, or nobody is there.
+    pub(super) fn free(
+        &self,
+        machine: &str,
+        humans: &[String],
+        queues: &[QueueView],
+        now: SystemTime,
+    ) -> Option<usize> {
         if self.machines.get(machine).is_some_and(|hours| !hours.is_open(now)) {
             return None;
         }
-        let there: Vec<_> = self.humans(target).filter(|human| human.hours.is_open(now)).collect();
+        let mut there = self.humans(humans);
+        there.retain(|human| human.hours.is_open(now));
         let free = |human: &&Human| match queues.iter().find(|queue| queue.name == human.name) {
             Some(queue) => queue
                 .agents
@@ -106,8 +128,9 @@ impl Settings {
     }
 
     /// `None`: nobody.
-    pub(super) fn plan(&self, machine: &str, target: &str, agents: &[AgentView]) -> Option<Plan> {
-        let first = self.humans(target).next()?;
+    pub(super) fn plan(&self, machine: &str, humans: &[String], agents: &[AgentView]) -> Option<Plan> {
+        let humans = self.humans(humans);
+        let first = humans.first()?;
         let hours = match self.machines.get(machine) {
             Some(hours) => Arc::clone(hours),
             // At any time that somebody is there, by the clock of who comes first.
@@ -122,13 +145,13 @@ impl Settings {
             // No agent has an id with a blank in it.
             false => vec![(format!("target {}", human.name), None)],
         };
-        let team = |human: &Human| Team {
+        let team = |human: &&Human| Team {
             hours: Arc::clone(&human.hours),
             members: members(human),
         };
         Some(Plan {
             hours,
-            teams: self.humans(target).map(team).collect(),
+            teams: humans.iter().map(team).collect(),
             grid: self.rules.grid,
             effort: self.rules.effort,
         })
@@ -143,16 +166,15 @@ fn always(zone: &str) -> Calendar {
 }
 
 impl Plan {
-    /// The first slot that is free, ms since 1970. What is promised of anybody takes room of each, and the other way round: it is not known
-    /// who will have that caller.
+    /// The first slot that is free, ms since 1970. What is promised of several takes room of each: it is not known who will have that caller.
     pub(super) fn choose(
         &self,
         now: SystemTime,
         not_before: SystemTime,
-        target: &str,
+        humans: &[String],
         taken: &[Taken],
     ) -> Option<(i64, i64)> {
-        let shared = |other: &&Taken| other.target == target || other.target.is_empty() || target.is_empty();
+        let shared = |other: &&Taken| share(&other.humans, humans);
         let slot = |taken: &Taken| Slot {
             from: time(taken.from_ms),
             until: time(taken.until_ms),
@@ -163,4 +185,9 @@ impl Plan {
         let ms = |at: SystemTime| Timestamp::try_from(at).ok().map(Timestamp::as_millisecond);
         Some((ms(slot.from)?, ms(slot.until)?))
     }
+}
+
+/// Whether somebody may be called for both; of nobody in particular it may be anybody.
+pub(super) fn share(some: &[String], others: &[String]) -> bool {
+    some.is_empty() || others.is_empty() || some.iter().any(|name| others.contains(name))
 }

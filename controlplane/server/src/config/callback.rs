@@ -25,6 +25,8 @@ pub struct Callback {
     pub attempts: usize,
     /// The pause between two attempts.
     pub retry: Duration,
+    /// A number may be that of several callers.
+    pub shared_numbers: bool,
     /// What callers hear who are promised one.
     pub voice: BTreeMap<Word, Prompt>,
 }
@@ -57,6 +59,7 @@ pub(super) fn read(table: Table<'_, '_>, targets: &[Target]) -> Callback {
         },
         attempts: count(&table, "attempts", 1..=10, 3),
         retry: minutes(&table, "retry_min", 1, 10),
+        shared_numbers: table.boolean("shared_numbers").unwrap_or(false),
         voice: words::read(table.table("prompts")),
     };
     table.finish();
@@ -89,6 +92,7 @@ mod tests {
         };
         assert_eq!(usual.effort, effort);
         assert_eq!((usual.attempts, usual.retry), (3, Duration::from_secs(600)));
+        assert!(!usual.shared_numbers);
         let found = problems(
             "[callback]\nslot_min = 7\nlead_min = 1441\ndays_ahead = 0\nhandle_s = 9\nshare = 1.1\nattempts = 11\n\
              retry_min = 0\n",

@@ -41,7 +41,7 @@ pub struct Webhook {
 }
 
 /// Types of events that a webhook can ask for.
-pub const EVENT_TYPES: [&str; 16] = [
+pub const EVENT_TYPES: [&str; 19] = [
     "baton.call.started",
     "baton.call.ended",
     "baton.call.hears",
@@ -58,6 +58,9 @@ pub const EVENT_TYPES: [&str; 16] = [
     "baton.handoff.voicemail_left",
     "baton.handoff.callback_scheduled",
     "baton.context.updated",
+    "baton.callback.done",
+    "baton.callback.missed",
+    "baton.callback.cancelled",
 ];
 
 pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
@@ -69,7 +72,13 @@ pub(super) fn read(root: &Table<'_, '_>) -> Vec<Webhook> {
         let types = entry.strings("types").map(|found| found.value).unwrap_or_default();
         for kind in &types {
             if !EVENT_TYPES.into_iter().any(|known| is_type(&kind.value, known)) {
-                let groups = ["baton.*", "baton.call.*", "baton.handoff.*", "baton.context.*"];
+                let groups = [
+                    "baton.*",
+                    "baton.call.*",
+                    "baton.handoff.*",
+                    "baton.context.*",
+                    "baton.callback.*",
+                ];
                 let hint = reader::nearest(&kind.value, EVENT_TYPES.into_iter().chain(groups));
                 entry.problem(kind.line, "types", format!("there is no event {:?}{hint}", kind.value));
             }

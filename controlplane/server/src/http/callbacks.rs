@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse as _;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::auth::Principal;
@@ -13,8 +12,7 @@ use super::guard::Parameters;
 use super::handoffs::unreadable;
 use super::problem::Problem;
 use super::{Answered, Context, Named, Shared, document};
-use crate::callbacks::{NoSlot, Wish};
-use crate::ids::rfc3339;
+use crate::callbacks::{NoSlot, SCHEMA, Wish, view};
 use crate::records::callback_view;
 use crate::store::callbacks::{CallbackPage, CallbackRow, CallbackState};
 
@@ -62,7 +60,7 @@ pub(super) async fn list(State(shared): Context, principal: Principal, parameter
 pub(super) async fn one(State(shared): Context, principal: Principal, name: Named) -> Answered {
     let row = shared.callback(&principal, name).await?;
     let mut view = view(&row);
-    view["schema"] = "baton.callback/1".into();
+    view["schema"] = SCHEMA.into();
     view["context"] = serde_json::from_str(&row.context).unwrap_or(Value::Null);
     Ok(document(StatusCode::OK, &view))
 }
@@ -102,32 +100,6 @@ pub(super) async fn promise(
     let mut answer = callback_view(&booked);
     answer["schema"] = "baton.promise/1".into();
     Ok(document(StatusCode::CREATED, &answer))
-}
-
-fn view(row: &CallbackRow) -> Value {
-    let at = |ms: i64| Timestamp::from_millisecond(ms).ok().map(rfc3339);
-    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-    json!({
-        "id": row.id,
-        "call": row.call,
-        "handoff": text(&row.handoff),
-        "state": row.state,
-        "from": at(row.from_ms),
-        "until": at(row.until_ms),
-        "time_zone": row.zone,
-        "target": text(&row.target),
-        "reason": row.reason,
-        "trunk": row.trunk,
-        "ai_agent": row.agent,
-        "caller": row.caller,
-        "booked_at": at(row.booked_ms),
-        "confirmed_at": row.confirmed_ms.and_then(at),
-        "attempts": row.attempts,
-        "calls": row.calls,
-        "cause": row.cause,
-        "late_ms": Some(row.late_ms).filter(|late| *late > 0),
-        "closed_at": row.closed_ms.and_then(at),
-    })
 }
 
 fn refused(why: NoSlot) -> Problem {

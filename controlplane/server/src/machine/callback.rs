@@ -145,9 +145,11 @@ impl Promise {
         let Some(promises) = self.journal.promises() else {
             return;
         };
-        if let Err(why) = promises.confirmed(&self.booked.id).await {
+        let id = self.booked.id.clone();
+        let (call, handoff) = (self.asked.call, self.asked.handoff);
+        if let Err(why) = promises.confirmed(call, handoff, self.booked).await {
             // It is there all the same, and called at its time.
-            tracing::warn!(%why, callback = self.booked.id, "a callback could not be confirmed");
+            tracing::warn!(%why, callback = id, "a callback could not be confirmed");
         }
     }
 }

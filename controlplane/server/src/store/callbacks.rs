@@ -10,8 +10,9 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 use tokio::time::sleep;
 
-use super::Database;
 use super::database::{may_pass, within};
+use super::put::put_event;
+use super::{Database, EventRow};
 
 /// The pause between two attempts at a transaction.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -64,8 +65,10 @@ pub(crate) struct CallbackRow {
     pub(crate) number: String,
     /// Empty: none.
     pub(crate) machine: String,
-    /// Empty: the targets in order.
+    /// Who was wished for; empty: nobody.
     pub(crate) target: String,
+    /// Who is to have the caller, in order; none, in a promise of an older version: whoever the playbook names.
+    pub(crate) humans: Vec<String>,
     pub(crate) reason: String,
     /// JSON.
     pub(crate) context: String,
@@ -85,16 +88,40 @@ pub(crate) struct CallbackRow {
     pub(crate) closed_ms: Option<i64>,
 }
 
+/// Whether several callers may share a number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shared {
+    No,
+    /// As behind a switchboard: who calls from it need not be who called before.
+    Yes,
+}
+
+impl Shared {
+    fn bound(self) -> i64 {
+        i64::from(self == Shared::Yes)
+    }
+}
+
 /// A slot that is committed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Empty: of anybody.
-    pub(crate) target: String,
+    /// Of whom; none: of anybody.
+    pub(crate) humans: Vec<String>,
     pub(crate) from_ms: i64,
     pub(crate) until_ms: i64,
 }
 
-/// What became of an attempt.
+/// Those who promised are the same, and those who are to have the callers: all of them can be called now, or none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    pub(crate) machine: String,
+    target: String,
+    pub(crate) humans: Vec<String>,
+    /// As the store has them.
+    names: String,
+}
+
+/// What became of one that waited, or of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempted {
     pub(crate) state: CallbackState,
@@ -103,6 +130,8 @@ pub(crate) struct Attempted {
     pub(crate) calls: Value,
     pub(crate) cause: Option<&'static str>,
     pub(crate) closed_ms: Option<i64>,
+    /// Written with it: who is to be told.
+    pub(crate) event: Option<EventRow>,
 }
 
 /// What a reader asks for: those that were promised first come first.
@@ -118,12 +147,12 @@ macro_rules! callbacks {
     ($which:literal) => {
         callbacks!("context", $which)
     };
-    ($context:literal, $which:literal) => {
+    ($context:literal, $which:expr) => {
         concat!(
             "SELECT id, call, handoff, agent, trunk, caller, number, machine, target, reason, ",
             $context,
             ", zone, from_ms, until_ms, \
-             state, confirmed_ms, attempts, due_ms, calls, cause, late_ms, booked_ms, closed_ms FROM callbacks WHERE ",
+             state, confirmed_ms, attempts, due_ms, calls, cause, late_ms, booked_ms, closed_ms, humans FROM callbacks WHERE ",
             $which
         )
     };
@@ -134,64 +163,74 @@ const PAGE: &str = callbacks!(
     "CAST('' AS TEXT)",
     "(booked_ms, id) > ($1, $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR agent = $4) ORDER BY booked_ms, id LIMIT $5"
 );
-/// Who is still on the phone is not called. They are looked at each second: without their contexts.
+/// Who is on the phone with us, or is being called already, is not called; where several share a number it may be somebody else.
+macro_rules! on_the_phone {
+    ($shared:literal) => {
+        concat!(
+            "(EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call) OR ",
+            $shared,
+            " = 0 AND (EXISTS (SELECT 1 FROM calls c WHERE c.number = callbacks.number AND c.number <> '') \
+             OR EXISTS (SELECT 1 FROM callbacks o WHERE o.number = callbacks.number AND o.closed_ms IS NULL AND o.state = 'calling')))"
+        )
+    };
+}
+
+const KINDS: &str = "SELECT DISTINCT machine, target, humans FROM callbacks WHERE state = 'scheduled' AND due_ms <= $1";
+/// They are looked at each second: without their contexts.
 const DUE: &str = callbacks!(
     "CAST('' AS TEXT)",
-    "state = 'scheduled' AND due_ms <= $1 AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call) \
-     ORDER BY due_ms LIMIT $2"
+    concat!(
+        "state = 'scheduled' AND machine = $1 AND target = $2 AND humans = $3 AND due_ms <= $4 AND NOT ",
+        on_the_phone!("$6"),
+        " ORDER BY until_ms LIMIT $5"
+    )
 );
-const OPEN_OF_NUMBER: &str = callbacks!("state = 'scheduled' AND number = $1 AND target = $2 AND until_ms > $3");
-const TAKEN: &str =
-    "SELECT target, from_ms, until_ms FROM callbacks WHERE until_ms > $1 AND state <> 'cancelled' AND id <> $2";
+const OF_NUMBER: &str = callbacks!(
+    "CAST('' AS TEXT)",
+    "number = $1 AND closed_ms IS NULL AND state = 'scheduled'"
+);
+/// What was over before its time has left its room.
+const TAKEN: &str = "SELECT target, humans, from_ms, until_ms FROM callbacks WHERE until_ms > $1 AND state <> 'cancelled' AND id <> $2 \
+    AND (closed_ms IS NULL OR closed_ms >= from_ms)";
 const OPEN: &str = "SELECT COUNT(*) FROM callbacks WHERE closed_ms IS NULL";
 
 const LOCK: &str = "UPDATE callback_slots SET taken = taken + 1";
-const OUTDATED: &str = "UPDATE callbacks SET state = 'cancelled', closed_ms = $3 WHERE state = 'scheduled' AND number = $1 \
-    AND target = $2 AND until_ms <= $3";
-const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $4, trunk = $5, caller = $6, machine = $7, reason = $8, \
-    context = $9, confirmed_ms = NULL, attempts = 0 WHERE id = $1 AND state = 'scheduled'";
-const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, reason, context, zone, \
-    from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, 'scheduled', 0, $13, '', '[]', 0, $15)";
+const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $4, trunk = $5, caller = $6, machine = $7, target = $8, \
+    humans = $9, reason = $10, context = $11, attempts = 0 WHERE id = $1 AND state = 'scheduled'";
+const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, humans, reason, context, \
+    zone, from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'scheduled', 0, $14, '', '[]', 0, $16)";
 const MOVE: &str =
     "UPDATE callbacks SET from_ms = $2, until_ms = $3, due_ms = $2 WHERE id = $1 AND state = 'scheduled'";
 const CONFIRM: &str =
-    "UPDATE callbacks SET confirmed_ms = COALESCE(confirmed_ms, $2) WHERE id = $1 AND state = 'scheduled'";
+    "UPDATE callbacks SET confirmed_ms = COALESCE(confirmed_ms, $2) WHERE id = $1 AND state <> 'cancelled'";
 const CANCEL: &str = "UPDATE callbacks SET state = 'cancelled', closed_ms = $2 WHERE id = $1 AND state = 'scheduled'";
-const CLAIM: &str = "UPDATE callbacks SET state = 'calling', instance = $2, attempts = attempts + 1, \
-    late_ms = CASE WHEN attempts = 0 AND until_ms < $3 THEN $3 - until_ms ELSE late_ms END \
-    WHERE id = $1 AND state = 'scheduled' AND due_ms <= $3 \
-    AND NOT EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call)";
+const CLAIM: &str = concat!(
+    "UPDATE callbacks SET state = 'calling', instance = $2, attempts = attempts + 1, \
+     late_ms = CASE WHEN attempts = 0 AND until_ms < $3 THEN $3 - until_ms ELSE late_ms END \
+     WHERE id = $1 AND state = 'scheduled' AND due_ms <= $3 AND NOT ",
+    on_the_phone!("$4")
+);
 const CALLED: &str = "UPDATE callbacks SET calls = $3 WHERE id = $1 AND state = 'calling' AND instance = $2";
 const ATTEMPTED: &str = "UPDATE callbacks SET state = $3, due_ms = $4, calls = $5, cause = $6, closed_ms = $7, attempts = $8, instance = '' \
-    WHERE id = $1 AND state = 'calling' AND instance = $2";
+    WHERE id = $1 AND state = $9 AND instance = $2";
 const RELEASE: &str =
     "UPDATE callbacks SET state = 'scheduled', instance = '' WHERE instance = $1 AND state = 'calling'";
 
 /// All that read much.
 #[cfg(test)]
 pub(super) const STATEMENTS: [&str; 12] = [
-    ONE,
-    PAGE,
-    DUE,
-    OPEN_OF_NUMBER,
-    TAKEN,
-    OPEN,
-    OUTDATED,
-    AGAIN_FOR,
-    MOVE,
-    CLAIM,
-    ATTEMPTED,
-    RELEASE,
+    ONE, PAGE, KINDS, DUE, OF_NUMBER, TAKEN, OPEN, AGAIN_FOR, MOVE, CLAIM, ATTEMPTED, RELEASE,
 ];
 
 impl Database {
     /// Promises a callback. `choose` is told which slots are committed, and takes one that is free; `None`: there is none. Who has one
-    /// already of the same number and target has that one again, with what is known of the new call. On the disk when this returns;
-    /// the database may be busy for `most`.
+    /// already of the same number and for the same humans has that one again, with what is known of the new call. On the disk when this
+    /// returns; the database may be busy for `most`.
     pub(crate) async fn book_callback(
         &self,
         new: &CallbackRow,
+        shared: Shared,
         most: Duration,
         choose: impl Fn(&[Taken]) -> Option<(i64, i64)> + Sync,
     ) -> Result<Option<CallbackRow>, sqlx::Error> {
@@ -199,18 +238,13 @@ impl Database {
             let mut transaction = self.pool.begin().await?;
             let connection = &mut *transaction;
             sqlx::query(LOCK).execute(&mut *connection).await?;
-            let open = sqlx::query(OPEN_OF_NUMBER).bind(&new.number).bind(&new.target);
-            let open = open.bind(new.booked_ms).fetch_optional(&mut *connection).await?;
-            let again = match open.as_ref().map(callback).transpose()? {
-                None => None,
-                Some(open) => {
-                    let again = sqlx::query(AGAIN_FOR).bind(&open.id).bind(&new.call);
-                    let again = again.bind(&new.handoff).bind(&new.agent).bind(&new.trunk);
-                    let again = again.bind(&new.caller).bind(&new.machine).bind(&new.reason);
-                    let done = again.bind(&new.context).execute(&mut *connection).await?;
-                    // Or it is being called since a moment ago.
-                    Some(open).filter(|_| done.rows_affected() > 0)
-                }
+            let open = of_number(connection, &new.number).await?;
+            let mut open = open.into_iter();
+            let open = open.find(|open| open.until_ms > new.booked_ms && open.is_for_the_same(new, shared));
+            let again = match open {
+                Some(open) if renew(connection, &open.id, new).await? => Some(open),
+                // Or it is being called since a moment ago.
+                Some(_) | None => None,
             };
             let row = match again {
                 Some(open) => CallbackRow {
@@ -221,8 +255,6 @@ impl Database {
                     ..new.clone()
                 },
                 None => {
-                    let outdated = sqlx::query(OUTDATED).bind(&new.number).bind(&new.target);
-                    outdated.bind(new.booked_ms).execute(&mut *connection).await?;
                     let taken = taken(connection, new.booked_ms, "").await?;
                     let Some((from_ms, until_ms)) = choose(&taken) else {
                         return Ok(None);
@@ -278,16 +310,40 @@ impl Database {
         self.patient(most, attempt).await
     }
 
-    /// Its caller has said yes; whether it waits still.
+    /// Its caller has said yes, which may become known when it is being called already; whether anybody wants it.
     pub(crate) async fn confirm_callback(&self, id: &str, now_ms: i64, most: Duration) -> Result<bool, sqlx::Error> {
         let confirm = || sqlx::query(CONFIRM).bind(id).bind(now_ms);
         Ok(self.insist(most, confirm).await? > 0)
     }
 
-    /// Nobody wants it any more; whether it waited.
-    pub(crate) async fn cancel_callback(&self, id: &str, now_ms: i64, most: Duration) -> Result<bool, sqlx::Error> {
-        let cancel = || sqlx::query(CANCEL).bind(id).bind(now_ms);
-        Ok(self.insist(most, cancel).await? > 0)
+    /// Nobody wants it any more; whether it waited. `event`: who is to be told, by this server.
+    pub(crate) async fn cancel_callback(
+        &self,
+        id: &str,
+        now_ms: i64,
+        most: Duration,
+        event: Option<(&EventRow, &str)>,
+    ) -> Result<bool, sqlx::Error> {
+        let attempt = || async {
+            let mut transaction = self.pool.begin().await?;
+            let connection = &mut *transaction;
+            let cancel = sqlx::query(CANCEL).bind(id).bind(now_ms);
+            let waited = cancel.execute(&mut *connection).await?.rows_affected() > 0;
+            if let Some((event, instance)) = event.filter(|_| waited) {
+                put_event(connection, instance, event).await?;
+            }
+            if !waited {
+                // Or it is ours already: a commit whose answer was lost.
+                let found = sqlx::query(ONE).bind(id).fetch_optional(&mut *connection).await?;
+                let row = found.as_ref().map(callback).transpose()?;
+                let ours =
+                    |row: CallbackRow| row.state == CallbackState::Cancelled.name() && row.closed_ms == Some(now_ms);
+                return Ok(row.is_some_and(ours));
+            }
+            transaction.commit().await?;
+            Ok(true)
+        };
+        self.patient(most, attempt).await
     }
 
     /// One of them.
@@ -312,11 +368,41 @@ impl Database {
         rows.iter().map(callback).collect::<Result<_, _>>().map(Some)
     }
 
-    /// Those whose time has come, the longest due first, each without its context; not those whose callers are still on the phone.
-    pub(crate) async fn callbacks_due(&self, now_ms: i64, limit: u32) -> Result<Vec<CallbackRow>, sqlx::Error> {
-        let query = sqlx::query(DUE).bind(now_ms).bind(i64::from(limit));
+    /// Of which kinds there are some whose time has come.
+    pub(crate) async fn callback_kinds(&self, now_ms: i64) -> Result<Vec<Kind>, sqlx::Error> {
+        let rows = within(sqlx::query(KINDS).bind(now_ms).fetch_all(&self.pool)).await?;
+        let kind = |row: &AnyRow| {
+            let (target, names): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+            Ok(Kind {
+                machine: row.try_get(0)?,
+                humans: humans(&target, &names)?,
+                target,
+                names,
+            })
+        };
+        rows.iter().map(kind).collect()
+    }
+
+    /// Those of a kind whose time has come, of which the slots end first, each without its context; not those whose callers are on the phone.
+    pub(crate) async fn callbacks_due(
+        &self,
+        kind: &Kind,
+        now_ms: i64,
+        limit: usize,
+        shared: Shared,
+    ) -> Result<Vec<CallbackRow>, sqlx::Error> {
+        let query = sqlx::query(DUE).bind(&kind.machine).bind(&kind.target);
+        let query = query.bind(&kind.names).bind(now_ms);
+        let query = query
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .bind(shared.bound());
         let rows = within(query.fetch_all(&self.pool)).await?;
         rows.iter().map(callback).collect()
+    }
+
+    /// Those of a number that wait, each without its context.
+    pub(crate) async fn callbacks_of(&self, number: &str) -> Result<Vec<CallbackRow>, sqlx::Error> {
+        within(async { of_number(&mut *self.pool.acquire().await?, number).await }).await
     }
 
     /// How many are not over.
@@ -326,8 +412,15 @@ impl Database {
     }
 
     /// An attempt is this server's; whether it is: another one may have been faster.
-    pub(crate) async fn claim_callback(&self, id: &str, instance: &str, now_ms: i64) -> Result<bool, sqlx::Error> {
+    pub(crate) async fn claim_callback(
+        &self,
+        id: &str,
+        instance: &str,
+        now_ms: i64,
+        shared: Shared,
+    ) -> Result<bool, sqlx::Error> {
         let query = sqlx::query(CLAIM).bind(id).bind(instance).bind(now_ms);
+        let query = query.bind(shared.bound());
         Ok(within(query.execute(&self.pool)).await?.rows_affected() > 0)
     }
 
@@ -337,18 +430,39 @@ impl Database {
         within(query.execute(&self.pool)).await.map(|_| ())
     }
 
-    /// What became of an attempt that was this server's.
+    /// What became of one that waited, or of an attempt that was this server's; whether it was so. Who is to be told is told by this server.
     pub(crate) async fn callback_attempted(
         &self,
         id: &str,
+        before: CallbackState,
         instance: &str,
         attempted: &Attempted,
-    ) -> Result<(), sqlx::Error> {
-        let query = sqlx::query(ATTEMPTED).bind(id).bind(instance);
-        let query = query.bind(attempted.state.name()).bind(attempted.due_ms);
-        let query = query.bind(attempted.calls.to_string()).bind(attempted.cause);
-        let query = query.bind(attempted.closed_ms).bind(attempted.attempts);
-        within(query.execute(&self.pool)).await.map(|_| ())
+    ) -> Result<bool, sqlx::Error> {
+        // What waits is nobody's.
+        let holder = if before == CallbackState::Calling { instance } else { "" };
+        within(async {
+            let mut transaction = self.pool.begin().await?;
+            let query = sqlx::query(ATTEMPTED).bind(id).bind(holder);
+            let query = query.bind(attempted.state.name()).bind(attempted.due_ms);
+            let query = query.bind(attempted.calls.to_string()).bind(attempted.cause);
+            let query = query
+                .bind(attempted.closed_ms)
+                .bind(attempted.attempts)
+                .bind(before.name());
+            let done = query.execute(&mut *transaction).await?.rows_affected() > 0;
+            if let Some(event) = attempted.event.as_ref().filter(|_| done) {
+                put_event(&mut transaction, instance, event).await?;
+            }
+            transaction.commit().await?;
+            Ok(done)
+        })
+        .await
+    }
+
+    /// Whatever a test wants.
+    #[cfg(test)]
+    pub(crate) async fn run(&self, statement: &'static str) {
+        sqlx::query(statement).execute(&self.pool).await.expect("done");
     }
 
     /// Does it again where the database's trouble may pass, for so long. The second time it finds what the first has done.
@@ -371,13 +485,35 @@ pub(super) async fn release(connection: &mut AnyConnection, dead: &str) -> Resul
     sqlx::query(RELEASE).bind(dead).execute(connection).await.map(|_| ())
 }
 
+impl CallbackRow {
+    /// Whether both, of the same number, are for the same caller, to whom one is as good as the other.
+    pub(crate) fn is_for_the_same(&self, other: &CallbackRow, shared: Shared) -> bool {
+        let humans = self.humans == other.humans || self.humans.is_empty() || other.humans.is_empty();
+        humans && (shared == Shared::No || self.call == other.call)
+    }
+}
+
+async fn of_number(connection: &mut AnyConnection, number: &str) -> Result<Vec<CallbackRow>, sqlx::Error> {
+    let rows = sqlx::query(OF_NUMBER).bind(number).fetch_all(connection).await?;
+    rows.iter().map(callback).collect()
+}
+
+/// One that waits is for a newer call; whether it waited still.
+async fn renew(connection: &mut AnyConnection, id: &str, new: &CallbackRow) -> Result<bool, sqlx::Error> {
+    let query = sqlx::query(AGAIN_FOR).bind(id).bind(&new.call);
+    let query = query.bind(&new.handoff).bind(&new.agent).bind(&new.trunk);
+    let query = query.bind(&new.caller).bind(&new.machine).bind(&new.target);
+    let query = query.bind(names(&new.humans)).bind(&new.reason).bind(&new.context);
+    Ok(query.execute(connection).await?.rows_affected() > 0)
+}
+
 async fn taken(connection: &mut AnyConnection, now_ms: i64, but: &str) -> Result<Vec<Taken>, sqlx::Error> {
     let rows = sqlx::query(TAKEN).bind(now_ms).bind(but).fetch_all(connection).await?;
     let slot = |row: &AnyRow| {
         Ok(Taken {
-            target: row.try_get(0)?,
-            from_ms: row.try_get(1)?,
-            until_ms: row.try_get(2)?,
+            humans: humans(row.try_get(0)?, row.try_get(1)?)?,
+            from_ms: row.try_get(2)?,
+            until_ms: row.try_get(3)?,
         })
     };
     rows.iter().map(slot).collect()
@@ -387,13 +523,27 @@ async fn insert(connection: &mut AnyConnection, row: &CallbackRow) -> Result<(),
     let query = sqlx::query(INSERT).bind(&row.id).bind(&row.call).bind(&row.handoff);
     let query = query.bind(&row.agent).bind(&row.trunk).bind(&row.caller);
     let query = query.bind(&row.number).bind(&row.machine).bind(&row.target);
-    let query = query.bind(&row.reason).bind(&row.context).bind(&row.zone);
-    let query = query.bind(row.from_ms).bind(row.until_ms).bind(row.booked_ms);
-    query.execute(connection).await.map(|_| ())
+    let query = query.bind(names(&row.humans)).bind(&row.reason).bind(&row.context);
+    let query = query.bind(&row.zone).bind(row.from_ms).bind(row.until_ms);
+    query.bind(row.booked_ms).execute(connection).await.map(|_| ())
+}
+
+fn names(humans: &[String]) -> String {
+    Value::from(humans).to_string()
+}
+
+/// An older version wrote the target alone.
+fn humans(target: &str, names: &str) -> Result<Vec<String>, sqlx::Error> {
+    let humans: Vec<String> = serde_json::from_str(names).map_err(|error| sqlx::Error::Decode(error.into()))?;
+    Ok(match humans.is_empty() && !target.is_empty() {
+        true => vec![target.to_owned()],
+        false => humans,
+    })
 }
 
 fn callback(row: &AnyRow) -> Result<CallbackRow, sqlx::Error> {
     let calls: String = row.try_get(18)?;
+    let target: String = row.try_get(8)?;
     Ok(CallbackRow {
         id: row.try_get(0)?,
         call: row.try_get(1)?,
@@ -403,7 +553,8 @@ fn callback(row: &AnyRow) -> Result<CallbackRow, sqlx::Error> {
         caller: row.try_get(5)?,
         number: row.try_get(6)?,
         machine: row.try_get(7)?,
-        target: row.try_get(8)?,
+        humans: humans(&target, row.try_get(23)?)?,
+        target,
         reason: row.try_get(9)?,
         context: row.try_get(10)?,
         zone: row.try_get(11)?,

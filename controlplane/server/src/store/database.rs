@@ -24,13 +24,14 @@ const CONNECTIONS: u32 = 5;
 const ACQUIRE: Duration = Duration::from_secs(5);
 
 /// What a database of ours looks like, step by step. A step that was ever released is never changed.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "records and outbox", include_str!("schema/1_records_and_outbox.sql")),
     (2, "events in order", include_str!("schema/2_events_in_order.sql")),
     (3, "prompts", include_str!("schema/3_prompts.sql")),
     (4, "calls in time", include_str!("schema/4_calls_in_time.sql")),
     (5, "agents", include_str!("schema/5_agents.sql")),
     (6, "callbacks", include_str!("schema/6_callbacks.sql")),
+    (7, "who calls back", include_str!("schema/7_who_calls_back.sql")),
 ];
 
 /// Each connection to SQLite: readers do not wait for the writer (WAL), a commit is on the disk when it returns (FULL), and
@@ -137,7 +138,7 @@ const NEXT_DUE: &str = "SELECT due_ms FROM deliveries WHERE endpoint = $1 AND st
     AND due_ms > $2 AND instance = $3 ORDER BY due_ms LIMIT 1";
 const WAITING: &str = "SELECT COUNT(*) FROM deliveries WHERE endpoint = $1 AND instance = $2 AND status = 'pending'";
 
-const OPEN_CALLS: &str = "SELECT id, body, (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = calls.id) \
+const OPEN_CALLS: &str = "SELECT id, body, (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = calls.id), number \
     FROM calls WHERE instance = $1 ORDER BY id";
 const OPEN_HANDOFFS: &str = "SELECT id, call, agent, requested_ms, token, turns, body, \
     (SELECT COALESCE(MAX(e.sequence), 0) FROM events e WHERE e.subject = handoffs.id) FROM handoffs \
@@ -513,6 +514,7 @@ impl Database {
             let call = CallRow {
                 id: row.try_get(0)?,
                 body: row.try_get(1)?,
+                number: row.try_get(3)?,
             };
             Ok((call, row.try_get(2)?))
         };

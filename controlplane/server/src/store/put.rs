@@ -57,12 +57,13 @@ pub(super) async fn put_all(
 pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &Write) -> Result<(), sqlx::Error> {
     let query = match write {
         Write::Call(call) => sqlx::query(
-            "INSERT INTO calls (id, instance, body) VALUES ($1, $2, $3) \
+            "INSERT INTO calls (id, instance, body, number) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (id) DO UPDATE SET body = excluded.body",
         )
         .bind(&call.id)
         .bind(instance)
-        .bind(&call.body),
+        .bind(&call.body)
+        .bind(&call.number),
         Write::CallOver(id) => sqlx::query("DELETE FROM calls WHERE id = $1").bind(id),
         Write::Turns(turns) => return put_turns(connection, std::iter::once(turns)).await,
         Write::Context(context) => sqlx::query(
@@ -145,7 +146,11 @@ async fn put_turns<'a>(
     Ok(())
 }
 
-async fn put_event(connection: &mut AnyConnection, instance: &str, event: &EventRow) -> Result<(), sqlx::Error> {
+pub(super) async fn put_event(
+    connection: &mut AnyConnection,
+    instance: &str,
+    event: &EventRow,
+) -> Result<(), sqlx::Error> {
     // Its row is ours until the commit: places become visible in their order, whoever else writes.
     sqlx::query("UPDATE event_places SET last = last + 1")
         .execute(&mut *connection)

@@ -350,6 +350,7 @@ async fn what_is_written_twice_is_there_once(home: Home) {
     let database = home.open().await;
     let call = CallRow {
         id: "call_1".to_owned(),
+        number: String::new(),
         body: "{}".to_owned(),
     };
     let writes = [
@@ -501,6 +502,7 @@ async fn what_a_dead_server_left_is_closed_and_told_once(home: Home) {
     let (left, over, theirs) = (handoff(1, 5), handoff(2, 6), handoff(4, 7));
     let call = CallRow {
         id: left.call.clone(),
+        number: String::new(),
         body: serde_json::json!({ "legs": legs::write(&[legs::tests::caller()]) }).to_string(),
     };
     dead.store.write(Write::Call(call));

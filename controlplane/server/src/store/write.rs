@@ -51,9 +51,7 @@ impl Write {
     /// It is never written: nobody waits for it any more.
     pub(super) fn give_up(&self) {
         if let Write::Event(row) = self {
-            for waiting in &row.waits.0 {
-                less(waiting);
-            }
+            row.give_up();
         }
     }
 
@@ -81,6 +79,8 @@ impl Write {
 #[derive(Clone, Debug)]
 pub(crate) struct CallRow {
     pub(crate) id: String,
+    /// Its caller's, in E.164; empty where it is not known.
+    pub(crate) number: String,
     pub(crate) body: String,
 }
 
@@ -156,6 +156,13 @@ pub(crate) struct EventRow {
     pub(crate) body: Arc<str>,
     pub(crate) endpoints: Vec<String>,
     pub(crate) waits: Waits,
+}
+
+impl EventRow {
+    /// It is told to nobody.
+    pub(crate) fn give_up(&self) {
+        self.waits.0.iter().for_each(|waiting| less(waiting));
+    }
 }
 
 /// Counters of those that are to be told, each of which has counted the event as one that waits.

@@ -8,9 +8,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::PATIENCE;
 use crate::drain::signal;
-use crate::party::{Manner, Signal, Voice, Wish};
+use crate::party::{Carrier, Manner, Signal, Voice, Wish};
 use crate::way::{FOUR, Way};
-use crate::world::{ADMIN, NUMBER, OWN, Plan, World, ready, start_program};
+use crate::world::{ADMIN, NUMBER, OWN, Plan, World, ready, start_program, warm};
 
 /// The slot that runs counts: its caller is called as soon as it has hung up.
 const NOW: &str = "[callback]\nlead_min = 0\nslot_min = 60\nattempts = 1\n";
@@ -38,17 +38,19 @@ async fn promised(world: &World) -> String {
 /// Until the callback is in this state.
 async fn becomes(world: &World, id: &str, state: &str) -> Value {
     let path = format!("/v1/callbacks/{id}");
+    let mut callback = Value::Null;
     let waiting = async {
         loop {
-            let callback = world.document(&path).await;
+            callback = world.document(&path).await;
             if callback["state"] == state {
-                return callback;
+                return;
             }
             sleep(std::time::Duration::from_millis(50)).await;
         }
     };
     let found = timeout(PATIENCE, waiting).await;
-    found.unwrap_or_else(|_| panic!("{id} is never {state}"))
+    assert!(found.is_ok(), "never {state}: {callback:#}");
+    callback
 }
 
 /// The caller of the first call hangs up.
@@ -161,6 +163,39 @@ async fn a_caller_whom_the_ai_has_promised_it_is_called_after_it_has_hung_up_and
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_rings_again_and_has_its_human_then_is_called_no_more() {
+    let mut world = World::with(plan(Some(Manner::Answers), "")).await;
+    let id = promised(&world).await;
+    let callback = world.document(&format!("/v1/callbacks/{id}")).await;
+    assert_eq!(callback["targets"], json!(["support"]), "{callback}");
+    leaves(&mut world).await;
+    world.ai.until(&Signal::Bye).await;
+    world.caller.wish(Wish::Call(world.sip, Carrier::Refuses));
+    world.call = loop {
+        if let Signal::Invited(Some(call), None) = world.ai.next().await {
+            break call;
+        }
+    };
+    world.ai.until(&Signal::Up).await;
+    let handoff = world.ask_for_a_human(warm()).await;
+    world.is_briefed(&handoff).await;
+    world.accept(&handoff).await;
+    world.is_joined().await;
+    let callback = becomes(&world, &id, "done").await;
+    let [attempt] = &callback["calls"].as_array().expect("a list")[..] else {
+        panic!("one call: {callback}")
+    };
+    assert_eq!(
+        (&attempt["call"], &attempt["outcome"], &callback["attempts"]),
+        (&json!(world.call), &json!("other_call"), &json!(0))
+    );
+    world.events(&id, "baton.callback.done").await;
+    assert_eq!(world.data["calls"], callback["calls"]);
+    world.metrics_say(&["baton_callbacks_total{result=\"done\"} 1"]).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_caller_who_is_not_reached_as_often_as_is_tried_is_missed() {
     let mut world = World::with(plan(Some(Manner::IsBusy), NOW)).await;
     let id = promised(&world).await;
@@ -171,6 +206,8 @@ async fn a_caller_who_is_not_reached_as_often_as_is_tried_is_missed() {
         (&attempt["status"], &attempt["outcome"]),
         (&json!(486), &json!("not_reached"))
     );
+    world.events(&id, "baton.callback.missed").await;
+    assert_eq!(world.data["cause"], "not_reached");
     assert_eq!(callback["cause"], "not_reached");
     world
         .metrics_say(&["baton_callbacks_missed_total{cause=\"not_reached\"} 1"])
@@ -235,6 +272,7 @@ async fn a_promise_is_for_who_may_have_one_once_and_can_be_taken_back() {
     };
     assert_eq!(cancel().await, StatusCode::NO_CONTENT);
     assert_eq!(cancel().await, StatusCode::CONFLICT);
+    world.events(&id, "baton.callback.cancelled").await;
     assert_ne!(promised(&world).await, id, "a new one");
     leaves(&mut world).await;
     world.stop().await;

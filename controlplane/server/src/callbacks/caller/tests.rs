@@ -1,3 +1,5 @@
+mod calling;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -36,12 +38,16 @@ fn billing(available: usize) -> Vec<QueueView> {
     }]
 }
 
+fn humans(names: &str) -> Vec<String> {
+    names.split_whitespace().map(str::to_owned).collect()
+}
+
 const DAY: &str = "2026-11-23T13:00:00Z";
 
 #[test]
 fn who_is_free_for_a_caller_is_counted_where_it_is_there_at_this_time() {
     let settings = settings("");
-    let free = |machine, target, queues: &[QueueView], now| settings.free(machine, target, queues, at(now));
+    let free = |machine, target, queues: &[QueueView], now| settings.free(machine, &humans(target), queues, at(now));
     assert_eq!(free("", "billing", &billing(2), DAY), Some(2));
     assert_eq!(free("", "billing", &billing(0), DAY), Some(0));
     assert_eq!(free("", "anna", &billing(2), DAY), Some(1));
@@ -53,54 +59,23 @@ fn who_is_free_for_a_caller_is_counted_where_it_is_there_at_this_time() {
 }
 
 #[test]
-fn a_caller_is_called_when_somebody_is_free_and_when_two_thirds_are_over_by_whoever_is_there() {
+fn a_slot_is_nearly_over_when_two_thirds_of_it_are() {
     let from = at(DAY);
     let slot = (from, from + Duration::from_secs(900));
-    let after = |seconds, free, taken| is_time(slot, from + Duration::from_secs(seconds), free, taken);
-    assert!(
-        !is_time(slot, from - Duration::from_secs(1), Some(9), 0),
-        "its slot has not begun"
-    );
-    assert!(after(0, Some(1), 0));
-    assert!(!after(0, Some(0), 0));
-    assert!(!after(0, Some(2), 2), "they will have others");
-    assert!(after(0, Some(2), 1));
-    assert!(!after(599, Some(0), 0));
-    assert!(after(600, Some(0), 5));
-    assert!(after(90_000, Some(0), 0), "late, but not never");
-    assert!(!after(600, None, 0), "nobody is there");
+    let after = |seconds| is_last(slot, from + Duration::from_secs(seconds));
+    assert_eq!([0, 599, 600, 90_000].map(after), [false, false, true, true]);
 }
 
 #[test]
 fn a_caller_is_tried_again_after_the_pause_until_the_last_attempt() {
     let rules = settings("[callback]\nattempts = 2\nretry_min = 3\n").rules.clone();
     let row = |attempts| CallbackRow {
-        id: "cb_1".to_owned(),
-        call: String::new(),
-        handoff: String::new(),
-        agent: String::new(),
-        trunk: String::new(),
-        caller: String::new(),
-        number: String::new(),
-        machine: String::new(),
-        target: String::new(),
-        reason: String::new(),
-        context: String::new(),
-        zone: String::new(),
-        from_ms: 0,
-        until_ms: 0,
-        state: String::new(),
-        confirmed_ms: None,
         attempts,
         due_ms: 7,
-        calls: json!([]),
-        cause: None,
-        late_ms: 0,
-        booked_ms: 0,
-        closed_ms: None,
+        ..row(1, "", [0, 0])
     };
     let after = |attempts, outcome| {
-        let (_, attempted) = after(row(attempts), outcome, &rules, 1_000_000);
+        let attempted = after(&row(attempts), outcome, &rules, 1_000_000);
         (attempted.state, attempted.due_ms, attempted.cause, attempted.closed_ms)
     };
     use CallbackState::{Done, Missed, Scheduled};
@@ -120,32 +95,39 @@ fn a_caller_is_tried_again_after_the_pause_until_the_last_attempt() {
         after(3, Outcome::NotCalled),
         (Missed, 7, Some("not_called"), Some(1_000_000))
     );
-    assert_eq!(after(2, Outcome::Joined), (Done, 7, None, Some(1_000_000)));
+    for outcome in [Outcome::Joined, Outcome::OtherCall] {
+        assert_eq!(after(1, outcome), (Done, 7, None, Some(1_000_000)));
+    }
 }
 
 #[test]
-fn what_is_promised_of_anybody_takes_room_of_each_and_the_other_way_round() {
+fn what_is_promised_of_several_takes_room_of_each_and_the_other_way_round() {
     let settings = settings("[callback]\nshare = 0.01\n");
-    let slot = |target: &str, from: &str| Taken {
-        target: target.to_owned(),
+    let slot = |names: &str, from: &str| Taken {
+        humans: humans(names),
         from_ms: Timestamp::try_from(at(from)).expect("in range").as_millisecond(),
         until_ms: Timestamp::try_from(at(from)).expect("in range").as_millisecond() + 900_000,
     };
-    let choose = |machine: &str, target: &str, taken: &[Taken]| {
-        let plan = settings.plan(machine, target, &[]).expect("somebody");
-        let (from_ms, _) = plan.choose(at(DAY), at(DAY), target, taken)?;
+    let choose = |machine: &str, names: &str, taken: &[Taken]| {
+        let plan = settings.plan(machine, &humans(names), &[]).expect("somebody");
+        let (from_ms, _) = plan.choose(at(DAY), at(DAY), &humans(names), taken)?;
         Some(time(from_ms))
     };
     let (first, second) = ("2026-11-23T13:15:00Z", "2026-11-23T13:30:00Z");
     assert_eq!(choose("", "anna", &[]), Some(at(first)));
     assert_eq!(choose("", "anna", &[slot("billing", first)]), Some(at(first)));
     assert_eq!(choose("", "anna", &[slot("anna", first)]), Some(at(second)));
+    assert_eq!(choose("", "anna", &[slot("billing anna", first)]), Some(at(second)));
+    assert_eq!(choose("", "billing anna", &[slot("anna", first)]), Some(at(second)));
+    // By an older version, of anybody.
     assert_eq!(choose("", "anna", &[slot("", first)]), Some(at(second)));
-    assert_eq!(choose("", "", &[slot("anna", first)]), Some(at(second)));
     // By the hours of the machine, where one promises: tomorrow morning.
     assert_eq!(choose("later", "", &[]), Some(at("2026-11-24T08:00:00Z")));
     assert_eq!(choose("", "billing", &[]), None, "a queue of nobody");
-    assert!(settings.plan("", "gone", &[]).is_some(), "whoever there is");
+    assert!(settings.plan("", &humans("gone"), &[]).is_some(), "whoever there is");
+    let names = |names: &str| settings.names_of(&humans(names)).join(" ");
+    assert_eq!(names("anna later billing"), "anna billing", "as they were named");
+    assert_eq!(names("gone"), "billing anna");
 }
 
 /// Who rejected the call, or hung up, is not rung again by the next server at once.
@@ -162,5 +144,35 @@ fn only_what_we_ended_ourselves_is_as_if_it_had_not_been() {
         (Outcome::NotCalled, false),
     ] {
         assert_eq!(outcome.is_ours(), ours, "{outcome:?}");
+    }
+}
+
+/// A promise for a slot, ms.
+fn row(number: u8, names: &str, [from_ms, until_ms]: [i64; 2]) -> CallbackRow {
+    CallbackRow {
+        id: format!("cb_{number:016x}"),
+        call: format!("call_{number}"),
+        handoff: String::new(),
+        agent: "ai".to_owned(),
+        trunk: "carrier".to_owned(),
+        caller: format!("sip:+49301234{number:03}@127.0.0.1"),
+        number: format!("+49301234{number:03}"),
+        machine: String::new(),
+        target: String::new(),
+        humans: humans(names),
+        reason: number.to_string(),
+        context: "null".to_owned(),
+        zone: "UTC".to_owned(),
+        from_ms,
+        until_ms,
+        state: "scheduled".to_owned(),
+        confirmed_ms: None,
+        attempts: 0,
+        due_ms: 0,
+        calls: json!([]),
+        cause: None,
+        late_ms: 0,
+        booked_ms: 0,
+        closed_ms: None,
     }
 }

@@ -254,6 +254,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("callback.share", "0.4"),
     ("callback.attempts", "4"),
     ("callback.retry_min", "11"),
+    ("callback.shared_numbers", "true"),
     ("callback.prompts.offer", "\"prompts/busy.wav\""),
     ("callback.prompts.instead", "\"prompts/busy.wav\""),
     ("callback.prompts.no_later", "\"prompts/busy.wav\""),

@@ -53,7 +53,10 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ),
         (
             "outcome",
-            json!({ "enum": CAUSES.into_iter().map(Some).chain([Some("joined"), None]).collect::<Vec<_>>() }),
+            json!({
+                "enum": CAUSES.into_iter().map(Some).chain([Some("joined"), Some("other_call"), None]).collect::<Vec<_>>(),
+                "description": "other_call: a human had the caller in this call, which is none of ours to it. null: it is being called.",
+            }),
         ),
     ]);
     let members = [
@@ -66,7 +69,14 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         ("time_zone", text()),
         (
             "target",
-            json!({ "type": ["string", "null"], "description": "null: the targets in order." }),
+            json!({ "type": ["string", "null"], "description": "Who was asked for; null: nobody." }),
+        ),
+        (
+            "targets",
+            json!({
+                "type": "array", "items": text(),
+                "description": "Who is to have the caller, in order. Empty: whoever the playbook names (a promise of an older version).",
+            }),
         ),
         ("reason", text()),
         ("trunk", text()),
@@ -88,8 +98,9 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
         (
             "cause",
             json!({
-                "enum": CAUSES.into_iter().map(Some).chain([None]).collect::<Vec<_>>(),
-                "description": "What became of the last attempt, where no human had the caller.",
+                "enum": CAUSES.into_iter().map(Some).chain([Some("replaced"), None]).collect::<Vec<_>>(),
+                "description": "What became of the last attempt, where no human had the caller. replaced: it is cancelled, as its caller was \
+                                promised another one since.",
             }),
         ),
         (

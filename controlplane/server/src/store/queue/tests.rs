@@ -70,6 +70,7 @@ async fn what_is_queued_comes_in_order_and_of_a_record_the_newest_form_at_the_pl
     queue.push(turns("call_1", 2));
     queue.push(Write::Call(CallRow {
         id: "call_1".to_owned(),
+        number: String::new(),
         body: String::new(),
     }));
     queue.push(event(2, 1));

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::store::callbacks::{Attempted, CallbackPage, CallbackRow, CallbackState, Taken};
+use crate::store::callbacks::{Attempted, CallbackPage, CallbackRow, CallbackState, Kind, Shared, Taken};
 use crate::store::prune;
 
 on_both! {
@@ -11,6 +11,12 @@ on_both! {
     who_has_one_that_waits_gets_that_one_again_with_what_is_known_now
     one_is_moved_cancelled_and_confirmed_only_while_it_waits
     of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone
+    who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time
+    behind_a_number_that_is_shared_each_has_its_own_and_another_call_is_not_in_its_way
+    those_of_one_kind_do_not_keep_others_waiting
+    a_cancel_is_told_once_and_is_one_also_where_its_answer_was_lost
+    what_was_over_before_its_time_has_left_its_room
+    a_promise_of_an_older_version_is_of_its_target
     what_a_dead_server_was_calling_waits_again
     they_are_listed_in_order_by_state_and_agent_and_go_when_they_are_old
 }
@@ -28,6 +34,11 @@ fn row(number: u8, target: &str) -> CallbackRow {
         number: format!("+49301234{number:03}"),
         machine: "machine".to_owned(),
         target: target.to_owned(),
+        humans: [target]
+            .into_iter()
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
         reason: "asked".to_owned(),
         context: json!({ "brief": "x" }).to_string(),
         zone: "Europe/Berlin".to_owned(),
@@ -53,8 +64,42 @@ fn two_each(taken: &[Taken]) -> Option<(i64, i64)> {
 }
 
 async fn booked(database: &Database, row: &CallbackRow) -> CallbackRow {
-    let booked = database.book_callback(row, MOST, two_each).await;
+    let booked = database.book_callback(row, Shared::No, MOST, two_each).await;
     booked.expect("the store answers").expect("a slot")
+}
+
+/// Those that could be called, of whatever kind.
+async fn due(database: &Database, now_ms: i64) -> Vec<CallbackRow> {
+    let mut due = Vec::new();
+    for kind in database.callback_kinds(now_ms).await.expect("read") {
+        due.extend(
+            database
+                .callbacks_due(&kind, now_ms, 10, Shared::No)
+                .await
+                .expect("read"),
+        );
+    }
+    due
+}
+
+/// Whether it is this server's to call.
+async fn claimed(database: &Database, id: &str, instance: &str, now_ms: i64) -> bool {
+    database
+        .claim_callback(id, instance, now_ms, Shared::No)
+        .await
+        .expect("written")
+}
+
+fn attempted(state: CallbackState, closed_ms: Option<i64>) -> Attempted {
+    Attempted {
+        state,
+        attempts: 1,
+        due_ms: 5000,
+        calls: json!([{ "call": null }]),
+        cause: Some("not_reached"),
+        closed_ms,
+        event: None,
+    }
 }
 
 async fn read(database: &Database, id: &str) -> CallbackRow {
@@ -76,36 +121,52 @@ async fn of_many_who_want_one_slot_at_one_time_as_many_get_it_as_there_is_room_f
     let two_of_each: Vec<i64> = (10..20).flat_map(|slot| [slot * 100; 2]).collect();
     assert_eq!(slots, two_of_each);
     // Where there is no slot nothing is written.
-    let none = databases[0].book_callback(&row(30, ""), MOST, |_| None).await;
+    let none = databases[0]
+        .book_callback(&row(30, ""), Shared::No, MOST, |_| None)
+        .await;
     assert_eq!(none.expect("the store answers"), None);
     assert_eq!(databases[1].open_callbacks().await.expect("read"), 20);
 }
 
 async fn who_has_one_that_waits_gets_that_one_again_with_what_is_known_now(home: Home) {
     let database = home.open().await;
-    let first = booked(&database, &row(1, "")).await;
+    let first = booked(&database, &row(1, "sales")).await;
     let again = CallbackRow {
         number: first.number.clone(),
         context: json!({ "brief": "new" }).to_string(),
-        ..row(2, "")
+        ..row(2, "sales")
     };
     let second = booked(&database, &again).await;
     assert_eq!((&second.id, second.from_ms), (&first.id, first.from_ms));
     let kept = read(&database, &first.id).await;
     assert_eq!((&*kept.call, &kept.context), ("call_2", &again.context));
-    // For somebody else it is another one; and so it is once its slot is over: then the old one is of no use.
+    assert_eq!(kept.confirmed_ms, None);
+    // For somebody else it is another one; and so it is once its slot is over.
     let other = CallbackRow {
         number: first.number.clone(),
         ..row(3, "billing")
     };
-    assert_ne!(booked(&database, &other).await.id, first.id);
+    let other = booked(&database, &other).await;
+    assert_ne!(other.id, first.id);
     let late = CallbackRow {
         number: first.number.clone(),
         booked_ms: first.until_ms,
-        ..row(4, "")
+        ..row(4, "sales")
     };
     assert_eq!(booked(&database, &late).await.id, late.id);
-    assert_eq!(read(&database, &first.id).await.state, "cancelled");
+    // What was said yes to once is so for the new call as well.
+    assert!(database.confirm_callback(&other.id, 7, MOST).await.expect("written"));
+    let again = CallbackRow {
+        number: first.number.clone(),
+        ..row(5, "billing")
+    };
+    booked(&database, &again).await;
+    let kept = read(&database, &other.id).await;
+    assert_eq!((&*kept.call, kept.confirmed_ms), ("call_5", Some(7)));
+    let mut waiting = database.callbacks_of(&first.number).await.expect("read");
+    waiting.sort_by(|one, other| one.id.cmp(&other.id));
+    let ids: Vec<_> = waiting.iter().map(|row| &row.id).collect();
+    assert_eq!(ids, [&first.id, &other.id, &late.id]);
 }
 
 async fn one_is_moved_cancelled_and_confirmed_only_while_it_waits(home: Home) {
@@ -132,8 +193,8 @@ async fn one_is_moved_cancelled_and_confirmed_only_while_it_waits(home: Home) {
     assert!(database.confirm_callback(&id, 7, MOST).await.expect("written"));
     assert!(database.confirm_callback(&id, 8, MOST).await.expect("written"));
     assert_eq!(read(&database, &id).await.confirmed_ms, Some(7));
-    assert!(database.cancel_callback(&id, 9, MOST).await.expect("written"));
-    assert!(!database.cancel_callback(&id, 10, MOST).await.expect("written"));
+    assert!(database.cancel_callback(&id, 9, MOST, None).await.expect("written"));
+    assert!(!database.cancel_callback(&id, 10, MOST, None).await.expect("written"));
     assert!(!database.confirm_callback(&id, 10, MOST).await.expect("written"));
     let gone = read(&database, &id).await;
     assert_eq!((&*gone.state, gone.closed_ms), ("cancelled", Some(9)));
@@ -143,29 +204,31 @@ async fn one_is_moved_cancelled_and_confirmed_only_while_it_waits(home: Home) {
         None
     });
     assert_eq!(free.await.expect("the store answers"), None);
-    assert!(!database.claim_callback(&id, "ins_1", 9000).await.expect("written"));
+    assert!(
+        !database
+            .claim_callback(&id, "ins_1", 9000, Shared::No)
+            .await
+            .expect("written")
+    );
 }
 
 async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home: Home) {
     let (store, _task) = home.store(100).await;
     let database = store.read();
     let id = booked(database, &row(1, "")).await.id;
+    let claim = |instance, now_ms| claimed(database, &id, instance, now_ms);
     store.write(Write::Call(CallRow {
         id: "call_1".to_owned(),
+        number: String::new(),
         body: "{}".to_owned(),
     }));
     settle(&store).await;
-    let due = |now_ms| async move { database.callbacks_due(now_ms, 10).await.expect("read").len() };
-    let claim = |instance: &'static str, now_ms| {
-        let id = id.clone();
-        async move { database.claim_callback(&id, instance, now_ms).await.expect("written") }
-    };
-    assert_eq!(due(1000).await, 0, "on the phone");
+    assert_eq!(due(database, 1000).await, [], "on the phone");
     assert!(!claim("ins_1", 1000).await, "on the phone");
     store.write(Write::CallOver("call_1".to_owned()));
     settle(&store).await;
-    assert_eq!((due(999).await, due(1000).await), (0, 1));
-    let looked_at = database.callbacks_due(1000, 10).await.expect("read").remove(0);
+    assert_eq!(due(database, 999).await, []);
+    let looked_at = due(database, 1000).await.remove(0);
     assert_eq!((&looked_at.id, &*looked_at.context), (&id, ""), "without its context");
     assert!(!claim("ins_1", 999).await, "too early");
     // Its slot ended at 1100.
@@ -174,44 +237,202 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
     let ours = if one { "ins_1" } else { "ins_2" };
     let row = read(database, &id).await;
     assert_eq!((&*row.state, row.attempts, row.late_ms), ("calling", 1, 50));
-    assert_eq!(due(2000).await, 0);
-    assert!(
-        !database.cancel_callback(&id, 9, MOST).await.expect("written"),
-        "too late"
-    );
-    let attempted = Attempted {
-        state: CallbackState::Scheduled,
-        attempts: 1,
-        due_ms: 5000,
-        calls: json!([{ "call": null }]),
-        cause: Some("not_reached"),
-        closed_ms: None,
+    assert_eq!(due(database, 2000).await, []);
+    let cancel = database.cancel_callback(&id, 9, MOST, None);
+    assert!(!cancel.await.expect("written"), "too late");
+    // Its caller may have said yes a moment before.
+    assert!(database.confirm_callback(&id, 7, MOST).await.expect("written"));
+    let attempted = attempted(CallbackState::Scheduled, None);
+    let told = |before, instance| {
+        let told = database.callback_attempted(&id, before, instance, &attempted);
+        async move { told.await.expect("written") }
     };
-    let told = |instance: &'static str| {
-        let (id, attempted) = (id.clone(), attempted.clone());
-        async move {
-            database
-                .callback_attempted(&id, instance, &attempted)
-                .await
-                .expect("written");
-        }
-    };
-    // Whoever does not have it has nothing to say.
-    told(if one { "ins_2" } else { "ins_1" }).await;
+    // Whoever does not have it has nothing to say, nor who thinks that it waits.
+    assert!(!told(CallbackState::Calling, if one { "ins_2" } else { "ins_1" }).await);
+    assert!(!told(CallbackState::Scheduled, ours).await);
     assert_eq!(read(database, &id).await.state, "calling");
     let called = json!([{ "call": "call_9" }]);
     database.callback_called(&id, ours, &called).await.expect("written");
     assert_eq!(read(database, &id).await.calls, called);
-    told(ours).await;
+    assert!(told(CallbackState::Calling, ours).await);
     let row = read(database, &id).await;
     assert_eq!(
-        (&*row.state, row.due_ms, row.calls),
-        ("scheduled", 5000, attempted.calls.clone())
+        (&*row.state, row.due_ms, &row.calls),
+        ("scheduled", 5000, &attempted.calls)
     );
     assert_eq!(row.cause.as_deref(), Some("not_reached"));
     assert!(!claim("ins_1", 4999).await, "the next attempt has its time");
     assert!(claim("ins_1", 5000).await);
     assert_eq!(read(database, &id).await.late_ms, 50, "of the first attempt");
+}
+
+async fn who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time(home: Home) {
+    let (store, _task) = home.store(100).await;
+    let database = store.read();
+    let first = booked(database, &row(1, "billing")).await;
+    let other = CallbackRow {
+        number: first.number.clone(),
+        ..row(2, "sales")
+    };
+    let other = booked(database, &other).await;
+    let stranger = booked(database, &row(3, "")).await;
+    let call = |id: &str, number: &str| {
+        Write::Call(CallRow {
+            id: id.to_owned(),
+            number: number.to_owned(),
+            body: "{}".to_owned(),
+        })
+    };
+    let ids = |due: Vec<CallbackRow>| {
+        let mut ids: Vec<_> = due.into_iter().map(|row| row.id).collect();
+        ids.sort();
+        ids
+    };
+    store.write(call("call_7", &first.number));
+    settle(&store).await;
+    assert_eq!(ids(due(database, 2000).await), [&*stranger.id]);
+    assert!(!claimed(database, &first.id, "ins_1", 2000).await);
+    store.write(Write::CallOver("call_7".to_owned()));
+    // Nobody knows who that is.
+    store.write(call("call_8", ""));
+    settle(&store).await;
+    assert_eq!(ids(due(database, 2000).await), [&*first.id, &*other.id, &*stranger.id]);
+    assert!(claimed(database, &first.id, "ins_1", 2000).await);
+    assert_eq!(ids(due(database, 2000).await), [&*stranger.id]);
+    assert!(!claimed(database, &other.id, "ins_2", 2000).await);
+    let done = attempted(CallbackState::Done, Some(2500));
+    let done = database.callback_attempted(&first.id, CallbackState::Calling, "ins_1", &done);
+    assert!(done.await.expect("written"));
+    assert!(claimed(database, &other.id, "ins_2", 2500).await);
+}
+
+async fn behind_a_number_that_is_shared_each_has_its_own_and_another_call_is_not_in_its_way(home: Home) {
+    let (store, _task) = home.store(100).await;
+    let database = store.read();
+    let book = |row: CallbackRow| async move {
+        let booked = database.book_callback(&row, Shared::Yes, MOST, two_each).await;
+        booked.expect("the store answers").expect("a slot")
+    };
+    let first = book(row(1, "billing")).await;
+    let of_it = |number: u8, call: &str| CallbackRow {
+        number: first.number.clone(),
+        call: call.to_owned(),
+        ..row(number, "billing")
+    };
+    assert_eq!(book(of_it(2, &first.call)).await.id, first.id, "of the same call");
+    let other = book(of_it(3, "call_3")).await;
+    assert_ne!(other.id, first.id);
+    for (id, number) in [("call_7", &*first.number), (&*other.call, "")] {
+        store.write(Write::Call(CallRow {
+            id: id.to_owned(),
+            number: number.to_owned(),
+            body: "{}".to_owned(),
+        }));
+    }
+    settle(&store).await;
+    let kinds = database.callback_kinds(2000).await.expect("read");
+    let due = database
+        .callbacks_due(&kinds[0], 2000, 10, Shared::Yes)
+        .await
+        .expect("read");
+    let due: Vec<_> = due.into_iter().map(|row| row.id).collect();
+    assert_eq!(due, [&*first.id], "the other one is on the phone");
+    let claim = |id: String| async move {
+        let claim = database.claim_callback(&id, "ins_1", 2000, Shared::Yes);
+        claim.await.expect("written")
+    };
+    assert!(!claim(other.id.clone()).await);
+    assert!(claim(first.id.clone()).await);
+    store.write(Write::CallOver(other.call.clone()));
+    settle(&store).await;
+    assert!(claim(other.id).await, "both at a time");
+}
+
+async fn those_of_one_kind_do_not_keep_others_waiting(home: Home) {
+    let database = home.open().await;
+    for number in 1..=20 {
+        booked(&database, &row(number, "closed")).await;
+    }
+    booked(&database, &row(21, "open")).await;
+    let human = |kind: &Kind| kind.humans.join(" ");
+    let mut kinds = database.callback_kinds(3000).await.expect("read");
+    kinds.sort_by_key(human);
+    assert_eq!(kinds.iter().map(human).collect::<Vec<_>>(), ["closed", "open"]);
+    let due = |kind, limit| {
+        let due = database.callbacks_due(kind, 3000, limit, Shared::No);
+        async move {
+            due.await
+                .expect("read")
+                .into_iter()
+                .map(|row| row.until_ms)
+                .collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(due(&kinds[0], 3).await, [1100, 1100, 1200], "whose slot ends first");
+    assert_eq!(due(&kinds[1], 3).await, [2100]);
+    assert_eq!(database.callback_kinds(999).await.expect("read"), []);
+}
+
+async fn a_cancel_is_told_once_and_is_one_also_where_its_answer_was_lost(home: Home) {
+    let database = home.open().await;
+    let id = booked(&database, &row(1, "")).await.id;
+    let teller = Teller::new("test", vec![Endpoint::of("crm", &[])]);
+    let at = jiff::Timestamp::UNIX_EPOCH;
+    let event = teller.event("baton.callback.cancelled", &id, "ai", 1, at, &json!({}));
+    let cancel = |now_ms| database.cancel_callback(&id, now_ms, MOST, Some((&event, "ins_1")));
+    assert!(cancel(9).await.expect("written"));
+    assert!(cancel(9).await.expect("written"), "the same once more");
+    assert!(!cancel(10).await.expect("written"), "another one");
+    let due = database.due("ins_1", "crm", i64::MAX, 10).await.expect("read");
+    let subjects: Vec<_> = due.into_iter().map(|due| due.subject).collect();
+    assert_eq!(subjects, [&*id]);
+}
+
+async fn what_was_over_before_its_time_has_left_its_room(home: Home) {
+    let database = home.open().await;
+    let mut ids = Vec::new();
+    for number in 1..=4 {
+        ids.push(booked(&database, &row(number, "")).await.id);
+    }
+    // In the slots 1000 and 1100.
+    let over = |id: usize, closed_ms| {
+        let done = attempted(CallbackState::Done, Some(closed_ms));
+        let (database, id) = (database.clone(), ids[id].clone());
+        async move {
+            let done = database.callback_attempted(&id, CallbackState::Scheduled, "ins_1", &done);
+            assert!(done.await.expect("written"));
+        }
+    };
+    over(0, 999).await;
+    over(2, 1100).await;
+    assert_eq!(booked(&database, &row(5, "")).await.from_ms, 1000);
+    assert_eq!(booked(&database, &row(6, "")).await.from_ms, 1200);
+}
+
+async fn a_promise_of_an_older_version_is_of_its_target(home: Home) {
+    let database = home.open().await;
+    let of_one = booked(&database, &row(1, "billing")).await;
+    let of_any = CallbackRow {
+        humans: vec!["sales".to_owned()],
+        ..row(2, "")
+    };
+    let of_any = booked(&database, &of_any).await;
+    sqlx::query("UPDATE callbacks SET humans = '[]'")
+        .execute(&database.pool)
+        .await
+        .expect("written");
+    assert_eq!(read(&database, &of_one.id).await.humans, ["billing"]);
+    assert!(read(&database, &of_any.id).await.humans.is_empty());
+    let mut humans: Vec<_> = due(&database, 2000).await.into_iter().map(|row| row.humans).collect();
+    humans.sort();
+    assert_eq!(humans, [Vec::new(), vec!["billing".to_owned()]]);
+    // It may be anybody's: its caller has one already.
+    let again = CallbackRow {
+        number: of_any.number.clone(),
+        ..row(3, "sales")
+    };
+    assert_eq!(booked(&database, &again).await.id, of_any.id);
+    assert_eq!(read(&database, &of_any.id).await.humans, ["sales"]);
 }
 
 async fn what_a_dead_server_was_calling_waits_again(home: Home) {
@@ -222,13 +443,13 @@ async fn what_a_dead_server_was_calling_waits_again(home: Home) {
     let id = |number: u8| row(number, "").id;
     assert!(
         database
-            .claim_callback(&id(1), "ins_dead", 2000)
+            .claim_callback(&id(1), "ins_dead", 2000, Shared::No)
             .await
             .expect("written")
     );
     assert!(
         database
-            .claim_callback(&id(2), "ins_alive", 2000)
+            .claim_callback(&id(2), "ins_alive", 2000, Shared::No)
             .await
             .expect("written")
     );
@@ -238,7 +459,12 @@ async fn what_a_dead_server_was_calling_waits_again(home: Home) {
         states.push(read(&database, &id(number)).await.state);
     }
     assert_eq!(states, ["scheduled", "calling", "scheduled"]);
-    assert!(database.claim_callback(&id(1), "ins_1", 2001).await.expect("written"));
+    assert!(
+        database
+            .claim_callback(&id(1), "ins_1", 2001, Shared::No)
+            .await
+            .expect("written")
+    );
     assert_eq!(read(&database, &id(1)).await.attempts, 2);
 }
 
@@ -258,8 +484,18 @@ async fn they_are_listed_in_order_by_state_and_agent_and_go_when_they_are_old(ho
         .await;
     }
     let id = |number: u8| row(number, "").id;
-    assert!(database.cancel_callback(&id(2), 500, MOST).await.expect("written"));
-    assert!(database.cancel_callback(&id(4), 1500, MOST).await.expect("written"));
+    assert!(
+        database
+            .cancel_callback(&id(2), 500, MOST, None)
+            .await
+            .expect("written")
+    );
+    assert!(
+        database
+            .cancel_callback(&id(4), 1500, MOST, None)
+            .await
+            .expect("written")
+    );
     let list = |after: Option<u8>, state: Option<&str>, agent: Option<&str>, limit| {
         let page = CallbackPage {
             after: after.map(id),

@@ -248,6 +248,7 @@ async fn what_is_old_goes_and_what_is_open_pending_or_alive_stays(home: Home) {
     }
     store.write(Write::Call(CallRow {
         id: "call_alive".to_owned(),
+        number: String::new(),
         body: "{}".to_owned(),
     }));
     settle(&store).await;

@@ -67,6 +67,13 @@ pub(super) const SECTIONS: &[Section] = &[
             ),
             key("attempts", "3", "A caller who is not reached, or whom no human has had, is called so often."),
             key("retry_min", "10", "Minutes between two attempts."),
+            key(
+                "shared_numbers",
+                "false",
+                "Several callers may share a number, as behind a switchboard: each has a callback of its own, which another call from there \
+                 neither holds up nor keeps. Else who rings again is one and the same: it is not called meanwhile, nor any more once one of \
+                 the humans whom it was promised has had it.",
+            ),
         ],
     },
     Section {
