@@ -90,7 +90,7 @@ impl Settings {
 
     /// Of these targets those that are humans, in this order; where there is none, those of the playbook.
     fn humans(&self, names: &[String]) -> Vec<&Human> {
-        let named = |name| self.humans.iter().find(|human| human.name == *name);
+        let named = |name: &String| self.humans.iter().find(|human| human.name == *name);
         let named: Vec<_> = names.iter().filter_map(named).collect();
         match named.is_empty() {
             true => self.humans.iter().filter(|human| human.is_usual).collect(),
