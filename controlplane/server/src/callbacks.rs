@@ -206,11 +206,7 @@ impl Inner {
         let booked = self.take(wish).await;
         let counters = &self.journal.callbacks;
         match &booked {
-            Ok(booked) => {
-                // The next look counts all.
-                counters.open.fetch_max(1, Ordering::Relaxed);
-                tracing::info!(callback = booked.id, from = %booked.from, "a callback is promised");
-            }
+            Ok(booked) => tracing::info!(callback = booked.id, from = %booked.from, "a callback is promised"),
             Err(why) => {
                 counters.refused.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%why, "no callback is promised");

@@ -19,7 +19,7 @@ use crate::ids::{self, Clock};
 use crate::machine::voicemail;
 use crate::metrics::Metrics;
 use crate::otlp::Otlp;
-use crate::records::{REQUESTED, Records, callback_view, package_value};
+use crate::records::{REQUESTED, Record, Records, callback_view, package_value};
 use crate::router::{self, Question};
 use crate::store::{CallRow, ContextRow, Key, Store, TurnsRow, Write, legs};
 use crate::tap::collector::Counters;
@@ -84,7 +84,7 @@ impl Journal {
         let notice = &unless_declined(&records, notice);
         log(notice);
         records.handle(notice);
-        if let Some((caller, told)) = self.caller.get().zip(of_callers(&mut records, notice)) {
+        if let Some((caller, told)) = self.caller.get().zip(of_callers(&records, notice)) {
             // Where it has ended nobody is called back.
             let _ = caller.send(told);
         }
@@ -433,18 +433,30 @@ fn unless_declined<'a>(records: &Records, notice: &'a Notice) -> Cow<'a, Notice>
     notice
 }
 
+fn joined(record: &Record, call: CallId) -> Option<Told> {
+    Some(Told::Joined(Joined {
+        call,
+        number: number(&record.facts.caller).unwrap_or_default(),
+        target: record.target().to_owned(),
+        at: Timestamp::now(),
+    }))
+}
+
 /// What those who call callers back must know.
-fn of_callers(records: &mut Records, notice: &Notice) -> Option<Told> {
+fn of_callers(records: &Records, notice: &Notice) -> Option<Told> {
     match &notice.what {
         What::NotReached { status } => Some(Told::NotReached(notice.call, *status)),
-        What::Handoff(id, Step::Joined { .. }) => {
-            let record = records.get(*id)?;
-            Some(Told::Joined(Joined {
-                call: notice.call,
-                number: number(&record.facts.caller).unwrap_or_default(),
-                target: record.target().to_owned(),
-                at: Timestamp::now(),
-            }))
+        What::Handoff(id, Step::Joined { .. }) => joined(records.get(*id)?, notice.call),
+        // By the caller's carrier, or while it hung up: then no other step says so.
+        What::Handoff(
+            id,
+            Step::Closed {
+                result: Outcome::Transferred | Outcome::Joined,
+                ..
+            },
+        ) => {
+            let record = records.get(*id).filter(|record| !record.was_joined())?;
+            joined(record, notice.call)
         }
         What::CallEnded { by } if by == "api" || by == "error" => Some(Told::Cut(notice.call)),
         What::CallEnded { .. } => Some(Told::Ended(notice.call)),
@@ -618,6 +630,25 @@ mod tests {
             (joined.call, &*joined.number, &*joined.target),
             (CallId(1), "+49301234567", "support")
         );
+        let closed = |result| Step::Closed {
+            end: End::Completed,
+            result,
+            reason: None,
+        };
+        tell(step(closed(Outcome::Joined)));
+        assert!(told.try_recv().is_err(), "it is known already");
+        // The carrier has connected it, and nobody was called by us.
+        let step = |step: Step| What::Handoff(HandoffId(3), step);
+        tell(step(Step::Requested {
+            mode: Mode::Cold,
+            decision: None,
+            target: "sales".to_owned(),
+            why: String::new(),
+            trigger: None,
+            talks_on: false,
+        }));
+        tell(step(closed(Outcome::Transferred)));
+        assert!(matches!(told.try_recv(), Ok(Told::Joined(joined)) if joined.target == "sales"));
     }
 
     #[tokio::test]

@@ -416,6 +416,11 @@ impl Record {
         }
     }
 
+    /// A step has said that the human has the caller.
+    pub(crate) fn was_joined(&self) -> bool {
+        self.timeline.joined.is_some()
+    }
+
     /// Who is tried, or has the caller.
     pub(crate) fn target(&self) -> &str {
         &self.target

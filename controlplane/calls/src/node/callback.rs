@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use media::command::LegId;
 use playbook::context::Context;
-use playbook::decisions::{CALLBACK, Decided, Manner, PRIORITY_MAX};
+use playbook::decisions::{CALLBACK, Decided, PRIORITY_MAX};
 use serde_json::json;
 use sip::endpoint::Invite;
 
@@ -16,7 +16,7 @@ use crate::call::{Call, Input};
 use crate::config::Config;
 use crate::handoff::{Choice, Order};
 use crate::node::act::{Callee, Uncalled};
-use crate::node::users::{Wish, choices, decide, invalid, known};
+use crate::node::users::{Wish, decide, invalid, known};
 use crate::node::{Arrival, Live, Node};
 use crate::notice::{CallId, Party, Trigger};
 use crate::offer;
@@ -40,8 +40,7 @@ impl Node {
         let way = way.ok_or_else(|| wrong(format!("trunk {:?} calls nobody back", back.trunk)))?;
         let to = way.to(&back.caller);
         let to = to.ok_or_else(|| wrong(format!("{:?} has no number that could be called", back.caller)))?;
-        let choices = choices(&config, &config.playbook.usual, None)?;
-        if !choices.iter().any(|choice| is_human(&config, choice)) {
+        if config.targets.iter().all(|target| target.machine.is_some()) {
             return Err(wrong("no target is a human".to_owned()));
         }
         let context = Context::restored(&back.context).map_err(invalid)?;
@@ -110,15 +109,7 @@ impl Node {
             // It has waited already.
             decided.manner.priority = PRIORITY_MAX;
         }
-        let open = back.target.is_none();
-        let targets = match back.target {
-            Some(target) => choices(&live.config, &decided.manner, Some(&target)).ok(),
-            None if names_who_calls(&live.config, &decided) => None,
-            None => Some(known_of(&live.config, &back.humans)),
-        };
-        // Whom it was promised may be no target any more.
-        let targets = targets.filter(|targets| !targets.is_empty());
-        let targets = targets.or_else(|| choices(&live.config, &decided.manner, None).ok())?;
+        let targets = whom(&live.config, &decided, &back);
         // What the caller of the first call was told was told to nobody in this one, and who has picked up may be another. Where we have no
         // words for it, nobody can tell it now: then that it was, and when, is all that a human can know.
         if live.config.disclosure(decided.at).is_some() {
@@ -133,16 +124,9 @@ impl Node {
             mode: None,
             targets,
             why: back.reason,
-            open,
+            open: back.target.is_none(),
         };
-        let mut order = self.new_order(now, live, &context, decided, wish);
-        // A machine is nobody who calls back, whatever the playbook says of who calls.
-        order.targets.retain(|choice| !choice.machine);
-        if order.targets.is_empty() {
-            order.targets = choices(&live.config, &live.config.playbook.usual, None).ok()?;
-            self.look_at(now, live, &mut order.targets);
-            order.targets.retain(|choice| !choice.machine);
-        }
+        let order = self.new_order(now, live, &context, decided, wish);
         self.registry.open(order.id, live.id);
         live.manner = Arc::clone(&order.manner);
         Some(Input::CallerAnswered(Box::new(Order {
@@ -161,26 +145,44 @@ impl Node {
         let live = self.registry.call(id).ok_or(RequestError::NoCall)?;
         let config = &live.config;
         let decided = decide(now, live, &live.context, Some(CALLBACK));
-        let of = |manner: &Manner| choices(config, manner, None).unwrap_or_default();
-        let named = names_who_calls(config, &decided).then(|| of(&decided.manner));
+        let named = names_who_calls(config, &decided).then(|| known_of(config, &decided.manner.targets));
         // Of one who was called by a number of its own nobody else there would have the caller.
         let tried = live.call.handoff().map(|handoff| {
             let targets = handoff.targets();
             let own = targets.filter(|choice| choice.uri.is_none() || choice.queued);
             own.cloned().collect()
         });
-        let orders = [
-            named,
-            tried,
-            Some(of(&decided.manner)),
-            Some(of(&config.playbook.usual)),
-        ];
-        let mut humans = orders.into_iter().flatten().map(|order| -> Vec<String> {
-            let humans = order.iter().filter(|choice| is_human(config, choice));
-            humans.map(|choice| choice.name.clone()).collect()
-        });
-        Ok(humans.find(|humans| !humans.is_empty()).unwrap_or_default())
+        let others =
+            [&decided.manner.targets, &config.playbook.usual.targets].map(|names| Some(known_of(config, names)));
+        let humans = first_humans(config, [named, tried].into_iter().chain(others).flatten());
+        Ok(humans.into_iter().map(|choice| choice.name).collect())
     }
+}
+
+/// Whom a caller has who is called back: who is wished for, else who is named for callbacks, else whom it was promised, else as the playbook
+/// says. Who is no target any more, or a machine, is passed over; where nobody is left it is whoever there is.
+fn whom(config: &Config, decided: &Decided, back: &CallBack) -> Vec<Choice> {
+    let named = names_who_calls(config, decided).then_some(&decided.manner.targets);
+    let lists = [
+        named,
+        Some(&back.humans),
+        Some(&decided.manner.targets),
+        Some(&config.playbook.usual.targets),
+    ];
+    let lists = lists.into_iter().flatten().map(|names| known_of(config, names));
+    let wished = back.target.iter().map(|name| known(config, name).into_iter().collect());
+    let all = config.targets.iter().filter_map(|target| known(config, &target.name));
+    first_humans(config, wished.chain(lists).chain(std::iter::once(all.collect())))
+}
+
+/// The humans of the first list that has any.
+fn first_humans(config: &Config, lists: impl Iterator<Item = Vec<Choice>>) -> Vec<Choice> {
+    let humans = lists.map(|mut list| {
+        list.retain(|choice| is_human(config, choice));
+        list
+    });
+    let mut humans = humans.filter(|list| !list.is_empty());
+    humans.next().unwrap_or_default()
 }
 
 fn is_human(config: &Config, choice: &Choice) -> bool {

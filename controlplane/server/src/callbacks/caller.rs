@@ -160,8 +160,7 @@ impl Caller {
 
     /// What else was promised to this caller of this human is kept by that.
     async fn joined(&mut self, joined: Joined) {
-        let nobody_waits = self.inner.journal.callbacks.open.load(Ordering::Relaxed) == 0;
-        if joined.number.is_empty() || nobody_waits || self.shared() == Shared::Yes {
+        if joined.number.is_empty() || self.shared() == Shared::Yes {
             return;
         }
         let now_ms = joined.at.as_millisecond();
@@ -201,12 +200,14 @@ impl Caller {
         for joined in std::mem::take(&mut self.joined) {
             self.joined(joined).await;
         }
-        let store = self.inner.journal.store.read();
+        let inner = Arc::clone(&self.inner);
+        let store = inner.journal.store.read();
         match store.open_callbacks().await {
             Ok(open) => self.inner.journal.callbacks.open.store(open, Ordering::Relaxed),
             // The next look says it again, and the writer of the store says it to everybody.
             Err(error) => return tracing::debug!(%error, "callbacks cannot be read"),
         }
+        self.let_go().await;
         if self.stops() {
             return;
         }
@@ -239,6 +240,22 @@ impl Caller {
             if self.taken(&row.humans) < free {
                 self.call(row).await;
             }
+        }
+    }
+
+    /// What the store thinks that we are calling, and we are not: of a claim whose answer was lost. As if nothing had been tried.
+    async fn let_go(&mut self) {
+        let store = &self.inner.journal.store;
+        let held = store.read().callbacks_held(store.instance()).await;
+        let is_ours = |row: &CallbackRow| {
+            let mut unwritten = self.unwritten.iter();
+            let mut running = self.running.values();
+            running.any(|other| other.id == row.id) || unwritten.any(|unwritten| unwritten.row.id == row.id)
+        };
+        let mut lost = held.unwrap_or_default();
+        lost.retain(|row| !is_ours(row));
+        for row in lost {
+            self.give_back(row).await;
         }
     }
 
@@ -285,21 +302,14 @@ impl Caller {
             Ok(true) => {}
             // Another server was faster, or nobody wants it any more.
             Ok(false) => return,
-            Err(error) => {
-                tracing::debug!(%error, "a callback cannot be claimed");
-                // It may have been all the same: then it is given back as soon as the store is there.
-                let attempted = as_before(&row, Timestamp::now());
-                let before = CallbackState::Calling;
-                return self.unwritten.push(Unwritten { row, before, attempted });
-            }
+            // It may have been all the same: then it is given back at the next look.
+            Err(error) => return tracing::debug!(%error, "a callback cannot be claimed"),
         }
-        row.attempts += 1;
+        // As it is now: a newer call may be what it is for, and its caller may have said yes.
         match store.read().callback(&row.id).await {
-            Ok(whole) => row.context = whole.map_or_else(String::new, |whole| whole.context),
-            Err(error) => {
-                tracing::debug!(%error, "a callback cannot be read");
-                return self.give_back(row).await;
-            }
+            Ok(Some(whole)) => row = whole,
+            Ok(None) => return,
+            Err(error) => return tracing::debug!(%error, "a callback cannot be read"),
         }
         let back = CallBack {
             trunk: row.trunk.clone(),
@@ -334,7 +344,10 @@ impl Caller {
                     .await;
                 self.running.insert(call, row);
             }
-            (None, Ok(Err(RequestError::WrongState(_))) | Err(_)) => self.give_back(row).await,
+            (None, Ok(Err(RequestError::WrongState(_))) | Err(_)) => {
+                row.calls.as_array_mut().map(Vec::pop);
+                self.give_back(row).await;
+            }
             // Of ours: nothing that the caller has to do with.
             (None, Ok(Err(RequestError::NoCapacity))) => {
                 row.attempts -= 1;
@@ -375,9 +388,12 @@ impl Caller {
         if self.stops() && outcome.is_ours() {
             return self.give_back(row).await;
         }
+        if let Ok(Some(now)) = self.inner.journal.store.read().callback(&row.id).await {
+            row.confirmed_ms = now.confirmed_ms;
+        }
         let now_ms = Timestamp::now().as_millisecond();
         let mut attempted = after(&row, outcome, &self.inner.settings.borrow().rules, now_ms);
-        if attempted.state == CallbackState::Scheduled && self.has_newer(&row).await {
+        if attempted.state != CallbackState::Done && self.has_newer(&row).await {
             attempted = Attempted {
                 attempts: attempted.attempts,
                 ..replaced(&row, now_ms)

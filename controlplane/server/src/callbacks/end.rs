@@ -37,7 +37,7 @@ impl Inner {
         let store = &self.journal.store;
         let written = store
             .read()
-            .callback_attempted(&row.id, *before, store.instance(), attempted)
+            .callback_attempted(row, *before, store.instance(), attempted)
             .await;
         match written {
             Ok(true) => {

@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::database::{may_pass, within};
 use super::put::put_event;
 use super::{Database, EventRow};
+use crate::ids;
 
 /// The pause between two attempts at a transaction.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -117,8 +118,8 @@ pub(crate) struct Kind {
     pub(crate) machine: String,
     target: String,
     pub(crate) humans: Vec<String>,
-    /// As the store has them.
-    names: String,
+    /// Their digest.
+    team: String,
 }
 
 /// What became of one that waited, or of an attempt.
@@ -132,6 +133,14 @@ pub(crate) struct Attempted {
     pub(crate) closed_ms: Option<i64>,
     /// Written with it: who is to be told.
     pub(crate) event: Option<EventRow>,
+}
+
+impl Attempted {
+    /// Whether it is so.
+    fn is_so(&self, row: &CallbackRow) -> bool {
+        let told = (self.state.name(), self.attempts, self.due_ms, self.closed_ms);
+        told == (&*row.state, row.attempts, row.due_ms, row.closed_ms) && self.calls == row.calls
+    }
 }
 
 /// What a reader asks for: those that were promised first come first.
@@ -175,12 +184,13 @@ macro_rules! on_the_phone {
     };
 }
 
-const KINDS: &str = "SELECT DISTINCT machine, target, humans FROM callbacks WHERE state = 'scheduled' AND due_ms <= $1";
+const KINDS: &str = "SELECT machine, target, team, MIN(humans) FROM callbacks WHERE state = 'scheduled' AND due_ms <= $1 \
+    GROUP BY machine, target, team";
 /// They are looked at each second: without their contexts.
 const DUE: &str = callbacks!(
     "CAST('' AS TEXT)",
     concat!(
-        "state = 'scheduled' AND machine = $1 AND target = $2 AND humans = $3 AND due_ms <= $4 AND NOT ",
+        "state = 'scheduled' AND machine = $1 AND target = $2 AND team = $3 AND due_ms <= $4 AND NOT ",
         on_the_phone!("$6"),
         " ORDER BY until_ms LIMIT $5"
     )
@@ -196,10 +206,10 @@ const OPEN: &str = "SELECT COUNT(*) FROM callbacks WHERE closed_ms IS NULL";
 
 const LOCK: &str = "UPDATE callback_slots SET taken = taken + 1";
 const AGAIN_FOR: &str = "UPDATE callbacks SET call = $2, handoff = $3, agent = $4, trunk = $5, caller = $6, machine = $7, target = $8, \
-    humans = $9, reason = $10, context = $11, attempts = 0 WHERE id = $1 AND state = 'scheduled'";
-const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, humans, reason, context, \
+    humans = $9, team = $10, reason = $11, context = $12, attempts = 0 WHERE id = $1 AND state = 'scheduled'";
+const INSERT: &str = "INSERT INTO callbacks (id, call, handoff, agent, trunk, caller, number, machine, target, humans, team, reason, context, \
     zone, from_ms, until_ms, state, attempts, due_ms, instance, calls, late_ms, booked_ms) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'scheduled', 0, $14, '', '[]', 0, $16)";
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, 'scheduled', 0, $15, '', '[]', 0, $17)";
 const MOVE: &str =
     "UPDATE callbacks SET from_ms = $2, until_ms = $3, due_ms = $2 WHERE id = $1 AND state = 'scheduled'";
 const CONFIRM: &str =
@@ -213,14 +223,15 @@ const CLAIM: &str = concat!(
 );
 const CALLED: &str = "UPDATE callbacks SET calls = $3 WHERE id = $1 AND state = 'calling' AND instance = $2";
 const ATTEMPTED: &str = "UPDATE callbacks SET state = $3, due_ms = $4, calls = $5, cause = $6, closed_ms = $7, attempts = $8, instance = '' \
-    WHERE id = $1 AND state = $9 AND instance = $2";
+    WHERE id = $1 AND state = $9 AND instance = $2 AND call = $10";
+const HELD: &str = callbacks!("CAST('' AS TEXT)", "state = 'calling' AND instance = $1");
 const RELEASE: &str =
     "UPDATE callbacks SET state = 'scheduled', instance = '' WHERE instance = $1 AND state = 'calling'";
 
 /// All that read much.
 #[cfg(test)]
-pub(super) const STATEMENTS: [&str; 12] = [
-    ONE, PAGE, KINDS, DUE, OF_NUMBER, TAKEN, OPEN, AGAIN_FOR, MOVE, CLAIM, ATTEMPTED, RELEASE,
+pub(super) const STATEMENTS: [&str; 13] = [
+    ONE, PAGE, KINDS, DUE, OF_NUMBER, TAKEN, OPEN, AGAIN_FOR, MOVE, CLAIM, ATTEMPTED, HELD, RELEASE,
 ];
 
 impl Database {
@@ -372,12 +383,12 @@ impl Database {
     pub(crate) async fn callback_kinds(&self, now_ms: i64) -> Result<Vec<Kind>, sqlx::Error> {
         let rows = within(sqlx::query(KINDS).bind(now_ms).fetch_all(&self.pool)).await?;
         let kind = |row: &AnyRow| {
-            let (target, names): (String, String) = (row.try_get(1)?, row.try_get(2)?);
+            let target: String = row.try_get(1)?;
             Ok(Kind {
                 machine: row.try_get(0)?,
-                humans: humans(&target, &names)?,
+                humans: humans(&target, row.try_get(3)?)?,
                 target,
-                names,
+                team: row.try_get(2)?,
             })
         };
         rows.iter().map(kind).collect()
@@ -392,7 +403,7 @@ impl Database {
         shared: Shared,
     ) -> Result<Vec<CallbackRow>, sqlx::Error> {
         let query = sqlx::query(DUE).bind(&kind.machine).bind(&kind.target);
-        let query = query.bind(&kind.names).bind(now_ms);
+        let query = query.bind(&kind.team).bind(now_ms);
         let query = query
             .bind(i64::try_from(limit).unwrap_or(i64::MAX))
             .bind(shared.bound());
@@ -419,9 +430,16 @@ impl Database {
         now_ms: i64,
         shared: Shared,
     ) -> Result<bool, sqlx::Error> {
-        let query = sqlx::query(CLAIM).bind(id).bind(instance).bind(now_ms);
-        let query = query.bind(shared.bound());
-        Ok(within(query.execute(&self.pool)).await?.rows_affected() > 0)
+        // One at a time of all servers: of two promises to one caller the second is seen to wait for the first.
+        within(async {
+            let mut transaction = self.pool.begin().await?;
+            sqlx::query(LOCK).execute(&mut *transaction).await?;
+            let query = sqlx::query(CLAIM).bind(id).bind(instance).bind(now_ms);
+            let done = query.bind(shared.bound()).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            Ok(done.rows_affected() > 0)
+        })
+        .await
     }
 
     /// The attempts, as they are now, of one that is this server's.
@@ -430,10 +448,17 @@ impl Database {
         within(query.execute(&self.pool)).await.map(|_| ())
     }
 
-    /// What became of one that waited, or of an attempt that was this server's; whether it was so. Who is to be told is told by this server.
+    /// Those that this server is calling, by what the store knows, each without its context.
+    pub(crate) async fn callbacks_held(&self, instance: &str) -> Result<Vec<CallbackRow>, sqlx::Error> {
+        let rows = within(sqlx::query(HELD).bind(instance).fetch_all(&self.pool)).await?;
+        rows.iter().map(callback).collect()
+    }
+
+    /// What became of one that waited, or of an attempt that was this server's; whether it is so now. Not where it is for a newer call since.
+    /// Who is to be told is told by this server.
     pub(crate) async fn callback_attempted(
         &self,
-        id: &str,
+        row: &CallbackRow,
         before: CallbackState,
         instance: &str,
         attempted: &Attempted,
@@ -442,19 +467,23 @@ impl Database {
         let holder = if before == CallbackState::Calling { instance } else { "" };
         within(async {
             let mut transaction = self.pool.begin().await?;
-            let query = sqlx::query(ATTEMPTED).bind(id).bind(holder);
+            let query = sqlx::query(ATTEMPTED).bind(&row.id).bind(holder);
             let query = query.bind(attempted.state.name()).bind(attempted.due_ms);
             let query = query.bind(attempted.calls.to_string()).bind(attempted.cause);
-            let query = query
-                .bind(attempted.closed_ms)
-                .bind(attempted.attempts)
-                .bind(before.name());
+            let query = query.bind(attempted.closed_ms).bind(attempted.attempts);
+            let query = query.bind(before.name()).bind(&row.call);
             let done = query.execute(&mut *transaction).await?.rows_affected() > 0;
-            if let Some(event) = attempted.event.as_ref().filter(|_| done) {
+            if !done {
+                // Or it is so already: a commit whose answer was lost.
+                let found = sqlx::query(ONE).bind(&row.id).fetch_optional(&mut *transaction).await?;
+                let found = found.as_ref().map(callback).transpose()?;
+                return Ok(found.is_some_and(|found| attempted.is_so(&found)));
+            }
+            if let Some(event) = &attempted.event {
                 put_event(&mut transaction, instance, event).await?;
             }
             transaction.commit().await?;
-            Ok(done)
+            Ok(true)
         })
         .await
     }
@@ -503,7 +532,8 @@ async fn renew(connection: &mut AnyConnection, id: &str, new: &CallbackRow) -> R
     let query = sqlx::query(AGAIN_FOR).bind(id).bind(&new.call);
     let query = query.bind(&new.handoff).bind(&new.agent).bind(&new.trunk);
     let query = query.bind(&new.caller).bind(&new.machine).bind(&new.target);
-    let query = query.bind(names(&new.humans)).bind(&new.reason).bind(&new.context);
+    let query = query.bind(names(&new.humans)).bind(team(&new.humans));
+    let query = query.bind(&new.reason).bind(&new.context);
     Ok(query.execute(connection).await?.rows_affected() > 0)
 }
 
@@ -523,13 +553,18 @@ async fn insert(connection: &mut AnyConnection, row: &CallbackRow) -> Result<(),
     let query = sqlx::query(INSERT).bind(&row.id).bind(&row.call).bind(&row.handoff);
     let query = query.bind(&row.agent).bind(&row.trunk).bind(&row.caller);
     let query = query.bind(&row.number).bind(&row.machine).bind(&row.target);
-    let query = query.bind(names(&row.humans)).bind(&row.reason).bind(&row.context);
+    let query = query.bind(names(&row.humans)).bind(team(&row.humans));
+    let query = query.bind(&row.reason).bind(&row.context);
     let query = query.bind(&row.zone).bind(row.from_ms).bind(row.until_ms);
     query.bind(row.booked_ms).execute(connection).await.map(|_| ())
 }
 
 fn names(humans: &[String]) -> String {
     Value::from(humans).to_string()
+}
+
+fn team(humans: &[String]) -> String {
+    ids::digest(humans)
 }
 
 /// An older version wrote the target alone.

@@ -58,7 +58,7 @@ pub(super) async fn put(connection: &mut AnyConnection, instance: &str, write: &
     let query = match write {
         Write::Call(call) => sqlx::query(
             "INSERT INTO calls (id, instance, body, number) VALUES ($1, $2, $3, $4) \
-             ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+             ON CONFLICT (id) DO UPDATE SET body = excluded.body, number = excluded.number",
         )
         .bind(&call.id)
         .bind(instance)

@@ -198,6 +198,14 @@ fn who_was_to_have_the_caller_when_it_was_promised_has_it_but_for_a_line_about_c
     assert_eq!(called(config(), &["support", "sales"]), [false, true]);
     assert_eq!(called(config(), &["gone", "support"]), [false, true]);
     assert_eq!(called(config(), &["gone"]), [true, false], "as the playbook says");
+    // Whom the playbook does not name of itself is as good.
+    let mut machines = config();
+    machines.targets.push(machines.targets[0].clone());
+    machines.targets[2].name = "line".to_owned();
+    machines.targets[2].machine = Some(Machine::Callback);
+    machines.playbook.usual.targets = vec!["line".to_owned()];
+    assert_eq!(called(machines.clone(), &["support"]), [false, true]);
+    assert_eq!(called(machines, &["gone"]), [true, false], "whoever there is");
     assert_eq!(called(about_callbacks(), &["sales"]), [false, true]);
     let mut silent = about_callbacks();
     silent.playbook.decisions[0].change.targets = None;

@@ -12,9 +12,12 @@ on_both! {
     one_is_moved_cancelled_and_confirmed_only_while_it_waits
     of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone
     who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time
+    of_two_promises_to_one_caller_two_servers_do_not_call_both_at_a_time
     behind_a_number_that_is_shared_each_has_its_own_and_another_call_is_not_in_its_way
     those_of_one_kind_do_not_keep_others_waiting
     a_cancel_is_told_once_and_is_one_also_where_its_answer_was_lost
+    what_is_for_a_newer_call_is_not_ended_by_what_became_of_the_older
+    it_may_be_for_any_number_of_humans
     what_was_over_before_its_time_has_left_its_room
     a_promise_of_an_older_version_is_of_its_target
     what_a_dead_server_was_calling_waits_again
@@ -244,7 +247,7 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
     assert!(database.confirm_callback(&id, 7, MOST).await.expect("written"));
     let attempted = attempted(CallbackState::Scheduled, None);
     let told = |before, instance| {
-        let told = database.callback_attempted(&id, before, instance, &attempted);
+        let told = database.callback_attempted(&looked_at, before, instance, &attempted);
         async move { told.await.expect("written") }
     };
     // Whoever does not have it has nothing to say, nor who thinks that it waits.
@@ -254,7 +257,10 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
     let called = json!([{ "call": "call_9" }]);
     database.callback_called(&id, ours, &called).await.expect("written");
     assert_eq!(read(database, &id).await.calls, called);
+    let held = database.callbacks_held(ours).await.expect("read");
+    assert_eq!(held.into_iter().map(|row| row.id).collect::<Vec<_>>(), [&*id]);
     assert!(told(CallbackState::Calling, ours).await);
+    assert!(told(CallbackState::Calling, ours).await, "so it is");
     let row = read(database, &id).await;
     assert_eq!(
         (&*row.state, row.due_ms, &row.calls),
@@ -301,9 +307,27 @@ async fn who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time(home: Home)
     assert_eq!(ids(due(database, 2000).await), [&*stranger.id]);
     assert!(!claimed(database, &other.id, "ins_2", 2000).await);
     let done = attempted(CallbackState::Done, Some(2500));
-    let done = database.callback_attempted(&first.id, CallbackState::Calling, "ins_1", &done);
+    let done = database.callback_attempted(&first, CallbackState::Calling, "ins_1", &done);
     assert!(done.await.expect("written"));
     assert!(claimed(database, &other.id, "ins_2", 2500).await);
+}
+
+/// Each of two servers begins with another promise.
+async fn of_two_promises_to_one_caller_two_servers_do_not_call_both_at_a_time(home: Home) {
+    let databases = [home.open().await, home.open().await];
+    for number in (1..=20).step_by(2) {
+        let first = booked(&databases[0], &row(number, "billing")).await;
+        let other = CallbackRow {
+            number: first.number.clone(),
+            ..row(number + 1, "sales")
+        };
+        let other = booked(&databases[0], &other).await;
+        let (one, two) = tokio::join!(
+            claimed(&databases[0], &first.id, "ins_1", 9000),
+            claimed(&databases[1], &other.id, "ins_2", 9000)
+        );
+        assert!(one ^ two, "{number}");
+    }
 }
 
 async fn behind_a_number_that_is_shared_each_has_its_own_and_another_call_is_not_in_its_way(home: Home) {
@@ -388,18 +412,62 @@ async fn a_cancel_is_told_once_and_is_one_also_where_its_answer_was_lost(home: H
     assert_eq!(subjects, [&*id]);
 }
 
+/// What was read before its caller got it again is of the older call.
+async fn what_is_for_a_newer_call_is_not_ended_by_what_became_of_the_older(home: Home) {
+    let database = home.open().await;
+    let older = booked(&database, &row(1, "sales")).await;
+    let newer = CallbackRow {
+        number: older.number.clone(),
+        ..row(2, "sales")
+    };
+    assert_eq!(booked(&database, &newer).await.id, older.id);
+    let done = attempted(CallbackState::Done, Some(9));
+    let ended = database.callback_attempted(&older, CallbackState::Scheduled, "ins_1", &done);
+    assert!(!ended.await.expect("written"));
+    assert_eq!(read(&database, &older.id).await.state, "scheduled");
+}
+
+/// Longer than what an index takes.
+async fn it_may_be_for_any_number_of_humans(home: Home) {
+    let database = home.open().await;
+    let humans = |last: &str| {
+        (0..500)
+            .map(|human| format!("a human of whom there are many {human}"))
+            .chain([last.to_owned()])
+            .collect()
+    };
+    for (number, last) in [(1, "one"), (2, "other")] {
+        let humans = humans(last);
+        booked(
+            &database,
+            &CallbackRow {
+                humans,
+                ..row(number, "")
+            },
+        )
+        .await;
+    }
+    let mut lasts: Vec<_> = due(&database, 2000)
+        .await
+        .into_iter()
+        .filter_map(|mut row| row.humans.pop())
+        .collect();
+    lasts.sort();
+    assert_eq!(lasts, ["one", "other"]);
+}
+
 async fn what_was_over_before_its_time_has_left_its_room(home: Home) {
     let database = home.open().await;
-    let mut ids = Vec::new();
+    let mut rows = Vec::new();
     for number in 1..=4 {
-        ids.push(booked(&database, &row(number, "")).await.id);
+        rows.push(booked(&database, &row(number, "")).await);
     }
     // In the slots 1000 and 1100.
-    let over = |id: usize, closed_ms| {
+    let over = |row: usize, closed_ms| {
         let done = attempted(CallbackState::Done, Some(closed_ms));
-        let (database, id) = (database.clone(), ids[id].clone());
+        let (database, row) = (database.clone(), rows[row].clone());
         async move {
-            let done = database.callback_attempted(&id, CallbackState::Scheduled, "ins_1", &done);
+            let done = database.callback_attempted(&row, CallbackState::Scheduled, "ins_1", &done);
             assert!(done.await.expect("written"));
         }
     };
@@ -417,10 +485,7 @@ async fn a_promise_of_an_older_version_is_of_its_target(home: Home) {
         ..row(2, "")
     };
     let of_any = booked(&database, &of_any).await;
-    sqlx::query("UPDATE callbacks SET humans = '[]'")
-        .execute(&database.pool)
-        .await
-        .expect("written");
+    database.run("UPDATE callbacks SET humans = '[]', team = ''").await;
     assert_eq!(read(&database, &of_one.id).await.humans, ["billing"]);
     assert!(read(&database, &of_any.id).await.humans.is_empty());
     let mut humans: Vec<_> = due(&database, 2000).await.into_iter().map(|row| row.humans).collect();

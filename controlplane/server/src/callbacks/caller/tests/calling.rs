@@ -6,6 +6,7 @@ use calls::request::RequestError;
 use tokio::sync::watch;
 
 use super::*;
+use crate::callbacks::view;
 use crate::event::Teller;
 use crate::ids::Clock;
 use crate::journal::{Journal, lock};
@@ -207,19 +208,9 @@ async fn a_claim_of_which_nobody_knows_is_given_back_before_it_is_called() {
         .await;
     world.caller.look().await;
     assert_eq!(world.called(), [""; 0]);
-    assert_eq!(world.caller.unwritten.len(), 1);
-    // As long as it is so, it is called by nobody.
-    let now = Timestamp::now();
-    let kinds = world
-        .store
-        .read()
-        .callback_kinds(now.as_millisecond())
-        .await
-        .expect("read");
-    assert!(world.caller.due(&kinds[0], now, 9).await.is_empty());
     // It was done all the same.
     world.sql("DROP TRIGGER away").await;
-    let now_ms = now.as_millisecond();
+    let now_ms = Timestamp::now().as_millisecond();
     assert!(
         world
             .store
@@ -237,14 +228,28 @@ async fn a_claim_of_which_nobody_knows_is_given_back_before_it_is_called() {
 #[tokio::test]
 async fn what_became_of_a_call_is_written_when_the_store_is_there_again_and_told_once() {
     let mut world = World::new(1).await;
-    let id = world.promise(1, "billing", EARLY).await;
+    let id = world.promise(1, "billing", LATE).await;
     world.caller.look().await;
+    // Its caller has said yes a moment after it was called.
+    let confirmed = world.store.read().confirm_callback(&id, 7, MOST).await;
+    assert!(confirmed.expect("written"));
     world.sql("ALTER TABLE callbacks RENAME TO away").await;
     world.caller.hear(has(9, 1)).await;
     world.caller.look().await;
     assert_eq!(world.told().await, []);
     world.sql("ALTER TABLE away RENAME TO callbacks").await;
     assert_eq!(world.read(&id).await.state, "calling");
+    // As long as it is so, it is called by nobody, whatever the store says.
+    let now = Timestamp::now();
+    world.sql("UPDATE callbacks SET state = 'scheduled'").await;
+    let kinds = world
+        .store
+        .read()
+        .callback_kinds(now.as_millisecond())
+        .await
+        .expect("read");
+    assert!(world.caller.due(&kinds[0], now, 9).await.is_empty());
+    world.sql("UPDATE callbacks SET state = 'calling'").await;
     world.caller.look().await;
     world.caller.look().await;
     let row = world.read(&id).await;
@@ -254,17 +259,17 @@ async fn what_became_of_a_call_is_written_when_the_store_is_there_again_and_told
         panic!("one event: {told:?}")
     };
     assert_eq!((subject, &event["type"]), (&id, &json!("baton.callback.done")));
-    let data = &event["data"];
-    assert_eq!(
-        (&data["schema"], &data["id"], &data["state"], &data["targets"]),
-        (
-            &json!("baton.callback/1"),
-            &json!(id),
-            &json!("done"),
-            &json!(["billing"])
-        )
+    // What the API shows, but for the context.
+    let mut shown = view(&row);
+    shown["schema"] = json!("baton.callback/1");
+    let (mut data, confirmed) = (event["data"].clone(), shown["confirmed_at"].take());
+    // While the store was away nobody could read that.
+    assert!(data["confirmed_at"].take().is_null() && !confirmed.is_null());
+    assert_eq!(data, shown);
+    assert!(
+        shown["late_ms"].as_i64().is_some_and(|late| late >= 5 * MINUTE),
+        "{shown}"
     );
-    assert_eq!((&data["calls"], &data["context"]), (&row.calls, &Value::Null));
     assert_eq!(world.journal.callbacks.read().results[3], 1);
 }
 
@@ -366,6 +371,33 @@ async fn a_join_that_the_store_could_not_be_asked_about_is_asked_about_again() {
     assert_eq!(world.read(&after).await.state, "scheduled");
 }
 
+/// Also where there is no other attempt: nobody is missed who has another promise.
+#[tokio::test]
+async fn who_is_promised_another_one_after_its_slot_is_called_by_that_one() {
+    for shared in [false, true] {
+        let world = World::with(1, if shared { "shared_numbers = true\n" } else { "" }).await;
+        let older = world.promise(1, "billing", LATE).await;
+        let other = world.promise(3, "billing", LATE).await;
+        let now_ms = Timestamp::now().as_millisecond();
+        let newer = CallbackRow {
+            number: row(1, "", [0, 0]).number,
+            booked_ms: now_ms,
+            ..row(2, "billing", [now_ms + MINUTE, now_ms + 16 * MINUTE])
+        };
+        let newer = world.book(newer).await;
+        let newer = world.read(&newer).await;
+        world.caller.inner.replace(&newer).await;
+        let row = world.read(&older).await;
+        match shared {
+            false => assert_eq!((&*row.state, row.cause.as_deref()), ("cancelled", Some("replaced"))),
+            true => assert_eq!(row.state, "scheduled", "it may be somebody else's"),
+        }
+        assert_eq!(world.read(&newer.id).await.state, "scheduled");
+        assert_eq!(world.read(&other).await.state, "scheduled");
+        assert_eq!(world.told().await, [], "nobody was told of it");
+    }
+}
+
 #[tokio::test]
 async fn who_was_promised_another_one_while_it_was_called_is_called_by_that_one() {
     let mut world = World::new(1).await;
@@ -373,6 +405,8 @@ async fn who_was_promised_another_one_while_it_was_called_is_called_by_that_one(
     let now_ms = Timestamp::now().as_millisecond();
     let confirmed = world.store.read().confirm_callback(&first, now_ms, MOST).await;
     assert!(confirmed.expect("written"));
+    // It is the last attempt.
+    world.sql("UPDATE callbacks SET attempts = 1").await;
     world.caller.look().await;
     let newer = CallbackRow {
         number: row(1, "", [0, 0]).number,
