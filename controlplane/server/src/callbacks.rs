@@ -17,6 +17,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use calls::notice::{CallId, HandoffId};
+use calls::request::{Request, Response};
 use jiff::Timestamp;
 use playbook::caller::{self as shown, number};
 use playbook::context::Context;

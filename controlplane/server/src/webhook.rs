@@ -263,8 +263,13 @@ fn about(subject: &str, body: &str) -> (Option<String>, Option<String>) {
         return (Some(subject.to_owned()), None);
     }
     let event: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-    let call = event["data"]["call"].as_str().map(str::to_owned);
-    (call, Some(subject.to_owned()))
+    let member = |name: &str| event["data"][name].as_str().map(str::to_owned);
+    let handoff = match subject.starts_with("ho_") {
+        true => Some(subject.to_owned()),
+        // Of a callback: that in which it was promised.
+        false => member("handoff"),
+    };
+    (member("call"), handoff)
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) static OPERATIONS: &[Operation] = &[
             },
             Parameter {
                 name: "subject",
-                what: "Only events about this call or handoff.",
+                what: "Only events about this call, handoff or callback.",
                 kind: Kind::Text,
             },
             Parameter {
