@@ -68,7 +68,7 @@ pub enum Output {
         /// The command.
         command: media::command::Command,
     },
-    /// Have a session go to another worker; what comes of it is told by [`MediaEvent::Moved`], and until then there is no command about it.
+    /// Have a session go to another worker; what comes of it is told by [`Moved`](media::command::Event::Moved), and until then there is no command about it.
     Move {
         /// Which session.
         session: SessionId,

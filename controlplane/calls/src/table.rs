@@ -17,7 +17,7 @@ mod samples;
 pub(crate) use samples::{ID, gated, introduced, order, queued};
 pub(crate) use samples::{inputs, samples};
 
-/// The states, by [`Call::state_name`].
+/// The states, by [`Call::state_name`](crate::call::Call::state_name).
 pub const STATES: [&str; 20] = [
     "connecting",
     "calling",
