@@ -40,7 +40,7 @@ impl Node {
         let way = way.ok_or_else(|| wrong(format!("trunk {:?} calls nobody back", back.trunk)))?;
         let to = way.to(&back.caller);
         let to = to.ok_or_else(|| wrong(format!("{:?} has no number that could be called", back.caller)))?;
-        if config.targets.iter().all(|target| target.machine.is_some()) {
+        if whom(&config, None, &back).is_empty() {
             return Err(wrong("no target is a human".to_owned()));
         }
         let context = Context::restored(&back.context).map_err(invalid)?;
@@ -109,7 +109,7 @@ impl Node {
             // It has waited already.
             decided.manner.priority = PRIORITY_MAX;
         }
-        let targets = whom(&live.config, &decided, &back);
+        let targets = whom(&live.config, Some(&decided), &back);
         // What the caller of the first call was told was told to nobody in this one, and who has picked up may be another. Where we have no
         // words for it, nobody can tell it now: then that it was, and when, is all that a human can know.
         if live.config.disclosure(decided.at).is_some() {
@@ -160,19 +160,18 @@ impl Node {
 }
 
 /// Whom a caller has who is called back: who is wished for, else who is named for callbacks, else whom it was promised, else as the playbook
-/// says. Who is no target any more, or a machine, is passed over; where nobody is left it is whoever there is.
-fn whom(config: &Config, decided: &Decided, back: &CallBack) -> Vec<Choice> {
-    let named = names_who_calls(config, decided).then_some(&decided.manner.targets);
-    let lists = [
-        named,
-        Some(&back.humans),
-        Some(&decided.manner.targets),
-        Some(&config.playbook.usual.targets),
-    ];
-    let lists = lists.into_iter().flatten().map(|names| known_of(config, names));
-    let wished = back.target.iter().map(|name| known(config, name).into_iter().collect());
-    let all = config.targets.iter().filter_map(|target| known(config, &target.name));
-    first_humans(config, wished.chain(lists).chain(std::iter::once(all.collect())))
+/// says. Who is no target any more, or a machine, is passed over.
+fn whom(config: &Config, decided: Option<&Decided>, back: &CallBack) -> Vec<Choice> {
+    let wished = back.target.iter().map(std::slice::from_ref);
+    let named = decided.filter(|decided| names_who_calls(config, decided));
+    let of = |decided: &Decided| decided.manner.targets.clone();
+    let (named, decided) = (named.map(of), decided.map(of));
+    let lists = wished
+        .chain(named.as_deref())
+        .chain([&*back.humans])
+        .chain(decided.as_deref())
+        .chain([&*config.playbook.usual.targets]);
+    first_humans(config, lists.map(|names| known_of(config, names)))
 }
 
 /// The humans of the first list that has any.

@@ -205,7 +205,13 @@ fn who_was_to_have_the_caller_when_it_was_promised_has_it_but_for_a_line_about_c
     machines.targets[2].machine = Some(Machine::Callback);
     machines.playbook.usual.targets = vec!["line".to_owned()];
     assert_eq!(called(machines.clone(), &["support"]), [false, true]);
-    assert_eq!(called(machines, &["gone"]), [true, false], "whoever there is");
+    // Who is for something else is not called for want of others.
+    let mut world = World::new(machines);
+    let refused = world.call_back(CallBack {
+        humans: vec!["gone".to_owned()],
+        ..promised(None)
+    });
+    assert!(matches!(refused, Err(RequestError::Invalid(_))), "{refused:?}");
     assert_eq!(called(about_callbacks(), &["sales"]), [false, true]);
     let mut silent = about_callbacks();
     silent.playbook.decisions[0].change.targets = None;
