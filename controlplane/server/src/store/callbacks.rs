@@ -172,14 +172,28 @@ const PAGE: &str = callbacks!(
     "CAST('' AS TEXT)",
     "(booked_ms, id) > ($1, $2) AND ($3 = '' OR state = $3) AND ($4 = '' OR agent = $4) ORDER BY booked_ms, id LIMIT $5"
 );
+/// Live calls, but for those of a server that is no more: nobody would ever say that they are over.
+macro_rules! live {
+    ($which:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM calls c JOIN instances i ON i.id = c.instance WHERE ",
+            $which,
+            ")"
+        )
+    };
+}
+
 /// Who is on the phone with us, or is being called already, is not called; where several share a number it may be somebody else.
 macro_rules! on_the_phone {
     ($shared:literal) => {
         concat!(
-            "(EXISTS (SELECT 1 FROM calls c WHERE c.id = callbacks.call) OR ",
+            "(",
+            live!("c.id = callbacks.call"),
+            " OR ",
             $shared,
-            " = 0 AND (EXISTS (SELECT 1 FROM calls c WHERE c.number = callbacks.number AND c.number <> '') \
-             OR EXISTS (SELECT 1 FROM callbacks o WHERE o.number = callbacks.number AND o.closed_ms IS NULL AND o.state = 'calling')))"
+            " = 0 AND (",
+            live!("c.number = callbacks.number AND c.number <> ''"),
+            " OR EXISTS (SELECT 1 FROM callbacks o WHERE o.number = callbacks.number AND o.closed_ms IS NULL AND o.state = 'calling')))"
         )
     };
 }

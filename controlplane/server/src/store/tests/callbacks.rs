@@ -218,6 +218,7 @@ async fn one_is_moved_cancelled_and_confirmed_only_while_it_waits(home: Home) {
 async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home: Home) {
     let (store, _task) = home.store(100).await;
     let database = store.read();
+    database.enter("ins_1", "node", "", 0).await.expect("written");
     let id = booked(database, &row(1, "")).await.id;
     let claim = |instance, now_ms| claimed(database, &id, instance, now_ms);
     store.write(Write::Call(CallRow {
@@ -275,6 +276,7 @@ async fn of_two_servers_one_calls_and_not_while_the_caller_is_on_the_phone(home:
 async fn who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time(home: Home) {
     let (store, _task) = home.store(100).await;
     let database = store.read();
+    database.enter("ins_1", "node", "", 0).await.expect("written");
     let first = booked(database, &row(1, "billing")).await;
     let other = CallbackRow {
         number: first.number.clone(),
@@ -298,6 +300,10 @@ async fn who_rings_again_is_not_called_meanwhile_nor_twice_at_a_time(home: Home)
     settle(&store).await;
     assert_eq!(ids(due(database, 2000).await), [&*stranger.id]);
     assert!(!claimed(database, &first.id, "ins_1", 2000).await);
+    // Of a server that is no more it is no call.
+    database.run("UPDATE calls SET instance = 'ins_gone'").await;
+    assert_eq!(due(database, 2000).await.len(), 3);
+    database.run("UPDATE calls SET instance = 'ins_1'").await;
     store.write(Write::CallOver("call_7".to_owned()));
     // Nobody knows who that is.
     store.write(call("call_8", ""));
@@ -333,6 +339,7 @@ async fn of_two_promises_to_one_caller_two_servers_do_not_call_both_at_a_time(ho
 async fn behind_a_number_that_is_shared_each_has_its_own_and_another_call_is_not_in_its_way(home: Home) {
     let (store, _task) = home.store(100).await;
     let database = store.read();
+    database.enter("ins_1", "node", "", 0).await.expect("written");
     let book = |row: CallbackRow| async move {
         let booked = database.book_callback(&row, Shared::Yes, MOST, two_each).await;
         booked.expect("the store answers").expect("a slot")
