@@ -25,7 +25,7 @@ use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::end::{cancelled, replaced};
+use self::end::{over, replaced};
 use crate::ids;
 use crate::journal::{Journal, lock};
 use crate::records::package_value;
@@ -320,7 +320,7 @@ impl Inner {
         let row = store.read().callback(id).await.map_err(|error| unkept(&error))?;
         let event = row
             .ok_or(NoSlot::Over)
-            .map(|row| self.ended(&row, &cancelled(&row, now_ms, None)))?;
+            .map(|row| self.ended(&row, &over(&row, CallbackState::Cancelled, now_ms, None)))?;
         let told = event.as_ref().map(|event| (event, store.instance()));
         let done = store.read().cancel_callback(id, now_ms, most, told).await;
         if !matches!(done, Ok(true)) {

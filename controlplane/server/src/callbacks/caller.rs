@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::end::{Unwritten, replaced};
+use super::end::{Unwritten, over, replaced};
 use super::settings::share;
 use super::{Callbacks, Inner, time};
 use crate::config::Callback;
@@ -105,6 +105,7 @@ pub(crate) struct Caller {
     running: HashMap<CallId, CallbackRow>,
     /// Of these, those whose callers a human has in another call meanwhile, by the promise.
     kept: HashMap<String, Joined>,
+    /// What the store has not taken yet.
     unwritten: Vec<Unwritten>,
     /// Joins of which it is not known whether they keep a promise.
     joined: Vec<Joined>,
@@ -179,15 +180,7 @@ impl Caller {
         for mut row in waiting.into_iter().filter(keeps) {
             note(&mut row.calls, Some(joined.call), joined.at, Some(Outcome::OtherCall));
             tracing::info!(callback = row.id, "a human has the caller in another call");
-            let attempted = Attempted {
-                state: CallbackState::Done,
-                attempts: row.attempts,
-                due_ms: row.due_ms,
-                calls: row.calls.clone(),
-                cause: None,
-                closed_ms: Some(now_ms),
-                event: None,
-            };
+            let attempted = over(&row, CallbackState::Done, now_ms, None);
             self.end(row, CallbackState::Scheduled, attempted).await;
         }
     }
@@ -353,7 +346,7 @@ impl Caller {
                 row.attempts -= 1;
                 // It is no attempt, and there may be many.
                 row.calls.as_array_mut().map(Vec::pop);
-                let attempted = as_before(&row, Timestamp::now() + BREATH);
+                let attempted = as_before(&row, (Timestamp::now() + BREATH).as_millisecond());
                 self.end(row, CallbackState::Calling, attempted).await;
             }
             (None, Ok(answer)) => {
@@ -366,7 +359,7 @@ impl Caller {
     /// We stop, or know too little: it is for the next one, as if nothing had been tried.
     async fn give_back(&mut self, mut row: CallbackRow) {
         row.attempts -= 1;
-        let attempted = as_before(&row, Timestamp::now());
+        let attempted = as_before(&row, Timestamp::now().as_millisecond());
         self.end(row, CallbackState::Calling, attempted).await;
     }
 
@@ -394,10 +387,7 @@ impl Caller {
         let now_ms = Timestamp::now().as_millisecond();
         let mut attempted = after(&row, outcome, &self.inner.settings.borrow().rules, now_ms);
         if attempted.state != CallbackState::Done && self.has_newer(&row).await {
-            attempted = Attempted {
-                attempts: attempted.attempts,
-                ..replaced(&row, now_ms)
-            };
+            attempted = replaced(&row, now_ms);
         }
         let (outcome, state) = (outcome.name(), attempted.state.name());
         tracing::info!(callback = row.id, outcome, state, "callback");
@@ -438,11 +428,11 @@ fn note(calls: &mut Value, call: Option<CallId>, at: Timestamp, outcome: Option<
 }
 
 /// As if this attempt had not been, and not before then.
-fn as_before(row: &CallbackRow, due: Timestamp) -> Attempted {
+fn as_before(row: &CallbackRow, due_ms: i64) -> Attempted {
     Attempted {
         state: CallbackState::Scheduled,
         attempts: row.attempts,
-        due_ms: due.as_millisecond(),
+        due_ms,
         calls: row.calls.clone(),
         cause: None,
         closed_ms: None,
@@ -452,21 +442,14 @@ fn as_before(row: &CallbackRow, due: Timestamp) -> Attempted {
 
 /// How it goes on after an attempt.
 fn after(row: &CallbackRow, outcome: Outcome, rules: &Callback, now_ms: i64) -> Attempted {
-    let state = match usize::try_from(row.attempts) {
-        _ if outcome.keeps_it() => CallbackState::Done,
-        Ok(tried) if tried < rules.attempts => CallbackState::Scheduled,
-        _ => CallbackState::Missed,
-    };
-    let again_ms = now_ms.saturating_add_unsigned(ids::ms(rules.retry));
-    let waits = state == CallbackState::Scheduled;
-    Attempted {
-        state,
-        attempts: row.attempts,
-        due_ms: if waits { again_ms } else { row.due_ms },
-        calls: row.calls.clone(),
-        cause: Some(outcome.name()).filter(|_| !outcome.keeps_it()),
-        closed_ms: (!waits).then_some(now_ms),
-        event: None,
+    let cause = Some(outcome.name());
+    match usize::try_from(row.attempts) {
+        _ if outcome.keeps_it() => over(row, CallbackState::Done, now_ms, None),
+        Ok(tried) if tried < rules.attempts => Attempted {
+            cause,
+            ..as_before(row, now_ms.saturating_add_unsigned(ids::ms(rules.retry)))
+        },
+        _ => over(row, CallbackState::Missed, now_ms, cause),
     }
 }
 

@@ -84,10 +84,10 @@ impl Inner {
     }
 }
 
-/// Nobody wants it any more.
-pub(super) fn cancelled(row: &CallbackRow, now_ms: i64, cause: Option<&'static str>) -> Attempted {
+/// It ends so, now.
+pub(super) fn over(row: &CallbackRow, state: CallbackState, now_ms: i64, cause: Option<&'static str>) -> Attempted {
     Attempted {
-        state: CallbackState::Cancelled,
+        state,
         attempts: row.attempts,
         due_ms: row.due_ms,
         calls: row.calls.clone(),
@@ -99,7 +99,7 @@ pub(super) fn cancelled(row: &CallbackRow, now_ms: i64, cause: Option<&'static s
 
 /// Its caller has a newer one.
 pub(super) fn replaced(row: &CallbackRow, now_ms: i64) -> Attempted {
-    cancelled(row, now_ms, Some("replaced"))
+    over(row, CallbackState::Cancelled, now_ms, Some("replaced"))
 }
 
 /// Version of [`view`] alone.
